@@ -1,0 +1,56 @@
+"""The two clocks. Everything that needs the time takes one of them as an argument.
+
+The *domain* clock says what people's dates hang on and may be simulated. The *machine* clock
+serves leases, waiting, time limits and measurements, and never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class DomainClock(Protocol):
+    """The instant by which due dates are judged."""
+
+    async def now(self) -> datetime:
+        """The present instant: aware, UTC."""
+        ...
+
+
+class MachineClock(Protocol):
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """The present instant: aware, UTC. May jump when the host's clock is set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment of no meaning; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds; not at all where they are 0 or fewer."""
+        ...
+
+
+class SystemDomainClock:
+    """A domain clock that shows the host's time."""
+
+    async def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class SystemMachineClock:
+    """The machine clock of every process outside tests."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,266 @@
+"""Configuration: environment variables with the prefix `PEYGIR_`, or files of the same name.
+
+Files lie in `/run/secrets`, where it exists, and in the folder that `PEYGIR_SECRETS_DIR` names.
+A variable goes before a file, an empty one counts as not set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from shared.contracts.reference import DEPUTIES
+from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
+
+PREFIX = "PEYGIR_"
+_SECRETS = Path("/run/secrets")
+_KAFKA_PORT = 29092
+_MONGODB_PORT = 27117
+
+Part: TypeAlias = Literal["api", "consumer", "relay", "sweeper"]
+PARTS: tuple[Part, ...] = ("api", "consumer", "relay", "sweeper")
+
+
+def _split(value: Any) -> Any:
+    """`civil, crisis` as the two names that it lists."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+DeputyId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+Names: TypeAlias = Annotated[tuple[DeputyId, ...], NoDecode, BeforeValidator(_split)]
+
+
+def shifted_port(base: int) -> Any:
+    """A port that moves with `PEYGIR_PORT_OFFSET` unless it is set itself."""
+    return Field(
+        default_factory=lambda known: base + known.get("port_offset", 0),
+        ge=1,
+        le=65535,
+        description=f"Port of this service's HTTP; by default {base} plus the offset.",
+    )
+
+
+class CommonSettings(BaseSettings):
+    """What every service and tool is told. A service adds its own fields in a subclass."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    env: Literal["development", "production"] = Field(
+        "production", description="`development` is open and therefore loopback only."
+    )
+    port_offset: int = Field(0, ge=0, le=30_000, description="Added to every default port.")
+    namespace: str = Field(
+        "",
+        pattern=r"^([a-z0-9][a-z0-9-]{0,19})?$",
+        description="Put before the names of topics, groups and databases.",
+    )
+    secrets_dir: Path | None = Field(None, description="A further folder of settings in files.")
+
+    kafka_bootstrap_servers: str = Field(
+        default_factory=lambda known: f"127.0.0.1:{_KAFKA_PORT + known.get('port_offset', 0)}",
+        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
+        description="host:port, several with commas between.",
+    )
+    mongodb_uri: SecretStr = Field(
+        default_factory=lambda known: SecretStr(
+            f"mongodb://127.0.0.1:{_MONGODB_PORT + known.get('port_offset', 0)}/?replicaSet=peygir"
+        ),
+        description="Connection string of a replica set; may hold a password.",
+    )
+
+    http_host: str = Field("127.0.0.1", description="Address to listen on.")
+    http_port: int = shifted_port(8100)
+    body_limit_bytes: int = Field(1_000_000, ge=1_000, description="Longest body of a request.")
+
+    known_deputies: Names = Field(
+        tuple(deputy.id for deputy in DEPUTIES), description="Every deputy there is."
+    )
+    deputies: Names = Field(
+        default_factory=lambda known: known.get("known_deputies", ()),
+        description="The deputies that this process serves; `all` by default.",
+    )
+    run: Annotated[frozenset[Part], NoDecode, BeforeValidator(_split)] = Field(
+        frozenset(PARTS), description="The parts of the service that this process runs."
+    )
+
+    clock: Literal["system", "simulated"] = Field(
+        "system", description="Where the domain's time comes from."
+    )
+    thursday_off: bool = Field(False, description="Whether Thursdays are no working days.")
+    holidays_file: Path | None = Field(
+        None, description="A .json or .toml file of `added` and `removed` holidays."
+    )
+
+    batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records a transaction.")
+    lease_seconds: float = Field(5.0, ge=1, le=60, description="How long a lease lasts.")
+    flood_window: int = Field(1_000, ge=1, description="Messages a flood is judged by.")
+    flood_share: float = Field(0.2, gt=0, le=1, description="Share of dead letters among them.")
+    flood_minimum: int = Field(200, ge=1, description="Fewer dead letters are never a flood.")
+    fault: str = Field("", description="Name of the step at which this process kills itself.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    log_format: Literal["json", "console"] = Field("json")
+
+    @field_validator("env")
+    @classmethod
+    def _never_open(cls, env: str) -> str:
+        if env == "production":
+            raise _refused(
+                "production needs an identity provider, which this version has not; "
+                "allowed: development"
+            )
+        return env
+
+    @field_validator("http_host")
+    @classmethod
+    def _loopback(cls, host: str, info: ValidationInfo) -> str:
+        if info.data.get("env") == "development" and not _is_loopback(host):
+            raise _refused(
+                "development is open to whoever reaches it; allowed are loopback addresses"
+            )
+        return host
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _mongodb(cls, uri: SecretStr) -> SecretStr:
+        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise _refused("a connection string starts with mongodb:// or mongodb+srv://")
+        return uri
+
+    @field_validator("deputies", mode="before")
+    @classmethod
+    def _everyone(cls, wanted: Any, info: ValidationInfo) -> Any:
+        return info.data.get("known_deputies", ()) if wanted == "all" else wanted
+
+    @field_validator("deputies")
+    @classmethod
+    def _known(cls, deputies: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = info.data.get("known_deputies", deputies)
+        for deputy in deputies:
+            if deputy not in known:
+                raise _refused(f"{deputy!r} is no deputy; allowed: all, {', '.join(known)}")
+        return deputies
+
+    @field_validator("known_deputies", "deputies", "run")
+    @classmethod
+    def _some(cls, names: Any) -> Any:
+        if not names:
+            raise _refused("names nobody and nothing")
+        if len(set(names)) < len(names):
+            raise _refused("names somebody twice")
+        return names
+
+    @field_validator("clock")
+    @classmethod
+    def _real_time(cls, clock: str, info: ValidationInfo) -> str:
+        if clock == "simulated" and info.data.get("env") != "development":
+            raise _refused("a simulated clock is for development alone; allowed: system")
+        return clock
+
+    @field_validator("fault")
+    @classmethod
+    def _no_fault(cls, fault: str, info: ValidationInfo) -> str:
+        if fault and info.data.get("env") != "development":
+            raise _refused("faults are for development alone; leave it empty")
+        return fault
+
+    @field_validator("holidays_file")
+    @classmethod
+    def _holidays(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                read_overrides(path)
+            except BadHolidaysFile as error:
+                raise _refused(str(error)) from error
+        return path
+
+
+SettingsType = TypeVar("SettingsType", bound=CommonSettings)
+
+
+def load(settings: type[SettingsType]) -> SettingsType:
+    """Read the settings of this process.
+
+    Where they are wrong, writes one line to standard error that names the variables and what is
+    allowed, and raises SystemExit(2). A variable of nobody's that looks like one of these with a
+    slip is worth a warning there.
+    """
+    try:
+        loaded = settings(_secrets_dir=_secret_folders(os.environ))  # type: ignore[call-arg]  # pydantic-settings takes it beside the fields
+    except ValidationError as error:
+        wrongs = [
+            wrong for wrong in error.errors() if wrong["type"] != "default_factory_not_called"
+        ]
+        _stop("; ".join(_complaint(settings, wrong) for wrong in wrongs))
+    except SettingsError as error:
+        _stop(f"{PREFIX}*: {error}")
+    for name, meant in _slips(os.environ, settings.model_fields):
+        print(f"warning: {name} is not a setting; was {meant} meant?", file=sys.stderr)
+    return loaded
+
+
+def _refused(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret_folders(environment: Mapping[str, str]) -> list[Path]:
+    folders = [_SECRETS] if _SECRETS.is_dir() else []
+    if named := environment.get(f"{PREFIX}SECRETS_DIR"):
+        if not Path(named).is_dir():
+            _stop(f"{PREFIX}SECRETS_DIR: {named} is not a folder")
+        folders.append(Path(named))
+    return folders
+
+
+def _complaint(settings: type[CommonSettings], wrong: ErrorDetails) -> str:
+    """`PEYGIR_RUN: Input should be 'api', …, not 'web'`; what may be secret is not repeated."""
+    field, given = str(wrong["loc"][0]), wrong["input"]
+    secret = "Secret" in repr(settings.model_fields[field].annotation)
+    repeated = isinstance(given, str) and not secret and wrong["type"] != "refused"
+    told = f", not {given!r}" if repeated else ""
+    return " ".join(f"{PREFIX}{field.upper()}: {wrong['msg']}{told}".split())
+
+
+def _slips(environment: Iterable[str], fields: Iterable[str]) -> list[tuple[str, str]]:
+    known = [PREFIX + field.upper() for field in fields]
+    slips = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+            slips += [(name, meant) for meant in near]
+    return slips
+
+
+def _stop(line: str) -> NoReturn:
+    sys.stderr.write(f"{line}\n")
+    raise SystemExit(2)

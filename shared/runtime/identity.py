@@ -1,0 +1,78 @@
+"""Who sends an HTTP request: one dependency that every route under /v1 takes.
+
+The only way of telling so far is the open one of development: whoever reaches the service is
+whom the headers claim.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from shared.contracts.reference import DEPUTIES, PROVINCES
+from shared.runtime.principals import Principal, UnknownRole, every_role
+from shared.runtime.problems import FieldError, Problem
+
+USER_HEADER = "X-Peygir-User"
+ROLES_HEADER = "X-Peygir-Roles"
+
+_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,99}")
+
+
+class Authenticator(Protocol):
+    """Tells who sent a request."""
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The sender. Raises Problem: 401 where nobody can be told, 400 for a broken claim."""
+        ...
+
+
+class OpenIdentity:
+    """Believes the headers X-Peygir-User and X-Peygir-Roles (a comma list).
+
+    Without them it is `developer` in every role. For development alone.
+    """
+
+    def __init__(self, deputies: Iterable[str] | None = None) -> None:
+        """`deputies` are the ids that exist; by default those of the domain's reference data."""
+        self._deputies = frozenset(deputies or (deputy.id for deputy in DEPUTIES))
+        self._provinces = frozenset(province.code for province in PROVINCES)
+        self._everything = every_role(self._deputies, self._provinces)
+
+    async def authenticate(self, request: Request) -> Principal:
+        user = request.headers.get(USER_HEADER, "developer")
+        if not _USER.fullmatch(user):
+            raise _broken(USER_HEADER, "1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -")
+        claimed = request.headers.get(ROLES_HEADER)
+        roles = self._everything if claimed is None else _names(claimed)
+        try:
+            return Principal.with_roles(user, roles, self._deputies, self._provinces)
+        except UnknownRole as error:
+            raise _broken(ROLES_HEADER, str(error)) from error
+
+
+async def principal(request: Request) -> Principal:
+    """Who sent this request, by the authenticator that the app was built with."""
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.authenticate(request)
+
+
+Caller = Annotated[Principal, Depends(principal)]
+"""The type of a route's argument that wants to know who asks."""
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _broken(header: str, detail: str) -> Problem:
+    return Problem(
+        400,
+        "invalid-header",
+        "A header cannot be read",
+        f"{header}: {detail}",
+        errors=[FieldError(header, detail)],
+    )

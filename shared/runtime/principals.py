@@ -1,0 +1,95 @@
+"""Who acts, and in which roles. A vocabulary without any technique of proving it.
+
+Roles: `coordination` (the deputy for coordination of provincial affairs, who owns the process),
+`minister-office`, `operator` (keeps the installation running), `system` (another system),
+`deputy:<id>` and `province:<ISO 3166-2:IR code>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+COORDINATION = "coordination"
+MINISTER_OFFICE = "minister-office"
+OPERATOR = "operator"
+SYSTEM = "system"
+PLAIN_ROLES = frozenset({COORDINATION, MINISTER_OFFICE, OPERATOR, SYSTEM})
+
+_DEPUTY = "deputy:"
+_PROVINCE = "province:"
+
+
+class UnknownRole(ValueError):
+    """A role outside the vocabulary; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who asks for something. Build it with `with_roles`."""
+
+    id: str
+    roles: frozenset[str]
+    deputies: frozenset[str]
+    provinces: frozenset[str]
+
+    @classmethod
+    def with_roles(
+        cls,
+        user: str,
+        roles: Iterable[str],
+        known_deputies: Collection[str],
+        known_provinces: Collection[str],
+    ) -> Self:
+        """A principal with those roles. Raises UnknownRole for one that does not exist."""
+        wanted = frozenset(roles)
+        deputies = frozenset(r.removeprefix(_DEPUTY) for r in wanted if r.startswith(_DEPUTY))
+        provinces = frozenset(r.removeprefix(_PROVINCE) for r in wanted if r.startswith(_PROVINCE))
+        for role in sorted(wanted):
+            kind, _, name = role.partition(":")
+            if not (
+                role in PLAIN_ROLES
+                or (kind == "deputy" and name in known_deputies)
+                or (kind == "province" and name in known_provinces)
+            ):
+                allowed = f"{', '.join(sorted(PLAIN_ROLES))}, deputy:<id>, province:<code>"
+                raise UnknownRole(f"{role!r} is no role; allowed: {allowed}")
+        return cls(user, wanted, deputies, provinces)
+
+    @property
+    def is_coordination(self) -> bool:
+        """Receives reports, verifies closure, decides on extensions."""
+        return COORDINATION in self.roles
+
+    @property
+    def is_minister_office(self) -> bool:
+        """Verifies what coordination itself was responsible for."""
+        return MINISTER_OFFICE in self.roles
+
+    @property
+    def is_operator(self) -> bool:
+        """Keeps the installation running; decides nothing in the domain."""
+        return OPERATOR in self.roles
+
+    @property
+    def is_system(self) -> bool:
+        """Another system, with no person behind the request."""
+        return SYSTEM in self.roles
+
+    def answers_for(self, deputy: str) -> bool:
+        """Whether this is that deputy, or somebody of the deputy's own people."""
+        return deputy in self.deputies
+
+    def speaks_for(self, province: str) -> bool:
+        """Whether this is that province's governor, or somebody of the governor's own people."""
+        return province in self.provinces
+
+
+def every_role(deputies: Iterable[str], provinces: Iterable[str]) -> frozenset[str]:
+    """All roles that exist with those deputies and provinces."""
+    return (
+        PLAIN_ROLES
+        | {_DEPUTY + deputy for deputy in deputies}
+        | {_PROVINCE + province for province in provinces}
+    )

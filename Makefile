@@ -1,0 +1,52 @@
+# Everything that one does with this checkout; `make help` lists it.
+export PEYGIR_LOCAL_DIR ?= .local
+VENV := $(PEYGIR_LOCAL_DIR)/venv
+CACHE := $(PEYGIR_LOCAL_DIR)/cache
+PYTHON_BIN := $(VENV)/bin/python
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test check format bench soak lock topics
+
+help: ## list what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## the virtual environment, Kafka's jars and mongod; a second time it fetches nothing
+	@sh deploy/local/setup.sh
+
+up: setup ## start Kafka, MongoDB and every service here; Ctrl-C stops all of it
+	@$(PYTHON_BIN) -m deploy.local up
+
+demo: setup ## replay the whole 1402 season end to end and check its summary
+	@$(PYTHON_BIN) -m tools.demo
+
+topics: setup ## create the topics on the running Kafka
+	@$(PYTHON_BIN) -m tools.topics
+
+test: setup ## every test, those against the real Kafka and MongoDB included
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --cov --cov-report=term
+
+check: setup ## format, lint, types, import contracts
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m mypy
+	@$(VENV)/bin/lint-imports --cache-dir $(CACHE)/import-linter
+
+format: setup ## put the code into its format
+	@$(PYTHON_BIN) -m ruff format .
+	@$(PYTHON_BIN) -m ruff check --fix .
+
+bench: setup ## benchmarks as ratios against their peers of the same run
+	@$(PYTHON_BIN) -m tests.bench
+
+soak: setup ## the long fault tests
+	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
+
+COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+lock: setup ## pin the dependencies anew, within what pyproject.toml allows
+	@$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
+	@$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.txt \
+		--output-file requirements-dev.txt

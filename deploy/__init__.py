@@ -1,0 +1,1 @@
+"""How Peygir is run: manifests, and the local runner."""

@@ -1,0 +1,1 @@
+"""Starts the real Kafka, the real MongoDB and every service on one machine."""

@@ -1,0 +1,1 @@
+"""The services: a folder each, with the same files in each."""

@@ -1,0 +1,1 @@
+"""Command-line tools for operators and developers; run as `python -m tools.<name>`."""

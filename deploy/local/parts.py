@@ -1,0 +1,59 @@
+"""What every part of an installation has in common."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from deploy.local.layout import Layout
+from deploy.local.processes import Command, Process, Starter, last_lines
+
+_PAUSE_SECONDS = 0.05
+
+
+class Part(Protocol):
+    """One process of the installation."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def grace_seconds(self) -> float:
+        """How long it may take to stop before it is killed."""
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long it may take to be ready."""
+
+    def prepare(self) -> None:
+        """Make what it needs before it starts; harmless when repeated."""
+
+    def command(self) -> Command: ...
+
+    def is_ready(self) -> bool:
+        """Whether it answers its clients. May take a second."""
+
+
+class PartFailed(Exception):
+    """A part did not come up. The message has the last lines of its log."""
+
+
+def start(part: Part, layout: Layout, starter: Starter) -> Process:
+    """Start the part; does not wait until it is ready."""
+    part.prepare()
+    return starter.start(part.command(), layout.log(part.name), layout.pid(part.name))
+
+
+def wait_until_ready(part: Part, process: Process, layout: Layout) -> None:
+    """Return when the part answers. Raises PartFailed when it ends first or takes too long."""
+    deadline = time.monotonic() + part.patience_seconds
+    while not part.is_ready():
+        if not process.is_running:
+            raise PartFailed(_story(part, layout, f"ended with {process.ending}"))
+        if time.monotonic() > deadline:
+            raise PartFailed(_story(part, layout, "did not get ready"))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _story(part: Part, layout: Layout, what: str) -> str:
+    return "\n".join([f"{part.name} {what}", *last_lines(layout.log(part.name), 15)])

@@ -1,0 +1,161 @@
+"""Real processes in groups of their own that never outlive whoever started them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_LEASH = Path(__file__).with_name("leash.py")
+_LONGEST_LOG = 20_000_000  # bytes; a longer one is put aside at the next start
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: arguments, working folder, and the whole environment."""
+
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+
+class Process:
+    """A started part. Its process id is the part's own, and that of its process group."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], pid_file: Path) -> None:
+        self._popen = popen
+        self._pid_file = pid_file
+        self.pid = popen.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self._popen.poll()
+        if code is None:
+            return "running"
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether it ended within so many seconds."""
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group; returns when the process is gone."""
+        self._signal(signal.SIGKILL)
+        self._popen.wait()
+        self._forget()
+
+    def stop(self, grace_seconds: float) -> bool:
+        """SIGTERM, and SIGKILL after the grace. Whether the grace was enough."""
+        if self.is_running:
+            self._popen.terminate()
+        went = self.wait(grace_seconds)
+        self.kill()
+        return went
+
+    def _signal(self, sign: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, sign)
+
+    def _forget(self) -> None:
+        if read_pid(self._pid_file) == self.pid:
+            self._pid_file.unlink(missing_ok=True)
+
+
+class Starter:
+    """Starts processes from one thread that lives as long as this object is open.
+
+    The kernel's promise to end a child with its parent is bound to the thread that started it, so
+    whichever thread asks, the same one starts.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the thread end: the kernel kills whatever of its processes still runs."""
+        self._thread.shutdown()
+
+    def start(self, command: Command, log: Path, pid_file: Path) -> Process:
+        """Run the command with its output appended to the log; its pid file is there on return."""
+        return self._thread.submit(_start, command, log, pid_file).result()
+
+
+def _start(command: Command, log: Path, pid_file: Path) -> Process:
+    if log.exists() and log.stat().st_size > _LONGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+    leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()))
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            [*leash, *command.arguments],
+            cwd=command.folder,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+    write_pid(pid_file, popen.pid)
+    return Process(popen, pid_file)
+
+
+def write_pid(pid_file: Path, pid: int) -> None:
+    """Put the whole file there at once, so that no reader sees half a number."""
+    draft = pid_file.with_suffix(".pid.new")
+    draft.write_text(f"{pid}\n", encoding="ascii")
+    draft.replace(pid_file)
+
+
+def read_pid(pid_file: Path) -> int | None:
+    """The process id in the file; None where there is no such file."""
+    try:
+        return int(pid_file.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that id runs (one that has ended and waits to be reaped doesn't)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, without the empty ones."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-count:]

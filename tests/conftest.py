@@ -1,0 +1,50 @@
+"""What tests of every kind may ask for: a real Kafka and MongoDB, and names of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from deploy.local.layout import local_dir
+from deploy.local.processes import is_alive
+
+
+@pytest.fixture(scope="session")
+def local() -> Path:
+    """The local folder of this checkout; tests make folders of their own in it."""
+    return local_dir(os.environ)
+
+
+@pytest.fixture(scope="session")
+def test_folder(local: Path) -> Iterator[Path]:
+    """A folder for this test process alone, removed with it."""
+    for left in local.glob("test-*"):
+        pid = left.name.removeprefix("test-")
+        if pid.isdecimal() and not is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = local / f"test-{os.getpid()}"
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(local: Path, test_folder: Path) -> Iterator[Cluster]:
+    """Kafka and MongoDB, started on first use, shared by the tests of this process.
+
+    A test that kills or stops a part starts it again before it ends.
+    """
+    with Cluster(test_folder / "cluster", local / "cache") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def namespace() -> str:
+    """A prefix for this module's topics, groups and databases."""
+    return f"t{uuid.uuid4().hex[:10]}"

@@ -59,7 +59,7 @@ class Health:
             return unhealthy.reason
         except TimeoutError:
             return f"no answer within {self._patience:g} s"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see below
             # A check that breaks is no answer to the question; what broke belongs in the log.
             _log.exception("health check broke", check=name)
             return type(error).__name__

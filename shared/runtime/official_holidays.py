@@ -63,7 +63,7 @@ class OfficialHolidays(Container[date]):
 
     def _of_year(self, year: int) -> frozenset[date]:
         # Some 10 MB, which a process that never counts working days need not carry.
-        from holidays.countries.iran import Iran
+        from holidays.countries.iran import Iran  # noqa: PLC0415
 
         expected = frozenset(Iran(years=year, expand=False))
         return (expected | self.announced.added) - self.announced.removed

@@ -120,12 +120,14 @@ async def _http_error(_: Request, error: Exception) -> Response:
     )
 
 
-async def _invalid_request(_: Request, error: Exception) -> Response:
+async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = error.errors()
     for wrong in errors:
         if wrong["type"] == "json_invalid":
             return respond(_malformed(wrong))
+        if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not _claims_json(request):
+            return respond(_not_json())
     return respond(invalid([_field_error(wrong["loc"], wrong["msg"]) for wrong in errors]))
 
 
@@ -133,6 +135,20 @@ def _malformed(wrong: Mapping[str, Any]) -> Problem:
     reason = wrong.get("ctx", {}).get("error", wrong["msg"])
     detail = f"{reason} at character {wrong['loc'][-1]}"
     return Problem(400, "malformed-json", "The body is not JSON", detail)
+
+
+def _claims_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def _not_json() -> Problem:
+    return Problem(
+        415,
+        "unsupported-media-type",
+        "The body is of another kind",
+        "Content-Type: application/json",
+    )
 
 
 def _field_error(location: Sequence[str | int], message: str) -> FieldError:

@@ -207,7 +207,7 @@ def load(settings: type[SettingsType]) -> SettingsType:
     slip is worth a warning there.
     """
     try:
-        loaded = settings(_secrets_dir=_secret_folders(os.environ))  # type: ignore[call-arg]  # pydantic-settings takes it beside the fields
+        loaded = settings(_secrets_dir=_secret_folders(os.environ))
     except ValidationError as error:
         wrongs = [
             wrong for wrong in error.errors() if wrong["type"] != "default_factory_not_called"
@@ -216,7 +216,7 @@ def load(settings: type[SettingsType]) -> SettingsType:
     except SettingsError as error:
         _stop(f"{PREFIX}*: {error}")
     for name, meant in _slips(os.environ, settings.model_fields):
-        print(f"warning: {name} is not a setting; was {meant} meant?", file=sys.stderr)
+        sys.stderr.write(f"warning: {name} is not a setting; was {meant} meant?\n")
     return loaded
 
 

@@ -1,0 +1,56 @@
+"""Build the FastAPI app of a service: its routes come on top, all else is the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import Depends, FastAPI
+
+from shared.runtime import problems
+from shared.runtime.health import Health
+from shared.runtime.http import docs, operations
+from shared.runtime.http.middleware import BodyLimit, Surroundings
+from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
+from shared.runtime.http.strict import known_parameters
+from shared.runtime.identity import Authenticator
+from shared.runtime.metrics import Metrics
+
+
+def create_app(
+    *,
+    title: str,
+    version: str,
+    health: Health,
+    metrics: Metrics,
+    authenticator: Authenticator,
+    body_limit: int = 1_000_000,
+    asyncapi: Callable[[], Mapping[str, Any]] | None = None,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, where the service has
+    events, /asyncapi and /asyncapi.json. Nothing is opened before its lifespan begins.
+
+    `body_limit` is in bytes. `asyncapi` gives the AsyncAPI document when it is asked for.
+    """
+    app = FastAPI(
+        title=title,
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(known_parameters)],
+        responses=PROBLEM_RESPONSES,
+    )
+    app.state.authenticator = authenticator
+    problems.install(app)
+    describe_problems(app)
+    app.include_router(operations.routes(health, metrics))
+    app.include_router(docs.swagger(title))
+    if asyncapi is not None:
+        app.include_router(docs.events(asyncapi))
+    app.add_middleware(BodyLimit, limit=body_limit)
+    app.add_middleware(Surroundings, metrics=metrics)
+    return app

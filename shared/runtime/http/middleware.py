@@ -1,0 +1,126 @@
+"""What surrounds every request: its measure, its trace, its safety, and the limit of its body.
+
+Plain ASGI, so that a body is never held here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.runtime.logs import trace_id
+from shared.runtime.metrics import Metrics
+from shared.runtime.problems import Problem, internal, respond
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+}
+
+UNMATCHED = "unmatched"
+
+_log = structlog.get_logger(__name__)
+
+
+class Surroundings:
+    """Measures and traces each request, adds the security headers, and turns an error that
+    nobody foresaw into a 500 that tells nothing, and a line in the log that tells all."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._monotonic = monotonic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._monotonic()
+        status = 0
+
+        async def guarded(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        trace = trace_id(Headers(scope=scope).get("traceparent"))
+        with structlog.contextvars.bound_contextvars(**({} if trace is None else {"trace": trace})):
+            try:
+                await self._app(scope, receive, guarded)
+            except Exception:
+                _log.exception("request failed", method=scope["method"], route=template(scope))
+                if status:  # half an answer cannot be taken back; the connection has to break
+                    raise
+                await respond(internal())(scope, receive, guarded)
+            finally:
+                self._metrics.request_answered(
+                    scope["method"],
+                    template(scope),
+                    status or 499,  # the client left before any answer
+                    self._monotonic() - started,
+                )
+
+
+class BodyLimit:
+    """Refuses a body longer than `limit` bytes with 413, without reading on.
+
+    By its Content-Length before anything is read, else as soon as so many bytes have come.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._announced(scope) > self._limit:
+            await respond(self._too_large())(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._limit:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _announced(self, scope: Scope) -> int:
+        length = Headers(scope=scope).get("content-length", "")
+        return int(length) if length.isascii() and length.isdigit() else 0
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            413,
+            "body-too-large",
+            "The body is too large",
+            f"At most {self._limit} bytes are taken",
+            headers={"Connection": "close"},
+        )
+
+
+def template(scope: Scope) -> str:
+    """The path of the route that answered, with names for its variables: never the path itself.
+
+    A router's own prefix stands in FastAPI's record of how it was included.
+    """
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    path: str = getattr(included or scope.get("route"), "path", UNMATCHED)
+    return path

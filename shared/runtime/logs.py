@@ -1,0 +1,121 @@
+"""Logs: one JSON object a line on standard error, the same for our code and for libraries.
+
+Each has `time` (ISO 8601, UTC), `level`, `service`, `message`, and `trace` and `event_id` where
+one is known. Write with `structlog.get_logger()`. A value of type SecretStr shows as stars.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
+
+# Libraries that bring handlers of their own, or say at this level what only they want to know.
+_LIBRARIES = {
+    "uvicorn": logging.NOTSET,
+    "uvicorn.error": logging.NOTSET,
+    "uvicorn.access": logging.WARNING,
+    "faststream": logging.NOTSET,
+    "aiokafka": logging.WARNING,
+    "pymongo": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+}
+
+
+def configure(service: str, level: str, json_lines: bool) -> None:
+    """Set the logs of this process up. To be called once, at its start.
+
+    `level` is debug, info, warning or error; without `json_lines` people read them on a console.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _Named(service),
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _drop_uvicorns_colours,
+                *(_json_renderers() if json_lines else [_console_renderer()]),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name, at_least in _LIBRARIES.items():
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(max(at_least, root.level) if at_least else logging.NOTSET)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+@contextmanager
+def bind_event(event_id: str, traceparent: str | None) -> Iterator[None]:
+    """Within the block, each line of this task names the event and its trace."""
+    trace = trace_id(traceparent)
+    known = {"event_id": event_id} | ({} if trace is None else {"trace": trace})
+    with structlog.contextvars.bound_contextvars(**known):
+        yield
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace's id out of a `traceparent` (W3C Trace Context); None where it is not one."""
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    return match.group(1) if match else None
+
+
+class _Named:
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = self._service
+        return event
+
+
+def _drop_uvicorns_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event.pop("color_message", None)
+    return event
+
+
+def _json_renderers() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=_dump),
+    ]
+
+
+def _console_renderer() -> Processor:
+    return structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stderr.isatty())
+
+
+def _dump(event: dict[str, Any], **options: Any) -> str:
+    """Persian stays readable; a lone surrogate, which no encoding knows, is escaped."""
+    line = json.dumps(event, ensure_ascii=False, **options)
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -13,10 +13,10 @@ help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## the virtual environment, Kafka's jars and mongod; a second time it fetches nothing
-	@sh deploy/local/setup.sh
+	@$(SHELL) deploy/local/setup.sh
 
 up: setup ## start Kafka, MongoDB and every service here; Ctrl-C stops all of it
-	@$(PYTHON_BIN) -m deploy.local up
+	@$(PYTHON_BIN) -m deploy.local up --with-parent
 
 demo: setup ## replay the whole 1402 season end to end and check its summary
 	@$(PYTHON_BIN) -m tools.demo

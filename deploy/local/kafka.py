@@ -57,15 +57,16 @@ class Kafka:
     def command(self) -> Command:
         return self._java(*_HEAP, *_LOGGING, "kafka.Kafka", str(self._properties))
 
-    def is_ready(self) -> bool:
-        """Whether a client's question for the metadata is answered with a broker."""
+    def trouble(self) -> str | None:
+        """Ready is when a client's question for the metadata is answered with a broker."""
         client = AdminClient(
             {"bootstrap.servers": self._layout.bootstrap, "log_level": 0, "client.id": "runner"}
         )
         try:
-            return bool(client.list_topics(timeout=1).brokers)
+            known = client.list_topics(timeout=1).brokers
         except KafkaException:
-            return False
+            return "no answer yet"
+        return None if known else "no broker yet"
 
     def _format(self) -> None:
         format_storage = self._java(

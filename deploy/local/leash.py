@@ -1,8 +1,9 @@
 """Becomes the command that it is given, after it has asked to die with its parent.
 
-`python -I leash.py <parent's pid> <command> …`: the process keeps its id, so there is no wrapper
-between the runner and a part. The kernel sends SIGKILL when the parent's *thread* that started
-this process ends (prctl(2), PR_SET_PDEATHSIG), however it ends.
+`python -I leash.py <parent's pid> <pipe> <command> …`: the process keeps its id, so there is no
+wrapper between the runner and a part. The kernel sends SIGKILL when the parent's *thread* that
+started this process ends (prctl(2), PR_SET_PDEATHSIG), however it ends. The parent's end of the
+pipe closes when the command has taken over; until then that thread has to live.
 """
 
 import ctypes
@@ -23,4 +24,5 @@ def die_with_parent(parent: int, sign: signal.Signals) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]), signal.SIGKILL)
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.set_inheritable(int(sys.argv[2]), False)
+    os.execvp(sys.argv[3], sys.argv[3:])

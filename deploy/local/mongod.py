@@ -58,8 +58,8 @@ class Mongod:
         )  # fmt: skip
         return Command(arguments, folder=self._layout.root, environment=os.environ)
 
-    def is_ready(self) -> bool:
-        """Whether it is primary. The first time it is told of its replica set."""
+    def trouble(self) -> str | None:
+        """Ready is when it is primary. The first time it is told of its replica set."""
         client: MongoClient[dict[str, Any]] = MongoClient(
             HOST,
             self._layout.ports.mongod,
@@ -69,12 +69,11 @@ class Mongod:
         )
         with client:
             try:
-                if client.admin.command("hello").get("isWritablePrimary"):
-                    return True
-                self._configure(client)
-                return bool(client.admin.command("hello").get("isWritablePrimary"))
+                if not _is_primary(client):
+                    self._configure(client)
+                return None if _is_primary(client) else "not primary yet"
             except PyMongoError:
-                return False
+                return "no answer yet"
 
     def _configure(self, client: MongoClient[dict[str, Any]]) -> None:
         """Make it the one member of its set; also where its data came from another port."""
@@ -90,6 +89,10 @@ class Mongod:
             members = [{**config["members"][0], "host": self._member}]
             changed = {**config, "members": members, "version": config["version"] + 1}
             client.admin.command("replSetReconfig", changed, force=True)
+
+
+def _is_primary(client: MongoClient[dict[str, Any]]) -> bool:
+    return bool(client.admin.command("hello").get("isWritablePrimary"))
 
 
 def find_mongod() -> Path:

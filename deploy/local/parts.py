@@ -30,8 +30,8 @@ class Part(Protocol):
 
     def command(self) -> Command: ...
 
-    def is_ready(self) -> bool:
-        """Whether it answers its clients. May take a second."""
+    def trouble(self) -> str | None:
+        """Why it doesn't serve its clients; None when it does. May take a second."""
 
 
 class PartFailed(Exception):
@@ -47,11 +47,11 @@ def start(part: Part, layout: Layout, starter: Starter) -> Process:
 def wait_until_ready(part: Part, process: Process, layout: Layout) -> None:
     """Return when the part answers. Raises PartFailed when it ends first or takes too long."""
     deadline = time.monotonic() + part.patience_seconds
-    while not part.is_ready():
+    while trouble := part.trouble():
         if not process.is_running:
             raise PartFailed(_story(part, layout, f"ended with {process.ending}"))
         if time.monotonic() > deadline:
-            raise PartFailed(_story(part, layout, "did not get ready"))
+            raise PartFailed(_story(part, layout, f"did not get ready: {trouble}"))
         time.sleep(_PAUSE_SECONDS)
 
 

@@ -111,17 +111,24 @@ class Starter:
 def _start(command: Command, log: Path, pid_file: Path) -> Process:
     if log.exists() and log.stat().st_size > _LONGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
-    leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()))
-    with log.open("ab") as output:
-        popen = subprocess.Popen(
-            [*leash, *command.arguments],
-            cwd=command.folder,
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
+    until_taken_over, told = os.pipe()
+    leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(told))
+    try:
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                [*leash, *command.arguments],
+                cwd=command.folder,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                pass_fds=(told,),
+            )
+    finally:
+        os.close(told)
+        with os.fdopen(until_taken_over, "rb") as pipe:
+            pipe.read()
     write_pid(pid_file, popen.pid)
     return Process(popen, pid_file)
 

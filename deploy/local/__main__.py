@@ -1,0 +1,81 @@
+"""The local runner's command line: `python -m deploy.local --help`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from deploy.local.layout import PROJECT, BadLayout, layout_from, parts_from
+from deploy.local.leash import die_with_parent
+from deploy.local.mongod import NoMongod, find_mongod
+from deploy.local.up import AlreadyRunning, CannotStart, check_environment, describe_running, run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Runs Peygir with a real Kafka and a real MongoDB on this machine.",
+)
+
+
+@app.command()
+def up(
+    *,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when the process that started this ends.")
+    ] = False,
+) -> None:
+    """Start Kafka, MongoDB and every service, and keep them running; Ctrl-C stops them.
+
+    PEYGIR_LOCAL_DIR (default .local) is where data, logs and process ids are, PEYGIR_PORT_OFFSET
+    is added to every port, PEYGIR_PARTS (kafka,mongod,mail,scheduler,reports,followups,notify)
+    names the parts to start; every part by default.
+    """
+    if with_parent:
+        die_with_parent(os.getppid(), signal.SIGTERM)
+    try:
+        check_environment(os.environ)
+        layout = layout_from(os.environ)
+        parts = parts_from(os.environ)
+    except (BadLayout, CannotStart) as error:
+        _refuse(str(error), code=2)
+    try:
+        run(layout, parts, Console())
+    except AlreadyRunning:
+        typer.echo(describe_running(layout))
+    except CannotStart as error:
+        _refuse(str(error), code=1)
+
+
+@app.command()
+def setup_check() -> None:
+    """Say in one line what is missing on this machine; exits 1 then."""
+    script = PROJECT / "deploy" / "local" / "setup.sh"
+    if subprocess.run(("/bin/sh", str(script), "check"), check=False).returncode != 0:
+        raise typer.Exit(1)
+    try:
+        layout = layout_from(os.environ)
+        mongod = find_mongod()
+    except BadLayout as error:
+        _refuse(str(error), code=2)
+    except NoMongod as error:
+        _refuse(str(error), code=1)
+    if not layout.kafka_jars.is_dir():
+        _refuse("Kafka's jars are missing; run `make setup`", code=1)
+    done = subprocess.run((str(mongod), "--version"), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        _refuse(f"mongod does not run here: {done.stderr.strip()}", code=1)
+    typer.echo(f"complete: {done.stdout.splitlines()[0]}, Kafka in {layout.kafka_jars.parent}")
+
+
+def _refuse(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()

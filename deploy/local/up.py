@@ -1,0 +1,141 @@
+"""`make up`: one installation in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.local.kafka import Kafka
+from deploy.local.layout import PARTS, SERVICES, Layout
+from deploy.local.mongod import Mongod
+from deploy.local.parts import Part
+from deploy.local.ports import is_free
+from deploy.local.processes import is_alive, read_pid
+from deploy.local.screen import Row, Screen
+from deploy.local.services import Mail, Service, TopicsFailed, create_topics, has_topics_tool
+from deploy.local.supervisor import Supervisor
+
+_PORT_SECONDS = 3.0
+_OPEN = (
+    "DEVELOPMENT, OPEN: no passwords, no TLS, and whoever reaches this machine's loopback "
+    "address may do everything. Not for real data."
+)
+
+
+class AlreadyRunning(Exception):
+    """Another runner holds this installation."""
+
+
+class CannotStart(Exception):
+    """The runner can't start as asked; the message says why in one line."""
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Refuse what this runner can't give. Raises CannotStart."""
+    if environment.get("PEYGIR_ENV") not in (None, "", "development"):
+        raise CannotStart("PEYGIR_ENV: the local runner is open, for development alone")
+    if environment.get("PEYGIR_SECURE") not in (None, "", "0"):
+        raise CannotStart("PEYGIR_SECURE: identity, TLS and SASL can't be turned on locally yet")
+
+
+@contextlib.contextmanager
+def hold(layout: Layout) -> Iterator[None]:
+    """Be the one runner of the installation; ends with the process. Raises AlreadyRunning."""
+    layout.make_folders()
+    with layout.lock.open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        _forget_pids(layout)
+        try:
+            yield
+        finally:
+            _forget_pids(layout)
+
+
+def describe_running(layout: Layout) -> str:
+    """What runs already, a line a part."""
+    lines = [f"already running in {layout.root} (runner's pid {read_pid(layout.lock)}):"]
+    for part in PARTS:
+        pid = read_pid(layout.pid(part))
+        if pid is not None and is_alive(pid):
+            lines.append(f"  {part:<9} pid {pid:<8} {layout.address(part)}")
+    return "\n".join(lines)
+
+
+def run(layout: Layout, wanted: tuple[str, ...], console: Console) -> None:
+    """Run the parts until SIGINT, SIGTERM or SIGHUP.
+
+    Raises AlreadyRunning, CannotStart.
+    """
+    with hold(layout):
+        there = tuple(part for part in wanted if _exists(part, layout))
+        _wait_for_ports(layout, there)
+        screen = Screen(console, [Row(part, layout.address(part)) for part in there])
+        with screen:
+            screen.say(_OPEN, style="bold yellow")
+            screen.say(f"data {layout.root / 'data'}, logs {layout.log_dir}")
+            for part in wanted:
+                if part not in there:
+                    screen.say(f"{part} is left out: services/{part} is not there yet")
+            try:
+                asyncio.run(_supervise(layout, there, screen))
+            except* TopicsFailed as failures:
+                raise CannotStart(str(failures.exceptions[0])) from None
+
+
+async def _supervise(layout: Layout, names: tuple[str, ...], screen: Screen) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(sign, stop.set)
+    parts: dict[str, Part] = {
+        "kafka": Kafka(layout),
+        "mongod": Mongod(layout),
+        "mail": Mail(layout),
+    }
+    parts |= {name: Service(name, layout) for name in SERVICES}
+    stores = [parts[name] for name in names if name in ("kafka", "mongod")]
+    others = [parts[name] for name in names if name not in ("kafka", "mongod")]
+    with_topics = "kafka" in names and has_topics_tool()
+    before_services = partial(create_topics, layout) if with_topics else _nothing
+    await Supervisor(layout, stores, others, before_services, screen).run(stop)
+
+
+def _nothing() -> None:
+    """No topics to create."""
+
+
+def _exists(part: str, layout: Layout) -> bool:
+    return part not in SERVICES or Service(part, layout).exists
+
+
+def _wait_for_ports(layout: Layout, parts: tuple[str, ...]) -> None:
+    """Parts of a runner that was killed may take a moment to go. Raises CannotStart."""
+    names = [*parts, *(["kafka_controller"] if "kafka" in parts else [])]
+    deadline = time.monotonic() + _PORT_SECONDS
+    while taken := [layout.ports.of(name) for name in names if not is_free(layout.ports.of(name))]:
+        if time.monotonic() > deadline:
+            ports = ", ".join(str(port) for port in taken)
+            raise CannotStart(
+                f"another program has port {ports} of 127.0.0.1; PEYGIR_PORT_OFFSET moves ours"
+            )
+        time.sleep(0.1)
+
+
+def _forget_pids(layout: Layout) -> None:
+    for part in PARTS:
+        Path(layout.pid(part)).unlink(missing_ok=True)

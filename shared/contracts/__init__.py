@@ -1,0 +1,1 @@
+"""What outsiders rely on: the envelope, the events, the topics. All that services share of the domain."""

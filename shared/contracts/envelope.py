@@ -1,0 +1,202 @@
+"""The envelope of an event: CloudEvents 1.0 in its Kafka protocol binding 1.0.
+
+Producers here write binary mode. Readers take binary and structured mode from any client; of
+outsiders only the four required attributes are asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+Headers: TypeAlias = Sequence[tuple[str, bytes]]
+
+SPEC_VERSION: Final = "1.0"
+LONGEST_ATTRIBUTE: Final = 1_024
+"""Characters that an attribute may have; more than any honest id, source or type needs."""
+
+_STRUCTURED: Final = "application/cloudevents+json"
+_BATCHED: Final = "application/cloudevents-batch"
+_CONTENT_TYPE: Final = "content-type"
+_PREFIX: Final = "ce_"
+_NAMES: Final = frozenset(
+    {
+        "specversion", "id", "source", "type", "subject", "time", "dataschema", "sequence",
+        "traceparent",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """An event's attributes, and its data as the bytes of a JSON document, not parsed."""
+
+    id: str
+    source: str  # URI reference
+    type: str
+    data: bytes
+    subject: str | None = None
+    time: datetime | None = None  # aware, UTC
+    dataschema: str | None = None
+    sequence: int | None = None  # the aggregate's version; ten digits on the wire
+    traceparent: str | None = None  # W3C Trace Context
+
+
+class Unreadable(Exception):
+    """A record that is no event. `reason` is a slug, `detail` is for people.
+
+    Reasons: `null-value`, `broken-json`, `missing-attribute`, `invalid-attribute`,
+    `unsupported-version`, `unsupported-content-type`.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def read(headers: Headers, value: bytes | None) -> CloudEvent:
+    """Read a record. Headers of other names may hold any bytes and are passed over.
+
+    Raises Unreadable.
+    """
+    if value is None:
+        raise Unreadable("null-value", "the record has no value")
+    content_type = _content_type(headers)
+    if content_type == _STRUCTURED:
+        return _read_structured(value)
+    if content_type.startswith(_BATCHED):
+        raise Unreadable("unsupported-content-type", f"{content_type}: one event a record")
+    return _read_binary(headers, value)
+
+
+def write(event: CloudEvent) -> tuple[list[tuple[str, bytes]], bytes]:
+    """Write a record in binary mode: its headers and its value."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        (_CONTENT_TYPE, b"application/json"),
+    ]
+    if event.subject is not None:
+        headers.append(("ce_subject", event.subject.encode()))
+    if event.time is not None:
+        headers.append(("ce_time", rfc3339(event.time).encode()))
+    if event.dataschema is not None:
+        headers.append(("ce_dataschema", event.dataschema.encode()))
+    if event.sequence is not None:
+        headers.append(("ce_sequence", b"%010d" % event.sequence))
+    if event.traceparent is not None:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
+    return headers, event.data
+
+
+def rfc3339(instant: datetime) -> str:
+    """An aware instant in UTC, to the millisecond: `2024-03-11T05:30:00.000Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _content_type(headers: Headers) -> str:
+    """The media type, without its parameters and in lower case."""
+    for name, value in headers:
+        if name.lower() == _CONTENT_TYPE:
+            return value.partition(b";")[0].strip().lower().decode("ascii", "replace")
+    return ""
+
+
+def _read_binary(headers: Headers, value: bytes) -> CloudEvent:
+    attributes: dict[str, str] = {}
+    for name, raw in headers:
+        if name[:3].lower() != _PREFIX:
+            continue
+        attribute = name[3:].lower()
+        if attribute not in _NAMES:
+            continue  # an extension of somebody else's
+        try:
+            attributes[attribute] = raw.decode()
+        except (UnicodeDecodeError, AttributeError):
+            raise Unreadable("invalid-attribute", f"{name} is not UTF-8") from None
+    return _event(attributes, value)
+
+
+def _read_structured(value: bytes) -> CloudEvent:
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("broken-json", str(error)) from None
+    if not isinstance(document, dict):
+        raise Unreadable("broken-json", "a structured event is a JSON object")
+    attributes: dict[str, str] = {}
+    for name in _NAMES:
+        content = document.get(name)
+        if content is None:
+            continue
+        if name == "sequence" and type(content) is int:
+            content = str(content)
+        if not isinstance(content, str):
+            raise Unreadable("invalid-attribute", f"{name} is not a string")
+        attributes[name] = content
+    return _event(attributes, _structured_data(document))
+
+
+def _structured_data(document: Mapping[str, Any]) -> bytes:
+    if "data_base64" in document:
+        try:
+            return base64.b64decode(document["data_base64"], validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            raise Unreadable("invalid-attribute", "data_base64 is not base64") from None
+    if "data" not in document:
+        raise Unreadable("missing-attribute", "data")
+    # ASCII escapes keep what is no valid Unicode (a lone surrogate) writable.
+    return json.dumps(document["data"], separators=(",", ":")).encode()
+
+
+def _event(attributes: Mapping[str, str], data: bytes) -> CloudEvent:
+    for name in ("specversion", "id", "source", "type"):
+        if not attributes.get(name):
+            raise Unreadable("missing-attribute", name)
+    for name, text in attributes.items():
+        if len(text) > LONGEST_ATTRIBUTE:
+            raise Unreadable("invalid-attribute", f"{name} is over {LONGEST_ATTRIBUTE} characters")
+        if not text.isprintable():
+            raise Unreadable("invalid-attribute", f"{name} has control characters")
+    if attributes["specversion"] != SPEC_VERSION:
+        raise Unreadable("unsupported-version", f"specversion {attributes['specversion']!r}")
+    return CloudEvent(
+        id=attributes["id"],
+        source=attributes["source"],
+        type=attributes["type"],
+        data=data,
+        subject=attributes.get("subject"),
+        time=_time(attributes.get("time")),
+        dataschema=attributes.get("dataschema"),
+        sequence=_sequence(attributes.get("sequence")),
+        traceparent=attributes.get("traceparent"),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text).astimezone(UTC) if "T" in text.upper() else None
+        aware = instant is not None and datetime.fromisoformat(text).tzinfo is not None
+    except (ValueError, OverflowError):
+        aware, instant = False, None
+    if not aware:
+        raise Unreadable("invalid-attribute", f"time {text!r} is not RFC 3339 with an offset")
+    return instant
+
+
+def _sequence(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Unreadable("invalid-attribute", f"sequence {text!r} is not a number")
+    return int(text)

@@ -1,0 +1,175 @@
+"""Events of follow-ups; the service `followups` owns them. Together they tell all of its state."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.events.base import (
+    EventData,
+    Id,
+    Instant,
+    Name,
+    ProvinceCode,
+    Slug,
+    Text,
+    Title,
+)
+from shared.contracts.events.resolutions import Priority
+from shared.contracts.events.sessions import SessionKind
+
+By: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
+Progress: TypeAlias = Annotated[int, Field(ge=0, le=100)]
+
+
+class FollowupEvent(EventData):
+    """What every event of a follow-up carries."""
+
+    followup_id: Id
+    resolution_id: Id
+    deputy: Slug
+
+
+class FollowupOpened(FollowupEvent):
+    """A deputy is followed for a resolution from now on."""
+
+    title: Title
+    approved_at: Instant
+    due_on: date
+    original_due_on: date
+    at: Instant
+    approved_source: By
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    session_id: Id | None = None
+    session_kind: SessionKind | None = None
+    province: ProvinceCode | None = None
+    axis: Slug | None = None
+    text: Text | None = None
+    supporting: tuple[Name, ...] = ()
+    executing_body: Name | None = None
+    priority: Priority = "normal"
+    number: Name | None = None
+    baseline_on: date | None = None
+
+
+class FollowupAmended(FollowupEvent):
+    """The resolution was changed; here is what it says now."""
+
+    at: Instant
+    by: By
+    title: Title
+    due_on: date
+    text: Text | None = None
+    supporting: tuple[Name, ...] = ()
+    executing_body: Name | None = None
+    priority: Priority = "normal"
+    number: Name | None = None
+    reason: Text | None = None
+
+
+class FollowupAcknowledged(FollowupEvent):
+    """The deputy has taken note, and agrees or disputes."""
+
+    at: Instant
+    by: By
+    stance: Literal["agreed", "disputed"]
+    note: Text | None = None
+
+
+class FollowupProgressed(FollowupEvent):
+    """The deputy reports how far it is."""
+
+    at: Instant
+    by: By
+    progress: Progress
+    note: Text | None = None
+
+
+class FollowupDueSoon(FollowupEvent):
+    """The due date comes near."""
+
+    title: Title
+    due_on: date
+    at: Instant
+
+
+class FollowupOverdue(FollowupEvent):
+    """A level of escalation was reached, once for a due date: 1 deputy, 2 coordination, 3 minister."""
+
+    title: Title
+    due_on: date
+    original_due_on: date
+    days_overdue: int = Field(ge=0)
+    level: int = Field(ge=1, le=3)
+    progress: Progress
+    session_id: Id | None = None
+    province: ProvinceCode | None = None
+    axis: Slug | None = None
+    at: Instant | None = None
+
+
+class FollowupExtensionRequested(FollowupEvent):
+    """The deputy asks for a later due date."""
+
+    at: Instant
+    by: By
+    due_on: date
+    requested_due_on: date
+    reason: Text
+
+
+class FollowupExtended(FollowupEvent):
+    """Coordination grants a later due date; the original one stays on record."""
+
+    at: Instant
+    by: By
+    due_on: date
+    previous_due_on: date
+    original_due_on: date
+    note: Text | None = None
+
+
+class FollowupExtensionRefused(FollowupEvent):
+    """Coordination refuses a later due date."""
+
+    at: Instant
+    by: By
+    due_on: date
+    reason: Text | None = None
+
+
+class FollowupCompleted(FollowupEvent):
+    """The deputy claims that it is done; somebody else has to confirm."""
+
+    at: Instant
+    by: By
+    progress: Progress = 100
+    note: Text | None = None
+
+
+class FollowupVerified(FollowupEvent):
+    """Somebody else confirmed that it is done."""
+
+    at: Instant
+    by: By
+    finding: Literal["done", "partly-done"]
+    note: Text | None = None
+
+
+class FollowupReopened(FollowupEvent):
+    """A claim was not confirmed, or a confirmation taken back."""
+
+    at: Instant
+    by: By
+    reason: Text
+
+
+class FollowupClosed(FollowupEvent):
+    """It ended otherwise than done."""
+
+    at: Instant
+    by: By
+    outcome: Literal["partly-done", "superseded", "will-not-be-done", "withdrawn"]
+    reason: Text | None = None

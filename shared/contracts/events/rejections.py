@@ -1,0 +1,20 @@
+"""What an integrator hears of its own mistake."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.contracts.events.base import EventData, Name, Slug, Text
+
+
+class EventRejected(EventData):
+    """An event was given up; id, type and source where they could be read."""
+
+    topic: Name
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    reason: Slug
+    detail: Text | None = None
+    id: str | None = None
+    type: str | None = None
+    source: str | None = None

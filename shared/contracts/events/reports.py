@@ -1,0 +1,84 @@
+"""Events of the provinces' reports; the service `reports` owns them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.events.base import (
+    EventData,
+    Id,
+    Instant,
+    Part,
+    Person,
+    ProvinceCode,
+    Slug,
+    Title,
+)
+
+
+class AxisAnswers(Part):
+    """How much of an axis is answered."""
+
+    axis: Slug
+    answered: int = Field(ge=0)
+    total: int = Field(ge=0)
+
+
+class ReportReminderDue(EventData):
+    """A report is not there yet, and its due time comes near."""
+
+    session_id: Id
+    province: ProvinceCode
+    due_at: Instant
+    title: Title | None = None
+
+
+class ReportSubmitted(EventData):
+    """A province has sent its report. Restricted axes are left out of axes and completeness."""
+
+    report_id: Id
+    session_id: Id
+    province: ProvinceCode
+    revision: int = Field(ge=1)
+    catalogue_version: int = Field(ge=1)
+    submitted_at: Instant
+    due_at: Instant
+    late: bool
+    completeness: float = Field(ge=0, le=1)
+    axes: tuple[AxisAnswers, ...]
+    initiatives: int = Field(ge=0)
+    special_topics: int = Field(ge=0)
+    url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
+class ReportOverdue(EventData):
+    """A report was not there when it was due."""
+
+    session_id: Id
+    province: ProvinceCode
+    due_at: Instant
+    title: Title | None = None
+
+
+class ReportDistributed(EventData):
+    """A report went to the deputies and others, for their overview before the session."""
+
+    report_id: Id
+    session_id: Id
+    province: ProvinceCode
+    revision: int = Field(ge=1)
+    distributed_at: Instant
+    recipients: tuple[Person, ...]
+
+
+class InitiativeHighlighted(EventData):
+    """A province's initiative was put forward as an example."""
+
+    session_id: Id
+    report_id: Id
+    initiative_id: Id
+    province: ProvinceCode
+    title: Title
+    highlighted_at: Instant

@@ -1,0 +1,75 @@
+"""Events of resolutions; published by the scheduler and by any authorised system."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Literal, TypeAlias
+
+from shared.contracts.events.base import (
+    EventData,
+    Id,
+    Instant,
+    Name,
+    ProvinceCode,
+    Slug,
+    Text,
+    Title,
+)
+from shared.contracts.events.sessions import SessionKind
+
+Priority: TypeAlias = Literal["normal", "urgent"]
+
+
+class ResolutionApproved(EventData):
+    """A resolution was approved; one deputy answers for it."""
+
+    resolution_id: Id
+    deputy: Slug
+    title: Title
+    approved_at: Instant
+    due_on: date
+    session_id: Id | None = None
+    session_kind: SessionKind | None = None
+    province: ProvinceCode | None = None
+    axis: Slug | None = None
+    text: Text | None = None
+    supporting: tuple[Name, ...] = ()
+    executing_body: Name | None = None
+    priority: Priority = "normal"
+    number: Name | None = None
+    baseline_on: date | None = None
+
+
+class ResolutionAmended(EventData):
+    """A resolution was changed: what is named here is so from now on, the rest stays."""
+
+    resolution_id: Id
+    deputy: Slug
+    amended_at: Instant
+    title: Title | None = None
+    due_on: date | None = None
+    text: Text | None = None
+    supporting: tuple[Name, ...] | None = None
+    executing_body: Name | None = None
+    priority: Priority | None = None
+    number: Name | None = None
+    reason: Text | None = None
+
+
+class ResolutionWithdrawn(EventData):
+    """A resolution no longer stands."""
+
+    resolution_id: Id
+    deputy: Slug
+    withdrawn_at: Instant
+    reason: Text | None = None
+
+
+def fingerprint(approved: ResolutionApproved) -> str:
+    """SHA-256 (hex) of the known data.
+
+    Order of fields, white space, the offset in which a time is written, unknown fields, and
+    whether an absent field is left out or null, make no difference.
+    """
+    return hashlib.sha256(approved.to_json()).hexdigest()

@@ -1,0 +1,85 @@
+"""Events of sessions and other gatherings; the scheduler owns them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from shared.contracts.events.base import (
+    EventData,
+    Id,
+    Instant,
+    Name,
+    Person,
+    ProvinceCode,
+    Text,
+    Title,
+)
+
+SessionKind: TypeAlias = Literal[
+    "provincial", "council-strategic", "council-executive", "nationwide", "visit"
+]
+SessionMode: TypeAlias = Literal["in-person", "webinar"]
+
+
+class SessionScheduled(EventData):
+    """A session stands in the calendar. A provincial one's report is due 72 hours before it."""
+
+    session_id: Id
+    kind: SessionKind
+    provinces: tuple[ProvinceCode, ...]
+    title: Title
+    starts_at: Instant
+    ends_at: Instant
+    mode: SessionMode
+    season: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")] | None = None
+    venue: Name | None = None
+    report_due_at: Instant | None = None
+    attendees: tuple[Person, ...] = ()
+
+
+class SessionRescheduled(EventData):
+    """A session was moved."""
+
+    session_id: Id
+    starts_at: Instant
+    ends_at: Instant
+    previous_starts_at: Instant
+    report_due_at: Instant | None = None
+    reason: Text | None = None
+
+
+class SessionCancelled(EventData):
+    """A session will not take place."""
+
+    session_id: Id
+    cancelled_at: Instant
+    reason: Text | None = None
+
+
+class InvitationIssued(EventData):
+    """A province was invited, and told by when its report is due."""
+
+    session_id: Id
+    province: ProvinceCode
+    issued_at: Instant
+    report_due_at: Instant
+    circular_id: Id | None = None
+    catalogue_version: int | None = Field(None, ge=1)
+
+
+class SessionOpened(EventData):
+    """A session has begun."""
+
+    session_id: Id
+    opened_at: Instant
+
+
+class SessionClosed(EventData):
+    """The Minister has summed up; the resolutions are counted."""
+
+    session_id: Id
+    closed_at: Instant
+    resolutions: int = Field(ge=0)
+    summary: Text | None = None

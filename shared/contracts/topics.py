@@ -1,0 +1,170 @@
+"""Every topic, declared once. A job creates them; no client does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.contracts import events
+from shared.contracts.events import EventData
+
+SERVICES: Final = ("scheduler", "reports", "followups", "notify")
+
+LARGEST_RECORD: Final = 1_048_576
+"""Bytes that a record of the domain's topics may have."""
+
+LARGEST_DEAD_LETTER: Final = LARGEST_RECORD + 65_536
+"""A dead letter holds its source's record and what is noted about it."""
+
+_PARTITIONS: Final = 3  # fixed: a key's order is its partition's
+_FOR_EVER: Final = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "max.message.bytes": str(LARGEST_RECORD),
+}
+_DEAD: Final = {**_FOR_EVER, "max.message.bytes": str(LARGEST_DEAD_LETTER)}
+
+_SESSIONS = (
+    events.SessionScheduled,
+    events.SessionRescheduled,
+    events.SessionCancelled,
+    events.InvitationIssued,
+    events.SessionOpened,
+    events.SessionClosed,
+)
+_REPORTS = (
+    events.ReportReminderDue,
+    events.ReportSubmitted,
+    events.ReportOverdue,
+    events.ReportDistributed,
+    events.InitiativeHighlighted,
+)
+_RESOLUTIONS = (events.ResolutionApproved, events.ResolutionAmended, events.ResolutionWithdrawn)
+_FOLLOWUPS = (
+    events.FollowupOpened,
+    events.FollowupAmended,
+    events.FollowupAcknowledged,
+    events.FollowupProgressed,
+    events.FollowupDueSoon,
+    events.FollowupOverdue,
+    events.FollowupExtensionRequested,
+    events.FollowupExtended,
+    events.FollowupExtensionRefused,
+    events.FollowupCompleted,
+    events.FollowupVerified,
+    events.FollowupReopened,
+    events.FollowupClosed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it has to be."""
+
+    name: str
+    partitions: int
+    owner: str
+    key: str  # which id is the Kafka key
+    events: tuple[type[EventData], ...] = ()
+    config: Mapping[str, str] = field(default_factory=lambda: _FOR_EVER)
+
+
+class Topics:
+    """The names of all topics of one installation.
+
+    `namespace` goes before every name, where several installations share a cluster.
+    """
+
+    def __init__(self, deputies: Iterable[str], namespace: str = "") -> None:
+        self.deputies = tuple(deputies)
+        self._prefix = f"{namespace}peygir"
+
+    @property
+    def sessions(self) -> str:
+        return f"{self._prefix}.sessions.v1"
+
+    @property
+    def circulars(self) -> str:
+        return f"{self._prefix}.circulars.v1"
+
+    @property
+    def reports(self) -> str:
+        return f"{self._prefix}.reports.v1"
+
+    @property
+    def reports_restricted(self) -> str:
+        return f"{self._prefix}.reports.v1.restricted"
+
+    @property
+    def notices(self) -> str:
+        return f"{self._prefix}.notices.v1"
+
+    @property
+    def rejections(self) -> str:
+        return f"{self._prefix}.rejections.v1"
+
+    def resolutions(self, deputy: str) -> str:
+        """Where a deputy's resolutions come."""
+        return f"{self._prefix}.resolutions.v1.{deputy}"
+
+    def followups(self, deputy: str) -> str:
+        """Where a deputy's follow-ups are told of."""
+        return f"{self._prefix}.followups.v1.{deputy}"
+
+    def deadletter(self, service: str) -> str:
+        """What a service gave up."""
+        return f"{self._prefix}.{service}.deadletter.v1"
+
+    def replay(self, service: str) -> str:
+        """Mended dead letters on their way back to a service."""
+        return f"{self._prefix}.{service}.replay.v1"
+
+    def all(self) -> tuple[TopicSpec, ...]:
+        """Every topic."""
+        return (
+            TopicSpec(self.sessions, _PARTITIONS, "scheduler", "session_id", _SESSIONS),
+            TopicSpec(
+                self.circulars, _PARTITIONS, "reports", "circular_id", (events.CircularIssued,)
+            ),
+            TopicSpec(self.reports, _PARTITIONS, "reports", "session_id", _REPORTS),
+            TopicSpec(
+                self.reports_restricted,
+                _PARTITIONS,
+                "reports",
+                "session_id",
+                (events.ReportSubmitted,),
+            ),
+            *(
+                TopicSpec(
+                    self.resolutions(deputy),
+                    _PARTITIONS,
+                    "scheduler",
+                    "resolution_id",
+                    _RESOLUTIONS,
+                )
+                for deputy in self.deputies
+            ),
+            *(
+                TopicSpec(
+                    self.followups(deputy), _PARTITIONS, "followups", "resolution_id", _FOLLOWUPS
+                )
+                for deputy in self.deputies
+            ),
+            TopicSpec(
+                self.notices,
+                _PARTITIONS,
+                "notify",
+                "notice_id",
+                (events.NoticeDelivered, events.NoticeFailed),
+            ),
+            TopicSpec(self.rejections, 1, "all services", "ce_source", (events.EventRejected,)),
+            *(
+                TopicSpec(self.deadletter(s), 1, s, "the original key", config=_DEAD)
+                for s in SERVICES
+            ),
+            *(
+                TopicSpec(self.replay(s), 1, "tools.deadletter", "the original key", config=_DEAD)
+                for s in SERVICES
+            ),
+        )

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -32,10 +32,11 @@ _LIBRARIES = {
 }
 
 
-def configure(service: str, level: str, json_lines: bool) -> None:
+def configure(service: str, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
     """Set the logs of this process up. To be called once, at its start.
 
     `level` is debug, info, warning or error; without `json_lines` people read them on a console.
+    `stream` is standard error by default.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -43,14 +44,15 @@ def configure(service: str, level: str, json_lines: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _Named(service),
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _drop_uvicorns_colours,
-                *(_json_renderers() if json_lines else [_console_renderer()]),
+                *(_json_renderers() if json_lines else [_console_renderer(stream.isatty())]),
             ],
         )
     )
@@ -111,8 +113,8 @@ def _json_renderers() -> list[Processor]:
     ]
 
 
-def _console_renderer() -> Processor:
-    return structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stderr.isatty())
+def _console_renderer(colours: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(timestamp_key="time", colors=colours)
 
 
 def _dump(event: dict[str, Any], **options: Any) -> str:

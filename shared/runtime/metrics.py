@@ -97,6 +97,12 @@ class Metrics:
             ("topic", "partition"),
             registry=self.registry,
         )
+        self._paused = Gauge(
+            "peygir_subscription_paused",
+            "Whether this process waits in front of a flood of refused events.",
+            ("group",),
+            registry=self.registry,
+        )
         self._leases = Gauge(
             "peygir_lease_held",
             "Whether this process holds the lease.",
@@ -131,12 +137,16 @@ class Metrics:
         """Kafka acknowledged that many events of a type."""
         self._published.labels(self._known(event_type)).inc(count)
 
-    def events_committed(self, event_type: str, processing: float, delays: Sequence[float]) -> None:
-        """Events of a type were committed together, `processing` seconds after reading them.
+    def event_committed(self, event_type: str, processing: float, delay: float) -> None:
+        """One event was committed: `processing` seconds after reading it, `delay` seconds after
+        its timestamp in Kafka."""
+        self.events_committed(event_type, processing, (delay,))
 
-        `delays` holds for each event the seconds since its timestamp in Kafka.
-        """
+    def events_committed(self, event_type: str, processing: float, delays: Sequence[float]) -> None:
+        """Events of one type were committed together; `delays` holds one entry an event."""
         known = self._known(event_type)
+        if delays and min(delays) < 0:  # two hosts' clocks differ
+            delays = [max(delay, 0.0) for delay in delays]
         self._processing.observe_same(known, processing, len(delays))
         self._delay.observe(known, delays)
 
@@ -160,6 +170,10 @@ class Metrics:
     def forget_lag(self, topic: str, partition: int) -> None:
         """The partition went to another process, which shows its lag from now on."""
         self._lag.remove(topic, str(partition))
+
+    def set_paused(self, group: str, paused: bool) -> None:
+        """Whether this process has paused that group's subscription."""
+        self._paused.labels(group).set(paused)
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Whether this process holds that lease now."""

@@ -84,6 +84,11 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not-found", "Not found", what)
 
 
+def malformed_json(why: str) -> Problem:
+    """400 for a body that is not JSON."""
+    return Problem(400, "malformed-json", "The body is not JSON", why)
+
+
 def internal() -> Problem:
     """500 that tells nothing of what is inside; the log has it."""
     return Problem(500, "internal", "The service failed; its log says why")
@@ -100,6 +105,12 @@ def install(app: FastAPI) -> None:
     """Answer every error of this app with a problem."""
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
+
+
+def claims_json(request: Request) -> bool:
+    """Whether the request says that its body is JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
@@ -125,21 +136,11 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     errors = error.errors()
     for wrong in errors:
         if wrong["type"] == "json_invalid":
-            return respond(_malformed(wrong))
-        if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not _claims_json(request):
+            reason = wrong.get("ctx", {}).get("error", wrong["msg"])
+            return respond(malformed_json(f"{reason} at character {wrong['loc'][-1]}"))
+        if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not claims_json(request):
             return respond(_not_json())
     return respond(invalid([_field_error(wrong["loc"], wrong["msg"]) for wrong in errors]))
-
-
-def _malformed(wrong: Mapping[str, Any]) -> Problem:
-    reason = wrong.get("ctx", {}).get("error", wrong["msg"])
-    detail = f"{reason} at character {wrong['loc'][-1]}"
-    return Problem(400, "malformed-json", "The body is not JSON", detail)
-
-
-def _claims_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _not_json() -> Problem:

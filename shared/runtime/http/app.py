@@ -13,7 +13,7 @@ from shared.runtime.health import Health
 from shared.runtime.http import docs, operations
 from shared.runtime.http.middleware import BodyLimit, Surroundings
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
-from shared.runtime.http.strict import known_parameters
+from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
 
@@ -41,7 +41,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(known_parameters)],
+        dependencies=[Depends(known_parameters), Depends(standard_json)],
         responses=PROBLEM_RESPONSES,
     )
     app.state.authenticator = authenticator

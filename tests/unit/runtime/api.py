@@ -1,0 +1,107 @@
+"""A small service on the shared HTTP, for the tests of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Annotated, Any
+
+import httpx
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from pydantic import BaseModel
+
+from shared.runtime.health import Health
+from shared.runtime.http import Limit, Page, SortKeys, create_app
+from shared.runtime.identity import Caller, OpenIdentity
+from shared.runtime.metrics import Metrics
+from shared.runtime.problems import Problem, not_found
+
+BODY_LIMIT = 10_000
+BY_DUE = SortKeys(date, str)
+
+
+class Axis(BaseModel):
+    """A part of the body that lies deep."""
+
+    answered: int
+
+
+class Body(BaseModel):
+    """What POST /v1/things takes."""
+
+    title: str
+    axes: list[Axis] = []
+    notes: dict[str, int] = {}
+
+
+class Filters(BaseModel):
+    """A route may declare its filters as a model."""
+
+    deputy: str | None = None
+
+
+things = APIRouter(prefix="/things")
+
+
+@things.get("")
+async def list_things(
+    filters: Annotated[Filters, Query()],
+    after: Annotated[tuple[Any, ...] | None, Depends(BY_DUE)],
+    limit: Limit = 100,
+) -> Page[str]:
+    """Answers what it understood."""
+    items = [f"{filters.deputy} {limit} {after}"]
+    return Page(items=items, next_cursor=BY_DUE.write(date(2024, 3, 11), "الف/۱"))
+
+
+@things.post("", status_code=201)
+async def make(body: Body, caller: Caller) -> dict[str, str]:
+    """Answers who made what."""
+    return {"title": body.title, "by": caller.id}
+
+
+@things.get("/{thing_id}")
+async def show(thing_id: str) -> dict[str, str]:
+    """Knows nothing, and fails for one id in a way that nobody foresaw."""
+    if thing_id == "boom":
+        raise RuntimeError("the password is hunter2")
+    if thing_id == "teapot":
+        raise Problem(418, "teapot", "A teapot", "کتری", headers={"Retry-After": "3"})
+    raise not_found(f"no thing {thing_id}")
+
+
+@things.put("/{thing_id}/raw")
+async def raw(thing_id: str, request: Request) -> dict[str, int]:
+    """Reads the body by itself, as it comes."""
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+    return {"bytes": size}
+
+
+def build(
+    health: Health | None = None,
+    metrics: Metrics | None = None,
+    asyncapi: Callable[[], Mapping[str, Any]] | None = None,
+) -> FastAPI:
+    """The whole service."""
+    app = create_app(
+        title="Things",
+        version="9.9.9",
+        health=health or Health(),
+        metrics=metrics or Metrics(),
+        authenticator=OpenIdentity(),
+        body_limit=BODY_LIMIT,
+        asyncapi=asyncapi,
+    )
+    app.include_router(things, prefix="/v1")
+    return app
+
+
+@asynccontextmanager
+async def calling(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that app, without any network."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as client:
+        yield client

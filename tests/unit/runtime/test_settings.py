@@ -1,0 +1,239 @@
+"""Configuration: what is read from where, and the one line where it is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import Field, SecretStr
+
+from shared.contracts.reference import DEPUTIES
+from shared.runtime.settings import CommonSettings, load, shifted_port
+
+ALL = tuple(deputy.id for deputy in DEPUTIES)
+
+
+class Environment:
+    """Sets variables of ours for one test; starts with none but PEYGIR_ENV=development."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        for name in list(os.environ):
+            if name.startswith("PEYGIR_"):
+                patch.delenv(name)
+        self.set(ENV="development")
+
+    def set(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self._patch.setenv(f"PEYGIR_{name}", value)
+
+    def unset(self, name: str) -> None:
+        self._patch.delenv(f"PEYGIR_{name}")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    return Environment(monkeypatch)
+
+
+class ServiceSettings(CommonSettings):
+    """Settings as a service has them."""
+
+    http_port: int = shifted_port(8103)
+    smtp_password: SecretStr = Field(SecretStr("not-this-one"), min_length=8)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], settings: type[CommonSettings]) -> str:
+    """The line that a refused start writes."""
+    with pytest.raises(SystemExit) as stopped:
+        load(settings)
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    return err.rstrip("\n")
+
+
+@pytest.mark.usefixtures("environment")
+def test_defaults_are_those_of_one_machine() -> None:
+    settings = load(ServiceSettings)
+    assert settings.kafka_bootstrap_servers == "127.0.0.1:29092"
+    assert settings.mongodb_uri.get_secret_value() == (
+        "mongodb://127.0.0.1:27117/?replicaSet=peygir"
+    )
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8103)
+    assert settings.deputies == settings.known_deputies == ALL
+    assert settings.run == {"api", "consumer", "relay", "sweeper"}
+    assert settings.clock == "system"
+    assert settings.namespace == ""
+    assert settings.body_limit_bytes == 1_000_000
+
+
+def test_the_port_offset_moves_every_default_port(environment: Environment) -> None:
+    environment.set(PORT_OFFSET="100")
+    settings = load(ServiceSettings)
+    assert settings.http_port == 8203
+    assert settings.kafka_bootstrap_servers == "127.0.0.1:29192"
+    assert "127.0.0.1:27217" in settings.mongodb_uri.get_secret_value()
+
+
+def test_an_address_that_is_set_stays_where_it_is(environment: Environment) -> None:
+    environment.set(PORT_OFFSET="100", HTTP_PORT="9000", KAFKA_BOOTSTRAP_SERVERS="k1:9092,k2:9092")
+    settings = load(ServiceSettings)
+    assert settings.http_port == 9000
+    assert settings.kafka_bootstrap_servers == "k1:9092,k2:9092"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("civil,crisis", ("civil", "crisis")),
+        (" civil , crisis,", ("civil", "crisis")),
+        ("civil", ("civil",)),
+        ("all", ALL),
+        ("", ALL),
+    ],
+)
+def test_deputies_are_a_comma_list(
+    environment: Environment, written: str, read: tuple[str, ...]
+) -> None:
+    environment.set(DEPUTIES=written)
+    assert load(CommonSettings).deputies == read
+
+
+def test_a_site_may_have_other_deputies(environment: Environment) -> None:
+    environment.set(KNOWN_DEPUTIES="north,south", DEPUTIES="south")
+    settings = load(CommonSettings)
+    assert settings.known_deputies == ("north", "south")
+    assert settings.deputies == ("south",)
+
+
+def test_parts_to_run_are_a_comma_list(environment: Environment) -> None:
+    environment.set(RUN="api,relay")
+    assert load(CommonSettings).run == {"api", "relay"}
+
+
+def test_secrets_come_from_files(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "PEYGIR_MONGODB_URI").write_text("mongodb://u:hidden@db/?replicaSet=x\n")
+    (tmp_path / "peygir_smtp_password").write_text("from-a-file")
+    environment.set(SECRETS_DIR=str(tmp_path))
+    settings = load(ServiceSettings)
+    assert settings.mongodb_uri.get_secret_value() == "mongodb://u:hidden@db/?replicaSet=x"
+    assert settings.smtp_password.get_secret_value() == "from-a-file"
+    assert "hidden" not in repr(settings)
+    assert "hidden" not in str(settings.model_dump())
+
+
+def test_a_variable_goes_before_a_file(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "PEYGIR_NAMESPACE").write_text("file-")
+    environment.set(SECRETS_DIR=str(tmp_path), NAMESPACE="variable-")
+    assert load(CommonSettings).namespace == "variable-"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ENV", "prod", "'development' or 'production'"),
+        ("ENV", "production", "allowed: development"),
+        ("PORT_OFFSET", "many", "not 'many'"),
+        ("HTTP_HOST", "0.0.0.0", "loopback"),
+        ("HTTP_HOST", "example.org", "loopback"),
+        ("HTTP_PORT", "70000", "65535"),
+        ("DEPUTIES", "civil,foo", "'foo' is no deputy; allowed: all, management"),
+        ("DEPUTIES", "civil,civil", "twice"),
+        ("DEPUTIES", ",", "nobody"),
+        ("KNOWN_DEPUTIES", "North", "pattern"),
+        ("RUN", "api,web", "'api', 'consumer', 'relay' or 'sweeper', not 'web'"),
+        ("CLOCK", "sundial", "'system' or 'simulated'"),
+        ("NAMESPACE", "Über", "pattern"),
+        ("NAMESPACE", "a.b", "pattern"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "pattern"),
+        ("MONGODB_URI", "postgres://u:hidden@db", "mongodb://"),
+        ("THURSDAY_OFF", "maybe", "boolean"),
+        ("HOLIDAYS_FILE", "/nowhere/holidays.json", "No such file"),
+        ("SECRETS_DIR", "/nowhere", "not a folder"),
+        ("LEASE_SECONDS", "0", "greater than or equal to 1"),
+        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("FLOOD_SHARE", "1.5", "less than or equal to 1"),
+        ("BATCH_MAX_RECORDS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_the_variable(
+    environment: Environment,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    told: str,
+) -> None:
+    environment.set(**{name: value})
+    line = complaint(capsys, CommonSettings)
+    assert line.startswith(f"PEYGIR_{name}: ")
+    assert told in line
+    assert re.findall(r"PEYGIR_\w+(?=: )", line) == [f"PEYGIR_{name}"], "nothing else is blamed"
+
+
+def test_several_wrong_settings_are_named_in_that_line(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(RUN="web", HTTP_PORT="x")
+    line = complaint(capsys, CommonSettings)
+    assert "PEYGIR_RUN: " in line
+    assert "PEYGIR_HTTP_PORT: " in line
+
+
+def test_a_secret_is_not_repeated(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(SMTP_PASSWORD="tooshrt", MONGODB_URI="postgres://u:hidden@db")
+    line = complaint(capsys, ServiceSettings)
+    assert "PEYGIR_SMTP_PASSWORD: " in line
+    assert "tooshrt" not in line
+    assert "hidden" not in line
+
+
+def test_nothing_starts_open_by_default(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.unset("ENV")
+    assert complaint(capsys, CommonSettings).startswith("PEYGIR_ENV: ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("CLOCK", "simulated"), ("FAULT", "commit.done")])
+def test_production_has_real_time_and_no_faults(
+    environment: Environment, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    environment.set(**{name: value})
+    assert getattr(load(CommonSettings), name.lower()) == value
+    environment.set(ENV="production")
+    assert f"PEYGIR_{name}: " in complaint(capsys, CommonSettings)
+
+
+def test_a_slip_of_the_pen_is_warned_of(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(DEPUTES="civil", RUNN="api")
+    load(CommonSettings)
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: PEYGIR_DEPUTES is not a setting; was PEYGIR_DEPUTIES meant?",
+        "warning: PEYGIR_RUNN is not a setting; was PEYGIR_RUN meant?",
+    ]
+
+
+def test_settings_of_others_are_nobodys_business(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(
+        LOCAL_DIR="x", PARTS="kafka", SMTP_HOST="m", SMTP_PORT="25", SMTP_SENDER="a@b", SECURE="0"
+    )
+    load(CommonSettings)
+    assert capsys.readouterr().err == ""
+
+
+def test_settings_do_not_change(environment: Environment) -> None:
+    environment.set(NAMESPACE="x-")
+    settings = load(CommonSettings)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.namespace = "y-"  # type: ignore[misc]  # that it is refused is the test

@@ -6,9 +6,10 @@ import time
 from typing import Protocol
 
 from deploy.local.layout import Layout
-from deploy.local.processes import Command, Process, Starter, last_lines
+from deploy.local.processes import Command, Process, Starter
 
 _PAUSE_SECONDS = 0.05
+_LOG_LINES = 20
 
 
 class Part(Protocol):
@@ -44,16 +45,16 @@ def start(part: Part, layout: Layout, starter: Starter) -> Process:
     return starter.start(part.command(), layout.log(part.name), layout.pid(part.name))
 
 
-def wait_until_ready(part: Part, process: Process, layout: Layout) -> None:
+def wait_until_ready(part: Part, process: Process) -> None:
     """Return when the part answers. Raises PartFailed when it ends first or takes too long."""
     deadline = time.monotonic() + part.patience_seconds
     while trouble := part.trouble():
         if not process.is_running:
-            raise PartFailed(_story(part, layout, f"ended with {process.ending}"))
+            raise PartFailed(_story(part, process, f"ended with {process.ending}"))
         if time.monotonic() > deadline:
-            raise PartFailed(_story(part, layout, f"did not get ready: {trouble}"))
+            raise PartFailed(_story(part, process, f"did not get ready: {trouble}"))
         time.sleep(_PAUSE_SECONDS)
 
 
-def _story(part: Part, layout: Layout, what: str) -> str:
-    return "\n".join([f"{part.name} {what}", *last_lines(layout.log(part.name), 15)])
+def _story(part: Part, process: Process, what: str) -> str:
+    return "\n".join([f"{part.name} {what}", *process.last_lines(_LOG_LINES)])

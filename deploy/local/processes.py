@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 _LEASH = Path(__file__).with_name("leash.py")
+_LOOK_BACK = 65_536  # bytes
+_REMARK = '"s":"I"'  # the severity "informational" in mongod's JSON
 _LONGEST_LOG = 20_000_000  # bytes; a longer one is put aside at the next start
 
 
@@ -27,12 +29,30 @@ class Command:
     environment: Mapping[str, str] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a process writes: a file, from the byte at which the process began."""
+
+    file: Path
+    began_at: int = 0
+
+    def last_lines(self, count: int) -> list[str]:
+        """The last lines, without empty ones and mongod's remarks of no weight."""
+        with self.file.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self.began_at, size - _LOOK_BACK))
+            text = file.read().decode("utf-8", errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and _REMARK not in line]
+        return lines[-count:]
+
+
 class Process:
     """A started part. Its process id is the part's own, and that of its process group."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], pid_file: Path) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], pid_file: Path, log: Log) -> None:
         self._popen = popen
         self._pid_file = pid_file
+        self._log = log
         self.pid = popen.pid
 
     @property
@@ -46,6 +66,10 @@ class Process:
         if code is None:
             return "running"
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    def last_lines(self, count: int) -> list[str]:
+        """The last lines that it wrote, without those of its former lives."""
+        return self._log.last_lines(count)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether it ended within so many seconds."""
@@ -111,6 +135,7 @@ class Starter:
 def _start(command: Command, log: Path, pid_file: Path) -> Process:
     if log.exists() and log.stat().st_size > _LONGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
+    began_at = log.stat().st_size if log.exists() else 0
     until_taken_over, told = os.pipe()
     leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(told))
     try:
@@ -130,7 +155,7 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
         with os.fdopen(until_taken_over, "rb") as pipe:
             pipe.read()
     write_pid(pid_file, popen.pid)
-    return Process(popen, pid_file)
+    return Process(popen, pid_file, Log(log, began_at))
 
 
 def write_pid(pid_file: Path, pid: int) -> None:
@@ -155,14 +180,3 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines of a log, without the empty ones."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 16_384))
-            text = file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 _COLOURS = {"ready": "green", "starting": "yellow", "not ready": "yellow"}
+_LINE_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,14 @@ class Screen:
         self._console.print(
             f"{clock} {text}", style=style, markup=False, highlight=False, soft_wrap=True
         )
+
+    def died(self, part: str, what: str, pause_seconds: float, log: Sequence[str]) -> None:
+        """Say that a part is gone, when it is started again, and its last words."""
+        restarts = self._rows[part].restarts + 1
+        self.change(part, state="died", pid=None, restarts=restarts)
+        when = f"in {pause_seconds:g} s" if pause_seconds else "at once"
+        words = [f"  | {line[:_LINE_LENGTH]}" for line in log]
+        self.say("\n".join([f"{part} {what}; started again {when}", *words]), style="red")
 
     def addresses(self) -> None:
         """Say where every part is."""

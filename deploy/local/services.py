@@ -27,9 +27,13 @@ class Service:
     grace_seconds = 20.0
     patience_seconds = 60.0
 
-    def __init__(self, name: str, layout: Layout) -> None:
+    def __init__(
+        self, name: str, layout: Layout, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment` goes before this process's own."""
         self.name = name
         self._layout = layout
+        self._environment = {**os.environ, **(environment or {})}
 
     @property
     def exists(self) -> bool:
@@ -41,7 +45,7 @@ class Service:
 
     def command(self) -> Command:
         environment = {
-            **service_environment(self._layout, os.environ),
+            **service_environment(self._layout, self._environment),
             "PEYGIR_HTTP_PORT": str(self._layout.ports.of(self.name)),
         }
         return Command((sys.executable, "-m", f"services.{self.name}"), PROJECT, environment)
@@ -94,12 +98,12 @@ def has_topics_tool() -> bool:
     return any((PROJECT / "tools" / name).exists() for name in ("topics.py", "topics"))
 
 
-def create_topics(layout: Layout) -> None:
+def create_topics(layout: Layout, environment: Mapping[str, str] | None = None) -> None:
     """Create the topics that are missing on the installation's Kafka. Raises TopicsFailed."""
     done = subprocess.run(
         (sys.executable, "-m", "tools.topics"),
         cwd=PROJECT,
-        env=service_environment(layout, os.environ),
+        env=service_environment(layout, {**os.environ, **(environment or {})}),
         capture_output=True,
         text=True,
         check=False,

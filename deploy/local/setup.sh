@@ -67,13 +67,22 @@ mkdir -p "$cache"
 exec 9>"$local_dir/setup.lock"
 if command -v flock >/dev/null 2>&1; then flock 9; fi
 
+pip() {
+    "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"
+}
+
 lock=requirements-dev.txt
+wheels=$cache/wheels
 stamp=$venv/.lock.txt
 if ! cmp -s "$lock" "$stamp" || ! "$venv/bin/python" -c '' 2>/dev/null; then
     echo "set-up: Python packages into $venv"
     "$python" -m venv --clear "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --cache-dir "$cache/pip" --require-hashes --requirement "$lock"
+    if ! cmp -s "$lock" "$wheels/.lock.txt"; then
+        pip download --cache-dir "$cache/pip" --require-hashes --requirement "$lock" \
+            --dest "$wheels"
+        cp "$lock" "$wheels/.lock.txt"
+    fi
+    pip install --no-index --find-links "$wheels" --require-hashes --requirement "$lock"
     cp "$lock" "$stamp"
 fi
 
@@ -83,8 +92,8 @@ kafka=$cache/kafka-$kafka_version
 if ! cmp -s "$pom" "$kafka/.pom.xml"; then
     echo "set-up: Kafka $kafka_version into $kafka"
     rm -rf "$kafka"
-    mvn --quiet --batch-mode --file "$pom" -Dstyle.color=never \
+    said=$(mvn --quiet --batch-mode --file "$pom" -Dstyle.color=never \
         -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$kafka/libs"
+        -DincludeScope=runtime -DoutputDirectory="$kafka/libs" 2>&1) || fail "$said"
     cp "$pom" "$kafka/.pom.xml"
 fi

@@ -14,7 +14,7 @@ from deploy.local.kafka import NoKafka
 from deploy.local.layout import Layout
 from deploy.local.mongod import NoMongod
 from deploy.local.parts import Part, start
-from deploy.local.processes import Process, Starter, last_lines
+from deploy.local.processes import Process, Starter
 from deploy.local.screen import Screen
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -98,6 +98,7 @@ class Supervisor:
         backoff = Backoff()
         while True:
             began = time.monotonic()
+            log: list[str] = []
             try:
                 process = await self._aside(start, part, self._layout, self._starter)
             except (NoKafka, NoMongod, OSError) as error:
@@ -105,23 +106,15 @@ class Supervisor:
             else:
                 self._processes[part.name] = process
                 self._screen.change(part.name, state="starting", pid=process.pid, note="")
-                what = await self._watch(part, process)
+                await self._watch(part, process)
+                what = f"died ({process.ending}, pid {process.pid})"
+                log = process.last_lines(_LOG_LINES)
             pause = backoff.after(time.monotonic() - began)
-            self._screen.change(
-                part.name,
-                state="died",
-                pid=None,
-                restarts=self._screen.row(part.name).restarts + 1,
-            )
-            when = "at once" if pause == 0 else f"in {pause:g} s"
-            lines = [f"  | {line}" for line in last_lines(self._layout.log(part.name), _LOG_LINES)]
-            self._screen.say(
-                "\n".join([f"{part.name} {what}; started again {when}", *lines]), style="red"
-            )
+            self._screen.died(part.name, what, pause, log)
             await asyncio.sleep(pause)
 
-    async def _watch(self, part: Part, process: Process) -> str:
-        """Show how it is doing until it ends; returns how it ended."""
+    async def _watch(self, part: Part, process: Process) -> None:
+        """Show how it is doing until it ends."""
         ended = asyncio.create_task(_ended(process))
         deadline = time.monotonic() + part.patience_seconds
         pause = _READY_CHECK_SECONDS
@@ -140,7 +133,6 @@ class Supervisor:
                 await asyncio.wait({ended}, timeout=pause)
         finally:
             ended.cancel()
-        return f"died ({process.ending}, pid {process.pid})"
 
     def _show_ready(self, part: Part, process: Process) -> None:
         row = self._screen.row(part.name)

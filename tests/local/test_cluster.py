@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.local.cluster import Cluster, StillRunning
+from deploy.local.parts import PartFailed
 from deploy.local.ports import is_free
 from deploy.local.processes import is_alive
 from tests.local import clients
@@ -82,3 +84,17 @@ def test_a_copy_of_the_data_lives_on_another_port(
         other.close(remove=True)
         shutil.rmtree(test_folder / "copy")
     assert is_free(other.layout.ports.mongod)
+
+
+def test_a_part_that_can_not_come_up_fails_with_what_it_said(
+    local: Path, test_folder: Path
+) -> None:
+    cluster = Cluster(test_folder / "broken", local / "cache")
+    try:
+        with (
+            socket.create_server(("127.0.0.1", cluster.layout.ports.mongod)),
+            pytest.raises(PartFailed, match=r"(?s)mongod ended with .*already in use"),
+        ):
+            cluster.start("mongod")
+    finally:
+        cluster.close(remove=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deploy.local.layout import Layout, Ports
 from deploy.local.parts import wait_until_ready
 from deploy.local.ports import reserve_ports
-from deploy.local.processes import Command, Starter, is_alive, last_lines, read_pid
+from deploy.local.processes import Command, Log, Starter, is_alive, read_pid
 from deploy.local.services import Mail, Service
 from deploy.local.supervisor import Backoff
 
@@ -87,7 +87,7 @@ def test_the_pid_file_names_the_real_process_in_a_group_of_its_own(tmp_path: Pat
     mail.prepare()
     with Starter() as starter:
         process = starter.start(mail.command(), layout.log("mail"), layout.pid("mail"))
-        wait_until_ready(mail, process, layout)
+        wait_until_ready(mail, process)
         pid = read_pid(layout.pid("mail"))
         assert pid == process.pid == os.getpgid(process.pid)
         assert b"deploy.local.mailcatcher" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -106,12 +106,20 @@ def test_reserved_ports_are_given_once() -> None:
     assert len(ports) == 20
 
 
-def test_the_last_lines_of_a_log_are_its_last(tmp_path: Path) -> None:
-    log = tmp_path / "part.log"
-    log.write_text("".join(f"خط {number}\n\n" for number in range(5_000)), encoding="utf-8")
+def test_the_last_lines_of_a_log_are_its_own_last(tmp_path: Path) -> None:
+    file = tmp_path / "part.log"
+    file.write_text("زندگی پیشین\n", encoding="utf-8")
+    began_at = file.stat().st_size
+    assert Log(file, began_at).last_lines(3) == []
 
-    assert last_lines(log, 2) == ["خط 4998", "خط 4999"]
-    assert last_lines(tmp_path / "none.log", 2) == []
+    with file.open("a", encoding="utf-8") as log:
+        log.writelines(f"خط {number}\n\n" for number in range(2))
+        log.write('{"s":"I", "msg":"Shutting down"}\n')
+    assert Log(file, began_at).last_lines(3) == ["خط 0", "خط 1"]
+
+    with file.open("a", encoding="utf-8") as log:
+        log.writelines(f"خط {number}\n" for number in range(50_000))
+    assert Log(file, began_at).last_lines(2) == ["خط 49998", "خط 49999"]
 
 
 def test_what_a_starter_started_ends_with_it(tmp_path: Path) -> None:

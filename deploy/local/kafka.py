@@ -12,6 +12,7 @@ import base64
 import os
 import subprocess
 import uuid
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -38,8 +39,10 @@ class Kafka:
     grace_seconds = 30.0
     patience_seconds = 60.0
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, java_options: Sequence[str] = ()) -> None:
+        """`java_options` go to the broker's Java alone."""
         self._layout = layout
+        self._java_options = java_options
         self._data = layout.data("kafka")
         self._properties = layout.run_dir / "kafka.properties"
 
@@ -55,7 +58,9 @@ class Kafka:
             self._format()
 
     def command(self) -> Command:
-        return self._java(*_HEAP, *_LOGGING, "kafka.Kafka", str(self._properties))
+        return self._java(
+            *_HEAP, *_LOGGING, *self._java_options, "kafka.Kafka", str(self._properties)
+        )
 
     def trouble(self) -> str | None:
         """Ready is when a client's question for the metadata is answered with a broker."""
@@ -86,8 +91,10 @@ class Kafka:
 
     def _java(self, *arguments: str) -> Command:
         jars = f"{self._layout.kafka_jars}/*"
+        classes = self._layout.kafka_classes
+        archive = (f"-XX:SharedArchiveFile={classes}",) if classes.exists() else ()
         return Command(
-            ("java", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", jars, *arguments),
+            ("java", "-XX:+UseSerialGC", "-XX:-UsePerfData", *archive, "-cp", jars, *arguments),
             folder=self._layout.root,
             environment=os.environ,
         )

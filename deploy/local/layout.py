@@ -82,6 +82,11 @@ class Layout:
         return self.cache / f"kafka-{KAFKA_VERSION}" / "libs"
 
     @property
+    def kafka_classes(self) -> Path:
+        """Kafka's classes as Java keeps them between runs; may be missing."""
+        return self.kafka_jars.with_name("classes.jsa")
+
+    @property
     def bootstrap(self) -> str:
         return f"{HOST}:{self.ports.kafka}"
 

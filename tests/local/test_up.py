@@ -116,7 +116,7 @@ def test_two_installations_run_side_by_side(local: Path, test_folder: Path) -> N
         other.wait_until_up()
         clients.create_topic(one.layout.bootstrap, "only-in-one")
 
-        assert "only-in-one" in clients.topics(one.layout.bootstrap)
+        eventually(lambda: "only-in-one" in clients.topics(one.layout.bootstrap), "the topic")
         assert "only-in-one" not in clients.topics(other.layout.bootstrap)
         assert not set(one.pids().values()) & set(other.pids().values())
 

@@ -89,6 +89,9 @@ class CommonSettings(BaseSettings):
         description="Connection string of a replica set; may hold a password.",
     )
 
+    open_network: Literal["", "accepted"] = Field(
+        "", description="`accepted`: development may listen beyond loopback, open to the network."
+    )
     http_host: str = Field("127.0.0.1", description="Address to listen on.")
     http_port: int = shifted_port(8100)
     body_limit_bytes: int = Field(1_000_000, ge=1_000, description="Longest body of a request.")
@@ -113,6 +116,7 @@ class CommonSettings(BaseSettings):
     )
 
     batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records a transaction.")
+    sweep_seconds: float = Field(1.0, gt=0, le=3_600, description="Pause between two sweeps.")
     lease_seconds: float = Field(5.0, ge=1, le=60, description="How long a lease lasts.")
     flood_window: int = Field(1_000, ge=1, description="Messages a flood is judged by.")
     flood_share: float = Field(0.2, gt=0, le=1, description="Share of dead letters among them.")
@@ -135,9 +139,11 @@ class CommonSettings(BaseSettings):
     @field_validator("http_host")
     @classmethod
     def _loopback(cls, host: str, info: ValidationInfo) -> str:
-        if info.data.get("env") == "development" and not _is_loopback(host):
+        accepted = info.data.get("open_network") == "accepted"
+        if info.data.get("env") == "development" and not (accepted or _is_loopback(host)):
             raise _refused(
-                "development is open to whoever reaches it; allowed are loopback addresses"
+                "development is open to whoever reaches it; allowed are loopback addresses, "
+                "others with PEYGIR_OPEN_NETWORK=accepted"
             )
         return host
 

@@ -1,0 +1,64 @@
+"""The one place where the service is wired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from fastapi import FastAPI
+
+from services.followups import api, subscribers
+from services.followups.domain.ladder import Ladder
+from services.followups.handlers import Tracking
+from services.followups.jobs import Sweeper
+from services.followups.settings import FollowupsSettings
+from services.followups.store import MongoFollowups
+from shared.messaging.host import Host, source_of
+from shared.runtime.calendar import WorkingCalendar
+from shared.runtime.metrics import FollowupsMetrics
+
+SERVICE = "followups"
+
+
+def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
+    """Wire the service: a consumer group, a database, a relay and a sweeper a deputy."""
+    metrics = FollowupsMetrics()
+    host = Host(SERVICE, settings, metrics)
+    ladder = Ladder(WorkingCalendar.iran(settings.thursday_off, settings.holidays_file))
+    noted_every = timedelta(0) if settings.clock == "simulated" else timedelta(minutes=1)
+    desks: dict[str, api.Desk] = {}
+    for deputy in settings.deputies:
+        ledger = host.ledger(f"{SERVICE}_{deputy}")
+        store = MongoFollowups(ledger)
+        topic = host.topics.followups(deputy)
+        tracking = Tracking(deputy, ladder, topic, source_of("scheduler"))
+        desks[deputy] = api.Desk(store, tracking)
+        host.prepare(store.prepare)
+        host.gauge(partial(_show_counts, store, deputy, metrics))
+        host.consume(
+            f"{SERVICE}-{deputy}",
+            [host.topics.resolutions(deputy)],
+            handle=subscribers.resolutions(store, tracking, host.clock),
+            save=store.save,
+            database=ledger.database,
+        )
+        sweeper = Sweeper(
+            store,
+            tracking,
+            clock=host.clock,
+            machine=host.machine,
+            metrics=metrics,
+            noted_every=noted_every,
+        )
+        host.by_the_clock(ledger.database, "sweeper", sweeper.sweep)
+    sends = [host.topics.followups(deputy) for deputy in settings.deputies]
+    return host, host.app("Peygir: follow-ups", [api.routes(desks, host.clock)], sends)
+
+
+async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMetrics) -> None:
+    for name, count in (await store.counts()).items():
+        kind, _, value = name.partition(":")
+        if kind == "state":
+            metrics.set_followups(deputy, value, count)
+        else:
+            metrics.set_overdue(deputy, int(value), count)

@@ -1,0 +1,231 @@
+"""The follow-up, the facts of its life, and how each fact changes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Literal, TypeAlias
+from uuid import UUID, uuid5
+
+_FOLLOWUP_IDS = UUID("5f0f5f3e-6a31-5c1e-8d0c-1c8e2f9b7d21")
+
+
+class State(StrEnum):
+    """Where a follow-up stands."""
+
+    OPENED = "opened"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in-progress"
+    DONE = "done"  # claimed by the deputy, not yet confirmed
+    REOPENED = "reopened"
+    VERIFIED = "verified"  # confirmed by another
+    CLOSED = "closed"  # ended otherwise
+
+
+ENDED = frozenset({State.VERIFIED, State.CLOSED})
+WAITS_FOR_THE_DEPUTY = frozenset(State) - ENDED - {State.DONE}
+
+Priority: TypeAlias = Literal["normal", "urgent"]
+Stance: TypeAlias = Literal["agreed", "disputed"]
+Ending: TypeAlias = Literal["partly-done", "superseded", "will-not-be-done", "withdrawn"]
+Finding: TypeAlias = Literal["done", "partly-done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What was approved: the known data of a resolution, as amended."""
+
+    resolution_id: str
+    deputy: str
+    title: str
+    approved_at: datetime  # UTC
+    due_on: date  # Asia/Tehran
+    session_id: str | None = None
+    session_kind: str | None = None
+    province: str | None = None  # ISO 3166-2:IR
+    axis: str | None = None
+    text: str | None = None
+    supporting: tuple[str, ...] = ()
+    executing_body: str | None = None  # outside the ministry; the deputy stays accountable
+    priority: Priority = "normal"
+    number: str | None = None  # of the formal letter
+    baseline_on: date | None = None  # no level is announced for working days before it
+
+
+@dataclass(frozen=True, slots=True)
+class Followup:
+    """A follow-up as it stands after its latest fact."""
+
+    followup_id: str
+    version: int  # the number of its facts
+    state: State
+    resolution: Resolution
+    original_due_on: date  # stays for ever, whatever is extended or amended
+    approved_source: str  # ce_source of the approval
+    fingerprint: str  # of the approval's known data (hex SHA-256)
+    opened_at: datetime
+    changed_at: datetime
+    progress: int = 0  # 0…100
+    level: int = (
+        0  # announced for the present due date: 0 none, 1 deputy, 2 coordination, 3 minister
+    )
+    claimed_by: str | None = None
+    verified_by: str | None = None
+    outcome: Ending | None = None  # of an ending other than done
+
+    @property
+    def deputy(self) -> str:
+        return self.resolution.deputy
+
+    @property
+    def resolution_id(self) -> str:
+        return self.resolution.resolution_id
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A resolution was approved, so its deputy is followed from now on."""
+
+    at: datetime
+    resolution: Resolution
+    approved_source: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """The resolution was changed by whoever approved it, or by the scheduler."""
+
+    at: datetime
+    by: str
+    resolution: Resolution  # as it is now
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The deputy has taken note, and agrees or disputes."""
+
+    at: datetime
+    by: str
+    stance: Stance
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The deputy reports how far it is."""
+
+    at: datetime
+    by: str
+    progress: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FellOverdue:
+    """A level of escalation was reached, once for a due date."""
+
+    at: datetime
+    level: int
+    due_on: date
+    days_overdue: int  # calendar days
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The deputy claims that it is done."""
+
+    at: datetime
+    by: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Somebody else confirmed that it is done."""
+
+    at: datetime
+    by: str
+    finding: Finding
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A claim was not confirmed, or a confirmation taken back."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """It ended otherwise than done."""
+
+    at: datetime
+    by: str
+    outcome: Ending
+    reason: str | None
+
+
+Fact: TypeAlias = (
+    Opened
+    | Amended
+    | Acknowledged
+    | Progressed
+    | FellOverdue
+    | Completed
+    | Verified
+    | Reopened
+    | Closed
+)
+
+
+def followup_id(deputy: str, resolution_id: str) -> str:
+    """One follow-up a deputy and resolution: its id is theirs (UUID, RFC 4122 version 5)."""
+    return str(uuid5(_FOLLOWUP_IDS, f"{deputy}|{resolution_id}"))
+
+
+def opened(fact: Opened) -> Followup:
+    """The follow-up that a fact of opening brings about."""
+    resolution = fact.resolution
+    return Followup(
+        followup_id=followup_id(resolution.deputy, resolution.resolution_id),
+        version=1,
+        state=State.OPENED,
+        resolution=resolution,
+        original_due_on=resolution.due_on,
+        approved_source=fact.approved_source,
+        fingerprint=fact.fingerprint,
+        opened_at=fact.at,
+        changed_at=fact.at,
+    )
+
+
+def evolve(followup: Followup, fact: Fact) -> Followup:
+    """The follow-up after one more fact. Decides nothing: a fact has happened."""
+    next_ = replace(followup, version=followup.version + 1, changed_at=fact.at)
+    match fact:
+        case Opened():
+            return opened(fact)
+        case Amended():
+            moved = fact.resolution.due_on != followup.resolution.due_on
+            level = 0 if moved else followup.level
+            return replace(next_, resolution=fact.resolution, level=level)
+        case Acknowledged():
+            return replace(next_, state=State.ACKNOWLEDGED)
+        case Progressed():
+            return replace(next_, state=State.IN_PROGRESS, progress=fact.progress)
+        case FellOverdue():
+            return replace(next_, level=fact.level)
+        case Completed():
+            return replace(next_, state=State.DONE, progress=100, claimed_by=fact.by)
+        case Verified():
+            return replace(next_, state=State.VERIFIED, verified_by=fact.by)
+        case Reopened():
+            return replace(next_, state=State.REOPENED, claimed_by=None, verified_by=None)
+        case Closed():
+            return replace(next_, state=State.CLOSED, outcome=fact.outcome)

@@ -1,0 +1,258 @@
+"""One function a command or a batch of events: load, decide, save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from services.followups import events
+from services.followups.domain import decisions
+from services.followups.domain.decisions import Refused, UnknownResolution
+from services.followups.domain.ladder import Ladder
+from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
+from shared.contracts.events import ResolutionAmended, ResolutionApproved, ResolutionWithdrawn
+from shared.messaging.failures import Stale
+from shared.messaging.records import (
+    Cause,
+    Decision,
+    Event,
+    Fence,
+    Message,
+    Outcome,
+    Refusal,
+    Verdict,
+)
+from shared.runtime.principals import Principal
+
+_FRESH_DECISIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A follow-up's step from one version to a later one."""
+
+    before: Followup | None
+    after: Followup
+    events: Sequence[Event]
+    next_alert: datetime | None  # UTC; None: none comes
+    inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
+
+
+class Followups(Protocol):
+    """What the handlers need of the store of one deputy."""
+
+    async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        """Return those that exist, by resolution id."""
+        ...
+
+    async def get(self, followup_id: str) -> Followup | None:
+        """Return one."""
+        ...
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
+        """Return those whose next alert has come, the longest due first."""
+        ...
+
+    async def note_swept(self, to: datetime) -> None:
+        """Note that every level reached by `to` (UTC) is announced."""
+        ...
+
+    async def seen(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of the inbox ids that were applied."""
+        ...
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        """Save all with their cause in one transaction, or nothing.
+
+        Raises Stale where a follow-up has moved on, and whatever the cause's conditions raise.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A page of a deputy's follow-ups: those with these fields, in the order of their ids."""
+
+    fields: Mapping[str, object]
+    after: str | None  # the id that the page begins behind
+    limit: int
+
+
+class UnknownFollowup(Exception):
+    """There is no follow-up of that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A deputy's tracking: whose it is, by which rules, and how its events are addressed."""
+
+    deputy: str
+    ladder: Ladder
+    topic: str  # of its events
+    scheduler: str  # ce_source of the scheduler, which may amend what others approved
+
+
+# -- what comes by event ------------------------------------------------------------------------
+
+
+async def take(
+    messages: Sequence[Message], store: Followups, tracking: Tracking, now: datetime
+) -> Decision[Change]:
+    """Take a batch of resolution events, folded by resolution in the order of their offsets."""
+    relevant = [message for message in messages if _resolution_id(message) is not None]
+    known = await store.of_resolutions({str(_resolution_id(message)) for message in relevant})
+    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m)]))
+    drafts: dict[str, _Draft] = {}
+    verdicts: list[Verdict] = []
+    for message in messages:
+        resolution_id = _resolution_id(message)
+        if resolution_id is None:
+            verdicts.append(Outcome.IGNORED)
+            continue
+        draft = drafts.get(resolution_id)
+        if draft is None:
+            draft = drafts[resolution_id] = _Draft(known.get(resolution_id), tracking)
+        try:
+            verdicts.append(_take_one(message, draft, seen, now))
+        except Refused as refused:
+            verdicts.append(Refusal(refused.reason, str(refused)))
+    return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A follow-up while a batch is folded into it."""
+
+    before: Followup | None
+    tracking: Tracking
+    after: Followup | None = None
+    events: list[Event] = field(default_factory=list)
+    inbox: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.after = self.before
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.events or self.inbox)
+
+    def add(self, fact: Fact, trace: str | None) -> None:
+        if isinstance(fact, Opened):
+            self.after = opened(fact)
+        else:
+            self.after = evolve(self.existing(), fact)
+        self.events.append(events.announce(self.after, fact, self.tracking.topic, trace))
+
+    def existing(self) -> Followup:
+        if self.after is None:
+            raise UnknownResolution("no such resolution was approved here")
+        return self.after
+
+    def change(self) -> Change:
+        after = self.existing()
+        alert = self.tracking.ladder.next_alert(after)
+        return Change(self.before, after, self.events, alert, self.inbox)
+
+
+def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) -> Verdict:
+    data, source, trace = message.data, message.event.source, message.event.traceparent
+    tracking = draft.tracking
+    if isinstance(data, ResolutionApproved):
+        fingerprint = events.fingerprint_of(data)
+        if draft.after is not None:
+            decisions.approve_again(draft.after, fingerprint)
+            return Outcome.DUPLICATE
+        resolution = events.resolution_of(data)
+        draft.add(decisions.open_(resolution, tracking.deputy, source, fingerprint, now), trace)
+        return Outcome.APPLIED
+    if message.inbox_id in seen:
+        return Outcome.DUPLICATE
+    fact: Fact | None
+    followup = draft.existing()
+    if isinstance(data, ResolutionAmended):
+        amended = events.amended(followup.resolution, data)
+        reason = data.reason
+        fact = decisions.amend(followup, amended, source, tracking.scheduler, reason, now)
+    else:
+        assert isinstance(data, ResolutionWithdrawn)
+        fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
+    if fact is None:
+        return Outcome.DUPLICATE
+    draft.add(fact, trace)
+    draft.inbox.append(message.inbox_id)
+    seen.add(message.inbox_id)
+    return Outcome.APPLIED
+
+
+def _resolution_id(message: Message) -> str | None:
+    data = message.data
+    if isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn):
+        return data.resolution_id
+    return None
+
+
+def _needs_inbox(message: Message) -> bool:
+    return not isinstance(message.data, ResolutionApproved)
+
+
+# -- what people do -----------------------------------------------------------------------------
+
+Decide = Callable[[Followup], Fact]
+
+
+async def act(
+    followup_id: str,
+    store: Followups,
+    tracking: Tracking,
+    by: Principal,
+    decide: Decide,
+    trace: str | None = None,
+) -> Followup:
+    """Let somebody do something to a follow-up; return it as it is then.
+
+    Where somebody else was faster, it is decided anew. Raises UnknownFollowup, Refused, and Stale
+    where others were faster every time.
+    """
+    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    for tries in range(1, _FRESH_DECISIONS + 1):
+        before = await store.get(followup_id)
+        if before is None:
+            raise UnknownFollowup(followup_id)
+        change = _changed(before, [decide(before)], tracking, trace)
+        try:
+            await store.save([change], cause)
+        except Stale:
+            if tries == _FRESH_DECISIONS:
+                raise
+        else:
+            return change.after
+    raise AssertionError("unreachable")
+
+
+# -- what time does -----------------------------------------------------------------------------
+
+
+async def sweep(
+    store: Followups, tracking: Tracking, now: datetime, fence: Fence, limit: int = 500
+) -> int:
+    """Announce the levels that were reached by `now`; return how many follow-ups were looked at.
+
+    One call takes the `limit` that are longest due. Where a holiday was announced since a date was
+    set, there is no level to announce yet, and only the next date is set anew.
+    """
+    due = await store.due(now, limit)
+    changes = [_changed(f, tracking.ladder.passed(f, now), tracking, None) for f in due]
+    if changes:
+        await store.save(changes, Cause("clock", "sweeper", fence=fence))
+    return len(due)
+
+
+def _changed(
+    before: Followup, facts: Iterable[Fact], tracking: Tracking, trace: str | None
+) -> Change:
+    draft = _Draft(before, tracking)
+    for fact in facts:
+        draft.add(fact, trace)
+    return draft.change()

@@ -1,0 +1,203 @@
+"""One deputy's follow-ups on MongoDB."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
+
+from pymongo import ASCENDING, IndexModel, UpdateOne
+
+from services.followups.domain.decisions import tally
+from services.followups.domain.records import Followup, Resolution, State
+from services.followups.handlers import Change, Query
+from shared.messaging.failures import Stale
+from shared.messaging.inbox import Inbox
+from shared.messaging.ledger import Entry, Ledger
+from shared.messaging.records import Cause, Effects
+from shared.runtime.mongo import Document, Session, ensure_indexes
+
+_SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
+
+_INDEXES = (
+    IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
+    IndexModel(
+        [("next_alert", ASCENDING), ("level", ASCENDING)],
+        name="due",
+        partialFilterExpression={"next_alert": {"$type": "date"}},
+    ),
+    IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
+    IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+)
+
+
+class MongoFollowups:
+    """Implements `handlers.Followups`, and what the API reads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._followups = ledger.database["followups"]
+        self._sweeps = ledger.database["sweeps"]
+        self._inbox = Inbox(ledger.database)
+
+    async def prepare(self) -> None:
+        """Create the indexes. Safe to repeat."""
+        await self._ledger.prepare()
+        await self._inbox.prepare()
+        await ensure_indexes(self._followups, _INDEXES)
+
+    async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        found = self._followups.find({"resolution_id": {"$in": list(ids)}})
+        return {document["resolution_id"]: _loaded(document) async for document in found}
+
+    async def get(self, followup_id: str) -> Followup | None:
+        document = await self._followups.find_one({"_id": followup_id})
+        return None if document is None else _loaded(document)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
+        found = self._followups.find({"next_alert": {"$lte": now}}, hint="due")
+        return [
+            _loaded(document)
+            async for document in found.sort([("next_alert", ASCENDING)]).limit(limit)
+        ]
+
+    async def next_due(self) -> datetime | None:
+        """Return the instant (UTC) of the earliest alert to come."""
+        found = self._followups.find({"next_alert": {"$type": "date"}}, {"next_alert": 1})
+        async for document in found.sort([("next_alert", ASCENDING)]).limit(1):
+            instant: datetime = document["next_alert"]
+            return instant
+        return None
+
+    async def note_swept(self, to: datetime) -> None:
+        await self._sweeps.update_one({"_id": "overdue"}, {"$max": {"to": to}}, upsert=True)
+
+    async def seen(self, ids: Collection[str]) -> Collection[str]:
+        return await self._inbox.seen(ids)
+
+    async def page(self, query: Query) -> Sequence[Followup]:
+        """Return one page, by id."""
+        wanted: Document = dict(query.fields)
+        if query.after is not None:
+            wanted["_id"] = {"$gt": query.after}
+        found = self._followups.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
+        return [_loaded(document) async for document in found]
+
+    async def history(self, followup_id: str) -> Sequence[Entry]:
+        """Return everything that happened to one, by version."""
+        return await self._ledger.history(followup_id)
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return the counts by `state:<state>` and `overdue:<level>`."""
+        return await self._ledger.counts()
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        total: Counter[str] = Counter()
+        for change in changes:
+            total.update(tally(change.before, change.after))
+        effects = Effects([event for change in changes for event in change.events], total)
+        async with self._ledger.commit(cause, effects) as session:
+            await self._insert([c for c in changes if c.before is None], session)
+            await self._replace([c for c in changes if c.before is not None], session)
+            inbox = [id_ for change in changes for id_ in change.inbox]
+            if inbox:
+                await self._inbox.add(inbox, changes[0].after.changed_at, session)
+
+    async def _insert(self, changes: Sequence[Change], session: Session) -> None:
+        if changes:
+            await self._followups.insert_many(
+                [_stored(change) for change in changes], session=session
+            )
+
+    async def _replace(self, changes: Sequence[Change], session: Session) -> None:
+        if not changes:
+            return
+        updates = [
+            UpdateOne(
+                {"_id": change.after.followup_id, "version": change.before.version},
+                {"$set": _stored(change)},
+            )
+            for change in changes
+            if change.before is not None
+        ]
+        result = await self._followups.bulk_write(updates, ordered=False, session=session)
+        if result.matched_count < len(updates):
+            raise Stale(f"{len(updates) - result.matched_count} follow-ups have moved on")
+
+
+def _stored(change: Change) -> Document:
+    followup = change.after
+    resolution = followup.resolution
+    return {
+        "_id": followup.followup_id,
+        "schema": _SCHEMA,
+        "version": followup.version,
+        "state": followup.state.value,
+        "resolution_id": resolution.resolution_id,
+        "deputy": resolution.deputy,
+        "title": resolution.title,
+        "approved_at": resolution.approved_at,
+        "due_on": resolution.due_on.isoformat(),
+        "session_id": resolution.session_id,
+        "session_kind": resolution.session_kind,
+        "province": resolution.province,
+        "axis": resolution.axis,
+        "text": resolution.text,
+        "supporting": list(resolution.supporting),
+        "executing_body": resolution.executing_body,
+        "priority": resolution.priority,
+        "number": resolution.number,
+        "baseline_on": _iso(resolution.baseline_on),
+        "original_due_on": followup.original_due_on.isoformat(),
+        "approved_source": followup.approved_source,
+        "fingerprint": followup.fingerprint,
+        "opened_at": followup.opened_at,
+        "changed_at": followup.changed_at,
+        "progress": followup.progress,
+        "level": followup.level,
+        "claimed_by": followup.claimed_by,
+        "verified_by": followup.verified_by,
+        "outcome": followup.outcome,
+        "next_alert": change.next_alert,
+    }
+
+
+def _loaded(document: Document) -> Followup:
+    baseline_on = document["baseline_on"]
+    return Followup(
+        followup_id=document["_id"],
+        version=document["version"],
+        state=State(document["state"]),
+        resolution=Resolution(
+            resolution_id=document["resolution_id"],
+            deputy=document["deputy"],
+            title=document["title"],
+            approved_at=document["approved_at"],
+            due_on=date.fromisoformat(document["due_on"]),
+            session_id=document["session_id"],
+            session_kind=document["session_kind"],
+            province=document["province"],
+            axis=document["axis"],
+            text=document["text"],
+            supporting=tuple(document["supporting"]),
+            executing_body=document["executing_body"],
+            priority=document["priority"],
+            number=document["number"],
+            baseline_on=None if baseline_on is None else date.fromisoformat(baseline_on),
+        ),
+        original_due_on=date.fromisoformat(document["original_due_on"]),
+        approved_source=document["approved_source"],
+        fingerprint=document["fingerprint"],
+        opened_at=document["opened_at"],
+        changed_at=document["changed_at"],
+        progress=document["progress"],
+        level=document["level"],
+        claimed_by=document["claimed_by"],
+        verified_by=document["verified_by"],
+        outcome=document["outcome"],
+    )
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

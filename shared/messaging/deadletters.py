@@ -1,0 +1,152 @@
+"""Dead letters: what could not be read or applied, kept whole, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from shared.contracts.envelope import CloudEvent, Unreadable, read, write
+from shared.contracts.events.rejections import EventRejected
+from shared.contracts.topics import Topics
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.records import Origin, Refusal, event_id
+from shared.runtime.clocks import MachineClock
+
+TYPE: Final = "x-error-type"
+ERROR: Final = "x-error"
+TOPIC: Final = "x-origin-topic"
+PARTITION: Final = "x-origin-partition"
+OFFSET: Final = "x-origin-offset"
+ATTEMPTS: Final = "x-attempts"
+FAILED_AT: Final = "x-failed-at"
+_OURS: Final = frozenset({TYPE, ERROR, TOPIC, PARTITION, OFFSET, ATTEMPTS, FAILED_AT})
+
+_LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB that are set aside
+_UNKNOWN: Final = "unknown"
+
+
+class Record(Protocol):
+    """A record as it came from Kafka (aiokafka's ConsumerRecord is one)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that this service gives up, and why."""
+
+    record: Record
+    refusal: Refusal
+    attempts: int
+
+
+def first_origin(record: Record) -> Origin:
+    """Where a record first stood: a replayed dead letter names that place in its headers."""
+    headers = dict(record.headers)
+    try:
+        return Origin(headers[TOPIC].decode(), int(headers[PARTITION]), int(headers[OFFSET]))
+    except (KeyError, ValueError):
+        return Origin(record.topic, record.partition, record.offset)
+
+
+class DeadLetters:
+    """Writes the dead letters of one service, and tells the integrators of their own mistakes."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        source: str,
+        topics: Topics,
+        publisher: Publisher,
+        clock: MachineClock,
+    ) -> None:
+        self._topic = topics.deadletter(service)
+        self._replay = topics.replay(service)
+        self._rejections = topics.rejections
+        self._source = source
+        self._publisher = publisher
+        self._clock = clock
+
+    def origin(self, record: Record) -> Origin:
+        """Where a record first stood; only one from the replay topic may name another place."""
+        if record.topic == self._replay:
+            return first_origin(record)
+        return Origin(record.topic, record.partition, record.offset)
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Write all, acknowledged by Kafka. Raises KafkaError and Unsendable."""
+        now = self._clock.now()
+        records = [self._letter(letter, now) for letter in letters]
+        records += [self._rejection(letter, now) for letter in letters]
+        await self._publisher.send_all(records)
+
+    def _letter(self, letter: DeadLetter, now: datetime) -> Outgoing:
+        record, origin = letter.record, self.origin(letter.record)
+        notes: Mapping[str, str] = {
+            TYPE: letter.refusal.reason,
+            ERROR: letter.refusal.detail[:_LONGEST_ERROR],
+            TOPIC: origin.topic,
+            PARTITION: str(origin.partition),
+            OFFSET: str(origin.offset),
+            ATTEMPTS: str(letter.attempts),
+            FAILED_AT: _rfc3339(now),
+        }
+        replayed = record.topic == self._replay
+        kept = [(k, v) for k, v in record.headers if not (replayed and k in _OURS)]
+        headers = [*kept, *((name, text.encode()) for name, text in notes.items())]
+        return Outgoing(self._topic, record.key, record.value, headers)
+
+    def _rejection(self, letter: DeadLetter, now: datetime) -> Outgoing:
+        record, origin = letter.record, self.origin(letter.record)
+        about = _attributes(record)
+        data = EventRejected(
+            id=about.id if about else None,
+            type=about.type if about else None,
+            source=about.source if about else None,
+            topic=origin.topic,
+            partition=origin.partition,
+            offset=origin.offset,
+            reason=letter.refusal.reason,
+            detail=letter.refusal.detail[:_LONGEST_ERROR],
+        )
+        place = f"{origin.partition}|{origin.offset}|{letter.refusal.reason}"
+        headers, value = write(
+            CloudEvent(
+                id=event_id(EventRejected.TYPE, origin.topic, place),
+                source=self._source,
+                type=EventRejected.TYPE,
+                data=data.to_json(),
+                subject=about.id if about else None,
+                time=now,
+                dataschema=EventRejected.DATASCHEMA,
+            )
+        )
+        key = about.source if about else _UNKNOWN
+        return Outgoing(self._rejections, key.encode(), value, headers)
+
+
+def _attributes(record: Record) -> CloudEvent | None:
+    try:
+        return read(record.headers, record.value)
+    except Unreadable:
+        return None
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

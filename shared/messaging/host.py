@@ -1,0 +1,314 @@
+"""What every service process consists of, wired once. Nothing connects before `run`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+import uvicorn
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter, FastAPI, Request
+from pymongo.errors import PyMongoError
+from starlette.responses import Response
+
+from shared.contracts.topics import Topics
+from shared.messaging.consumer import Consumer, Handle, Save
+from shared.messaging.deadletters import DeadLetters
+from shared.messaging.duty import Duty
+from shared.messaging.failures import Failure, Stale, sort
+from shared.messaging.flood import FloodLimit
+from shared.messaging.leases import Lease
+from shared.messaging.ledger import Ledger
+from shared.messaging.patience import patient
+from shared.messaging.publisher import Publisher
+from shared.messaging.relay import Relay
+from shared.messaging.steps import kill_at, pass_by
+from shared.messaging.subscription import Subscriptions
+from shared.runtime import mongo
+from shared.runtime.asyncapi import asyncapi
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.health import Health, Unhealthy
+from shared.runtime.http import create_app
+from shared.runtime.identity import OpenIdentity
+from shared.runtime.metrics import Metrics
+from shared.runtime.mongo import Database
+from shared.runtime.problems import Problem, internal, respond
+from shared.runtime.settings import CommonSettings
+from shared.runtime.simulation import domain_clock
+from shared.runtime.version import VERSION
+
+_log = structlog.get_logger(__name__)
+
+_GAUGES_SECONDS: Final = 2.0
+_DRAIN_SECONDS: Final = 15
+_CLOCKS_APART: Final = timedelta(minutes=1)
+
+C = TypeVar("C")
+Work = Callable[[], Awaitable[object]]
+Part = Callable[[], Coroutine[Any, Any, None]]
+
+
+def source_of(service: str) -> str:
+    """The `ce_source` of a service of ours."""
+    return f"urn:peygir:{service}"
+
+
+class Host:
+    """One service process: its clocks, clients, topics and parts.
+
+    A service's `app.py` builds one, adds what it reads, publishes and does by the clock, and runs
+    it. Which of these parts run here `PEYGIR_RUN` says.
+    """
+
+    def __init__(self, service: str, settings: CommonSettings, metrics: Metrics) -> None:
+        self.service = service
+        self.settings = settings
+        self.metrics = metrics
+        self.machine = SystemMachineClock()
+        self.client = mongo.connect(settings.mongodb_uri.get_secret_value(), app=service)
+        self.clock = domain_clock(settings, self.client)
+        self.topics = Topics(settings.known_deputies, settings.namespace)
+        self.source = source_of(service)
+        self._reach = kill_at(settings.fault) if settings.fault else pass_by
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+        bootstrap = settings.kafka_bootstrap_servers
+        self._publisher = Publisher(bootstrap, client_id=service)
+        self._dead_letters = DeadLetters(
+            service=service,
+            source=self.source,
+            topics=self.topics,
+            publisher=self._publisher,
+            clock=self.machine,
+        )
+        self._subscriptions = Subscriptions(
+            bootstrap,
+            client_id=service,
+            clock=self.machine,
+            batch_max_records=settings.batch_max_records,
+            drain_seconds=_DRAIN_SECONDS,
+        )
+        self._preparations: list[Work] = []
+        self._gauges: list[Work] = []
+        self._parts: list[Part] = []
+        self._prepared = False
+        self._receives: set[str] = set()
+        self.health = Health()
+        self.health.register("kafka", self._check_kafka)
+        self.health.register("mongodb", self._check_mongodb)
+
+    # -- what a service is made of ------------------------------------------------------------
+
+    def ledger(self, name: str) -> Ledger:
+        """A database of this service with its ledger, and the relay that publishes it."""
+        database = mongo.database(self.client, self.settings.namespace + name)
+        lease = self._lease(database, "relay")
+        relay = Relay(
+            database,
+            lease=lease,
+            publisher=self._publisher,
+            source=self.source,
+            metrics=self.metrics,
+            clock=self.machine,
+            reach=self._reach,
+        )
+        ledger = Ledger(database, clock=self.machine, ring=relay.ring, reach=self._reach)
+        self.prepare(ledger.prepare)
+        if "relay" in self.settings.run:
+            self._duty(lease, relay.flush, relay.rest)
+        self.gauge(partial(self._show_outbox, ledger))
+        return ledger
+
+    def consume(
+        self,
+        group: str,
+        topics: Sequence[str],
+        *,
+        handle: Handle[C],
+        save: Save[C],
+        database: Database,
+    ) -> None:
+        """Read topics, and this service's mended dead letters, as one consumer group."""
+        settings = self.settings
+        consumer = Consumer(
+            group=settings.namespace + group,
+            handle=handle,
+            save=save,
+            topics=topics,
+            database=database,
+            dead_letters=self._dead_letters,
+            metrics=self.metrics,
+            clock=self.machine,
+            limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
+            reach=self._reach,
+        )
+        self._receives.update(topics)
+        if "consumer" in settings.run:
+            self._subscriptions.add(consumer, *topics, self.topics.replay(self.service))
+
+    def by_the_clock(
+        self, database: Database, name: str, work: Callable[[Lease], Awaitable[object]]
+    ) -> None:
+        """Do something again and again, in one process at a time: a sweeper.
+
+        It waits while this machine's clock and MongoDB's differ by more than a minute.
+        """
+        if "sweeper" in self.settings.run:
+            lease = self._lease(database, name)
+            self._duty(lease, partial(self._in_time, work, lease), self._rest)
+
+    def prepare(self, work: Work) -> None:
+        """Do something once, before any part begins: create indexes."""
+        self._preparations.append(work)
+
+    def gauge(self, work: Work) -> None:
+        """Do something every two seconds: bring gauges up to date."""
+        self._gauges.append(work)
+
+    def app(self, title: str, routers: Iterable[APIRouter], sends: Iterable[str]) -> FastAPI:
+        """The HTTP of this process: its routes where it runs `api`, and the common ones."""
+        receives = self._receives | {self.topics.replay(self.service)}
+        sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
+        app = create_app(
+            title=title,
+            version=VERSION,
+            health=self.health,
+            metrics=self.metrics,
+            authenticator=OpenIdentity(self.settings.known_deputies),
+            body_limit=self.settings.body_limit_bytes,
+            asyncapi=lambda: asyncapi(self.service, sent, receives, self.topics, VERSION),
+        )
+        app.add_exception_handler(Stale, _busy)
+        app.add_exception_handler(PyMongoError, _unavailable)
+        if "api" in self.settings.run:
+            for router in routers:
+                app.include_router(router, prefix="/v1")
+        return app
+
+    # -- its life -----------------------------------------------------------------------------
+
+    def run(self, app: FastAPI) -> None:
+        """Serve HTTP and run the parts until SIGTERM or SIGINT.
+
+        A part that fails ends the process.
+        """
+        asyncio.run(self._run(app))
+
+    async def _run(self, app: FastAPI) -> None:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=self.settings.http_host,
+                port=self.settings.http_port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        loop = asyncio.get_running_loop()
+        for told in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(told, server.stop)
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = group.create_task(self._work())
+                await server.serve()
+                work.cancel()
+        finally:
+            await self._publisher.stop()
+            self.client.close()
+
+    async def _work(self) -> None:
+        async for attempt in patient("mongodb", self.machine):
+            with attempt:
+                for prepare in self._preparations:
+                    await prepare()
+        self._prepared = True
+        _log.info("ready to work", run=sorted(self.settings.run))
+        async with asyncio.TaskGroup() as group:
+            for part in (*self._parts, self._subscriptions.run, self._keep_gauges):
+                group.create_task(part())
+
+    def _duty(self, lease: Lease, work: Work, rest: Part) -> None:
+        duty = Duty(
+            lease,
+            work=work,
+            rest=rest,
+            clock=self.machine,
+            metrics=self.metrics,
+            lease_seconds=self.settings.lease_seconds,
+        )
+        self._parts.append(duty.run)
+
+    def _lease(self, database: Database, name: str) -> Lease:
+        return Lease(database, name, self._holder, self.settings.lease_seconds)
+
+    async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
+        apart = abs(self.machine.now() - await mongo.server_time(self.client))
+        if apart > _CLOCKS_APART:
+            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
+        else:
+            await work(lease)
+
+    async def _rest(self) -> None:
+        await self.machine.sleep(self.settings.sweep_seconds)
+
+    async def _keep_gauges(self) -> None:
+        while True:
+            async for attempt in patient("gauges", self.machine):
+                with attempt:
+                    for gauge in self._gauges:
+                        await gauge()
+            await self.machine.sleep(_GAUGES_SECONDS)
+
+    async def _show_outbox(self, ledger: Ledger) -> None:
+        pending, oldest = await ledger.pending()
+        age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
+        self.metrics.set_outbox(ledger.database.name, pending, max(0.0, age))
+
+    async def _check_kafka(self) -> None:
+        try:
+            await self._publisher.ping()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
+
+    async def _check_mongodb(self) -> None:
+        try:
+            await mongo.ping(self.client)
+        except PyMongoError as error:
+            raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
+        if not self._prepared:
+            raise Unhealthy("indexes are being prepared")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its way with signals, which ends the process before the parts have."""
+
+    def stop(self) -> None:
+        """Answer what is under way and take nothing new."""
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _busy(_: Request, __: Exception) -> Response:
+    told = "Others change the same at this moment; try again"
+    return respond(Problem(409, "busy", "Changed by others meanwhile", told))
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    if sort(error) is Failure.PERMANENT:
+        _log.error("request failed in the database", exc_info=error)
+        return respond(internal())
+    told = f"The database does not answer ({type(error).__name__}); try again"
+    return respond(Problem(503, "unavailable", "Not available now", told))

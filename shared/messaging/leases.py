@@ -1,0 +1,134 @@
+"""Leases: one active relay and one active sweeper a database, by MongoDB's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from shared.messaging.failures import LeaseLost
+from shared.messaging.records import Fence
+from shared.runtime.mongo import Database, Session
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Lease:
+    """A right that one process holds at a time, numbered so that a sleeper is found out.
+
+    It lasts `seconds` from the last touch, counted by the MongoDB server. A transaction that
+    touches it (`Leases.touch`) commits only while the number is still the one it was taken under.
+    """
+
+    def __init__(self, database: Database, name: str, holder: str, seconds: float) -> None:
+        self._collection = database["leases"]
+        self._millis = int(seconds * 1000)
+        self._fence = Fence(name, holder, 0)
+        self._held = False
+        self.turn = asyncio.Lock()
+        """Taken around renewing and around each fenced transaction: two writes of one process
+        on the same document would only make each other fail."""
+
+    @property
+    def name(self) -> str:
+        return self._fence.lease
+
+    @property
+    def full_name(self) -> str:
+        """Its name among those of all databases, for metrics and logs."""
+        return f"{self._collection.database.name}/{self.name}"
+
+    @property
+    def held(self) -> bool:
+        """What this process believes; only a fenced transaction knows."""
+        return self._held
+
+    @property
+    def fence(self) -> Fence:
+        return self._fence
+
+    async def acquire(self) -> bool:
+        """Take the lease where it is free, run out, or ours; True where it is now ours.
+
+        A new holder gets a new number; renewing keeps it. Raises the driver's errors.
+        """
+        me = self._fence
+        ours = {"$and": [{"$eq": ["$holder", me.holder]}, {"$eq": ["$number", me.number]}]}
+        free = {"$lte": ["$until", "$$NOW"]}
+        number = {"$cond": [ours, "$number", {"$add": ["$number", 1]}]}
+        taking = [
+            {
+                "$set": {
+                    "number": number,
+                    "holder": me.holder,
+                    "millis": self._millis,
+                    "until": {"$add": ["$$NOW", self._millis]},
+                }
+            }
+        ]
+        async with self.turn:
+            await self._ensure()
+            entry = await self._collection.find_one_and_update(
+                {"_id": me.lease, "$expr": {"$or": [ours, free]}},
+                taking,
+                return_document=ReturnDocument.AFTER,
+            )
+        self._held = entry is not None
+        if entry is not None:
+            self._fence = replace(me, number=entry["number"])
+        return self._held
+
+    async def _ensure(self) -> None:
+        # An upsert may not filter by an expression, so the entry has to be there first.
+        if self._fence.number == 0:
+            entry = {"_id": self.name, "number": 0, "until": _LONG_AGO}
+            with suppress(DuplicateKeyError):
+                await self._collection.insert_one(entry)
+
+    async def release(self) -> None:
+        """Give it back at once, so that the next holder need not wait for its end."""
+        me, self._held = self._fence, False
+        async with self.turn:
+            await self._collection.update_one(
+                {"_id": me.lease, "holder": me.holder, "number": me.number},
+                [{"$set": {"until": "$$NOW"}}],
+            )
+
+    def lost(self) -> None:
+        """Note that a fenced transaction was refused."""
+        self._held = False
+
+    @asynccontextmanager
+    async def fenced(self) -> AsyncIterator[Fence]:
+        """Run one fenced transaction: nobody of this process touches the lease meanwhile.
+
+        Notes the loss and lets LeaseLost through.
+        """
+        async with self.turn:
+            try:
+                yield self._fence
+            except LeaseLost:
+                self.lost()
+                raise
+
+
+class Leases:
+    """What a transaction needs to know of leases."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database["leases"]
+
+    async def touch(self, fence: Fence, session: Session) -> None:
+        """Commit only while `fence` is the current one, and renew it. Raises LeaseLost."""
+        result = await self._collection.update_one(
+            {"_id": fence.lease, "holder": fence.holder, "number": fence.number},
+            [{"$set": {"until": {"$add": ["$$NOW", "$millis"]}}}],
+            session=session,
+        )
+        if result.matched_count == 0:
+            raise LeaseLost(f"{fence.lease}: number {fence.number} of {fence.holder} is over")

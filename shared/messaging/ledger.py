@@ -1,0 +1,190 @@
+"""The ledger: one append-only record a transaction, which is outbox, history and audit at once.
+
+A service's whole effect is one MongoDB transaction: its state, the consumer's position, the lease
+where one is needed, and one commit record that lists the events. Nothing is sent in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import PyMongoError
+
+from shared.messaging.failures import stale
+from shared.messaging.leases import Leases
+from shared.messaging.positions import Positions
+from shared.messaging.records import Cause, Effects, Event
+from shared.messaging.steps import Reach, Step, pass_by
+from shared.runtime.clocks import MachineClock
+from shared.runtime.mongo import (
+    Database,
+    Document,
+    Session,
+    ensure_indexes,
+    transaction,
+)
+
+EVENTS_A_RECORD: Final = 500
+"""Where a transaction brings about more, its record is cut, so that none nears 16 MB."""
+
+PENDING: Final = "pending"
+"""The partial index over the records not yet published, in the order of their insertion."""
+
+_INDEXES = (
+    IndexModel([("pending", ASCENDING)], name=PENDING, partialFilterExpression={"pending": True}),
+    IndexModel(
+        [("events.aggregate_id", ASCENDING), ("events.version", ASCENDING)],
+        name="history",
+        unique=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of an aggregate's history, with who brought it about."""
+
+    event: Event
+    by: str
+    roles: tuple[str, ...]
+    at: datetime  # machine time of the commit, UTC
+
+
+class Ledger:
+    """Writes the commit records of one database and reads them back as history."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: MachineClock,
+        ring: Callable[[], None] = lambda: None,
+        reach: Reach = pass_by,
+    ) -> None:
+        """`ring` is called after a commit that leaves something to publish."""
+        self._database = database
+        self._records = database["commits"]
+        self._counts = database["counts"]
+        self._positions = Positions(database)
+        self._leases = Leases(database)
+        self._clock = clock
+        self._ring = ring
+        self._reach = reach
+
+    @property
+    def database(self) -> Database:
+        return self._database
+
+    async def prepare(self) -> None:
+        """Create the indexes. Safe to repeat."""
+        await ensure_indexes(self._records, _INDEXES)
+
+    @asynccontextmanager
+    async def commit(self, cause: Cause, effects: Effects) -> AsyncIterator[Session]:
+        """Open the one transaction; the block writes its state with the session that it gets.
+
+        On leaving, the record is written and all of it is committed, or nothing is. Position and
+        lease go first, so that whoever comes late fails before it has written anything.
+        Raises PositionMoved, LeaseLost, Stale, and the driver's errors (`failures.sort`).
+        """
+        self._reach(Step.COMMIT_BEGUN)
+        try:
+            async with transaction(self._database.client) as session:
+                if cause.fence is not None:
+                    await self._leases.touch(cause.fence, session)
+                await self._positions.move(cause.moves, session)
+                self._reach(Step.COMMIT_CLAIMED)
+                yield session
+                self._reach(Step.COMMIT_WRITTEN)
+                records = list(self._cut(cause, effects))
+                if records:
+                    await self._records.insert_many(records, session=session)
+                self._reach(Step.COMMIT_RECORDED)
+        except PyMongoError as error:
+            raise stale(error) or error from error
+        self._reach(Step.COMMIT_DONE)
+        if effects.events:
+            self._ring()
+
+    def _cut(self, cause: Cause, effects: Effects) -> Iterable[Document]:
+        events = effects.events
+        for start in range(0, len(events), EVENTS_A_RECORD):
+            record: Document = {
+                "at": self._clock.now(),
+                "kind": cause.kind,
+                "by": cause.by,
+                "roles": list(cause.roles),
+                "read": [
+                    [move.topic, move.partition, move.expected, move.next] for move in cause.moves
+                ],
+                "events": [_stored(event) for event in events[start : start + EVENTS_A_RECORD]],
+            }
+            if start == 0 and effects.tally:
+                record["tally"] = dict(effects.tally)
+            if cause.kind != "recovery":  # what is taken in from the topic stands there already
+                record["pending"] = True
+            yield record
+
+    async def history(self, aggregate_id: str) -> list[Entry]:
+        """Return everything that ever happened to an aggregate, by version."""
+        found = self._records.find({"events.aggregate_id": aggregate_id})
+        entries = [
+            Entry(event, record["by"], tuple(record["roles"]), record["at"])
+            async for record in found
+            for event in map(loaded, record["events"])
+            if event.aggregate_id == aggregate_id
+        ]
+        return sorted(entries, key=lambda entry: entry.event.version)
+
+    async def pending(self) -> tuple[int, datetime | None]:
+        """Return how many events are not yet published, and when the oldest was committed."""
+        cursor = self._records.aggregate(
+            [
+                {"$match": {"pending": True}},
+                {"$group": {"_id": None, "n": {"$sum": _SIZE}, "oldest": {"$min": "$at"}}},
+            ],
+            hint=PENDING,
+        )
+        async for row in cursor:
+            return int(row["n"]), row["oldest"]
+        return 0, None
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return the counters kept with the state, changes not yet published included."""
+        async with transaction(self._database.client) as session:  # both of one moment
+            settled = await self._counts.find_one({"_id": "counts"}, session=session) or {}
+            counts: dict[str, int] = dict(settled.get("n", {}))
+            async for record in self._records.find(
+                {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session
+            ).hint(PENDING):
+                for name, change in record["tally"].items():
+                    counts[name] = counts.get(name, 0) + change
+        return counts
+
+
+_SIZE: Final = {"$size": "$events"}
+
+
+def _stored(event: Event) -> Document:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "topic": event.topic,
+        "key": event.key,
+        "aggregate_id": event.aggregate_id,
+        "version": event.version,
+        "time": event.time,
+        "dataschema": event.dataschema,
+        "data": event.data,
+        "trace": event.trace,
+    }
+
+
+def loaded(stored: Mapping[str, Any]) -> Event:
+    """Read an event back from a commit record."""
+    return Event(**stored)

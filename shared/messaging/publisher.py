@@ -1,0 +1,148 @@
+"""Kafka out: one idempotent producer a process, built anew when it is beyond repair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.structs import RecordMetadata
+
+from shared.contracts.topics import LARGEST_DEAD_LETTER
+from shared.messaging.failures import Unsendable
+
+_ONE_RECORDS_FAULT = (
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+    TopicAuthorizationFailedError,
+)
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record as Kafka takes it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Records on their way: a future each, or the error that kept one from setting out."""
+
+    producer: AIOKafkaProducer
+    futures: Sequence[asyncio.Future[RecordMetadata] | Exception]
+
+
+class Publisher:
+    """Sends records, keeping their order in each partition (idempotent, acks=all).
+
+    The producer is started by the first send, and thrown away after an error that is not one
+    record's own: an idempotent producer that lost its sequence never recovers (aiokafka#1017).
+    """
+
+    def __init__(self, bootstrap: str, *, client_id: str, timeout_seconds: float = 10.0) -> None:
+        self._bootstrap = bootstrap
+        self._client_id = client_id
+        self._timeout_ms = int(timeout_seconds * 1000)
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def hand(self, records: Sequence[Outgoing]) -> Handed:
+        """Hand all to the producer, in order, without waiting for Kafka's answer.
+
+        Raises KafkaError where there is no broker to begin with.
+        """
+        producer = await self._ready()
+        return Handed(producer, [await _handed(producer, record) for record in records])
+
+    async def answers(self, handed: Handed) -> list[RecordMetadata | Exception]:
+        """Wait until Kafka has answered for each record: its place there, or its error.
+
+        `Unsendable` marks what is that record's own fault. While the broker is away this waits.
+        """
+        waiting = [future for future in handed.futures if not isinstance(future, Exception)]
+        answers = iter(await asyncio.gather(*waiting, return_exceptions=True))
+        results = [
+            _sorted(future if isinstance(future, Exception) else next(answers))
+            for future in handed.futures
+        ]
+        if any(isinstance(r, Exception) and not isinstance(r, Unsendable) for r in results):
+            await self._discard(handed.producer)
+        return results
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        """Send all and wait for the answers, or raise the first error."""
+        for result in await self.answers(await self.hand(records)):
+            if isinstance(result, Exception):
+                raise result
+
+    async def ping(self, timeout_seconds: float = 2.0) -> None:
+        """Ask the broker for its metadata. Raises KafkaError, OSError or TimeoutError."""
+        producer = await asyncio.wait_for(self._ready(), timeout_seconds)
+        await asyncio.wait_for(producer.client.fetch_all_metadata(), timeout_seconds)
+
+    async def stop(self) -> None:
+        """Let what is under way finish, for some seconds, and close."""
+        if self._producer is not None:
+            await self._discard(self._producer)
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    request_timeout_ms=self._timeout_ms,
+                    max_request_size=LARGEST_DEAD_LETTER,
+                    max_batch_size=131_072,
+                    linger_ms=0,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _discard(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+        with suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+
+
+async def _handed(
+    producer: AIOKafkaProducer, record: Outgoing
+) -> asyncio.Future[RecordMetadata] | Exception:
+    try:
+        future: asyncio.Future[RecordMetadata] = await producer.send(
+            record.topic, value=record.value, key=record.key, headers=list(record.headers)
+        )
+    except (KafkaError, OSError, TimeoutError) as error:
+        return error
+    return future
+
+
+def _sorted(answer: RecordMetadata | BaseException) -> RecordMetadata | Exception:
+    if isinstance(answer, _ONE_RECORDS_FAULT):
+        return Unsendable(f"{type(answer).__name__}: {answer}")
+    if isinstance(answer, Exception):
+        return answer
+    if isinstance(answer, BaseException):  # cancellation and the like are nobody's answer
+        raise answer
+    return answer

@@ -1,0 +1,132 @@
+"""The words of delivery: what comes in, what was decided about it, what goes out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID, uuid5
+
+from shared.contracts.envelope import CloudEvent
+from shared.contracts.events import EventData
+
+_EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record stands in Kafka; the identity of whatever becomes of it."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event that could be read, with its data parsed."""
+
+    origin: Origin
+    event: CloudEvent
+    data: EventData
+    topic: str  # the topic it was first published to; a replayed dead letter keeps that one
+
+    @property
+    def inbox_id(self) -> str:
+        """What tells this event from every other where its content cannot (CloudEvents, 3.1.1)."""
+        return f"{self.event.source} {self.event.id}"
+
+
+class Outcome(StrEnum):
+    """What became of an event that was read; the label of `peygir_events_consumed_total`."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an event will never be applied as it is."""
+
+    reason: str  # a slug: a metric's label and `x-error-type`
+    detail: str  # for people: `x-error`
+
+
+Verdict: TypeAlias = Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[C]):
+    """What a handler made of a batch: a verdict a message, and the changes to save for all."""
+
+    verdicts: Sequence[Verdict]
+    changes: Sequence[C] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event to publish, as it will stand in the topic; its data already JSON bytes."""
+
+    id: str
+    type: str
+    topic: str
+    key: str  # the Kafka key: the id by which the topic is ordered
+    aggregate_id: str
+    version: int  # of the aggregate, from 1, without gaps: ce_sequence
+    time: datetime  # aware, UTC
+    dataschema: str
+    data: bytes
+    trace: str | None = None  # W3C traceparent of what caused it
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A consumer's step forward in one partition, valid only from where it believes to stand."""
+
+    group: str
+    topic: str
+    partition: int
+    expected: int | None  # None: nothing stored yet
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A lease and the number under which it was taken; a transaction that carries it holds it."""
+
+    lease: str
+    holder: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who or what brings a commit about, by which authority, from which position."""
+
+    kind: Literal["event", "request", "clock", "recovery"]
+    by: str
+    roles: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
+    fence: Fence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a commit brings about besides state: events to publish and counts that change."""
+
+    events: Sequence[Event] = ()
+    tally: Mapping[str, int] = field(default_factory=dict)
+
+
+def event_id(type_: str, aggregate_id: str, distinction: str | int) -> str:
+    """Derive a `ce_id` (UUID, RFC 4122 version 5): the same fact always gets the same id.
+
+    `distinction` is the aggregate's version, or what makes the fact once-only by contract.
+    """
+    return str(uuid5(_EVENT_IDS, f"{type_}|{aggregate_id}|{distinction}"))

@@ -1,0 +1,115 @@
+"""MongoDB: how to connect to it, and what a transaction is. The one module that imports Motor.
+
+Everybody else takes the names declared here; a change of driver is a change of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+Document: TypeAlias = dict[str, Any]
+Client: TypeAlias = AsyncIOMotorClient[Document]
+Database: TypeAlias = AsyncIOMotorDatabase[Document]
+Collection: TypeAlias = AsyncIOMotorCollection[Document]
+Session: TypeAlias = AsyncIOMotorClientSession
+
+_DURABLE = WriteConcern("majority", j=True)
+_MAJORITY = ReadConcern("majority")
+_SNAPSHOT = ReadConcern("snapshot")
+_INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
+
+
+class IndexConflict(Exception):
+    """An index of that name or key exists with other options; the message shows both."""
+
+
+def connect(uri: str, *, app: str, wait_ms: int = 2_000) -> Client:
+    """Build a client. Nothing is connected before its first operation.
+
+    An operation that finds no primary fails after `wait_ms` milliseconds; whoever asked decides
+    whether to wait on.
+    """
+    return AsyncIOMotorClient(
+        uri,
+        appname=app,
+        serverSelectionTimeoutMS=wait_ms,
+        connectTimeoutMS=wait_ms,
+        retryWrites=True,
+        tz_aware=True,
+        tzinfo=UTC,
+    )
+
+
+def database(client: Client, name: str) -> Database:
+    """One service's own data, with writes that a crash cannot take back."""
+    return client.get_database(name, write_concern=_DURABLE, read_concern=_MAJORITY)
+
+
+@asynccontextmanager
+async def transaction(client: Client) -> AsyncIterator[Session]:
+    """One transaction: commits on leaving, aborts where the block raises.
+
+    Raises the driver's errors as they are; `shared.messaging.failures` sorts them.
+    """
+    async with (
+        await client.start_session() as session,
+        session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE),
+    ):
+        yield session
+
+
+async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) -> None:
+    """Create what is missing. Safe to repeat and to run in several processes at once.
+
+    Raises IndexConflict where the same index exists with other options.
+    """
+    try:
+        await collection.create_indexes(list(indexes))
+    except OperationFailure as error:
+        if error.code in _INDEX_CONFLICTS:
+            raise IndexConflict(f"{collection.full_name}: {error.details}") from error
+        raise
+
+
+async def ping(client: Client) -> None:
+    """Ask the primary whether it is there. Raises the driver's error where it is not."""
+    await client.admin.command("ping")
+
+
+async def server_time(client: Client) -> datetime:
+    """MongoDB's own clock (aware, UTC)."""
+    hello: Mapping[str, Any] = await client.admin.command(
+        "hello", codec_options=client.codec_options
+    )
+    instant: datetime = hello["localTime"]
+    return instant
+
+
+__all__ = [
+    "Client",
+    "Collection",
+    "Database",
+    "Document",
+    "IndexConflict",
+    "Session",
+    "connect",
+    "database",
+    "ensure_indexes",
+    "ping",
+    "server_time",
+    "transaction",
+]

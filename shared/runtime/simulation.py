@@ -1,0 +1,50 @@
+"""A simulated domain clock: one owner of the time, whom every process asks. Development only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.runtime.clocks import DomainClock, SystemDomainClock
+from shared.runtime.mongo import Client, database
+from shared.runtime.settings import CommonSettings
+
+_DATABASE: Final = "clock"
+_TIME: Final = {"_id": "time"}
+
+
+class SimulatedDomainClock:
+    """Shows the instant that the owner of the time has set last.
+
+    Raises NoTime where nobody has set one yet, and the driver's errors.
+    """
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._collection = database(client, namespace + _DATABASE)["clock"]
+
+    async def now(self) -> datetime:
+        entry = await self._collection.find_one(_TIME)
+        if entry is None:
+            raise NoTime
+        instant: datetime = entry["now"]
+        return instant
+
+    async def set(self, instant: datetime) -> None:
+        """Set the time (aware). For its one owner; it may not go back."""
+        await self._collection.update_one(
+            _TIME, {"$max": {"now": instant.astimezone(UTC)}}, upsert=True
+        )
+
+
+class NoTime(OSError):
+    """The owner of the simulated time has not set it yet; waiting helps."""
+
+    def __str__(self) -> str:
+        return "PEYGIR_CLOCK=simulated, but nobody has set the time yet"
+
+
+def domain_clock(settings: CommonSettings, client: Client) -> DomainClock:
+    """The domain clock that the settings ask for."""
+    if settings.clock == "simulated":
+        return SimulatedDomainClock(client, settings.namespace)
+    return SystemDomainClock()

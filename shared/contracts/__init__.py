@@ -1,1 +1,1 @@
-"""What outsiders rely on: the envelope, the events, the topics. All that services share of the domain."""
+"""What outsiders rely on, and all that services share of the domain: envelope, events, topics."""

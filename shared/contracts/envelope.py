@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,14 @@ SPEC_VERSION: Final = "1.0"
 LONGEST_ATTRIBUTE: Final = 1_024
 """Characters that an attribute may have; more than any honest id, source or type needs."""
 
+RFC3339: Final = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+    "([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
+)
+"""An instant of RFC 3339; seconds or the offset's colon may be missing, as some clients do."""
+
 _STRUCTURED: Final = "application/cloudevents+json"
-_BATCHED: Final = "application/cloudevents-batch"
+_CLOUDEVENTS: Final = "application/cloudevents"  # what all formats of events begin with
 _CONTENT_TYPE: Final = "content-type"
 _PREFIX: Final = "ce_"
 _NAMES: Final = frozenset(
@@ -30,6 +37,13 @@ _NAMES: Final = frozenset(
         "traceparent",
     }
 )  # fmt: skip
+_INSTANT: Final = re.compile(RFC3339)
+# What CloudEvents 1.0 keeps out of a string. U+200C is not among it: Persian needs it.
+_NOT_IN_STRINGS: Final = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
+    + "".join(chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
+    + "]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +77,15 @@ class Unreadable(Exception):
 def read(headers: Headers, value: bytes | None) -> CloudEvent:
     """Read a record. Headers of other names may hold any bytes and are passed over.
 
-    Raises Unreadable.
+    A header of ours may come twice with the same value alone. Raises Unreadable.
     """
     if value is None:
         raise Unreadable("null-value", "the record has no value")
     content_type = _content_type(headers)
     if content_type == _STRUCTURED:
         return _read_structured(value)
-    if content_type.startswith(_BATCHED):
-        raise Unreadable("unsupported-content-type", f"{content_type}: one event a record")
+    if content_type.startswith(_CLOUDEVENTS):
+        raise Unreadable("unsupported-content-type", f"{content_type} is not {_STRUCTURED}")
     return _read_binary(headers, value)
 
 
@@ -103,11 +117,15 @@ def rfc3339(instant: datetime) -> str:
 
 
 def _content_type(headers: Headers) -> str:
-    """The media type, without its parameters and in lower case."""
-    for name, value in headers:
+    """The media type, without its parameters and in lower case; empty where there is none."""
+    found: str | None = None
+    for name, raw in headers:
         if name.lower() == _CONTENT_TYPE:
-            return value.partition(b";")[0].strip().lower().decode("ascii", "replace")
-    return ""
+            media_type = _text(name, raw).partition(";")[0].strip().lower()
+            if found not in {None, media_type}:
+                raise Unreadable("invalid-attribute", f"{name} is there twice, and differs")
+            found = media_type
+    return found or ""
 
 
 def _read_binary(headers: Headers, value: bytes) -> CloudEvent:
@@ -118,16 +136,22 @@ def _read_binary(headers: Headers, value: bytes) -> CloudEvent:
         attribute = name[3:].lower()
         if attribute not in _NAMES:
             continue  # an extension of somebody else's
-        try:
-            attributes[attribute] = raw.decode()
-        except (UnicodeDecodeError, AttributeError):
-            raise Unreadable("invalid-attribute", f"{name} is not UTF-8") from None
+        text = _text(name, raw)
+        if attributes.setdefault(attribute, text) != text:
+            raise Unreadable("invalid-attribute", f"{name} is there twice, and differs")
     return _event(attributes, value)
+
+
+def _text(name: str, raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except (UnicodeDecodeError, AttributeError):  # Kafka's headers may also be null
+        raise Unreadable("invalid-attribute", f"{name} is not UTF-8") from None
 
 
 def _read_structured(value: bytes) -> CloudEvent:
     try:
-        document = json.loads(value)
+        document = json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Unreadable("broken-json", str(error)) from None
     if not isinstance(document, dict):
@@ -145,16 +169,26 @@ def _read_structured(value: bytes) -> CloudEvent:
     return _event(attributes, _structured_data(document))
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of RFC 8259")
+
+
 def _structured_data(document: Mapping[str, Any]) -> bytes:
-    if "data_base64" in document:
+    encoded = document.get("data_base64")
+    if encoded is not None:
+        if document.get("data") is not None:
+            raise Unreadable("invalid-attribute", "both data and data_base64 are there")
         try:
-            return base64.b64decode(document["data_base64"], validate=True)
+            return base64.b64decode(encoded, validate=True)
         except (binascii.Error, TypeError, ValueError):
             raise Unreadable("invalid-attribute", "data_base64 is not base64") from None
     if "data" not in document:
         raise Unreadable("missing-attribute", "data")
-    # ASCII escapes keep what is no valid Unicode (a lone surrogate) writable.
-    return json.dumps(document["data"], separators=(",", ":")).encode()
+    try:
+        # ASCII escapes keep what is no valid Unicode (a lone surrogate) writable.
+        return json.dumps(document["data"], separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise Unreadable("broken-json", str(error)) from None
 
 
 def _event(attributes: Mapping[str, str], data: bytes) -> CloudEvent:
@@ -164,8 +198,8 @@ def _event(attributes: Mapping[str, str], data: bytes) -> CloudEvent:
     for name, text in attributes.items():
         if len(text) > LONGEST_ATTRIBUTE:
             raise Unreadable("invalid-attribute", f"{name} is over {LONGEST_ATTRIBUTE} characters")
-        if not text.isprintable():
-            raise Unreadable("invalid-attribute", f"{name} has control characters")
+        if not text.isprintable() and _NOT_IN_STRINGS.search(text):
+            raise Unreadable("invalid-attribute", f"{name} has characters that no string may have")
     if attributes["specversion"] != SPEC_VERSION:
         raise Unreadable("unsupported-version", f"specversion {attributes['specversion']!r}")
     return CloudEvent(
@@ -185,13 +219,13 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        instant = datetime.fromisoformat(text).astimezone(UTC) if "T" in text.upper() else None
-        aware = instant is not None and datetime.fromisoformat(text).tzinfo is not None
+        if not _INSTANT.fullmatch(text):
+            raise ValueError
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        aware, instant = False, None
-    if not aware:
-        raise Unreadable("invalid-attribute", f"time {text!r} is not RFC 3339 with an offset")
-    return instant
+        raise Unreadable(
+            "invalid-attribute", f"time {text!r} is not RFC 3339 with an offset"
+        ) from None
 
 
 def _sequence(text: str | None) -> int | None:

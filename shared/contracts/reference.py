@@ -1,4 +1,4 @@
-"""The domain's default data: deputies, axes, provinces. Operators change the deputies by setting."""
+"""The domain's default data: deputies (changed by setting), axes, provinces."""
 
 from __future__ import annotations
 

@@ -2,22 +2,88 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from shared.contracts.envelope import rfc3339
+from shared.contracts.envelope import RFC3339, rfc3339
 from shared.contracts.reference import PROVINCE_CODES
+
+LARGEST_NUMBER: Final = 2**53 - 1
+"""Beyond it a number is not the same in every language that reads JSON (RFC 8259, section 6)."""
+
+_YEARS: Final = range(1900, 2200)
+
+AnyDate = TypeVar("AnyDate", bound=date)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """How a date or a time is written in JSON: as text of this pattern and no other.
+
+    Left alone, pydantic takes a number, or its digits in a text, for Unix time, and guesses
+    whether it counts seconds or milliseconds.
+    """
+
+    pattern: str
+    told: str
+    read: CoreSchema
+    published: Mapping[str, str]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        text = core_schema.custom_error_schema(
+            core_schema.str_schema(pattern=self.pattern),
+            custom_error_type="written",
+            custom_error_message=self.told,
+        )
+        return core_schema.json_or_python_schema(
+            core_schema.chain_schema([text, self.read]), python_schema=self.read
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", **self.published}
+
+
+@dataclass(frozen=True, slots=True)
+class NullIsAbsent:
+    """A field that has a default may also be null: many clients write what they leave out so."""
+
+    default: Any
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            self._filled, core_schema.nullable_schema(handler(source))
+        )
+
+    def _filled(self, value: Any) -> Any:
+        return self.default if value is None else value
+
+
+def _in_our_time(day: AnyDate) -> AnyDate:
+    if day.year not in _YEARS:
+        raise PydanticCustomError(
+            "year", "must be a year of the Gregorian calendar from 1900 to 2199"
+        )
+    return day
 
 
 def _utc(instant: datetime) -> datetime:
@@ -37,11 +103,33 @@ def _province(code: str) -> str:
 
 
 Instant: TypeAlias = Annotated[
-    AwareDatetime,
+    datetime,
+    _Written(
+        RFC3339,
+        "must be an RFC 3339 time with an offset, such as 2024-03-11T09:00:00+03:30",
+        core_schema.datetime_schema(tz_constraint="aware"),
+        {"format": "date-time", "pattern": RFC3339.replace("^[0-9]{4}", "^(19|20|21)[0-9]{2}")},
+    ),
+    AfterValidator(_in_our_time),
     AfterValidator(_utc),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 """An instant with an offset; sent in UTC to the millisecond."""
+
+Day: TypeAlias = Annotated[
+    date,
+    _Written(
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        "must be a day, such as 2024-03-11",
+        core_schema.date_schema(),
+        {"format": "date", "pattern": "^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},
+    ),
+    AfterValidator(_in_our_time),
+]
+"""A day of the Gregorian calendar in Asia/Tehran. Years beyond ours are mostly Jalali ones."""
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_NUMBER, strict=True)]
+Version: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, strict=True)]
 
 Id: TypeAlias = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f|]+$")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from shared.contracts.events.base import EventData, Id, Instant, Part, ProvinceCode, Slug, Title
+from shared.contracts.events.base import (
+    EventData,
+    Id,
+    Instant,
+    Part,
+    ProvinceCode,
+    Slug,
+    Title,
+    Version,
+)
 
 
 class SubAxis(Part):
@@ -26,7 +33,7 @@ class CircularIssued(EventData):
     """A catalogue of axes was sent to the provinces; reports are checked against its version."""
 
     circular_id: Id
-    catalogue_version: int = Field(ge=1)
+    catalogue_version: Version
     issued_at: Instant
     axes: tuple[CatalogueAxis, ...]
     provinces: tuple[ProvinceCode, ...]

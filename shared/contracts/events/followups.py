@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
 from shared.contracts.events.base import (
+    Count,
+    Day,
     EventData,
     Id,
     Instant,
     Name,
+    NullIsAbsent,
     ProvinceCode,
     Slug,
     Text,
     Title,
 )
-from shared.contracts.events.resolutions import Priority
+from shared.contracts.events.resolutions import OrNormal, Supporting
 from shared.contracts.events.sessions import SessionKind
 
 By: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
-Progress: TypeAlias = Annotated[int, Field(ge=0, le=100)]
+Progress: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
 
 
 class FollowupEvent(EventData):
@@ -37,8 +39,8 @@ class FollowupOpened(FollowupEvent):
 
     title: Title
     approved_at: Instant
-    due_on: date
-    original_due_on: date
+    due_on: Day
+    original_due_on: Day
     at: Instant
     approved_source: By
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -47,11 +49,11 @@ class FollowupOpened(FollowupEvent):
     province: ProvinceCode | None = None
     axis: Slug | None = None
     text: Text | None = None
-    supporting: tuple[Name, ...] = ()
+    supporting: Supporting = ()
     executing_body: Name | None = None
-    priority: Priority = "normal"
+    priority: OrNormal = "normal"
     number: Name | None = None
-    baseline_on: date | None = None
+    baseline_on: Day | None = None
 
 
 class FollowupAmended(FollowupEvent):
@@ -60,11 +62,11 @@ class FollowupAmended(FollowupEvent):
     at: Instant
     by: By
     title: Title
-    due_on: date
+    due_on: Day
     text: Text | None = None
-    supporting: tuple[Name, ...] = ()
+    supporting: Supporting = ()
     executing_body: Name | None = None
-    priority: Priority = "normal"
+    priority: OrNormal = "normal"
     number: Name | None = None
     reason: Text | None = None
 
@@ -91,18 +93,18 @@ class FollowupDueSoon(FollowupEvent):
     """The due date comes near."""
 
     title: Title
-    due_on: date
+    due_on: Day
     at: Instant
 
 
 class FollowupOverdue(FollowupEvent):
-    """A level of escalation was reached, once for a due date: 1 deputy, 2 coordination, 3 minister."""
+    """A level was reached, once for a due date: 1 deputy, 2 coordination, 3 minister."""
 
     title: Title
-    due_on: date
-    original_due_on: date
-    days_overdue: int = Field(ge=0)
-    level: int = Field(ge=1, le=3)
+    due_on: Day
+    original_due_on: Day
+    days_overdue: Count
+    level: int = Field(ge=1, le=3, strict=True)
     progress: Progress
     session_id: Id | None = None
     province: ProvinceCode | None = None
@@ -115,8 +117,8 @@ class FollowupExtensionRequested(FollowupEvent):
 
     at: Instant
     by: By
-    due_on: date
-    requested_due_on: date
+    due_on: Day
+    requested_due_on: Day
     reason: Text
 
 
@@ -125,9 +127,9 @@ class FollowupExtended(FollowupEvent):
 
     at: Instant
     by: By
-    due_on: date
-    previous_due_on: date
-    original_due_on: date
+    due_on: Day
+    previous_due_on: Day
+    original_due_on: Day
     note: Text | None = None
 
 
@@ -136,7 +138,7 @@ class FollowupExtensionRefused(FollowupEvent):
 
     at: Instant
     by: By
-    due_on: date
+    due_on: Day
     reason: Text | None = None
 
 
@@ -145,7 +147,7 @@ class FollowupCompleted(FollowupEvent):
 
     at: Instant
     by: By
-    progress: Progress = 100
+    progress: Annotated[Progress, NullIsAbsent(100)] = 100
     note: Text | None = None
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from shared.contracts.events.base import EventData, Name, Slug, Text
+from shared.contracts.events.base import Count, EventData, Name, Slug, Text
 
 
 class EventRejected(EventData):
     """An event was given up; id, type and source where they could be read."""
 
     topic: Name
-    partition: int = Field(ge=0)
-    offset: int = Field(ge=0)
+    partition: Count
+    offset: Count
     reason: Slug
     detail: Text | None = None
     id: str | None = None

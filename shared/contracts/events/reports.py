@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from shared.contracts.events.base import (
+    Count,
     EventData,
     Id,
     Instant,
@@ -15,6 +16,7 @@ from shared.contracts.events.base import (
     ProvinceCode,
     Slug,
     Title,
+    Version,
 )
 
 
@@ -22,8 +24,8 @@ class AxisAnswers(Part):
     """How much of an axis is answered."""
 
     axis: Slug
-    answered: int = Field(ge=0)
-    total: int = Field(ge=0)
+    answered: Count
+    total: Count
 
 
 class ReportReminderDue(EventData):
@@ -41,15 +43,15 @@ class ReportSubmitted(EventData):
     report_id: Id
     session_id: Id
     province: ProvinceCode
-    revision: int = Field(ge=1)
-    catalogue_version: int = Field(ge=1)
+    revision: Version
+    catalogue_version: Version
     submitted_at: Instant
     due_at: Instant
-    late: bool
-    completeness: float = Field(ge=0, le=1)
+    late: StrictBool
+    completeness: float = Field(ge=0, le=1, strict=True)
     axes: tuple[AxisAnswers, ...]
-    initiatives: int = Field(ge=0)
-    special_topics: int = Field(ge=0)
+    initiatives: Count
+    special_topics: Count
     url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
 
@@ -68,7 +70,7 @@ class ReportDistributed(EventData):
     report_id: Id
     session_id: Id
     province: ProvinceCode
-    revision: int = Field(ge=1)
+    revision: Version
     distributed_at: Instant
     recipients: tuple[Person, ...]
 

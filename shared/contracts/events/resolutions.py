@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from shared.contracts.events.base import (
+    Day,
     EventData,
     Id,
     Instant,
     Name,
+    NullIsAbsent,
     ProvinceCode,
     Slug,
     Text,
@@ -19,6 +20,8 @@ from shared.contracts.events.base import (
 from shared.contracts.events.sessions import SessionKind
 
 Priority: TypeAlias = Literal["normal", "urgent"]
+OrNormal: TypeAlias = Annotated[Priority, NullIsAbsent("normal")]
+Supporting: TypeAlias = Annotated[tuple[Name, ...], NullIsAbsent(())]
 
 
 class ResolutionApproved(EventData):
@@ -28,17 +31,17 @@ class ResolutionApproved(EventData):
     deputy: Slug
     title: Title
     approved_at: Instant
-    due_on: date
+    due_on: Day
     session_id: Id | None = None
     session_kind: SessionKind | None = None
     province: ProvinceCode | None = None
     axis: Slug | None = None
     text: Text | None = None
-    supporting: tuple[Name, ...] = ()
+    supporting: Supporting = ()
     executing_body: Name | None = None
-    priority: Priority = "normal"
+    priority: OrNormal = "normal"
     number: Name | None = None
-    baseline_on: date | None = None
+    baseline_on: Day | None = None
 
 
 class ResolutionAmended(EventData):
@@ -48,7 +51,7 @@ class ResolutionAmended(EventData):
     deputy: Slug
     amended_at: Instant
     title: Title | None = None
-    due_on: date | None = None
+    due_on: Day | None = None
     text: Text | None = None
     supporting: tuple[Name, ...] | None = None
     executing_body: Name | None = None

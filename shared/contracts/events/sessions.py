@@ -7,14 +7,17 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from shared.contracts.events.base import (
+    Count,
     EventData,
     Id,
     Instant,
     Name,
+    NullIsAbsent,
     Person,
     ProvinceCode,
     Text,
     Title,
+    Version,
 )
 
 SessionKind: TypeAlias = Literal[
@@ -36,7 +39,7 @@ class SessionScheduled(EventData):
     season: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")] | None = None
     venue: Name | None = None
     report_due_at: Instant | None = None
-    attendees: tuple[Person, ...] = ()
+    attendees: Annotated[tuple[Person, ...], NullIsAbsent(())] = ()
 
 
 class SessionRescheduled(EventData):
@@ -66,7 +69,7 @@ class InvitationIssued(EventData):
     issued_at: Instant
     report_due_at: Instant
     circular_id: Id | None = None
-    catalogue_version: int | None = Field(None, ge=1)
+    catalogue_version: Version | None = None
 
 
 class SessionOpened(EventData):
@@ -81,5 +84,5 @@ class SessionClosed(EventData):
 
     session_id: Id
     closed_at: Instant
-    resolutions: int = Field(ge=0)
+    resolutions: Count
     summary: Text | None = None

@@ -92,6 +92,7 @@ class Host:
             bootstrap,
             client_id=service,
             clock=self.machine,
+            existing=self._publisher.topics,
             batch_max_records=settings.batch_max_records,
             drain_seconds=_DRAIN_SECONDS,
         )
@@ -276,7 +277,7 @@ class Host:
 
     async def _check_kafka(self) -> None:
         try:
-            await self._publisher.ping()
+            await self._publisher.topics()
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
 

@@ -88,10 +88,12 @@ class Publisher:
             if isinstance(result, Exception):
                 raise result
 
-    async def ping(self, timeout_seconds: float = 2.0) -> None:
-        """Ask the broker for its metadata. Raises KafkaError, OSError or TimeoutError."""
-        producer = await asyncio.wait_for(self._ready(), timeout_seconds)
-        await asyncio.wait_for(producer.client.fetch_all_metadata(), timeout_seconds)
+    async def topics(self, timeout_seconds: float = 2.0) -> set[str]:
+        """Ask the broker which topics there are. Raises KafkaError, OSError or TimeoutError."""
+        async with asyncio.timeout(timeout_seconds):
+            producer = await self._ready()
+            metadata = await producer.client.fetch_all_metadata()
+        return set(metadata.topics())
 
     async def stop(self) -> None:
         """Let what is under way finish, for some seconds, and close."""

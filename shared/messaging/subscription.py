@@ -21,9 +21,14 @@ from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
 _NEVER_MS: Final = 24 * 3_600_000  # a consumer that waits for MongoDB stays a member of its group
+_NEWS_MS: Final = 10_000  # how late a consumer hears of new partitions
 _CHECK_SECONDS: Final = 2.0
 
 Records = tuple[ConsumerRecord[bytes, bytes], ...]
+
+
+class TopicsMissing(OSError):
+    """Topics that this process reads do not exist yet; waiting for them helps."""
 
 
 class Subscriptions:
@@ -35,22 +40,28 @@ class Subscriptions:
         *,
         client_id: str,
         clock: MachineClock,
+        existing: Callable[[], Awaitable[set[str]]],
         batch_max_records: int,
         drain_seconds: float = 15.0,
     ) -> None:
+        """`existing` asks the broker which topics there are."""
         self._broker = KafkaBroker(
             bootstrap,
             client_id=client_id,
             graceful_timeout=drain_seconds,
             allow_auto_create_topics=False,
+            metadata_max_age_ms=_NEWS_MS,
             logger=None,
         )
         self._clock = clock
+        self._existing = existing
+        self._topics: set[str] = set()
         self._batch_max_records = batch_max_records
         self._checks: list[Callable[[], Awaitable[None]]] = []
 
     def add(self, consumer: Consumer[Any], *topics: str) -> None:
         """Let a consumer read topics; nothing is read before `run`."""
+        self._topics.update(topics)
         subscriber = self._broker.subscriber(
             *topics,
             batch=True,
@@ -95,6 +106,12 @@ class Subscriptions:
             await self._broker.stop()
 
     async def _start(self) -> None:
+        # A consumer of a topic that is not there yet would sit idle until it hears of it.
+        missing = self._topics - await self._existing()
+        if missing:
+            raise TopicsMissing(
+                f"run python -m tools.topics; missing: {', '.join(sorted(missing))}"
+            )
         try:
             await self._broker.start()
         except BaseException:

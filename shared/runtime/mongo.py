@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from bson.codec_options import CodecOptions
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
     AsyncIOMotorClientSession,
@@ -93,7 +94,7 @@ async def ping(client: Client) -> None:
 async def server_time(client: Client) -> datetime:
     """MongoDB's own clock (aware, UTC)."""
     hello: Mapping[str, Any] = await client.admin.command(
-        "hello", codec_options=client.codec_options
+        "hello", codec_options=CodecOptions(tz_aware=True, tzinfo=UTC)
     )
     instant: datetime = hello["localTime"]
     return instant

@@ -1,0 +1,307 @@
+"""The service `followups` on the real Kafka and MongoDB, used by a client without our code."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.cluster import Cluster
+from shared.contracts.topics import Topics
+from tests.component.harness import (
+    Producer,
+    Service,
+    binary,
+    create_topics,
+    eventually,
+    records,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
+CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
+SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
+
+
+def approval(resolution_id: str, **changes: Any) -> dict[str, Any]:
+    """The data of an approval, far from being due."""
+    return {
+        "resolution_id": resolution_id,
+        "deputy": "civil",
+        "title": "تکمیل پل روستای سرآسیاب",
+        "approved_at": "2026-11-01T10:00:00+03:30",
+        "due_on": "2030-01-01",
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def topics(cluster: Cluster, namespace: str) -> Topics:
+    return create_topics(cluster, namespace)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def followups(
+    cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
+) -> AsyncIterator[Service]:
+    async with Service("followups", cluster, namespace, test_folder) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def producer(cluster: Cluster) -> AsyncIterator[Producer]:
+    async with Producer(cluster) as producer:
+        yield producer
+
+
+async def followup_of(service: Service, resolution_id: str) -> dict[str, Any]:
+    """Wait for the follow-up of a resolution."""
+
+    async def found() -> list[dict[str, Any]]:
+        return await service.items("/v1/followups", resolution_id=resolution_id)
+
+    items = await eventually(found, 20, f"the follow-up of {resolution_id}")
+    assert len(items) == 1
+    return items[0]
+
+
+async def test_a_foreign_approval_is_followed_within_a_second(
+    followups: Service, producer: Producer, topics: Topics
+) -> None:
+    await producer.event(
+        topics.resolutions("civil"), "ResolutionApproved", approval("warm"), key="warm", id_="0"
+    )
+    await followup_of(followups, "warm")
+    begun = time.monotonic()
+    await producer.send(
+        topics.resolutions("civil"),
+        json.dumps(approval("fast", unknown_field=1), ensure_ascii=False).encode(),
+        key="fast",
+        headers=[
+            *binary("ResolutionApproved", "1"),
+            ("x-bytes", b"\xff\x00\xfe"),
+            ("x-bytes", b""),
+        ],
+    )
+    item = await followup_of(followups, "fast")
+    assert time.monotonic() - begun < 1.0
+    assert item["title"] == "تکمیل پل روستای سرآسیاب"
+    assert (item["state"], item["version"], item["deputy"]) == ("opened", 1, "civil")
+
+
+async def test_structured_mode_is_read_like_binary_mode(
+    followups: Service, producer: Producer, topics: Topics
+) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": "s-1",
+        "source": "/foreign",
+        "type": "peygir.ResolutionApproved.v1",
+        "data": approval("structured"),
+    }
+    await producer.send(
+        topics.resolutions("civil"),
+        json.dumps(event).encode(),
+        key="structured",
+        headers=[("content-type", b"application/cloudevents+json; charset=UTF-8")],
+    )
+    assert (await followup_of(followups, "structured"))["state"] == "opened"
+
+
+async def test_what_comes_again_changes_nothing_and_what_differs_is_a_conflict(
+    cluster: Cluster, followups: Service, producer: Producer, topics: Topics
+) -> None:
+    topic = topics.resolutions("civil")
+    same = approval("again")
+    for id_ in ("1", "1", "2"):
+        await producer.event(topic, "ResolutionApproved", same, key="again", id_=id_)
+    other = approval("again", title="عنوان دیگر")
+    await producer.event(topic, "ResolutionApproved", other, key="again", id_="3")
+
+    async def conflict() -> list[Any]:
+        letters = await records(cluster, topics.deadletter("followups"))
+        return [letter for letter in letters if letter.key == b"again"]
+
+    (letter,) = await eventually(conflict, 20, "the dead letter")
+    assert json.loads(letter.value) == other
+    assert dict(letter.headers)["x-error-type"] == b"conflict"
+    item = await followup_of(followups, "again")
+    assert (item["title"], item["version"]) == (same["title"], 1)
+
+
+POISON: dict[str, tuple[bytes | None, list[tuple[str, bytes]], str]] = {
+    "null": (None, binary("ResolutionApproved", "p"), "null-value"),
+    "broken": (b'{"resolution_id": ', binary("ResolutionApproved", "p"), "broken-json"),
+    "no-type": (b"{}", binary("ResolutionApproved", "p")[:3], "missing-attribute"),
+    "bytes-in-ours": (b"{}", [*binary("X", "p"), ("ce_subject", b"\xff")], "invalid-attribute"),
+    "unknown-type": (b"{}", binary("ResolutionAproved", "p"), "unknown-type"),
+    "wrong-deputy": (
+        json.dumps(approval("wrong-deputy", deputy="social")).encode(),
+        binary("ResolutionApproved", "p"),
+        "wrong-deputy",
+    ),
+    "no-title": (
+        json.dumps({**approval("no-title"), "title": " "}).encode(),
+        binary("ResolutionApproved", "p"),
+        "invalid",
+    ),
+    "province": (
+        json.dumps(approval("province", province="IR-99")).encode(),
+        binary("ResolutionApproved", "p"),
+        "invalid",
+    ),
+    "due-early": (
+        json.dumps(approval("due-early", due_on="2026-10-31")).encode(),
+        binary("ResolutionApproved", "p"),
+        "due-before-approval",
+    ),
+    "amends-nothing": (
+        json.dumps(
+            {"resolution_id": "nobody", "deputy": "civil", "amended_at": "2026-11-02T00:00:00Z"}
+        ).encode(),
+        binary("ResolutionAmended", "p"),
+        "unknown-resolution",
+    ),
+}
+
+
+async def test_poison_is_kept_whole_with_its_reason_and_its_sender_hears_of_it(
+    cluster: Cluster, followups: Service, producer: Producer, topics: Topics
+) -> None:
+    topic = topics.resolutions("civil")
+    for name, (value, headers, _reason) in POISON.items():
+        await producer.send(topic, value, key=f"poison-{name}", headers=[*headers, ("x", b"\xfe")])
+    await producer.event(topic, "ResolutionApproved", approval("good"), key="good", id_="g")
+    await followup_of(followups, "good")
+
+    async def letters() -> dict[bytes, Any]:
+        found = await records(cluster, topics.deadletter("followups"))
+        mine = {r.key: r for r in found if r.key.startswith(b"poison-")}
+        return mine if len(mine) == len(POISON) else {}
+
+    found = await eventually(letters, 20, "all dead letters")
+    originals = {r.key: r for r in await records(cluster, topic)}
+    rejected = [json.loads(r.value) for r in await records(cluster, topics.rejections)]
+    for name, (value, headers, reason) in POISON.items():
+        letter, original = found[f"poison-{name}".encode()], originals[f"poison-{name}".encode()]
+        notes = dict(letter.headers)
+        assert letter.value == value
+        assert list(letter.headers[: len(headers) + 1]) == [*headers, ("x", b"\xfe")]
+        assert notes["x-error-type"].decode() == reason
+        assert notes["x-error"]
+        assert notes["x-origin-topic"].decode() == topic
+        assert int(notes["x-origin-partition"]) == original.partition
+        assert int(notes["x-origin-offset"]) == original.offset
+        assert int(notes["x-attempts"]) >= 1
+        assert notes["x-failed-at"].endswith(b"Z")
+        where = (topic, original.partition, original.offset, reason)
+        assert where in [(r["topic"], r["partition"], r["offset"], r["reason"]) for r in rejected]
+
+
+async def test_a_follow_up_lives_until_somebody_else_confirms(
+    cluster: Cluster, followups: Service, producer: Producer, topics: Topics
+) -> None:
+    await producer.event(
+        topics.resolutions("civil"), "ResolutionApproved", approval("life"), key="life", id_="1"
+    )
+    id_ = (await followup_of(followups, "life"))["followup_id"]
+
+    async def post(action: str, who: dict[str, str], **body: Any) -> tuple[int, Any]:
+        answer = await followups.http.post(f"/v1/followups/{id_}/{action}", json=body, headers=who)
+        return answer.status_code, answer.json()
+
+    assert (await post("acknowledge", SOCIAL))[0] == 403
+    assert (await post("complete", CIVIL))[0] == 409
+    assert (await post("acknowledge", CIVIL, note="دریافت شد"))[1]["state"] == "acknowledged"
+    assert (await post("progress", CIVIL, progress=40))[1]["progress"] == 40
+    status, problem = await post("progress", CIVIL, progress=101)
+    assert (status, problem["errors"][0]["field"]) == (422, "progress")
+    assert (await post("complete", CIVIL))[1]["state"] == "done"
+    both = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil,coordination"}
+    assert (await post("verify", both))[0] == 403
+    assert (await post("reopen", COORDINATION, reason="مستندات ناقص است"))[1]["state"] == "reopened"
+    assert (await post("complete", CIVIL))[0] == 200
+    assert (await post("verify", COORDINATION))[1]["state"] == "verified"
+
+    async def told() -> list[Any]:
+        found = await records(cluster, topics.followups("civil"))
+        mine = [record for record in found if record.key == b"life"]
+        return mine if len(mine) == 7 else []
+
+    events = await eventually(told, 20, "seven events")
+    heads = [dict(event.headers) for event in events]
+    assert [head["ce_type"].decode().split(".")[1] for head in heads] == [
+        *("FollowupOpened", "FollowupAcknowledged", "FollowupProgressed", "FollowupCompleted"),
+        *("FollowupReopened", "FollowupCompleted", "FollowupVerified"),
+    ]
+    assert [head["ce_sequence"] for head in heads] == [b"%010d" % n for n in range(1, 8)]
+    history = (await followups.http.get(f"/v1/followups/{id_}/history")).json()
+    assert [entry["by"] for entry in history[1:]] == [
+        *("d.karimi", "d.karimi", "d.karimi", "c.ahmadi", "d.karimi", "c.ahmadi")
+    ]
+
+
+async def test_an_amendment_counts_once_and_only_from_whoever_approved(
+    followups: Service, producer: Producer, topics: Topics
+) -> None:
+    topic = topics.resolutions("civil")
+    await producer.event(topic, "ResolutionApproved", approval("amend"), key="amend", id_="1")
+    change = {
+        "resolution_id": "amend",
+        "deputy": "civil",
+        "amended_at": "2026-11-05T00:00:00Z",
+        "due_on": "2031-01-01",
+    }
+    await producer.event(topic, "ResolutionAmended", change, key="amend", id_="s", source="/other")
+    for due_on, id_ in (("2031-01-01", "a"), ("2032-01-01", "b"), ("2031-01-01", "a")):
+        data = {**change, "due_on": due_on}
+        await producer.event(topic, "ResolutionAmended", data, key="amend", id_=id_)
+
+    async def amended() -> bool:
+        item = await followup_of(followups, "amend")
+        return bool(item["version"] == 3)
+
+    await eventually(amended, 20, "two amendments")
+    await producer.event(topic, "ResolutionApproved", approval("after"), key="amend", id_="2")
+    await followup_of(followups, "after")
+    item = await followup_of(followups, "amend")
+    assert (item["due_on"], item["original_due_on"]) == ("2032-01-01", "2030-01-01")
+    assert item["version"] == 3
+
+
+async def test_bad_questions_are_refused_by_name(followups: Service) -> None:
+    async def ask(path: str, **parameters: Any) -> tuple[int, Any]:
+        answer = await followups.http.get(path, params=parameters)
+        assert answer.headers["content-type"] == "application/problem+json"
+        return answer.status_code, answer.json()
+
+    status, problem = await ask("/v1/followups", resolutionid="x")
+    assert (status, problem["errors"][0]["field"]) == (422, "resolutionid")
+    status, problem = await ask("/v1/followups", limit=501)
+    assert (status, problem["errors"][0]["field"]) == (422, "limit")
+    status, problem = await ask("/v1/followups", cursor="nonsense!")
+    assert (status, problem["errors"][0]["field"]) == (422, "cursor")
+    assert (await ask("/v1/followups/nobody"))[0] == 404
+
+
+async def test_metrics_and_documents_are_served(followups: Service) -> None:
+    text = (await followups.http.get("/metrics")).text
+    for name in (
+        *("events_consumed_total", "events_published_total", "event_processing_seconds"),
+        *("event_delay_seconds", "outbox_pending", "outbox_oldest_seconds", "consumer_lag"),
+        *("dead_letters_total", "followups", "followups_overdue", "lease_held", "build_info"),
+        "last_sweep_timestamp_seconds",
+    ):
+        assert (
+            f"# TYPE peygir_{name} " in text
+            or f"# TYPE peygir_{name.removesuffix('_total')}" in text
+        )
+    document = (await followups.http.get("/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    assert (await followups.http.get("/openapi.json")).json()["paths"]["/v1/followups"]

@@ -138,7 +138,10 @@ Id: TypeAlias = Annotated[
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 Title: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=500), AfterValidator(_not_blank)
+    str,
+    StringConstraints(min_length=1, max_length=500),
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"pattern": r"\S"}),
 ]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000)]
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -1,0 +1,141 @@
+"""Writes what integrators read of the events: a JSON Schema each, and a page about all of them.
+
+python -m tools.schemas           write docs/events
+python -m tools.schemas --check   exit code 1 where docs/events is not what it would write
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from shared.contracts.events import EVENTS, EventData
+from shared.contracts.topics import Topics, TopicSpec
+
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+DOCS: Final = _PROJECT / "docs" / "events"
+SAMPLES: Final = _PROJECT / "tests" / "contracts" / "samples"
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_INTRODUCTION: Final = """\
+# Events
+
+Made by `python -m tools.schemas` from the contracts; the examples are recorded messages.
+
+An event is a Kafka record: a CloudEvent 1.0 in its [Kafka protocol binding][binding], whose data
+is a JSON object. Peygir writes binary mode and reads binary and structured mode
+(`application/cloudevents+json`). Of outsiders only `specversion`, `id`, `source` and `type` are
+asked; `ce_sequence` is the version of the aggregate and comes from its owner alone. Other headers
+may hold any bytes.
+
+[binding]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+
+What holds for all data:
+
+- A field that is not required may be left out or null. Fields that are not known are passed over.
+- An instant is text of RFC 3339 with an offset, a day is text like `2024-03-11`, both of the
+  Gregorian calendar and of the years 1900 to 2199. Numbers are no times.
+- Numbers are JSON numbers and booleans JSON booleans, not text; whole numbers have no fraction.
+- A version changes only by optional fields. What would break a reader is a new version.
+- An event that is not so goes, untouched, to the dead letters of the service that read it, and
+  `EventRejected` tells its sender why.
+
+`<deputy>` stands for the id of a deputy, such as `civil`.
+"""
+
+
+def schema(event: type[EventData]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an event's data, as it is read."""
+    return {"$schema": _DIALECT, "$id": event.DATASCHEMA, **event.model_json_schema()}
+
+
+def documents() -> dict[str, str]:
+    """Every file of docs/events by its name."""
+    written = {
+        _file(event): json.dumps(schema(event), ensure_ascii=False, indent=2) + "\n"
+        for event in EVENTS.values()
+    }
+    written["README.md"] = "\n".join(_page()) + "\n"
+    return written
+
+
+def differences(folder: Path) -> list[str]:
+    """Names of the files that are missing, stale or nobody's."""
+    wanted = documents()
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*")}
+    return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+
+
+def _page() -> Iterator[str]:
+    specs = _topics()
+    yield _INTRODUCTION
+    yield "| event | `ce_type` | topic | key | owner | required fields |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for event in EVENTS.values():
+        topics = specs[event.TYPE]
+        names = " ".join(f"`{spec.name}`" for spec in topics)
+        required = ", ".join(schema(event).get("required", ()))
+        yield (
+            f"| [{event.__name__}](#{event.__name__.lower()}) | `{event.TYPE}` | {names} "
+            f"| {topics[0].key} | {topics[0].owner} | {required} |"
+        )
+    for event in EVENTS.values():
+        yield from _section(event)
+
+
+def _section(event: type[EventData]) -> Iterator[str]:
+    sample = json.loads((SAMPLES / _name(event) / "0001.json").read_text(encoding="utf-8"))
+    yield f"\n## {event.__name__}\n"
+    yield f"{event.__doc__} [Schema]({_file(event)}).\n"
+    yield f"Key `{sample['key']}`\n"
+    yield _block("text", "\n".join(f"{name}: {text}" for name, text in sample["headers"].items()))
+    yield ""
+    yield _block("json", json.dumps(sample["value"], ensure_ascii=False, indent=2))
+
+
+def _block(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _topics() -> Mapping[str, list[TopicSpec]]:
+    specs = Topics(["<deputy>"]).all()
+    return {
+        event.TYPE: [spec for spec in specs if event in spec.events] for event in EVENTS.values()
+    }
+
+
+def _name(event: type[EventData]) -> str:
+    return f"{event.__name__}.v1"
+
+
+def _file(event: type[EventData]) -> str:
+    return f"{_name(event)}.schema.json"
+
+
+def main(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 where a file is stale.")
+    ] = False,
+) -> None:
+    """Write JSON Schemas of all events, and a page about them, to docs/events."""
+    if check:
+        stale = differences(DOCS)
+        for name in stale:
+            typer.echo(f"docs/events/{name} is stale; run python -m tools.schemas", err=True)
+        raise typer.Exit(bool(stale))
+    DOCS.mkdir(parents=True, exist_ok=True)
+    wanted = documents()
+    for path in DOCS.glob("*"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+    print(f"{len(wanted)} files in docs/events")
+
+
+if __name__ == "__main__":
+    typer.run(main)

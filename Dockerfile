@@ -7,6 +7,7 @@ RUN ["python", "-m", "pip", "--python", "/opt/peygir/venv/bin/python", "install"
 COPY services /opt/peygir/services
 COPY shared /opt/peygir/shared
 COPY tools /opt/peygir/tools
+RUN ["chmod", "--recursive", "a+rX", "/opt/peygir"]
 # Nothing can be written where it runs, so the compiled modules are made here. Their hashes are
 # left unchecked, since the time of a file may change on its way into an image.
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", \

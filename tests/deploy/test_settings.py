@@ -1,0 +1,107 @@
+"""The variables in the manifests are settings that the services take."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from shared.contracts.topics import SERVICES
+from shared.runtime.settings import PREFIX, CommonSettings, load
+from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
+from tools.topics import TopicsSettings
+
+_AWAITED: Final = {"PEYGIR_SMTP_HOST", "PEYGIR_SMTP_PORT"}
+"""Settings of notify, which the manifests may name before it is there."""
+
+
+def _settings_of(module: str) -> type[CommonSettings]:
+    """What a service or tool reads; the common ones where it is not there yet."""
+    if module == "tools.topics":
+        return TopicsSettings
+    if find_spec(module) is None:
+        return CommonSettings
+    found = [
+        kind
+        for kind in vars(import_module(f"{module}.settings")).values()
+        if isinstance(kind, type) and issubclass(kind, CommonSettings) and kind != CommonSettings
+    ]
+    (settings,) = found
+    return settings
+
+
+def _variables(settings: type[CommonSettings]) -> set[str]:
+    return {f"{PREFIX}{field.upper()}" for field in settings.model_fields}
+
+
+def _become(workload: Manifest, rendered: Rendered, patch: pytest.MonkeyPatch) -> None:
+    """Take on the environment of a workload's container."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        patch.delenv(name)
+    for name, value in rendered.environment(workload).items():
+        patch.setenv(name, value)
+
+
+def test_every_variable_is_a_setting_of_some_service(rendered: Rendered) -> None:
+    modules = [*(f"services.{service}" for service in SERVICES), "tools.topics"]
+    known = {name for module in modules for name in _variables(_settings_of(module))}
+    for config in rendered.of("ConfigMap"):
+        assert config["data"].keys() <= known | _AWAITED, title(config)
+    for workload in rendered.workloads():
+        assert rendered.environment(workload).keys() <= known | _AWAITED, title(workload)
+
+
+def test_what_a_workload_alone_is_told_is_a_setting_of_its_own(rendered: Rendered) -> None:
+    shared = rendered.environment(rendered.one("Job", "topics")).keys()
+    for deployment in rendered.of("Deployment"):
+        own = rendered.environment(deployment).keys() - shared
+        assert own <= _variables(_settings_of(module(deployment))), title(deployment)
+
+
+def test_every_process_of_the_evaluation_accepts_its_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (evaluation,) = [overlay for overlay in OVERLAYS if overlay.name == "evaluation"]
+    rendered = render(evaluation)
+    for workload in rendered.workloads():
+        with monkeypatch.context() as patch:
+            _become(workload, rendered, patch)
+            settings = load(_settings_of(module(workload)))
+        assert settings.open_network == "accepted"
+        assert (settings.http_host, settings.http_port) == ("0.0.0.0", 8080)
+        assert settings.kafka_bootstrap_servers == "kafka:9092"
+    assert capsys.readouterr().err == ""
+
+
+def test_production_refuses_to_start_open_but_makes_its_topics(
+    base: Rendered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for workload in base.workloads():
+        with monkeypatch.context() as patch:
+            _become(workload, base, patch)
+            if module(workload) == "tools.topics":
+                assert load(TopicsSettings).env == "production"
+                continue
+            with pytest.raises(SystemExit) as refusal:
+                load(_settings_of(module(workload)))
+        assert refusal.value.code == 2
+        assert capsys.readouterr().err.startswith("PEYGIR_ENV: production needs an identity")
+
+
+def test_the_secret_that_the_readme_makes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "peygir_mongodb_uri"
+    assert f"create secret generic peygir-secrets --from-file={key}=" in (
+        (DEPLOY / "README.md").read_text()
+    )
+    (tmp_path / key).write_text("mongodb://peygir:secret@db:27017/?replicaSet=rs\n")
+    monkeypatch.setenv("PEYGIR_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("PEYGIR_ENV", "development")
+    monkeypatch.delenv("PEYGIR_MONGODB_URI", raising=False)
+    uri = load(CommonSettings).mongodb_uri.get_secret_value()
+    assert uri == "mongodb://peygir:secret@db:27017/?replicaSet=rs"

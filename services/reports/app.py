@@ -1,0 +1,55 @@
+"""The one place where the service is wired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from services.reports import api, subscribers
+from services.reports.domain.catalogue import CATALOGUES
+from services.reports.domain.records import Recipient
+from services.reports.events import Addresses
+from services.reports.handlers import Reception
+from services.reports.jobs import Sweeper
+from services.reports.settings import ReportsSettings
+from services.reports.store import MongoCirculars, MongoExpectations
+from shared.contracts.reference import DEPUTIES
+from shared.messaging.host import Host
+from shared.runtime.metrics import Metrics
+
+SERVICE = "reports"
+
+
+def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
+    """Wire the service: one consumer group, one database, a relay and a sweeper."""
+    host = Host(SERVICE, settings, Metrics())
+    noted_every = timedelta(0) if settings.clock == "simulated" else timedelta(minutes=1)
+    topics = host.topics
+    reception = Reception(
+        catalogues=CATALOGUES,
+        restricted=frozenset(settings.restricted_axes),
+        recipients=_deputies(settings.known_deputies),
+        addresses=Addresses(topics.reports, topics.reports_restricted, topics.circulars),
+    )
+    ledger = host.ledger(SERVICE)
+    store = MongoExpectations(ledger)
+    circulars = MongoCirculars(ledger)
+    host.prepare(store.prepare)
+    host.consume(
+        SERVICE,
+        [topics.sessions],
+        handle=subscribers.sessions(store, reception, host.clock),
+        save=store.save,
+        database=ledger.database,
+    )
+    sweeper = Sweeper(store, reception, clock=host.clock, noted_every=noted_every)
+    host.by_the_clock(ledger.database, "sweeper", sweeper.sweep)
+    routes = api.routes(api.Desk(store, circulars, reception), host.clock)
+    sends = [topics.reports, topics.reports_restricted, topics.circulars]
+    return host, host.app("Peygir: reports", [routes], sends)
+
+
+def _deputies(known: tuple[str, ...]) -> tuple[Recipient, ...]:
+    titles = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
+    return tuple(Recipient("deputy", id_, titles.get(id_, id_)) for id_ in known)

@@ -1,0 +1,254 @@
+"""What may happen to a report, and who may bring it about. A refusal is a named error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from services.reports.domain.catalogue import Axis, Catalogue
+from services.reports.domain.circulars import Circular
+from services.reports.domain.records import (
+    AxisCount,
+    Cancelled,
+    Distributed,
+    Expectation,
+    Expected,
+    Fact,
+    FellOverdue,
+    Moved,
+    Paragraph,
+    Recipient,
+    Report,
+    Session,
+    Submitted,
+)
+from shared.runtime.principals import Principal
+
+DUE_BEFORE_THE_SESSION = timedelta(hours=72)
+"""When a report is due where the scheduler does not say it."""
+
+
+class Refused(Exception):
+    """The domain says no; the message says why, `reason` is its slug for machines."""
+
+    reason: ClassVar[str] = "refused"
+
+
+class NotOneProvince(Refused):
+    """A provincial session is of exactly one province."""
+
+    reason = "not-one-province"
+
+
+class Conflict(Refused):
+    """It is known with other data."""
+
+    reason = "conflict"
+
+
+class UnknownSession(Refused):
+    """No such session was announced here."""
+
+    reason = "unknown-session"
+
+
+class NotAllowed(Refused):
+    """Whoever asks has no right to it."""
+
+    reason = "not-allowed"
+
+
+class NotNow(Refused):
+    """It cannot be done as things stand."""
+
+    reason = "not-now"
+
+
+class Faulty(Refused):
+    """What was sent is wrong in one field; `field` is its dotted name."""
+
+    reason = "faulty"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+# -- what comes by event ------------------------------------------------------------------------
+
+
+def expect(session_id: str, session: Session, sequence: int | None, now: datetime) -> Expected:
+    """Expect what a session that is not known yet asks for."""
+    return Expected(now, session_id, session, sequence)
+
+
+def expect_again(expectation: Expectation, session: Session) -> None:
+    """Take an announcement that is known already. Raises Conflict where it has other data."""
+    if expectation.announced != session:
+        raise Conflict(f"{expectation.session_id} is known with other data")
+
+
+def is_overtaken(expectation: Expectation, sequence: int | None) -> bool:
+    """Whether an event of the session, by its sequence, came before one that counted."""
+    known = expectation.sequence
+    return known is not None and sequence is not None and sequence <= known
+
+
+def move(
+    expectation: Expectation,
+    starts_at: datetime,
+    due_at: datetime | None,
+    sequence: int | None,
+    now: datetime,
+) -> Moved:
+    """Move the due date with the session. Raises NotNow where it was cancelled."""
+    if expectation.cancelled:
+        raise NotNow("the session is cancelled")
+    session = expectation.session
+    due_at = None if session.province is None else due_at or starts_at - DUE_BEFORE_THE_SESSION
+    # An event without a sequence leaves the known one, so that an older one stays older.
+    known = expectation.sequence if sequence is None else sequence
+    return Moved(now, replace(session, starts_at=starts_at, due_at=due_at), known)
+
+
+def cancel(expectation: Expectation, sequence: int | None, now: datetime) -> Cancelled | None:
+    """Expect nothing more; None where it was cancelled."""
+    if expectation.cancelled:
+        return None
+    return Cancelled(now, expectation.sequence if sequence is None else sequence)
+
+
+# -- what people do -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a province sends."""
+
+    province: str
+    catalogue_version: int
+    answers: Mapping[str, Mapping[str, str]]  # axis id -> sub-axis id -> text
+    initiatives: tuple[Paragraph, ...] = ()
+    special_topics: tuple[Paragraph, ...] = ()
+    url: str | None = None
+
+
+def submit(
+    expectation: Expectation,
+    by: Principal,
+    sent: Submission,
+    catalogues: Mapping[int, Catalogue],
+    restricted: Collection[str],
+    now: datetime,
+) -> Sequence[Fact]:
+    """Take a report, or its next revision.
+
+    Where the first one comes after its due date, and faster than that was announced, both are
+    facts of one moment. Raises Faulty, NotAllowed, NotNow.
+    """
+    session = expectation.session
+    if session.province is None or session.due_at is None:
+        raise Faulty("session_id", f"no report is expected for {expectation.session_id}")
+    if sent.province != session.province:
+        raise Faulty("province", f"the session is of {session.province}")
+    if not (by.is_coordination or by.speaks_for(session.province)):
+        raise NotAllowed(f"{by.id} does not speak for {session.province}")
+    if expectation.cancelled:
+        raise NotNow("the session is cancelled")
+    catalogue = catalogue_of(sent.catalogue_version, catalogues)
+    require_known(sent.answers, catalogue)
+    late = now > session.due_at
+    former = expectation.report
+    report = Report(
+        revision=1 if former is None else former.revision + 1,
+        catalogue_version=catalogue.version,
+        submitted_at=now,
+        submitted_by=by.id,
+        due_at=session.due_at,
+        late=late,
+        answers=sent.answers,
+        axes=tuple(_count(axis, sent.answers.get(axis.id, {})) for axis in catalogue.axes),
+        restricted=frozenset(restricted) & {axis.id for axis in catalogue.axes},
+        initiatives=sent.initiatives,
+        special_topics=sent.special_topics,
+        url=sent.url,
+    )
+    overdue = fall_overdue(expectation, now) if late else []
+    return [*overdue, Submitted(now, report)]
+
+
+def distribute(
+    expectation: Expectation, by: Principal, recipients: tuple[Recipient, ...], now: datetime
+) -> Distributed:
+    """Send the latest revision to the deputies, once. Raises NotAllowed, NotNow."""
+    if not by.is_coordination:
+        raise NotAllowed(f"{by.id} is not of coordination")
+    report = expectation.report
+    if report is None:
+        raise NotNow("there is no report yet")
+    if expectation.cancelled:
+        raise NotNow("the session is cancelled")
+    if report.distributed_at is not None:
+        raise NotNow(f"revision {report.revision} was distributed already")
+    return Distributed(now, by.id, recipients)
+
+
+def issue(
+    circular_id: str,
+    by: Principal,
+    version: int,
+    provinces: tuple[str, ...],
+    catalogues: Mapping[int, Catalogue],
+    now: datetime,
+) -> Circular:
+    """Send a catalogue to provinces. Raises NotAllowed, Faulty."""
+    if not by.is_coordination:
+        raise NotAllowed(f"{by.id} is not of coordination")
+    catalogue_of(version, catalogues)
+    return Circular(circular_id, version, tuple(sorted(set(provinces))), now, by.id)
+
+
+def issue_again(known: Circular, wanted: Circular) -> None:
+    """Take a circular that is known already. Raises Conflict where it comes with other data."""
+    content = (wanted.catalogue_version, wanted.provinces)
+    if (known.catalogue_version, known.provinces) != content:
+        raise Conflict(f"{known.circular_id} is known with other data")
+
+
+def catalogue_of(version: int, catalogues: Mapping[int, Catalogue]) -> Catalogue:
+    """The catalogue of a version. Raises Faulty."""
+    catalogue = catalogues.get(version)
+    if catalogue is None:
+        known = ", ".join(map(str, catalogues))
+        raise Faulty("catalogue_version", f"there is no version {version}; known: {known}")
+    return catalogue
+
+
+def require_known(answers: Mapping[str, Mapping[str, str]], catalogue: Catalogue) -> None:
+    """See that a catalogue asks for all that is answered. Raises Faulty where it does not."""
+    for axis_id, by_sub_axis in answers.items():
+        axis = catalogue.axis(axis_id)
+        if axis is None:
+            known = ", ".join(axis.id for axis in catalogue.axes)
+            raise Faulty(f"answers.{axis_id}", f"no axis of the catalogue; its axes: {known}")
+        sub_axes = [sub_axis.id for sub_axis in axis.sub_axes]
+        for sub_axis_id in by_sub_axis:
+            if sub_axis_id not in sub_axes:
+                told = f"no sub-axis of {axis_id}; its sub-axes: {', '.join(sub_axes)}"
+                raise Faulty(f"answers.{axis_id}.{sub_axis_id}", told)
+
+
+def _count(axis: Axis, answers: Mapping[str, str]) -> AxisCount:
+    answered = sum(bool(answers.get(sub_axis.id, "").strip()) for sub_axis in axis.sub_axes)
+    return AxisCount(axis.id, answered, len(axis.sub_axes))
+
+
+# -- what time does -----------------------------------------------------------------------------
+
+
+def fall_overdue(expectation: Expectation, now: datetime) -> Sequence[FellOverdue]:
+    """The due date that has come without a report and was not announced yet, if there is one."""
+    due_at = expectation.next_due
+    return [FellOverdue(now, due_at)] if due_at is not None and due_at <= now else []

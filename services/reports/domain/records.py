@@ -1,0 +1,245 @@
+"""What is expected of a session's province, the facts of its life, and how each fact changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID, uuid5
+
+from shared.contracts.reference import AXES
+from shared.runtime.principals import Principal
+
+_REPORT_IDS = UUID("0d9b8f52-3c64-5b0e-9f6a-6a1f7d0c4e35")
+_ANSWERABLE = {axis.id: axis.deputy for axis in AXES}
+
+
+class State(StrEnum):
+    """Where a session's report stands."""
+
+    NOT_EXPECTED = "not-expected"  # a gathering without a report
+    AWAITED = "awaited"
+    OVERDUE = "overdue"
+    SUBMITTED = "submitted"
+    CANCELLED = "cancelled"  # with its session
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a report has to do with: whose session it is for, and until when it is due."""
+
+    province: str | None  # ISO 3166-2:IR; None: a gathering without a report
+    title: str
+    starts_at: datetime  # UTC, to the millisecond, as due_at
+    due_at: datetime | None  # None: a gathering without a report
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """An initiative, or a special topic outside the axes."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody to whom reports are distributed."""
+
+    role: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AxisCount:
+    """How many of an axis's sub-axes are answered."""
+
+    axis: str
+    answered: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report in its latest revision."""
+
+    revision: int  # from 1
+    catalogue_version: int
+    submitted_at: datetime  # UTC
+    submitted_by: str
+    due_at: datetime  # as it was then
+    late: bool
+    answers: Mapping[str, Mapping[str, str]]  # axis id -> sub-axis id -> text
+    axes: tuple[AxisCount, ...]  # of the whole catalogue, the restricted ones included
+    restricted: frozenset[str]  # axis ids
+    initiatives: tuple[Paragraph, ...]
+    special_topics: tuple[Paragraph, ...]
+    url: str | None
+    distributed_at: datetime | None = None  # of this revision
+
+    @property
+    def open_axes(self) -> tuple[AxisCount, ...]:
+        """The axes that everybody may hear of."""
+        return tuple(count for count in self.axes if count.axis not in self.restricted)
+
+    @property
+    def restricted_axes(self) -> tuple[AxisCount, ...]:
+        return tuple(count for count in self.axes if count.axis in self.restricted)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A session's report as it stands after its latest fact."""
+
+    session_id: str
+    announced: Session  # as it was first; tells the same announcement from another
+    session: Session  # as it is now
+    sequence: int | None  # of the session's latest event that counted; None: it bore none
+    edition: int  # the number of its facts
+    changed_at: datetime
+    version: int = 0  # the number of its events on the topic of reports
+    restricted_version: int = 0  # and on the restricted one
+    cancelled: bool = False
+    overdue_for: tuple[datetime, ...] = ()  # the due dates for which that was announced
+    report: Report | None = None
+
+    @property
+    def report_id(self) -> str:
+        return report_id(self.session_id)
+
+    @property
+    def state(self) -> State:
+        due_at = self.session.due_at
+        if due_at is None:
+            return State.NOT_EXPECTED
+        if self.cancelled:
+            return State.CANCELLED
+        if self.report is not None:
+            return State.SUBMITTED
+        return State.OVERDUE if due_at in self.overdue_for else State.AWAITED
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The instant (UTC) at which it becomes overdue, or None where it will not."""
+        return self.session.due_at if self.state is State.AWAITED else None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A session was put into the calendar."""
+
+    at: datetime
+    session_id: str
+    session: Session
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Its session was moved, and the due date with it."""
+
+    at: datetime
+    session: Session
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Its session will not take place."""
+
+    at: datetime
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FellOverdue:
+    """It was not there when it was due; once for a due date."""
+
+    at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The province has sent its report, or a further revision of it."""
+
+    at: datetime
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Distributed:
+    """The latest revision went to the deputies."""
+
+    at: datetime
+    by: str
+    recipients: tuple[Recipient, ...]
+
+
+Told: TypeAlias = FellOverdue | Submitted | Distributed
+"""Facts of which others hear; those of the session they know from the scheduler."""
+
+Fact: TypeAlias = Expected | Moved | Cancelled | Told
+
+
+def report_id(session_id: str) -> str:
+    """One report a session: its id is the session's (UUID, RFC 4122 version 5)."""
+    return str(uuid5(_REPORT_IDS, session_id))
+
+
+def completeness(axes: Iterable[AxisCount]) -> float:
+    """The share of sub-axes that are answered, 0 to 1; where nothing is asked, all is."""
+    counted = tuple(axes)
+    total = sum(count.total for count in counted)
+    return sum(count.answered for count in counted) / total if total else 1.0
+
+
+def readable_axes(report: Report, province: str, by: Principal) -> frozenset[str]:
+    """The axes of a report that somebody may read.
+
+    A restricted one: coordination, the Minister's office, the province, and its own deputy.
+    """
+    everything = frozenset(count.axis for count in report.axes)
+    if by.is_coordination or by.is_minister_office or by.speaks_for(province):
+        return everything
+    own = {axis for axis in report.restricted if by.answers_for(_ANSWERABLE.get(axis, ""))}
+    return everything - report.restricted | own
+
+
+def expected(fact: Expected) -> Expectation:
+    """The expectation that a session brings about."""
+    return Expectation(
+        session_id=fact.session_id,
+        announced=fact.session,
+        session=fact.session,
+        sequence=fact.sequence,
+        edition=1,
+        changed_at=fact.at,
+    )
+
+
+def evolve(expectation: Expectation, fact: Fact) -> Expectation:
+    """The expectation after one more fact. Decides nothing: a fact has happened."""
+    next_ = replace(expectation, edition=expectation.edition + 1, changed_at=fact.at)
+    if isinstance(fact, Told):
+        next_ = replace(next_, version=expectation.version + 1)
+    match fact:
+        case Expected():
+            return expected(fact)
+        case Moved():
+            return replace(next_, session=fact.session, sequence=fact.sequence)
+        case Cancelled():
+            return replace(next_, cancelled=True, sequence=fact.sequence)
+        case FellOverdue():
+            return replace(next_, overdue_for=(*expectation.overdue_for, fact.due_at))
+        case Submitted(report=report):
+            more = 1 if report.restricted_axes else 0
+            version = expectation.restricted_version + more
+            return replace(next_, report=report, restricted_version=version)
+        case Distributed():
+            assert expectation.report is not None
+            report = replace(expectation.report, distributed_at=fact.at)
+            return replace(next_, report=report)

@@ -1,0 +1,222 @@
+"""What is expected, what came of it, and the circulars, on MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+
+from pymongo import ASCENDING, IndexModel, UpdateOne
+
+from services.reports.domain.circulars import Circular
+from services.reports.domain.records import AxisCount, Expectation, Paragraph, Report, Session
+from services.reports.handlers import Change, Query
+from shared.messaging.failures import Stale
+from shared.messaging.inbox import Inbox
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause, Effects, Event
+from shared.runtime import mongo
+from shared.runtime.mongo import Document, ensure_indexes
+
+_SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
+
+_INDEXES = (
+    IndexModel([("report_id", ASCENDING)], name="report", unique=True),
+    IndexModel(
+        [("next_due", ASCENDING)],
+        name="due",
+        partialFilterExpression={"next_due": {"$type": "date"}},
+    ),
+    IndexModel([("session.province", ASCENDING), ("_id", ASCENDING)], name="province"),
+    IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+)
+
+
+class MongoExpectations:
+    """Implements `handlers.Expectations`, and what the API reads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._expectations = ledger.database["expectations"]
+        self._sweeps = ledger.database["sweeps"]
+        self._inbox = Inbox(ledger.database)
+
+    async def prepare(self) -> None:
+        """Create the indexes. Safe to repeat."""
+        await self._ledger.prepare()
+        await self._inbox.prepare()
+        await ensure_indexes(self._expectations, _INDEXES)
+
+    async def of_sessions(self, ids: Collection[str]) -> Mapping[str, Expectation]:
+        found = self._expectations.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: _loaded(document) async for document in found}
+
+    async def get(self, session_id: str) -> Expectation | None:
+        document = await self._expectations.find_one({"_id": session_id})
+        return None if document is None else _loaded(document)
+
+    async def of_report(self, report_id: str) -> Expectation | None:
+        """Return the one whose report has that id, where it has come."""
+        document = await self._expectations.find_one({"report_id": report_id})
+        if document is None or document["report"] is None:
+            return None
+        return _loaded(document)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
+        found = self._expectations.find({"next_due": {"$lte": now}}, hint="due")
+        return [
+            _loaded(document)
+            async for document in found.sort([("next_due", ASCENDING)]).limit(limit)
+        ]
+
+    async def note_swept(self, to: datetime) -> None:
+        await self._sweeps.update_one({"_id": "overdue"}, {"$max": {"to": to}}, upsert=True)
+
+    async def seen(self, ids: Collection[str]) -> Collection[str]:
+        return await self._inbox.seen(ids)
+
+    async def page(self, query: Query) -> Sequence[Expectation]:
+        """Return one page, by session id."""
+        found = self._expectations.find({"$and": _wanted(query)}).sort([("_id", ASCENDING)])
+        return [_loaded(document) async for document in found.limit(query.limit)]
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        effects = Effects([event for change in changes for event in change.events])
+        async with self._ledger.commit(cause, effects) as session:
+            await self._insert([c for c in changes if c.before is None], session)
+            await self._replace([c for c in changes if c.before is not None], session)
+            inbox = [id_ for change in changes for id_ in change.inbox]
+            if inbox:
+                await self._inbox.add(inbox, changes[0].after.changed_at, session)
+
+    async def _insert(self, changes: Sequence[Change], session: mongo.Session) -> None:
+        if changes:
+            await self._expectations.insert_many(
+                [_stored(change.after) for change in changes], session=session
+            )
+
+    async def _replace(self, changes: Sequence[Change], session: mongo.Session) -> None:
+        if not changes:
+            return
+        updates = [
+            UpdateOne(
+                {"_id": change.after.session_id, "edition": change.before.edition},
+                {"$set": _stored(change.after)},
+            )
+            for change in changes
+            if change.before is not None
+        ]
+        result = await self._expectations.bulk_write(updates, ordered=False, session=session)
+        if result.matched_count < len(updates):
+            raise Stale(f"{len(updates) - result.matched_count} expectations have moved on")
+
+
+class MongoCirculars:
+    """Implements `handlers.Circulars`, and what the API reads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._circulars = ledger.database["circulars"]
+
+    async def get(self, circular_id: str) -> Circular | None:
+        document = await self._circulars.find_one({"_id": circular_id})
+        return None if document is None else _circular(document)
+
+    async def page(self, after: str | None, limit: int) -> Sequence[Circular]:
+        """Return one page, by id."""
+        wanted: Document = {} if after is None else {"_id": {"$gt": after}}
+        found = self._circulars.find(wanted).sort([("_id", ASCENDING)]).limit(limit)
+        return [_circular(document) async for document in found]
+
+    async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
+        document = {**asdict(circular), "_id": circular.circular_id, "schema": _SCHEMA}
+        async with self._ledger.commit(cause, Effects([event])) as session:
+            await self._circulars.insert_one(document, session=session)
+
+
+def _wanted(query: Query) -> list[Document]:
+    wanted: list[Document] = [{"session.province": {"$type": "string"}}]
+    if query.after is not None:
+        wanted.append({"_id": {"$gt": query.after}})
+    if query.session_id is not None:
+        wanted.append({"_id": query.session_id})
+    if query.province is not None:
+        wanted.append({"session.province": query.province})
+    if query.state is not None:
+        wanted.append({"state": query.state.value})
+    if query.late is not None:
+        wanted.append({"report.late": query.late})
+    if query.with_report:
+        wanted.append({"report": {"$type": "object"}})
+    return wanted
+
+
+def _stored(expectation: Expectation) -> Document:
+    report = expectation.report
+    return {
+        "_id": expectation.session_id,
+        "schema": _SCHEMA,
+        "edition": expectation.edition,
+        "version": expectation.version,
+        "restricted_version": expectation.restricted_version,
+        "report_id": expectation.report_id,
+        "state": expectation.state.value,
+        "next_due": expectation.next_due,
+        "announced": asdict(expectation.announced),
+        "session": asdict(expectation.session),
+        "sequence": expectation.sequence,
+        "changed_at": expectation.changed_at,
+        "cancelled": expectation.cancelled,
+        "overdue_for": list(expectation.overdue_for),
+        "report": None if report is None else _stored_report(report),
+    }
+
+
+def _stored_report(report: Report) -> Document:
+    return {
+        **asdict(report),
+        "axes": [asdict(count) for count in report.axes],
+        "restricted": sorted(report.restricted),
+        "initiatives": [asdict(paragraph) for paragraph in report.initiatives],
+        "special_topics": [asdict(paragraph) for paragraph in report.special_topics],
+    }
+
+
+def _loaded(document: Document) -> Expectation:
+    report = document["report"]
+    return Expectation(
+        session_id=document["_id"],
+        announced=Session(**document["announced"]),
+        session=Session(**document["session"]),
+        sequence=document["sequence"],
+        edition=document["edition"],
+        changed_at=document["changed_at"],
+        version=document["version"],
+        restricted_version=document["restricted_version"],
+        cancelled=document["cancelled"],
+        overdue_for=tuple(document["overdue_for"]),
+        report=None if report is None else _loaded_report(report),
+    )
+
+
+def _loaded_report(stored: Document) -> Report:
+    return Report(
+        **{
+            **stored,
+            "axes": tuple(AxisCount(**count) for count in stored["axes"]),
+            "restricted": frozenset(stored["restricted"]),
+            "initiatives": tuple(Paragraph(**p) for p in stored["initiatives"]),
+            "special_topics": tuple(Paragraph(**p) for p in stored["special_topics"]),
+        }
+    )
+
+
+def _circular(document: Document) -> Circular:
+    return Circular(
+        circular_id=document["circular_id"],
+        catalogue_version=document["catalogue_version"],
+        provinces=tuple(document["provinces"]),
+        issued_at=document["issued_at"],
+        issued_by=document["issued_by"],
+    )

@@ -1,0 +1,337 @@
+"""The envelope, case by case: what clients send that is allowed, odd or wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from shared.contracts.envelope import (
+    LONGEST_ATTRIBUTE,
+    CloudEvent,
+    Headers,
+    Unreadable,
+    read,
+    rfc3339,
+    write,
+)
+from shared.contracts.events import Invalid, UnknownType, parse
+
+VALUE = '{"title": "تکمیل کمربندی شمالی کرمان"}'.encode()
+REQUIRED = [
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"1"),
+    ("ce_source", b"/letters"),
+    ("ce_type", b"peygir.ResolutionWithdrawn.v1"),
+]
+STRUCTURED = [("content-type", b"application/cloudevents+json")]
+ENVELOPE: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/letters",
+    "type": "peygir.ResolutionWithdrawn.v1",
+}
+NOBODY = cast(bytes, None)  # Kafka's headers may be null; the type of its client does not say so
+
+
+def structured(**members: Any) -> CloudEvent:
+    return read(STRUCTURED, json.dumps({**ENVELOPE, "data": {}, **members}).encode())
+
+
+def refusal(headers: Headers, value: bytes | None) -> Unreadable:
+    with pytest.raises(Unreadable) as refused:
+        read(headers, value)
+    return refused.value
+
+
+def without(name: str) -> Headers:
+    return [(header, text) for header, text in REQUIRED if header != name]
+
+
+def test_the_four_required_attributes_are_enough() -> None:
+    assert read(REQUIRED, VALUE) == CloudEvent(
+        id="1", source="/letters", type="peygir.ResolutionWithdrawn.v1", data=VALUE
+    )
+
+
+def test_a_record_without_a_value() -> None:
+    assert refusal(REQUIRED, None).reason == "null-value"
+    assert refusal(STRUCTURED, None).reason == "null-value"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REQUIRED])
+def test_a_required_attribute_is_missing_or_empty(name: str) -> None:
+    for headers in (without(name), [*without(name), (name, b"")]):
+        refused = refusal(headers, VALUE)
+        assert (refused.reason, refused.detail) == ("missing-attribute", name.removeprefix("ce_"))
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xed\xa0\x80", NOBODY])
+@pytest.mark.parametrize("name", ["ce_id", "ce_subject", "ce_traceparent", "content-type"])
+def test_a_header_of_ours_is_not_utf8_or_null(name: str, raw: bytes) -> None:
+    refused = refusal([*without(name), (name, raw)], VALUE)
+
+    assert refused.reason == "invalid-attribute"
+    assert name in refused.detail
+
+
+def test_other_headers_may_hold_anything_and_repeat() -> None:
+    foreign = [("trace", b"\xff"), ("trace", b""), ("ce_comexampleother", b"\xfe"), ("x", NOBODY)]
+
+    assert read([*foreign, *REQUIRED, *foreign], VALUE) == read(REQUIRED, VALUE)
+
+
+def test_a_header_of_ours_that_is_repeated_has_to_say_the_same() -> None:
+    assert read([*REQUIRED, *REQUIRED], VALUE) == read(REQUIRED, VALUE)
+    assert refusal([*REQUIRED, ("ce_id", b"2")], VALUE).reason == "invalid-attribute"
+    both = [*REQUIRED, ("content-type", b"application/json"), *STRUCTURED]
+    assert refusal(both, VALUE).reason == "invalid-attribute"
+
+
+def test_headers_are_read_in_any_case() -> None:
+    assert read([(name.upper(), text) for name, text in REQUIRED], VALUE) == read(REQUIRED, VALUE)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"application/cloudevents+json",
+        b"application/cloudevents+json; charset=UTF-8",
+        b"application/cloudevents+json;charset=utf-8;profile=x",
+        b"Application/CloudEvents+JSON",
+        b"  application/cloudevents+json \t",
+    ],
+)
+def test_structured_mode_is_told_by_its_media_type(content_type: bytes) -> None:
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+
+    assert read([("content-type", content_type)], value).id == "1"
+    assert read([("Content-Type", content_type)], value).id == "1"
+
+
+@pytest.mark.parametrize(
+    "content_type", [b"application/json", b"text/plain; charset=utf-8", b"", b"; x", b"*"]
+)
+def test_any_other_media_type_is_binary_mode(content_type: bytes) -> None:
+    assert read([*REQUIRED, ("content-type", content_type)], VALUE).data == VALUE
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"application/cloudevents-batch+json",
+        b"application/cloudevents+avro",
+        b"application/cloudevents+xml; charset=utf-8",
+        b"application/cloudevents",
+    ],
+)
+def test_other_formats_of_events_are_refused_by_their_name(content_type: bytes) -> None:
+    refused = refusal([("content-type", content_type)], VALUE)
+
+    assert refused.reason == "unsupported-content-type"
+
+
+@pytest.mark.parametrize("version", [b"0.3", b"1", b"1.0.2", b"2.0"])
+def test_other_versions_are_refused(version: bytes) -> None:
+    headers = [*without("ce_specversion"), ("ce_specversion", version)]
+
+    assert refusal(headers, VALUE).reason == "unsupported-version"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-03-11T05:30:00Z", datetime(2024, 3, 11, 5, 30, tzinfo=UTC)),
+        ("2024-03-11T09:00:00+03:30", datetime(2024, 3, 11, 5, 30, tzinfo=UTC)),
+        ("2024-03-11t05:30:00z", datetime(2024, 3, 11, 5, 30, tzinfo=UTC)),
+        ("2024-03-11T05:30Z", datetime(2024, 3, 11, 5, 30, tzinfo=UTC)),
+        ("2024-03-11T09:00:00+0330", datetime(2024, 3, 11, 5, 30, tzinfo=UTC)),
+        ("2024-03-11T05:30:00.1Z", datetime(2024, 3, 11, 5, 30, 0, 100_000, tzinfo=UTC)),
+        ("2024-03-11T05:30:00.123456789Z", datetime(2024, 3, 11, 5, 30, 0, 123_456, tzinfo=UTC)),
+    ],
+)
+def test_times_that_are_read(text: str, instant: datetime) -> None:
+    event = read([*REQUIRED, ("ce_time", text.encode())], VALUE)
+
+    assert event.time == instant == structured(time=text).time
+    assert event.time is not None
+    assert event.time.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2024-03-11",
+        "2024-03-11T05:30:00",
+        "2024-03-11 05:30:00Z",
+        "20240311T053000Z",
+        "2024-W11-1T05:30:00Z",
+        "2024-03-11T05:30:00,5Z",
+        "2024-03-11T05:30:00+03:30:15",
+        "2024-02-30T05:30:00Z",
+        "2024-03-11T24:00:00Z",
+        "2024-03-11T05:30:00+24:00",
+        "۲۰۲۴-۰۳-۱۱T۰۵:۳۰:۰۰Z",
+        "0001-01-01T00:00:00+03:30",
+        "9999-12-31T23:59:59-03:30",
+        "1710135000",
+        "Mon, 11 Mar 2024 05:30:00 GMT",
+    ],
+)
+def test_times_that_are_refused(text: str) -> None:
+    refused = refusal([*REQUIRED, ("ce_time", text.encode())], VALUE)
+
+    assert refused.reason == "invalid-attribute"
+    assert refused.detail.startswith("time ")
+
+
+@pytest.mark.parametrize("text", ["-1", "1.0", "1e3", " 1", "۱۲", "²", "x", "", "1" * 19])
+def test_sequences_that_are_no_numbers(text: str) -> None:
+    assert refusal([*REQUIRED, ("ce_sequence", text.encode())], VALUE).reason == "invalid-attribute"
+
+
+def test_a_sequence_is_written_with_ten_digits() -> None:
+    headers, _ = write(CloudEvent("1", "/letters", "x", VALUE, sequence=42))
+
+    assert ("ce_sequence", b"0000000042") in headers
+    assert read(headers, VALUE).sequence == 42 == structured(sequence=42).sequence
+
+
+@pytest.mark.parametrize("text", ["آ\u200cب", "دفتر\u00a0یکم", "a b", "\U0001f4dd", "\ufeffx"])
+def test_every_letter_may_stand_in_an_attribute(text: str) -> None:
+    assert read([*without("ce_id"), ("ce_id", text.encode())], VALUE).id == text
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x00", "a\x7f", "\x85", "\ufffe", "\U0001ffff"])
+def test_control_characters_and_noncharacters_may_not(text: str) -> None:
+    headers = [*without("ce_id"), ("ce_id", text.encode())]
+
+    assert refusal(headers, VALUE).reason == "invalid-attribute"
+
+
+def test_an_attribute_may_be_long_but_not_endless() -> None:
+    def headers(length: int) -> Headers:
+        return [*without("ce_source"), ("ce_source", ("ن" * length).encode())]
+
+    assert len(read(headers(LONGEST_ATTRIBUTE), VALUE).source) == LONGEST_ATTRIBUTE
+    assert refusal(headers(LONGEST_ATTRIBUTE + 1), VALUE).reason == "invalid-attribute"
+
+
+def test_a_time_is_written_in_utc_to_the_millisecond() -> None:
+    instant = datetime.fromisoformat("2024-03-11T09:00:00.123999+03:30")
+
+    assert rfc3339(instant) == "2024-03-11T05:30:00.123Z"
+
+
+def test_the_data_of_binary_mode_is_not_touched() -> None:
+    for value in (b"", b"\xff\x00", b"not json", b" {} "):
+        assert read(REQUIRED, value).data == value
+
+
+# Structured mode
+
+
+def test_the_data_of_structured_mode_is_its_json() -> None:
+    documents: list[Any] = [{"title": "نشست"}, [], "متن", 1, 0.1, True, None, {"a": {"b": ["۲"]}}]
+    for data in documents:
+        assert json.loads(structured(data=data).data) == data
+
+
+def test_text_as_data_is_a_json_text_and_no_event_of_ours() -> None:
+    event = structured(data='{"resolution_id": "1"}', datacontenttype="application/json")
+
+    assert json.loads(event.data) == '{"resolution_id": "1"}'
+    with pytest.raises(Invalid) as refused:
+        parse(event)
+    assert refused.value.field == "data"
+
+
+def test_null_as_data_is_no_event_of_ours() -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(structured(data=None))
+    assert refused.value.field == "data"
+
+
+def test_data_as_base64() -> None:
+    encoded = base64.b64encode(VALUE).decode()
+    members = {**ENVELOPE, "data_base64": encoded}
+
+    assert read(STRUCTURED, json.dumps(members).encode()).data == VALUE
+    assert structured(data_base64=encoded, data=None).data == VALUE
+    assert structured(data_base64=None, data={"a": 1}).data == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "broken-json"),
+        (b"{", "broken-json"),
+        (b"\xff", "broken-json"),
+        (b"[]", "broken-json"),
+        (b"null", "broken-json"),
+        (b"[" * 100_000, "broken-json"),
+        (b'{"a":' * 100_000, "broken-json"),
+        (b'{"data": NaN}', "broken-json"),
+        (b'{"data": -Infinity}', "broken-json"),
+        (b'{"data": ' + b"9" * 5_000 + b"}", "broken-json"),
+        (json.dumps(ENVELOPE).encode(), "missing-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "id": 5}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "id": ""}).encode(), "missing-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "id": None}).encode(), "missing-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "id": "\ud800"}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "sequence": True}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "sequence": 1.5}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "sequence": -1}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data_base64": "*"}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data_base64": "آ"}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data_base64": 7}).encode(), "invalid-attribute"),
+        (json.dumps({**ENVELOPE, "data": {}, "data_base64": ""}).encode(), "invalid-attribute"),
+        (
+            json.dumps({**ENVELOPE, "data": {}, "specversion": "0.3"}).encode(),
+            "unsupported-version",
+        ),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str | bytes) else None,
+)
+def test_structured_records_that_are_refused(value: bytes, reason: str) -> None:
+    assert refusal(STRUCTURED, value).reason == reason
+
+
+def test_null_members_are_absent_ones() -> None:
+    assert structured(subject=None, time=None, sequence=None) == structured()
+
+
+def test_deep_nesting_is_refused_at_every_depth() -> None:
+    """The envelope is read, its data written again and read: each gives up at its own depth."""
+    start = json.dumps(ENVELOPE)[:-1].encode() + b', "data": '
+
+    for depth in range(700, 1_000):
+        with pytest.raises((Invalid, Unreadable)):
+            parse(read(STRUCTURED, start + b"[" * depth + b"]" * depth + b"}"))
+
+
+def test_a_number_too_large_for_a_float_is_refused_where_it_counts() -> None:
+    completeness = json.dumps({**ENVELOPE, "type": "peygir.ReportSubmitted.v1"})[:-1]
+    event = read(STRUCTURED, completeness.encode() + b', "data": {"completeness": 1e999}}')
+
+    with pytest.raises(Invalid, match="completeness: Input should be less than or equal to 1"):
+        parse(event)
+
+
+def test_a_lone_surrogate_in_the_data_is_broken_json() -> None:
+    raw = b'{"resolution_id": "\\ud800"}'
+    inside = json.dumps(ENVELOPE)[:-1].encode() + b', "data": ' + raw + b"}"
+
+    for event in (read(REQUIRED, raw), read(STRUCTURED, inside)):
+        with pytest.raises(Unreadable) as refused:
+            parse(event)
+        assert refused.value.reason == "broken-json"
+
+
+def test_a_type_that_is_not_known() -> None:
+    with pytest.raises(UnknownType, match=r"peygir\.Other\.v1"):
+        parse(structured(type="peygir.Other.v1"))

@@ -1,0 +1,1 @@
+"""The calendar of sessions and other gatherings, and the resolutions approved in them."""

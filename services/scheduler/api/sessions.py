@@ -1,0 +1,195 @@
+"""Sessions and other gatherings: the calendar, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from services.scheduler import handlers
+from services.scheduler.api.desk import Desk, Traceparent, problems
+from services.scheduler.api.fields import NewId, SeasonName, Start
+from services.scheduler.api.items import SessionItem, session_item
+from services.scheduler.domain import decisions
+from services.scheduler.domain.records import (
+    Attendee,
+    Gathering,
+    Kind,
+    Session,
+    SessionFact,
+    State,
+)
+from services.scheduler.handlers import Query
+from shared.contracts.events import Person
+from shared.contracts.events.base import Name, NullIsAbsent, ProvinceCode, Text, Title
+from shared.contracts.events.sessions import SessionKind, SessionMode
+from shared.runtime.calendar import TEHRAN
+from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
+from shared.runtime.problems import not_found
+
+_BY_ID = SortKeys(str)
+
+
+class Schedule(BaseModel):
+    session_id: NewId | None = Field(
+        None, description="by default of its kind and beginning: `visit-20230820-0900`"
+    )
+    kind: SessionKind
+    provinces: Annotated[tuple[ProvinceCode, ...], NullIsAbsent(())] = ()
+    title: Title
+    starts_at: Start
+    ends_at: Start
+    mode: SessionMode
+    venue: Name | None = None
+    season: SeasonName | None = None
+    attendees: Annotated[tuple[Person, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
+
+
+class Reschedule(BaseModel):
+    starts_at: Start
+    ends_at: Start
+    reason: Text | None = None
+
+
+class Cancel(BaseModel):
+    reason: Text | None = None
+
+
+class Close(BaseModel):
+    summary: Text | None = None
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The fields by which the list of sessions can be filtered."""
+
+    season: str | None = None
+    kind: Kind | None = None
+    state: State | None = None
+    province: str | None = None
+
+    def fields(self) -> dict[str, object]:
+        """The wanted value of each stored field."""
+        wanted: dict[str, object] = {
+            "season": self.season,
+            "kind": self.kind,
+            "state": None if self.state is None else self.state.value,
+            "provinces": self.province,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+def routes(desk: Desk) -> APIRouter:
+    """The routes of sessions."""
+    router = APIRouter(tags=["sessions"])
+
+    @router.get("/sessions")
+    async def list_sessions(
+        _: Caller,
+        filters: Annotated[Filters, Depends()],
+        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[SessionItem]:
+        """List sessions by their ids."""
+        query = Query(filters.fields(), None if after is None else after[0], limit + 1)
+        found = await desk.register.page_of_sessions(query)
+        return Page(
+            items=[session_item(session) for session in found[:limit]],
+            next_cursor=_BY_ID.write(found[limit - 1].session_id) if len(found) > limit else None,
+        )
+
+    @router.post("/sessions", status_code=201)
+    async def schedule(by: Caller, body: Schedule, traceparent: Traceparent = None) -> SessionItem:
+        """Coordination puts any other gathering into the calendar."""
+        now = await desk.now()
+        with problems():
+            session = await handlers.schedule(
+                _gathering(body), desk.register, desk.rules, by, now, traceparent
+            )
+        return session_item(session)
+
+    @router.get("/sessions/{session_id}")
+    async def get_session(_: Caller, session_id: str) -> SessionItem:
+        """One session."""
+        session = await desk.register.session(session_id)
+        if session is None:
+            raise not_found(f"no session {session_id}")
+        return session_item(session)
+
+    async def act(
+        session_id: str,
+        by: Principal,
+        decide: Callable[[Session, datetime], SessionFact | None],
+        traceparent: str | None,
+    ) -> SessionItem:
+        now = await desk.now()
+        with problems():
+            session = await handlers.act(
+                session_id, desk.register, desk.rules, by, lambda s: decide(s, now), traceparent
+            )
+        return session_item(session)
+
+    @router.post("/sessions/{session_id}/reschedule")
+    async def reschedule(
+        by: Caller, session_id: str, body: Reschedule, traceparent: Traceparent = None
+    ) -> SessionItem:
+        """Coordination moves it; a provincial one's report is then due accordingly."""
+        lead = desk.rules.report_lead
+        return await act(
+            session_id,
+            by,
+            lambda s, now: decisions.reschedule(
+                s, by, body.starts_at, body.ends_at, body.reason, lead, now
+            ),
+            traceparent,
+        )
+
+    @router.post("/sessions/{session_id}/cancel")
+    async def cancel(
+        by: Caller, session_id: str, body: Cancel | None = None, traceparent: Traceparent = None
+    ) -> SessionItem:
+        """Coordination calls it off before it begins."""
+        reason = None if body is None else body.reason
+        return await act(
+            session_id, by, lambda s, now: decisions.cancel(s, by, reason, now), traceparent
+        )
+
+    @router.post("/sessions/{session_id}/open")
+    async def open_(by: Caller, session_id: str, traceparent: Traceparent = None) -> SessionItem:
+        """It begins."""
+        return await act(session_id, by, lambda s, now: decisions.open_(s, by, now), traceparent)
+
+    @router.post("/sessions/{session_id}/close")
+    async def close(
+        by: Caller, session_id: str, body: Close | None = None, traceparent: Traceparent = None
+    ) -> SessionItem:
+        """The Minister has summed up; the resolutions recorded until then are counted."""
+        summary = None if body is None else body.summary
+        return await act(
+            session_id, by, lambda s, now: decisions.close(s, by, summary, now), traceparent
+        )
+
+    return router
+
+
+def _gathering(body: Schedule) -> Gathering:
+    begins = body.starts_at.astimezone(TEHRAN)
+    return Gathering(
+        session_id=body.session_id or f"{body.kind}-{begins:%Y%m%d-%H%M}",
+        kind=body.kind,
+        provinces=body.provinces,
+        title=body.title,
+        starts_at=body.starts_at,
+        ends_at=body.ends_at,
+        mode=body.mode,
+        season=body.season,
+        venue=body.venue,
+        attendees=tuple(Attendee(p.role, p.id, p.name) for p in body.attendees),
+    )

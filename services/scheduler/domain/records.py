@@ -1,0 +1,301 @@
+"""The season, the session, the resolution, the facts of their lives, and what each changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias, assert_never
+
+Kind: TypeAlias = Literal[
+    "provincial", "council-strategic", "council-executive", "nationwide", "visit"
+]
+Mode: TypeAlias = Literal["in-person", "webinar"]
+Priority: TypeAlias = Literal["normal", "urgent"]
+
+
+class State(StrEnum):
+    """Where a session stands."""
+
+    SCHEDULED = "scheduled"
+    OPENED = "opened"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class Standing(StrEnum):
+    """Whether a resolution still stands."""
+
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """The weekly sessions of all provinces, each in its turn. It never changes."""
+
+    season: str
+    starts_on: date  # Asia/Tehran; its weekday is that of every week
+    starts_at_time: time  # Asia/Tehran
+    minutes: int
+    provinces: tuple[str, ...]  # ISO 3166-2:IR, in the order of their turns
+    mode: Mode
+    venue: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """Somebody who takes part, in a role."""
+
+    role: str
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """What stands in the calendar: who meets, when and where."""
+
+    session_id: str
+    kind: Kind
+    provinces: tuple[str, ...]
+    title: str
+    starts_at: datetime  # UTC
+    ends_at: datetime
+    mode: Mode
+    season: str | None = None
+    venue: str | None = None
+    report_due_at: datetime | None = None  # of a provincial one alone
+    attendees: tuple[Attendee, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it stands after its latest fact."""
+
+    version: int  # the number of its facts
+    state: State
+    gathering: Gathering
+    scheduled_at: datetime
+    changed_at: datetime
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    summary: str | None = None
+    resolutions: int = 0  # recorded in it; counts facts of the resolutions, not of the session
+
+    @property
+    def session_id(self) -> str:
+        return self.gathering.session_id
+
+    @property
+    def turn(self) -> str | None:
+        """The province's turn in a season that this session is; None where it is none."""
+        gathering = self.gathering
+        if gathering.kind != "provincial" or gathering.season is None:
+            return None
+        return None if self.state is State.CANCELLED else turn_of(gathering)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was resolved: who answers for what, until when."""
+
+    deputy: str
+    title: str
+    due_on: date  # Asia/Tehran
+    axis: str | None = None
+    province: str | None = None  # ISO 3166-2:IR
+    text: str | None = None
+    supporting: tuple[str, ...] = ()
+    executing_body: str | None = None  # outside the ministry; the deputy stays accountable
+    priority: Priority = "normal"
+    number: str | None = None  # of the formal letter
+    baseline_on: date | None = None  # no level is announced for working days before it
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What is to be otherwise from now on; None: it stays."""
+
+    title: str | None = None
+    due_on: date | None = None
+    text: str | None = None
+    supporting: tuple[str, ...] | None = None
+    executing_body: str | None = None
+    priority: Priority | None = None
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A resolution as it stands after its latest fact."""
+
+    resolution_id: str
+    version: int  # the number of its facts
+    state: Standing
+    session_id: str
+    session_kind: Kind
+    approved_at: datetime  # UTC
+    original: Terms  # as approved, whatever was amended since
+    terms: Terms
+    changed_at: datetime
+
+
+# -- what happens to a session ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """It was put into the calendar."""
+
+    at: datetime
+    gathering: Gathering
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """It was moved."""
+
+    at: datetime
+    starts_at: datetime
+    ends_at: datetime
+    previous_starts_at: datetime
+    report_due_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """It will not take place."""
+
+    at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """It has begun."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The Minister has summed up."""
+
+    at: datetime
+    summary: str | None
+
+
+SessionFact: TypeAlias = Scheduled | Rescheduled | Cancelled | Opened | Closed
+
+
+def turn_of(gathering: Gathering) -> str:
+    """What only one session of a season may be: that province's turn."""
+    return f"{gathering.season}|{gathering.provinces[0]}"
+
+
+def scheduled(fact: Scheduled) -> Session:
+    """The session that a fact of scheduling brings about."""
+    return Session(1, State.SCHEDULED, fact.gathering, fact.at, fact.at)
+
+
+def evolve(session: Session, fact: SessionFact) -> Session:
+    """The session after one more fact. Decides nothing: a fact has happened."""
+    next_ = replace(session, version=session.version + 1, changed_at=fact.at)
+    match fact:
+        case Scheduled():
+            return scheduled(fact)
+        case Rescheduled():
+            moved = replace(
+                session.gathering,
+                starts_at=fact.starts_at,
+                ends_at=fact.ends_at,
+                report_due_at=fact.report_due_at,
+            )
+            return replace(next_, gathering=moved)
+        case Cancelled():
+            return replace(next_, state=State.CANCELLED, cancelled_at=fact.at)
+        case Opened():
+            return replace(next_, state=State.OPENED, opened_at=fact.at)
+        case Closed():
+            return replace(next_, state=State.CLOSED, closed_at=fact.at, summary=fact.summary)
+    assert_never(fact)
+
+
+# -- what happens to a resolution ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """It was approved in a session."""
+
+    at: datetime
+    resolution_id: str
+    session_id: str
+    session_kind: Kind
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """It was changed."""
+
+    at: datetime
+    amendment: Amendment  # only what is otherwise than before
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """It no longer stands."""
+
+    at: datetime
+    reason: str | None
+
+
+ResolutionFact: TypeAlias = Approved | Amended | Withdrawn
+
+
+def approved(fact: Approved) -> Resolution:
+    """The resolution that a fact of approval brings about."""
+    return Resolution(
+        resolution_id=fact.resolution_id,
+        version=1,
+        state=Standing.APPROVED,
+        session_id=fact.session_id,
+        session_kind=fact.session_kind,
+        approved_at=fact.at,
+        original=fact.terms,
+        terms=fact.terms,
+        changed_at=fact.at,
+    )
+
+
+def evolve_resolution(resolution: Resolution, fact: ResolutionFact) -> Resolution:
+    """The resolution after one more fact. Decides nothing: a fact has happened."""
+    next_ = replace(resolution, version=resolution.version + 1, changed_at=fact.at)
+    match fact:
+        case Approved():
+            return approved(fact)
+        case Amended():
+            return replace(next_, terms=amended(resolution.terms, fact.amendment))
+        case Withdrawn():
+            return replace(next_, state=Standing.WITHDRAWN)
+    assert_never(fact)
+
+
+def amended(terms: Terms, amendment: Amendment) -> Terms:
+    """The terms with what an amendment names; the rest stays."""
+    return replace(terms, **named(amendment))
+
+
+def named(amendment: Amendment) -> dict[str, Any]:
+    """What an amendment names, by field."""
+    fields = {name: getattr(amendment, name) for name in AMENDABLE}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")

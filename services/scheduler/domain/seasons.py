@@ -1,0 +1,66 @@
+"""The plan of a season: which province meets on which day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from services.scheduler.domain.decisions import Fault, Invalid
+from services.scheduler.domain.records import Gathering, Season
+from shared.contracts.reference import PROVINCES
+from shared.runtime.calendar import TEHRAN, WorkingCalendar
+
+_WEEK = 7
+_SATURDAY = 5  # as date.weekday() counts; Iran's week begins with it
+_NAMES = {province.code: province.name_fa for province in PROVINCES}
+
+
+def plan(season: Season, calendar: WorkingCalendar, report_lead: timedelta) -> list[Gathering]:
+    """One session a week for each province, in the order of their turns.
+
+    All on the weekday of the first; where that is no working day, on the nearest one of the same
+    week (Saturday to Friday), of two equally near ones on the later. Raises Invalid where not
+    each province has exactly one turn, or a week has no working day.
+    """
+    require_each_once(season.provinces)
+    return [
+        _gathering(season, province, _working_day(season.starts_on, week, calendar), report_lead)
+        for week, province in enumerate(season.provinces)
+    ]
+
+
+def require_each_once(provinces: Sequence[str]) -> None:
+    """Raises Invalid where a province is missing, unknown or named twice."""
+    twice = sorted({code for code in provinces if provinces.count(code) > 1})
+    missing = [province.code for province in PROVINCES if province.code not in provinces]
+    unknown = sorted(set(provinces) - _NAMES.keys())
+    wrong = [("named twice", twice), ("missing", missing), ("unknown", unknown)]
+    told = [f"{what}: {', '.join(codes)}" for what, codes in wrong if codes]
+    if told:
+        raise Invalid([Fault("provinces", f"each exactly once; {'; '.join(told)}")])
+
+
+def _working_day(starts_on: date, week: int, calendar: WorkingCalendar) -> date:
+    day = starts_on + timedelta(days=week * _WEEK)
+    saturday = day - timedelta(days=(day.weekday() - _SATURDAY) % _WEEK)
+    week_days = (saturday + timedelta(days=number) for number in range(_WEEK))
+    worked = [candidate for candidate in week_days if calendar.is_working(candidate)]
+    if not worked:
+        raise Invalid([Fault("starts_on", f"the week of {saturday} has no working day")])
+    return min(worked, key=lambda candidate: (abs(candidate - day), day - candidate))
+
+
+def _gathering(season: Season, province: str, day: date, report_lead: timedelta) -> Gathering:
+    starts_at = datetime.combine(day, season.starts_at_time, tzinfo=TEHRAN).astimezone(UTC)
+    return Gathering(
+        session_id=f"{season.season}-{province}",
+        kind="provincial",
+        provinces=(province,),
+        title=f"نشست تخصصی استان {_NAMES[province]}",
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(minutes=season.minutes),
+        mode=season.mode,
+        season=season.season,
+        venue=season.venue,
+        report_due_at=starts_at - report_lead,
+    )

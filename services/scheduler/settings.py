@@ -1,0 +1,25 @@
+"""Configuration of the service `scheduler`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from shared.runtime.settings import CommonSettings, shifted_port
+
+PORT = 8101
+
+
+class SchedulerSettings(CommonSettings):
+    """What the scheduler is told besides what all services are."""
+
+    http_port: int = shifted_port(PORT)
+    report_hours: int = Field(
+        72, ge=0, le=720, description="Hours before a provincial session when its report is due."
+    )
+
+    @property
+    def report_lead(self) -> timedelta:
+        """How long before a provincial session its report is due."""
+        return timedelta(hours=self.report_hours)

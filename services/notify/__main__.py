@@ -1,0 +1,20 @@
+"""`python -m services.notify`"""
+
+from __future__ import annotations
+
+from services.notify.app import SERVICE, build
+from services.notify.settings import NotifySettings
+from shared.runtime import logs
+from shared.runtime.settings import load
+
+
+def main() -> None:
+    """Read the settings, wire the service, and run it until it is told to stop."""
+    settings = load(NotifySettings)
+    logs.configure(SERVICE, settings.log_level, settings.log_format == "json")
+    host, app = build(settings)
+    host.run(app)
+
+
+if __name__ == "__main__":
+    main()

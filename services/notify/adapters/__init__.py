@@ -1,0 +1,1 @@
+"""How notices reach people: addresses, wording, and SMTP."""

@@ -1,0 +1,203 @@
+"""What a notice says, in Persian: dates of the Jalali calendar, times of Tehran, Persian digits."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from services.notify.adapters.addresses import (
+    axis_name,
+    deputy_name,
+    greeting_of,
+    province_name,
+)
+from services.notify.domain import (
+    ApprovedResolution,
+    Notice,
+    OverdueFollowup,
+    OverdueReport,
+    ScheduledSession,
+)
+from shared.runtime.calendar import (
+    jalali_date,
+    jalali_date_short,
+    jalali_datetime,
+    tehran_date,
+)
+from shared.runtime.text import normalise, persian_digits
+
+_LONGEST_SUBJECT: Final = 150
+_MODES: Final = {"in-person": "حضوری", "webinar": "وبینار"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that a letter tells; an id is written from left to right."""
+
+    label: str
+    value: str
+    is_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter before it has a form."""
+
+    subject: str
+    greeting: str
+    lead: str
+    rows: tuple[Row, ...]
+    request: str | None
+
+
+def letter(notice: Notice) -> Letter:
+    """Write what a notice's recipient is told."""
+    greeting = greeting_of(notice.recipient_role)
+    match notice.matter:
+        case ScheduledSession() as session:
+            return _invitation(session, notice.recipient_role, greeting)
+        case OverdueReport() as report:
+            return _reminder(report, greeting)
+        case ApprovedResolution() as resolution:
+            return _communication(resolution, greeting)
+        case OverdueFollowup() as followup:
+            return _escalation(followup, greeting)
+
+
+def _invitation(session: ScheduledSession, role: str, greeting: str) -> Letter:
+    day = jalali_date(tehran_date(session.starts_at))
+    if session.kind == "provincial":
+        name = f"نشست تخصصی استان {province_name(role.partition(':')[2])}"
+        lead = f"به آگاهی می‌رساند {name} در زمان زیر برگزار می‌شود."
+    else:
+        name = f"نشست «{_line(session.title)}»"
+        lead = "به آگاهی می‌رساند نشست زیر با حضور آن استانداری برگزار می‌شود."
+    rows = [
+        Row("عنوان نشست", _line(session.title)),
+        Row("آغاز", jalali_datetime(session.starts_at)),
+        Row("پایان", jalali_datetime(session.ends_at)),
+        Row("شیوه برگزاری", _MODES.get(session.mode, session.mode)),
+    ]
+    if session.venue is not None:
+        rows.append(Row("محل", _line(session.venue)))
+    request = None
+    if session.report_due_at is not None:
+        deadline = jalali_datetime(session.report_due_at)
+        rows.append(Row("مهلت ارسال گزارش", deadline))
+        request = (
+            "خواهشمند است گزارش استان در محورهای هشت‌گانه، همراه با ابتکارها و موضوع‌های ویژه، "
+            f"حداکثر تا {deadline} ارسال شود."
+        )
+    rows.append(Row("شناسه نشست", session.session_id, is_id=True))
+    return Letter(_subject(f"دعوت به {name}؛ {day}"), greeting, lead, tuple(rows), request)
+
+
+def _reminder(report: OverdueReport, greeting: str) -> Letter:
+    province = province_name(report.province)
+    rows = [Row("مهلت ارسال گزارش", jalali_datetime(report.due_at))]
+    if report.title is not None:
+        rows.insert(0, Row("عنوان نشست", _line(report.title)))
+    rows.append(Row("شناسه نشست", report.session_id, is_id=True))
+    return Letter(
+        _subject(f"گزارش استان {province} در مهلت مقرر نرسیده است"),
+        greeting,
+        (
+            f"مهلت ارسال گزارش استان {province} برای نشست تخصصی به پایان رسیده و گزارش دریافت "
+            "نشده است."
+        ),
+        tuple(rows),
+        "خواهشمند است گزارش در نخستین فرصت ارسال شود.",
+    )
+
+
+def _communication(resolution: ApprovedResolution, greeting: str) -> Letter:
+    due_on = jalali_date(resolution.due_on)
+    rows = [Row("عنوان مصوبه", _line(resolution.title))]
+    if resolution.number is not None:
+        rows.append(Row("شماره نامه", _line(resolution.number)))
+    if resolution.text:
+        rows.append(Row("متن مصوبه", normalise(resolution.text)))
+    rows += _place(resolution.province, resolution.axis)
+    if resolution.executing_body is not None:
+        rows.append(Row("دستگاه مجری", _line(resolution.executing_body)))
+    if resolution.supporting:
+        rows.append(Row("دستگاه‌های همکار", "، ".join(map(_line, resolution.supporting))))
+    if resolution.priority == "urgent":
+        rows.append(Row("اولویت", "فوری"))
+    rows += [
+        Row("تاریخ تصویب", jalali_date(tehran_date(resolution.approved_at))),
+        Row("مهلت انجام", due_on),
+        *_session(resolution.session_id),
+        Row("شناسه مصوبه", resolution.resolution_id, is_id=True),
+    ]
+    urgent = "فوری؛ " if resolution.priority == "urgent" else ""
+    return Letter(
+        _subject(f"{urgent}ابلاغ مصوبه: {_line(resolution.title)}"),
+        greeting,
+        "مصوبه زیر ابلاغ می‌شود و از این پس تا تأیید انجام، پیگیری خواهد شد.",
+        tuple(rows),
+        f"خواهشمند است دریافت مصوبه اعلام و اقدام لازم حداکثر تا پایان {due_on} انجام شود.",
+    )
+
+
+def _escalation(followup: OverdueFollowup, greeting: str) -> Letter:
+    title, deputy = _line(followup.title), deputy_name(followup.deputy)
+    late = persian_digits(followup.days_overdue)
+    match followup.level:
+        case 1:
+            subject = f"پیگیری معوق: {title}"
+            lead = "مهلت انجام مصوبه زیر به پایان رسیده و انجام آن تأیید نشده است."
+            request = "خواهشمند است آخرین وضعیت اعلام و اقدام لازم انجام شود."
+        case 2:
+            subject = f"ارجاع به معاونت هماهنگی؛ پیگیری معوق: {title}"
+            lead = (
+                f"انجام مصوبه زیر، که پاسخ‌گوی آن {deputy} است، {late} روز پس از مهلت تأیید نشده "
+                "است؛ بنابراین به معاونت هماهنگی امور استان‌ها ارجاع می‌شود."
+            )
+            request = "خواهشمند است موضوع از حوزه پاسخ‌گو پیگیری شود."
+        case _:
+            subject = f"ارجاع به وزیر؛ پیگیری معوق: {title}"
+            lead = (
+                f"انجام مصوبه زیر، که پاسخ‌گوی آن {deputy} است، {late} روز پس از مهلت تأیید نشده "
+                "است؛ بنابراین به استحضار وزیر رسانده می‌شود."
+            )
+            request = "خواهشمند است دستور مقتضی صادر شود."
+    rows = [
+        Row("عنوان مصوبه", title),
+        Row("پاسخ‌گو", deputy),
+        Row("مهلت انجام", jalali_date(followup.due_on)),
+    ]
+    if followup.original_due_on != followup.due_on:
+        rows.append(Row("مهلت نخستین", jalali_date_short(followup.original_due_on)))
+    rows += [
+        Row("گذشته از مهلت", f"{late} روز"),
+        Row("پیشرفت", persian_digits(f"{followup.progress}٪")),
+        *_place(followup.province, followup.axis),
+        *_session(followup.session_id),
+        Row("شناسه مصوبه", followup.resolution_id, is_id=True),
+    ]
+    return Letter(_subject(subject), greeting, lead, tuple(rows), request)
+
+
+def _place(province: str | None, axis: str | None) -> Iterator[Row]:
+    if province is not None:
+        yield Row("استان", province_name(province))
+    if axis is not None:
+        yield Row("محور", axis_name(axis))
+
+
+def _session(session_id: str | None) -> Iterator[Row]:
+    if session_id is not None:
+        yield Row("شناسه نشست", session_id, is_id=True)
+
+
+def _line(text: str) -> str:
+    """Someone else's text on one line, without control characters."""
+    shown = "".join(" " if unicodedata.category(c) == "Cc" else c for c in normalise(text))
+    return " ".join(shown.split())
+
+
+def _subject(text: str) -> str:
+    return text if len(text) <= _LONGEST_SUBJECT else text[: _LONGEST_SUBJECT - 1].rstrip() + "…"

@@ -1,0 +1,89 @@
+"""SMTP: one connection for as long as there is something to send."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import structlog
+from aiosmtplib import (
+    SMTP,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+)
+
+from services.notify.adapters.mails import Scribe
+from services.notify.domain import Notice
+from services.notify.handlers import Declined, NotYet, Unreachable
+
+_log = structlog.get_logger(__name__)
+
+_CLOSING = 421  # RFC 5321, 3.8: the server hangs up
+
+
+class SmtpPost:
+    """Hands mails to a mail server; implements `handlers.Post`.
+
+    Only what the server says of the recipient or of the mail itself decides a notice's fate:
+    5xx is for ever, 4xx is for now (RFC 5321, 4.2.1). Whatever else goes wrong, a refused log-in
+    or sender included, is no notice's fault: all of them wait.
+
+    The server may have taken a mail whose answer never came: the connection broke, or this process
+    died. Such a mail goes out again, under the same Message-ID.
+    """
+
+    def __init__(
+        self,
+        scribe: Scribe,
+        *,
+        host: str,
+        port: int,
+        tls: Literal["none", "starttls", "implicit"],
+        user: str,
+        password: str,
+        timeout_seconds: float,
+    ) -> None:
+        """Nothing is connected before the first mail. `timeout_seconds` is for each answer."""
+        self._scribe = scribe
+        self._client = SMTP(
+            hostname=host,
+            port=port,
+            username=user or None,
+            password=password if user else None,
+            use_tls=tls == "implicit",
+            start_tls=tls == "starttls",
+            timeout=timeout_seconds,
+        )
+
+    async def send(self, notice: Notice, now: datetime) -> None:
+        """Hand one over; `now` is its date. Raises Declined, NotYet, Unreachable."""
+        mail = self._scribe.write(notice, now)
+        try:
+            if not self._client.is_connected:
+                await self._client.connect()
+            await self._client.sendmail(mail.sender, [mail.recipient], mail.content)
+        except SMTPRecipientsRefused as refused:
+            raise _sorted(refused.recipients[0]) from refused
+        except SMTPDataError as refused:
+            raise _sorted(refused) from refused
+        except (SMTPException, OSError) as error:
+            self._client.close()
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """Say goodbye, where anybody listens."""
+        if self._client.is_connected:
+            try:
+                await self._client.quit()
+            except (SMTPException, OSError) as error:
+                _log.debug("the mail server did not say goodbye", error=str(error))
+                self._client.close()
+
+
+def _sorted(refused: SMTPRecipientRefused | SMTPDataError) -> Exception:
+    told = f"{refused.code} {' '.join(refused.message.split())}"
+    if refused.code == _CLOSING:
+        return Unreachable(told)
+    return Declined(told) if refused.code >= 500 else NotYet(told)

@@ -1,0 +1,75 @@
+"""The one place where the service is wired."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from prometheus_client import Gauge
+
+from services.notify import api, subscribers
+from services.notify.adapters.addresses import Addresses
+from services.notify.adapters.mails import Scribe
+from services.notify.adapters.smtp import SmtpPost
+from services.notify.handlers import Office
+from services.notify.jobs import Courier
+from services.notify.settings import NotifySettings
+from services.notify.store import MongoNotices
+from shared.messaging.host import Host
+from shared.runtime.metrics import Metrics
+
+SERVICE = "notify"
+
+
+def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
+    """Wire the service: one group over all that people are told of, a relay, and a courier."""
+    metrics = Metrics()
+    host = Host(SERVICE, settings, metrics)
+    topics = host.topics
+    ledger = host.ledger(SERVICE)
+    store = MongoNotices(ledger)
+    deputies = {
+        name(deputy): deputy
+        for name in (topics.resolutions, topics.followups)
+        for deputy in settings.known_deputies
+    }
+    office = Office(topics.notices, deputies, settings.mail_retry_seconds)
+    host.prepare(store.prepare)
+    host.consume(
+        SERVICE,
+        [topics.sessions, topics.reports, *deputies],
+        handle=subscribers.matters(store, office, host.clock, host.machine),
+        save=store.save,
+        database=ledger.database,
+    )
+    courier = Courier(
+        store,
+        _post(settings),
+        office,
+        clock=host.clock,
+        machine=host.machine,
+        lease_seconds=settings.lease_seconds,
+    )
+    host.by_the_clock(ledger.database, "delivery", courier.deliver)
+    waiting = Gauge(
+        "peygir_notices_waiting",
+        "Notices that the mail server has neither taken nor refused.",
+        registry=metrics.registry,
+    )
+
+    async def show_waiting() -> None:
+        waiting.set(await store.count_waiting())
+
+    host.gauge(show_waiting)
+    return host, host.app("Peygir: notices", [api.routes(store)], [topics.notices])
+
+
+def _post(settings: NotifySettings) -> SmtpPost:
+    addresses = Addresses(settings.mail_domain, settings.addresses())
+    return SmtpPost(
+        Scribe(addresses, settings.mail_from),
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=settings.smtp_tls,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value(),
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )

@@ -1,0 +1,100 @@
+"""Maps events of others to what notices are about, and facts to the events that others read."""
+
+from __future__ import annotations
+
+from services.notify.domain import (
+    CHANNEL,
+    ApprovedResolution,
+    Delivered,
+    Fact,
+    Failed,
+    Matter,
+    Notice,
+    OverdueFollowup,
+    OverdueReport,
+    PutOff,
+    ScheduledSession,
+)
+from shared.contracts.events import (
+    EventData,
+    FollowupOverdue,
+    NoticeDelivered,
+    NoticeFailed,
+    ReportOverdue,
+    ResolutionApproved,
+    SessionScheduled,
+)
+from shared.messaging.records import Event, event_id
+
+_SESSION = (
+    *("session_id", "kind", "title", "provinces", "starts_at", "ends_at", "mode", "venue"),
+    "report_due_at",
+)
+_REPORT = ("session_id", "province", "due_at", "title")
+_RESOLUTION = (
+    *("resolution_id", "deputy", "title", "approved_at", "due_on", "session_id", "province"),
+    *("axis", "text", "supporting", "executing_body", "priority", "number"),
+)
+_FOLLOWUP = (
+    *("followup_id", "resolution_id", "deputy", "title", "due_on", "original_due_on"),
+    *("days_overdue", "level", "progress", "session_id", "province", "axis"),
+)
+
+
+def matter_of(data: EventData) -> Matter | None:
+    """What people are told because of an event; None where they are told nothing."""
+    match data:
+        case SessionScheduled():
+            return ScheduledSession(**{name: getattr(data, name) for name in _SESSION})
+        case ReportOverdue():
+            return OverdueReport(**{name: getattr(data, name) for name in _REPORT})
+        case ResolutionApproved():
+            return ApprovedResolution(**{name: getattr(data, name) for name in _RESOLUTION})
+        case FollowupOverdue():
+            return OverdueFollowup(**{name: getattr(data, name) for name in _FOLLOWUP})
+        case _:
+            return None
+
+
+def announce(notice: Notice, fact: Fact, topic: str) -> Event | None:
+    """The event of a fact, with the notice as the fact left it; None where it only waits on."""
+    data = _data(notice, fact)
+    if data is None:
+        return None
+    return Event(
+        id=event_id(data.TYPE, notice.notice_id, notice.version),
+        type=data.TYPE,
+        topic=topic,
+        key=notice.notice_id,
+        aggregate_id=notice.notice_id,
+        version=notice.version,
+        time=fact.at,
+        dataschema=data.DATASCHEMA,
+        data=data.to_json(),
+        trace=notice.trace,
+    )
+
+
+def _data(notice: Notice, fact: Fact) -> EventData | None:
+    match fact:
+        case Delivered():
+            return NoticeDelivered(
+                notice_id=notice.notice_id,
+                channel=CHANNEL,
+                template=notice.template,
+                subject=notice.subject,
+                recipient_role=notice.recipient_role,
+                at=fact.at,
+            )
+        case Failed():
+            return NoticeFailed(
+                notice_id=notice.notice_id,
+                channel=CHANNEL,
+                template=notice.template,
+                subject=notice.subject,
+                recipient_role=notice.recipient_role,
+                at=fact.at,
+                reason=fact.reason,
+            )
+        case PutOff():
+            return None

@@ -1,0 +1,115 @@
+"""What time does: the courier takes what waits to the mail server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from pymongo.errors import PyMongoError
+
+from services.notify import handlers
+from services.notify.domain import Fact, Notice
+from services.notify.handlers import Notices, Office, Post
+from shared.messaging.failures import LeaseLost
+from shared.messaging.leases import Lease
+from shared.runtime.clocks import DomainClock, MachineClock
+
+BATCH: Final = 20
+"""Mails sent before they are noted: as many may go out twice where a process is killed."""
+
+_FAREWELL_SECONDS: Final = 5.0
+
+
+class Courier:
+    """Sends what waits, in one process at a time, and notes what the mail server answered.
+
+    A notice is never lost: it waits until the answer is noted. It goes out twice only where a
+    process dies, or loses the lease, between the server's answer and the note, or where the
+    connection breaks before the answer is heard (RFC 1047); both mails bear one Message-ID.
+    Answers that could not be noted for want of a database are kept and noted before anything else
+    is sent. An orderly stop waits for the answer to the mail that is under way.
+    """
+
+    def __init__(
+        self,
+        store: Notices,
+        post: Post,
+        office: Office,
+        *,
+        clock: DomainClock,
+        machine: MachineClock,
+        lease_seconds: float,
+    ) -> None:
+        self._store = store
+        self._post = post
+        self._office = office
+        self._clock = clock
+        self._machine = machine
+        self._lease_seconds = lease_seconds
+        self._sure_until = 0.0  # on the monotonic clock: so long nobody else can hold the lease
+        self._answers: dict[str, Fact] = {}  # heard, and not noted yet
+
+    async def deliver(self, lease: Lease) -> None:
+        """Send everything whose time has come.
+
+        Raises Unreachable where no mail server answers, LeaseLost, Stale, and the driver's errors;
+        all of them pass, and what waits is sent then.
+        """
+        await self._note(lease)
+        try:
+            async with self._holding(lease):
+                while batch := await self._store.waiting(self._machine.now(), BATCH):
+                    try:
+                        await self._send(batch)
+                    finally:
+                        await self._note(lease)
+        finally:
+            await self._post.close()
+
+    async def _send(self, batch: Sequence[Notice]) -> None:
+        now = await self._clock.now()
+        for notice in batch:
+            if self._machine.monotonic() >= self._sure_until:
+                raise LeaseLost("the lease was not renewed in time to send under it")
+            handing = asyncio.ensure_future(handlers.hand_over(notice, self._post, now))
+            try:
+                await asyncio.shield(handing)
+            except asyncio.CancelledError:
+                await asyncio.wait({handing}, timeout=_FAREWELL_SECONDS)
+                raise
+            finally:
+                if not handing.done():
+                    handing.cancel()
+                elif not handing.cancelled() and handing.exception() is None:
+                    self._answers[notice.notice_id] = handing.result()
+
+    async def _note(self, lease: Lease) -> None:
+        if self._answers:
+            async with lease.fenced() as fence:
+                at = self._machine.now()
+                await handlers.note(self._answers, self._store, self._office, at, fence)
+            self._answers.clear()
+
+    @asynccontextmanager
+    async def _holding(self, lease: Lease) -> AsyncIterator[None]:
+        """Renew the lease for as long as it takes: a mail server may be slow to answer."""
+        await self._renew(lease)
+        keeper = asyncio.create_task(self._keep(lease))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+
+    async def _keep(self, lease: Lease) -> None:
+        while True:
+            await self._machine.sleep(self._lease_seconds / 3)
+            with suppress(PyMongoError):  # where it lasts, nothing more is sent
+                await self._renew(lease)
+
+    async def _renew(self, lease: Lease) -> None:
+        asked = self._machine.monotonic()
+        ours = await lease.acquire()
+        self._sure_until = asked + self._lease_seconds if ours else 0.0

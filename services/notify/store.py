@@ -1,0 +1,153 @@
+"""The notices on MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter
+from pymongo import ASCENDING, IndexModel, UpdateOne
+
+from services.notify.domain import Matter, Notice, State
+from services.notify.handlers import Change, Query
+from shared.messaging.failures import Stale
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause, Effects
+from shared.runtime.mongo import Document, Session, ensure_indexes
+
+_SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
+
+_MATTER: Final[TypeAdapter[Matter]] = TypeAdapter(
+    Annotated[Matter, Field(discriminator="template")]
+)
+
+_INDEXES = (
+    IndexModel(
+        [("next_try", ASCENDING)],
+        name="waiting",
+        partialFilterExpression={"next_try": {"$type": "date"}},
+    ),
+    IndexModel([("subject", ASCENDING), ("_id", ASCENDING)], name="subject"),
+    IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+    IndexModel([("template", ASCENDING), ("_id", ASCENDING)], name="template"),
+)
+
+
+class MongoNotices:
+    """Implements `handlers.Notices`, and what the API reads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._notices = ledger.database["notices"]
+
+    async def prepare(self) -> None:
+        """Create the indexes. Safe to repeat."""
+        await self._ledger.prepare()
+        await ensure_indexes(self._notices, _INDEXES)
+
+    async def known(self, ids: Collection[str]) -> Collection[str]:
+        found = self._notices.find({"_id": {"$in": list(ids)}}, {"_id": 1})
+        return {document["_id"] async for document in found}
+
+    async def of(self, ids: Collection[str]) -> Sequence[Notice]:
+        found = self._notices.find({"_id": {"$in": list(ids)}})
+        return [_loaded(document) async for document in found]
+
+    async def get(self, notice_id: str) -> Notice | None:
+        """Return one."""
+        document = await self._notices.find_one({"_id": notice_id})
+        return None if document is None else _loaded(document)
+
+    async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
+        found = self._notices.find({"next_try": {"$lte": at}}, hint="waiting")
+        return [
+            _loaded(document)
+            async for document in found.sort([("next_try", ASCENDING)]).limit(limit)
+        ]
+
+    async def count_waiting(self) -> int:
+        """Return how many are neither delivered nor failed."""
+        return await self._notices.count_documents({"next_try": {"$type": "date"}}, hint="waiting")
+
+    async def page(self, query: Query) -> Sequence[Notice]:
+        """Return one page, by id."""
+        wanted: Document = dict(query.fields)
+        if query.after is not None:
+            wanted["_id"] = {"$gt": query.after}
+        found = self._notices.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
+        return [_loaded(document) async for document in found]
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        effects = Effects([event for change in changes for event in change.events])
+        async with self._ledger.commit(cause, effects) as session:
+            await self._insert([c for c in changes if c.before is None], session)
+            await self._replace([c for c in changes if c.before is not None], session)
+
+    async def _insert(self, changes: Sequence[Change], session: Session) -> None:
+        if changes:
+            await self._notices.insert_many(
+                [_stored(change) for change in changes], session=session
+            )
+
+    async def _replace(self, changes: Sequence[Change], session: Session) -> None:
+        if not changes:
+            return
+        updates = [
+            UpdateOne(
+                {
+                    "_id": change.after.notice_id,
+                    "version": change.before.version,
+                    "tries": change.before.tries,
+                },
+                {"$set": _moved(change)},
+            )
+            for change in changes
+            if change.before is not None
+        ]
+        result = await self._notices.bulk_write(updates, ordered=False, session=session)
+        if result.matched_count < len(updates):
+            raise Stale(f"{len(updates) - result.matched_count} notices have moved on")
+
+
+def _stored(change: Change) -> Document:
+    notice = change.after
+    return {
+        "_id": notice.notice_id,
+        "schema": _SCHEMA,
+        "template": notice.template,
+        "subject": notice.subject,
+        "recipient_role": notice.recipient_role,
+        "matter": _MATTER.dump_python(notice.matter, mode="json"),
+        "created_at": notice.created_at,
+        "trace": notice.trace,
+        **_moved(change),
+    }
+
+
+def _moved(change: Change) -> Document:
+    """What may change in a notice's life."""
+    notice = change.after
+    return {
+        "version": notice.version,
+        "state": notice.state.value,
+        "changed_at": notice.changed_at,
+        "tries": notice.tries,
+        "reason": notice.reason,
+        "next_try": change.next_try,
+    }
+
+
+def _loaded(document: Document) -> Notice:
+    return Notice(
+        notice_id=document["_id"],
+        version=document["version"],
+        state=State(document["state"]),
+        matter=_MATTER.validate_python(document["matter"]),
+        recipient_role=document["recipient_role"],
+        created_at=document["created_at"],
+        changed_at=document["changed_at"],
+        tries=document["tries"],
+        reason=document["reason"],
+        trace=document["trace"],
+    )

@@ -54,6 +54,8 @@ class Mongod:
             "--wiredTigerCacheSizeGB", "0.5",
             "--oplogSize", "512",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
+            # A process killed inside a transaction leaves it open, and its documents locked.
+            "--setParameter", "transactionLifetimeLimitSeconds=10",
             "--quiet",
         )  # fmt: skip
         return Command(arguments, folder=self._layout.root, environment=os.environ)

@@ -34,6 +34,7 @@ from shared.messaging.flood import FloodGauge, FloodLimit, Pause, Pauses
 from shared.messaging.patience import patient
 from shared.messaging.positions import Positions
 from shared.messaging.records import (
+    Answer,
     Cause,
     Decision,
     Message,
@@ -297,13 +298,28 @@ class Consumer(Generic[C]):
         if letters:
             await self._dead_letters.send(letters)
             self._reach(Step.CONSUME_DEAD_LETTERED)
-        await self._save(decision.changes, Cause("event", self.group, moves=moves))
+        answers = self._answers(part, verdicts)
+        cause = Cause("event", self.group, moves=moves, answers=answers)
+        await self._save(decision.changes, cause)
         for move in moves:
             cursor = self._cursors.get(TopicPartition(move.topic, move.partition))
             if cursor is not None:
                 cursor.stored = cursor.next = move.next
         self._reach(Step.CONSUME_SAVED)
         return verdicts
+
+    def _answers(self, part: Sequence[_Item], verdicts: Sequence[Verdict]) -> tuple[Answer, ...]:
+        """What became of the dead letters that came back to this group."""
+        answers = []
+        for item, verdict in zip(part, verdicts, strict=True):
+            replay_id = self._dead_letters.replay_id(item.record)
+            mine = self._dead_letters.origin(item.record).topic in self._topics
+            if replay_id is None or not mine:
+                continue
+            refusal = verdict if isinstance(verdict, Refusal) else None
+            outcome = Outcome.DEAD_LETTERED if isinstance(verdict, Refusal) else verdict
+            answers.append(Answer(replay_id, outcome, refusal))
+        return tuple(answers)
 
     def _moves(self, part: Sequence[_Item]) -> tuple[Move, ...]:
         last = {_partition(item.record): item.record.offset for item in part}

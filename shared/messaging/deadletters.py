@@ -21,9 +21,15 @@ PARTITION: Final = "x-origin-partition"
 OFFSET: Final = "x-origin-offset"
 ATTEMPTS: Final = "x-attempts"
 FAILED_AT: Final = "x-failed-at"
-_OURS: Final = frozenset({TYPE, ERROR, TOPIC, PARTITION, OFFSET, ATTEMPTS, FAILED_AT})
+NOTES: Final = frozenset({TYPE, ERROR, TOPIC, PARTITION, OFFSET, ATTEMPTS, FAILED_AT})
+"""The headers that a dead letter has besides the original ones; they stand last."""
+
+REPLAY_ID: Final = "replay_id"
+"""A header of a dead letter on its way back: tells this replay from every other."""
+
 
 _LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB that are set aside
+_LONGEST_ID: Final = 100  # characters
 _UNKNOWN: Final = "unknown"
 
 
@@ -64,6 +70,14 @@ def first_origin(record: Record) -> Origin:
         return Origin(record.topic, record.partition, record.offset)
 
 
+def attempts_of(headers: Sequence[tuple[str, bytes]]) -> int:
+    """How often a dead letter was tried; 0 where its headers do not say."""
+    try:
+        return max(0, int(dict(headers)[ATTEMPTS]))
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
 class DeadLetters:
     """Writes the dead letters of one service, and tells the integrators of their own mistakes."""
 
@@ -89,6 +103,11 @@ class DeadLetters:
             return first_origin(record)
         return Origin(record.topic, record.partition, record.offset)
 
+    def replay_id(self, record: Record) -> str | None:
+        """Which replay brought a record; None where none did."""
+        raw = dict(record.headers).get(REPLAY_ID) if record.topic == self._replay else None
+        return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
+
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Write all, acknowledged by Kafka. Raises KafkaError and Unsendable."""
         now = self._clock.now()
@@ -98,17 +117,18 @@ class DeadLetters:
 
     def _letter(self, letter: DeadLetter, now: datetime) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)
+        replayed = record.topic == self._replay
+        before = attempts_of(record.headers) if replayed else 0
         notes: Mapping[str, str] = {
             TYPE: letter.refusal.reason,
             ERROR: letter.refusal.detail[:_LONGEST_ERROR],
             TOPIC: origin.topic,
             PARTITION: str(origin.partition),
             OFFSET: str(origin.offset),
-            ATTEMPTS: str(letter.attempts),
+            ATTEMPTS: str(before + letter.attempts),
             FAILED_AT: _rfc3339(now),
         }
-        replayed = record.topic == self._replay
-        kept = [(k, v) for k, v in record.headers if not (replayed and k in _OURS)]
+        kept = [(k, v) for k, v in record.headers if not (replayed and k in NOTES)]
         headers = [*kept, *((name, text.encode()) for name, text in notes.items())]
         return Outgoing(self._topic, record.key, record.value, headers)
 

@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 from starlette.responses import Response
 
 from shared.contracts.topics import Topics
+from shared.messaging import operations
 from shared.messaging.consumer import Consumer, Handle, Save
 from shared.messaging.deadletters import DeadLetters
 from shared.messaging.duty import Duty
@@ -100,6 +101,7 @@ class Host:
         self._gauges: list[Work] = []
         self._parts: list[Part] = []
         self._prepared = False
+        self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
         self.health = Health()
         self.health.register("kafka", self._check_kafka)
@@ -151,6 +153,7 @@ class Host:
             reach=self._reach,
         )
         self._receives.update(topics)
+        self._read_into[database.name] = database
         if "consumer" in settings.run:
             self._subscriptions.add(consumer, *topics, self.topics.replay(self.service))
 
@@ -189,7 +192,7 @@ class Host:
         app.add_exception_handler(Stale, _busy)
         app.add_exception_handler(PyMongoError, _unavailable)
         if "api" in self.settings.run:
-            for router in routers:
+            for router in (*routers, operations.routes(tuple(self._read_into.values()))):
                 app.include_router(router, prefix="/v1")
         return app
 

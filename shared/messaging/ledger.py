@@ -19,6 +19,7 @@ from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions
 from shared.messaging.records import Cause, Effects, Event
+from shared.messaging.replays import Replays
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import (
@@ -72,6 +73,7 @@ class Ledger:
         self._counts = database["counts"]
         self._positions = Positions(database)
         self._leases = Leases(database)
+        self._replays = Replays(database)
         self._clock = clock
         self._ring = ring
         self._reach = reach
@@ -83,6 +85,7 @@ class Ledger:
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await ensure_indexes(self._records, _INDEXES)
+        await self._replays.prepare()
 
     @asynccontextmanager
     async def commit(self, cause: Cause, effects: Effects) -> AsyncIterator[Session]:
@@ -98,6 +101,7 @@ class Ledger:
                 if cause.fence is not None:
                     await self._leases.touch(cause.fence, session)
                 await self._positions.move(cause.moves, session)
+                await self._replays.note(cause.answers, cause.by, self._clock.now(), session)
                 self._reach(Step.COMMIT_CLAIMED)
                 yield session
                 self._reach(Step.COMMIT_WRITTEN)

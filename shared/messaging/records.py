@@ -58,6 +58,15 @@ class Refusal:
     detail: str  # for people: `x-error`
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a dead letter on its way back, for whoever replayed it."""
+
+    replay_id: str
+    outcome: Outcome
+    refusal: Refusal | None = None  # where it became a dead letter again
+
+
 Verdict: TypeAlias = Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal
 
 
@@ -114,6 +123,7 @@ class Cause:
     roles: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
     fence: Fence | None = None
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

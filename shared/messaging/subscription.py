@@ -21,6 +21,7 @@ from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
 _NEVER_MS: Final = 24 * 3_600_000  # a consumer that waits for MongoDB stays a member of its group
+_DEAD_MS: Final = 6_000  # how long the partitions of a killed process wait; Kafka's least
 _NEWS_MS: Final = 10_000  # how late a consumer hears of new partitions
 _CHECK_SECONDS: Final = 2.0
 
@@ -72,6 +73,8 @@ class Subscriptions:
             max_records=self._batch_max_records,
             batch_timeout_ms=_POLL_MS,
             max_poll_interval_ms=_NEVER_MS,
+            session_timeout_ms=_DEAD_MS,
+            heartbeat_interval_ms=_DEAD_MS // 3,
             listener=consumer.listener,
             parser=_parser(lambda: subscriber.consumer),
             decoder=_raw,

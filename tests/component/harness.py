@@ -149,9 +149,13 @@ class Service:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.http.aclose()
-        if error is not None or os.environ.get("PEYGIR_TEST_LOGS"):
+        if error is not None:
             print(self.log[-20_000:])
+        await self.close()
+
+    async def close(self) -> None:
+        """End it at once."""
+        await self.http.aclose()
         if self._process is not None:
             self._process.kill()
         self._starter.close()

@@ -1,0 +1,144 @@
+"""HTTP for operators of a service: subscriptions that wait, and what became of replays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import structlog
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from pymongo.errors import PyMongoError
+
+from shared.messaging.flood import Pause, Pauses
+from shared.messaging.records import Outcome
+from shared.messaging.replays import Answered, Replays
+from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.identity import Caller
+from shared.runtime.mongo import Database
+from shared.runtime.principals import OPERATOR
+from shared.runtime.problems import Problem, not_found
+
+_log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+_BY_GROUP = SortKeys(str)
+
+
+class SubscriptionItem(BaseModel):
+    """A subscription that waits for somebody's word."""
+
+    group: str
+    paused_since: datetime
+    reason: str
+
+
+class SubscriptionPage(Page[SubscriptionItem]):
+    """A page of waiting subscriptions; `partial` names databases that did not answer."""
+
+    partial: list[str] = Field(default_factory=list)
+
+
+class Resumed(BaseModel):
+    """A subscription that goes on."""
+
+    group: str
+
+
+class ReplayItem(BaseModel):
+    """What became of a dead letter that was replayed."""
+
+    replay_id: str
+    group: str
+    outcome: Outcome
+    reason: str | None = Field(description="why it became a dead letter again")
+    detail: str | None
+    at: datetime
+
+
+def routes(databases: Sequence[Database]) -> APIRouter:
+    """The routes over the databases that this process reads events into."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/subscriptions")
+    async def list_subscriptions(
+        _: Caller,
+        after: Annotated[tuple[Any, ...] | None, Depends(_BY_GROUP)],
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> SubscriptionPage:
+        """List the subscriptions that a flood of refusals paused, by their groups."""
+        answers, partial = await _ask(databases, lambda database: Pauses(database).list())
+        pauses = sorted((p for found in answers for p in found), key=lambda pause: pause.group)
+        if after is not None:
+            pauses = [pause for pause in pauses if pause.group > after[0]]
+        more = len(pauses) > limit
+        return SubscriptionPage(
+            items=[_subscription(pause) for pause in pauses[:limit]],
+            next_cursor=_BY_GROUP.write(pauses[limit - 1].group) if more else None,
+            partial=partial,
+        )
+
+    @router.post("/subscriptions/{group}/resume")
+    async def resume(by: Caller, group: str) -> Resumed:
+        """An operator lets a paused subscription go on."""
+        if not by.is_operator:
+            raise Problem(403, "not-allowed", "Not allowed", f"this takes the role {OPERATOR}")
+        answers, partial = await _ask(databases, lambda database: Pauses(database).resume(group))
+        if not any(answers):
+            raise _missing(f"no paused subscription {group}", partial)
+        _log.warning("subscription resumed", group=group, by=by.id)
+        return Resumed(group=group)
+
+    @router.get("/replays/{replay_id}")
+    async def get_replay(_: Caller, replay_id: str) -> ReplayItem:
+        """What became of a replayed dead letter; 404 for as long as nothing did."""
+        answers, partial = await _ask(databases, lambda database: Replays(database).find(replay_id))
+        for answered in answers:
+            if answered is not None:
+                return _replay(answered)
+        raise _missing(f"no answer to a replay {replay_id}", partial)
+
+    return router
+
+
+async def _ask(
+    databases: Sequence[Database], question: Callable[[Database], Awaitable[Result]]
+) -> tuple[list[Result], list[str]]:
+    """Ask all databases at once; name those that do not answer."""
+    answers = await asyncio.gather(*map(question, databases), return_exceptions=True)
+    results: list[Result] = []
+    partial: list[str] = []
+    for database, answer in zip(databases, answers, strict=True):
+        if isinstance(answer, PyMongoError):
+            partial.append(database.name)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            results.append(answer)
+    return results, partial
+
+
+def _missing(what: str, partial: Sequence[str]) -> Problem:
+    if partial:
+        told = f"{what}, but these databases do not answer: {', '.join(partial)}"
+        return Problem(503, "unavailable", "Part of the data is not available", told)
+    return not_found(what)
+
+
+def _subscription(pause: Pause) -> SubscriptionItem:
+    return SubscriptionItem(group=pause.group, paused_since=pause.since, reason=pause.reason)
+
+
+def _replay(answered: Answered) -> ReplayItem:
+    refusal = answered.answer.refusal
+    return ReplayItem(
+        replay_id=answered.answer.replay_id,
+        group=answered.group,
+        outcome=answered.answer.outcome,
+        reason=refusal.reason if refusal else None,
+        detail=refusal.detail if refusal else None,
+        at=answered.at,
+    )

@@ -1,0 +1,29 @@
+"""One function a command: load, decide, save."""
+
+from services.scheduler.handlers.calendar import act, create_season, schedule
+from services.scheduler.handlers.register import (
+    Change,
+    Query,
+    Record,
+    Register,
+    Rules,
+    UnknownResolution,
+    UnknownSession,
+)
+from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
+
+__all__ = [
+    "Change",
+    "Proposal",
+    "Query",
+    "Record",
+    "Register",
+    "Rules",
+    "UnknownResolution",
+    "UnknownSession",
+    "act",
+    "act_on_resolution",
+    "create_season",
+    "record",
+    "schedule",
+]

@@ -1,0 +1,105 @@
+"""Seasons and sessions: put into the calendar, moved, begun, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from services.scheduler import events
+from services.scheduler.domain import decisions, seasons
+from services.scheduler.domain.decisions import SeasonExists, SessionExists, TurnTaken
+from services.scheduler.domain.records import (
+    Gathering,
+    Scheduled,
+    Season,
+    Session,
+    SessionFact,
+    evolve,
+    scheduled,
+)
+from services.scheduler.handlers.register import Change, Register, Rules, existing_session, saved
+from shared.runtime.principals import Principal
+
+
+async def create_season(
+    season: Season, register: Register, rules: Rules, by: Principal, trace: str | None = None
+) -> list[Session]:
+    """Put a season with all its sessions into the calendar at once; return the sessions.
+
+    Raises NotAllowed, Invalid, SeasonExists, SessionExists, TurnTaken, and Stale.
+    """
+    decisions.require_coordination(by)
+    planned = seasons.plan(season, rules.calendar, rules.report_lead)
+    facts = [Scheduled(season.created_at, gathering) for gathering in planned]
+
+    async def decide() -> tuple[list[Change], list[Session]]:
+        if await register.season(season.season) is not None:
+            raise SeasonExists(f"there is a season {season.season}")
+        await _require_free([fact.gathering for fact in facts], register)
+        changes = [_scheduled(fact, rules, trace) for fact in facts]
+        return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
+
+    return await saved(decide, register, by)
+
+
+async def schedule(
+    gathering: Gathering,
+    register: Register,
+    rules: Rules,
+    by: Principal,
+    now: datetime,
+    trace: str | None = None,
+) -> Session:
+    """Put any other gathering into the calendar.
+
+    Raises NotAllowed, Invalid, SessionExists, TurnTaken, and Stale.
+    """
+    fact = decisions.schedule(gathering, by, rules.report_lead, now)
+
+    async def decide() -> tuple[list[Change], Session]:
+        await _require_free([fact.gathering], register)
+        return [_scheduled(fact, rules, trace)], scheduled(fact)
+
+    return await saved(decide, register, by)
+
+
+async def _require_free(gatherings: Sequence[Gathering], register: Register) -> None:
+    known = await register.sessions([gathering.session_id for gathering in gatherings])
+    if known:
+        raise SessionExists(f"there is a session {min(known)}")
+    new = [scheduled(Scheduled(g.starts_at, g)).turn for g in gatherings]
+    taken = await register.turns_taken([turn for turn in new if turn is not None])
+    if taken:
+        season, _, province = min(taken).partition("|")
+        raise TurnTaken(f"{province} has its session in season {season} already")
+
+
+def _scheduled(fact: Scheduled, rules: Rules, trace: str | None) -> Change:
+    session = scheduled(fact)
+    return Change(None, session, [events.announce(session, fact, rules.topics, trace)])
+
+
+async def act(
+    session_id: str,
+    register: Register,
+    rules: Rules,
+    by: Principal,
+    decide: Callable[[Session], SessionFact | None],
+    trace: str | None = None,
+) -> Session:
+    """Let somebody do something to a session; return it as it is then.
+
+    Where somebody else was faster, it is decided anew. Raises UnknownSession, Refused, and Stale
+    where others were faster every time.
+    """
+
+    async def change() -> tuple[list[Change], Session]:
+        before = await existing_session(session_id, register)
+        fact = decide(before)
+        if fact is None:
+            return [], before
+        after = evolve(before, fact)
+        event = events.announce(after, fact, rules.topics, trace)
+        return [Change(before, after, [event])], after
+
+    return await saved(change, register, by)

@@ -1,0 +1,157 @@
+"""Resolutions: recorded in a session, changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.scheduler import events
+from services.scheduler.domain import decisions
+from services.scheduler.domain.decisions import Fault, Invalid
+from services.scheduler.domain.records import (
+    Approved,
+    Resolution,
+    ResolutionFact,
+    Session,
+    Terms,
+    approved,
+    evolve_resolution,
+)
+from services.scheduler.handlers.register import (
+    Change,
+    Register,
+    Rules,
+    UnknownResolution,
+    existing_session,
+    saved,
+)
+from shared.runtime.principals import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A resolution to record, under an id of whoever proposes it, or the session's next one."""
+
+    resolution_id: str | None
+    terms: Terms
+
+
+async def record(
+    session_id: str,
+    proposals: Sequence[Proposal],
+    register: Register,
+    rules: Rules,
+    by: Principal,
+    now: datetime,
+    trace: str | None = None,
+) -> list[Resolution]:
+    """Record what was resolved in a session: all of it, or nothing.
+
+    What is known with the same data is returned as it stands. Raises UnknownSession, NotAllowed,
+    NotNow, Conflict, Invalid with fields like `resolutions.0.due_on`, and Stale.
+    """
+    decisions.require_a_recorder(by)
+    _require_distinct(proposals)
+
+    async def decide() -> tuple[list[Change], list[Resolution]]:
+        session = await existing_session(session_id, register)
+        decisions.require_sitting(session)
+        named = [p.resolution_id for p in proposals if p.resolution_id is not None]
+        known = await register.resolutions(named)
+        numbers = iter(await _next_ids(session, named, len(proposals) - len(named), register))
+        ids = [p.resolution_id or next(numbers) for p in proposals]
+        terms = [decisions.terms_in(session, p.terms) for p in proposals]
+        for id_, meant in zip(ids, terms, strict=True):
+            if id_ in known:
+                decisions.approve_again(known[id_], session, meant)
+        facts = _approve(session, ids, terms, known, rules, now)
+        new = {fact.resolution_id: approved(fact) for fact in facts}
+        changes = [_approved(new[fact.resolution_id], fact, rules, trace) for fact in facts]
+        if changes:
+            counted = replace(session, resolutions=session.resolutions + len(new))
+            changes.append(Change(session, counted))
+        return changes, [known.get(id_) or new[id_] for id_ in ids]
+
+    return await saved(decide, register, by)
+
+
+def _approve(
+    session: Session,
+    ids: Sequence[str],
+    terms: Sequence[Terms],
+    known: Container[str],
+    rules: Rules,
+    now: datetime,
+) -> list[Approved]:
+    """Approve those that are not known yet. Raises Invalid with the faults of all."""
+    facts: list[Approved] = []
+    faults: list[Fault] = []
+    for place, id_ in enumerate(ids):
+        if id_ in known:
+            continue
+        try:
+            facts.append(decisions.approve(session, id_, terms[place], rules.deputies, now))
+        except Invalid as invalid:
+            faults += [
+                Fault(f"resolutions.{place}.{fault.field}", fault.detail)
+                for fault in invalid.faults
+            ]
+    if faults:
+        raise Invalid(faults)
+    return facts
+
+
+def _approved(resolution: Resolution, fact: Approved, rules: Rules, trace: str | None) -> Change:
+    event = events.announce_resolution(resolution, fact, rules.topics, trace)
+    return Change(None, resolution, [event])
+
+
+def _require_distinct(proposals: Sequence[Proposal]) -> None:
+    seen: set[str] = set()
+    for place, proposal in enumerate(proposals):
+        if proposal.resolution_id in seen:
+            raise Invalid([Fault(f"resolutions.{place}.resolution_id", "named twice")])
+        if proposal.resolution_id is not None:
+            seen.add(proposal.resolution_id)
+
+
+async def _next_ids(
+    session: Session, named: Sequence[str], wanted: int, register: Register
+) -> list[str]:
+    """The session's next ids that nobody has taken: `1402-IR-09-R001`."""
+    ids: list[str] = []
+    number = session.resolutions
+    while len(ids) < wanted:
+        candidates = [f"{session.session_id}-R{number + n:03}" for n in range(1, wanted + 1)]
+        taken = {*named, *await register.resolutions(candidates)}
+        ids += [candidate for candidate in candidates if candidate not in taken]
+        number += wanted
+    return ids[:wanted]
+
+
+async def act_on_resolution(
+    resolution_id: str,
+    register: Register,
+    rules: Rules,
+    by: Principal,
+    decide: Callable[[Resolution], ResolutionFact | None],
+    trace: str | None = None,
+) -> Resolution:
+    """Let somebody change a resolution; return it as it is then.
+
+    Raises UnknownResolution, Refused, and Stale where others were faster every time.
+    """
+
+    async def change() -> tuple[list[Change], Resolution]:
+        before = await register.resolution(resolution_id)
+        if before is None:
+            raise UnknownResolution(resolution_id)
+        fact = decide(before)
+        if fact is None:
+            return [], before
+        after = evolve_resolution(before, fact)
+        event = events.announce_resolution(after, fact, rules.topics, trace)
+        return [Change(before, after, [event])], after
+
+    return await saved(change, register, by)

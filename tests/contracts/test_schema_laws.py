@@ -1,0 +1,112 @@
+"""The published schemas say what is read: no more and no less."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+
+from shared.contracts.envelope import CloudEvent, Unreadable
+from shared.contracts.events import EVENTS, EventData, Invalid, parse
+from tests.contracts import records, samples
+from tools.schemas import schema
+
+formats = FormatChecker(formats=())
+
+
+@formats.checks("date-time", raises=ValueError)
+def _is_instant(text: Any) -> bool:
+    return not isinstance(text, str) or datetime.fromisoformat(text.upper()).tzinfo is not None
+
+
+@formats.checks("date", raises=ValueError)
+def _is_day(text: Any) -> bool:
+    return not isinstance(text, str) or bool(date.fromisoformat(text))
+
+
+VALIDATORS = {
+    name: Draft202012Validator(schema(event), format_checker=formats)
+    for name, event in EVENTS.items()
+}
+BLANK_OTHERWISE = re.compile("[\x1c-\x1f\x85\ufeff]")  # what \\s means differs between languages
+
+
+def is_read(type_: str, document: Any) -> bool:
+    try:
+        parse(CloudEvent("1", "/letters", type_, json.dumps(document).encode()))
+    except (Invalid, Unreadable):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
+def test_a_schema_is_a_schema_and_takes_its_samples(event: type[EventData]) -> None:
+    Draft202012Validator.check_schema(schema(event))
+    for sample in samples.every():
+        if sample.event.type == event.TYPE:
+            VALIDATORS[event.TYPE].validate(sample.data)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(records.mutated_data())
+def test_the_schema_takes_exactly_what_is_read(typed: tuple[str, dict[str, Any]]) -> None:
+    type_, document = typed
+    assume(not BLANK_OTHERWISE.search(json.dumps(document, ensure_ascii=False)))
+    assume(not _has_whole_float(document))  # 1.0 is an integer to JSON Schema, not to us
+
+    assert VALIDATORS[type_].is_valid(document) == is_read(type_, document)
+
+
+@given(st.sampled_from(samples.every()), records.json_values)
+def test_unknown_fields_are_passed_over(sample: samples.Sample, value: Any) -> None:
+    document = {"comExample": value, **sample.data}
+
+    assert VALIDATORS[sample.event.type].is_valid(document)
+    assert is_read(sample.event.type, document)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("due_on", "1402-12-21", "must be a year of the Gregorian calendar from 1900 to 2199"),
+        ("due_on", 1710115200, "must be a day, such as 2024-03-11"),
+        ("due_on", "1710115200", "must be a day, such as 2024-03-11"),
+        ("due_on", "2024-03-11T00:00:00Z", "must be a day, such as 2024-03-11"),
+        ("due_on", "۲۰۲۴-۰۳-۱۱", "must be a day, such as 2024-03-11"),
+        ("due_on", "2024-02-30", "Input should be a valid date"),
+        ("approved_at", 1710115200, "must be an RFC 3339 time with an offset"),
+        ("approved_at", "2024-03-11T09:00:00", "must be an RFC 3339 time with an offset"),
+        ("approved_at", "0001-01-01T00:00:00+03:30", "must be a year of the Gregorian calendar"),
+        ("title", " \u00a0 ", "must not be blank"),
+        ("province", "IR-31", "is no province's ISO 3166-2:IR code"),
+        ("session_id", "a b", "String should match pattern"),
+        ("supporting", ["سازمان برنامه و بودجه", 5], "Input should be a valid string"),
+    ],
+)
+def test_a_fault_is_told_with_its_field(field: str, value: Any, told: str) -> None:
+    type_ = "peygir.ResolutionApproved.v1"
+    document = {**samples.of(EVENTS[type_]).data, field: value}
+
+    with pytest.raises(Invalid) as refused:
+        parse(CloudEvent("1", "/letters", type_, json.dumps(document).encode()))
+
+    assert refused.value.field.split(".")[0] == field
+    assert told in refused.value.detail
+
+
+def _has_whole_float(value: Any) -> bool:
+    match value:
+        case float():
+            return value.is_integer()
+        case list():
+            return any(map(_has_whole_float, value))
+        case dict():
+            return any(map(_has_whole_float, value.values()))
+        case _:
+            return False

@@ -1,0 +1,89 @@
+"""The dead-letter topic, read as it stands now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.contracts.topics import LARGEST_DEAD_LETTER
+from shared.messaging.records import Origin
+from tools.deadletter.letters import Letter, Notes, Place, latest, letter_of, notes_of
+
+_POLL_MS: Final = 500
+
+
+class NoTopic(Exception):
+    """The service has no dead-letter topic on this Kafka."""
+
+
+class UnknownLetter(Exception):
+    """There is no dead letter of that origin."""
+
+
+class DeadLetterTopic:
+    """Reads the letters of one service; opened with `async with`."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._topic = topic
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=LARGEST_DEAD_LETTER,
+        )
+
+    async def __aenter__(self) -> DeadLetterTopic:
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def all(self) -> dict[Origin, Notes]:
+        """The notes of each letter, once. Raises NoTopic and KafkaError."""
+        return latest([notes async for notes in self._notes()])
+
+    async def letter(self, notes: Notes) -> Letter:
+        """A letter whole, from where its notes say that it stands. Raises UnknownLetter."""
+        async for record in self._records(notes.place):
+            return letter_of(record)
+        raise UnknownLetter("the letter is no longer in its topic")
+
+    async def _notes(self) -> AsyncIterator[Notes]:
+        async for record in self._records(None):
+            yield notes_of(record)
+
+    async def _records(self, start: Place | None) -> AsyncIterator[Any]:
+        """The records up to the end that the topic has now; from a place on, or all."""
+        numbers = await self._partitions()
+        wanted = numbers if start is None else {start.partition} & numbers
+        partitions = [TopicPartition(self._topic, number) for number in sorted(wanted)]
+        self._consumer.assign(partitions)
+        begins = await self._consumer.beginning_offsets(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        left = set()
+        for partition in partitions:
+            begin = begins[partition] if start is None else max(start.offset, begins[partition])
+            self._consumer.seek(partition, begin)
+            if begin < ends[partition]:
+                left.add(partition)
+        while left:
+            for batch in (await self._consumer.getmany(*left, timeout_ms=_POLL_MS)).values():
+                for record in batch:
+                    yield record
+            for partition in list(left):
+                if await self._consumer.position(partition) >= ends[partition]:
+                    left.discard(partition)
+
+    async def _partitions(self) -> set[int]:
+        if self._topic not in await self._consumer.topics():
+            raise NoTopic(f"there is no topic {self._topic}; see python -m tools.topics")
+        found: set[int] = self._consumer.partitions_for_topic(self._topic) or set()
+        return found

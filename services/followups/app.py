@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.followups import api, subscribers
+from services.followups import api, handlers, subscribers
 from services.followups.domain.ladder import Ladder
 from services.followups.handlers import Tracking
 from services.followups.jobs import Sweeper
@@ -41,6 +41,11 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             handle=subscribers.resolutions(store, tracking, host.clock),
             save=store.save,
             database=ledger.database,
+        )
+        host.own(
+            ledger.database,
+            [topic],
+            partial(handlers.take_in, store=store, tracking=tracking),
         )
         sweeper = Sweeper(
             store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from services.followups.domain.records import (
@@ -35,8 +36,9 @@ from shared.contracts.events import (
     ResolutionApproved,
     fingerprint,
 )
-from shared.messaging.records import Event, event_id
+from shared.messaging.records import Event, Message, event_id
 
+_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")
 _RESOLUTION = (
     *("resolution_id", "deputy", "title", "approved_at", "due_on", "session_id", "session_kind"),
@@ -85,7 +87,8 @@ def _data(followup: Followup, fact: Fact) -> EventData:
             )
         case Amended():
             changed: dict[str, Any] = {name: getattr(resolution, name) for name in _AMENDABLE}
-            return FollowupAmended(**ids, at=fact.at, by=fact.by, reason=fact.reason, **changed)
+            changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
+            return FollowupAmended(**ids, at=fact.at, **changed)
         case Acknowledged():
             return FollowupAcknowledged(
                 **ids, at=fact.at, by=fact.by, stance=fact.stance, note=fact.note
@@ -133,7 +136,8 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             return Opened(data.at, Resolution(**known), data.approved_source, data.fingerprint)
         case FollowupAmended() if followup is not None:
             changed = {name: getattr(data, name) for name in _AMENDABLE}
-            return Amended(data.at, data.by, replace(followup.resolution, **changed), data.reason)
+            resolution = replace(followup.resolution, **changed)
+            return Amended(data.at, data.by, resolution, data.reason, data.amendment)
         case FollowupAcknowledged():
             return Acknowledged(data.at, data.by, data.stance, data.note)
         case FollowupProgressed():
@@ -150,6 +154,26 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             return Closed(data.at, data.by, data.outcome, data.reason)
         case _:
             return None
+
+
+def again(message: Message) -> Event:
+    """One of our own events as it was published, read back from its topic."""
+    event = message.event
+    data = message.data
+    assert isinstance(data, FollowupEvent)
+    assert event.sequence is not None
+    return Event(
+        id=event.id,
+        type=event.type,
+        topic=message.topic,
+        key=data.resolution_id,
+        aggregate_id=data.followup_id,
+        version=event.sequence,
+        time=event.time or _UNKNOWN_TIME,
+        dataschema=event.dataschema or data.DATASCHEMA,
+        data=event.data,
+        trace=event.traceparent,
+    )
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:

@@ -11,8 +11,13 @@ from services.followups import events
 from services.followups.domain import decisions
 from services.followups.domain.decisions import Refused, UnknownResolution
 from services.followups.domain.ladder import Ladder
-from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
-from shared.contracts.events import ResolutionAmended, ResolutionApproved, ResolutionWithdrawn
+from services.followups.domain.records import Amended, Fact, Followup, Opened, evolve, opened
+from shared.contracts.events import (
+    FollowupEvent,
+    ResolutionAmended,
+    ResolutionApproved,
+    ResolutionWithdrawn,
+)
 from shared.messaging.failures import Stale
 from shared.messaging.records import (
     Cause,
@@ -138,12 +143,13 @@ class _Draft:
     def changed(self) -> bool:
         return bool(self.events or self.inbox)
 
+    def apply(self, fact: Fact) -> Followup:
+        self.after = opened(fact) if isinstance(fact, Opened) else evolve(self.existing(), fact)
+        return self.after
+
     def add(self, fact: Fact, trace: str | None) -> None:
-        if isinstance(fact, Opened):
-            self.after = opened(fact)
-        else:
-            self.after = evolve(self.existing(), fact)
-        self.events.append(events.announce(self.after, fact, self.tracking.topic, trace))
+        after = self.apply(fact)
+        self.events.append(events.announce(after, fact, self.tracking.topic, trace))
 
     def existing(self) -> Followup:
         if self.after is None:
@@ -174,7 +180,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
     if isinstance(data, ResolutionAmended):
         amended = events.amended(followup.resolution, data)
         reason = data.reason
-        fact = decisions.amend(followup, amended, source, tracking.scheduler, reason, now)
+        id_ = message.event.id
+        fact = decisions.amend(followup, amended, source, tracking.scheduler, reason, id_, now)
     else:
         assert isinstance(data, ResolutionWithdrawn)
         fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
@@ -195,6 +202,36 @@ def _resolution_id(message: Message) -> str | None:
 
 def _needs_inbox(message: Message) -> bool:
     return not isinstance(message.data, ResolutionApproved)
+
+
+# -- after a restored copy ----------------------------------------------------------------------
+
+
+async def take_in(messages: Sequence[Message], store: Followups, tracking: Tracking) -> int:
+    """Apply those of our own events that the store does not hold; return how many.
+
+    Raises Stale where another process does the same at this moment.
+    """
+    ids = {m.data.resolution_id for m in messages if isinstance(m.data, FollowupEvent)}
+    known = await store.of_resolutions(ids)
+    drafts = {id_: _Draft(known.get(id_), tracking) for id_ in ids}
+    for message in messages:
+        data = message.data
+        if not isinstance(data, FollowupEvent):
+            continue
+        draft = drafts[data.resolution_id]
+        version = draft.after.version if draft.after else 0
+        fact = events.fact_of(data, draft.after)
+        if message.event.sequence != version + 1 or fact is None:
+            continue
+        draft.apply(fact)
+        draft.events.append(events.again(message))
+        if isinstance(fact, Amended) and fact.amendment is not None:
+            draft.inbox.append(f"{fact.by} {fact.amendment}")
+    changes = [draft.change() for draft in drafts.values() if draft.changed]
+    if changes:
+        await store.save(changes, Cause("recovery", "recovery"))
+    return sum(len(change.events) for change in changes)
 
 
 # -- what people do -----------------------------------------------------------------------------

@@ -45,6 +45,7 @@ from shared.messaging.records import (
     Verdict,
 )
 from shared.messaging.steps import Reach, Step, pass_by
+from shared.messaging.watch import HistoryChanged
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import UNKNOWN, Metrics
 from shared.runtime.mongo import Database
@@ -141,18 +142,26 @@ class Consumer(Generic[C]):
         """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
         started = self._clock.monotonic()
         async with self._turn:
-            self._reach(Step.CONSUME_READ)
-            fresh = await self._fresh(records, kafka)
-            items = [self._read(record) for record in fresh]
-            await self._apply(items, kafka, started)
-            await self._acknowledge({TopicPartition(r.topic, r.partition) for r in fresh}, kafka)
+            try:
+                await self._consume(records, kafka, started)
+            except HistoryChanged:
+                _log.exception("nothing is applied to another history", group=self.group)
+                await asyncio.Future()  # until the process ends, which the host sees to
+
+    async def _consume(
+        self, records: Sequence[Record], kafka: KafkaConsumer, started: float
+    ) -> None:
+        self._reach(Step.CONSUME_READ)
+        fresh = await self._fresh(records, kafka)
+        await self._apply([self._read(record) for record in fresh], kafka, started)
+        await self._acknowledge({_partition(record) for record in fresh}, kafka)
 
     async def check(self, kafka: KafkaConsumer) -> None:
         """Compare the stored positions with this consumer's, and go where the database stands.
 
-        So a partition that was just assigned begins in the right place, and a database that was
-        restored from an older copy reads on from what it holds, without a new record coming.
-        Raises the driver's errors and KafkaError. Passes over while a batch is in hand.
+        So a partition that was just assigned begins in the right place, without a new record
+        coming. Passes over while a batch is in hand.
+        Raises HistoryChanged, the driver's errors and KafkaError.
         """
         if self._turn.locked():
             return
@@ -203,7 +212,13 @@ class Consumer(Generic[C]):
     async def _go(
         self, partition: TopicPartition, stored: int | None, kafka: KafkaConsumer
     ) -> None:
-        """Stand at a stored position; where nothing is stored, at the beginning."""
+        """Stand at a stored position; where nothing is stored, at the beginning.
+
+        Raises HistoryChanged where it lies before one that was stored already.
+        """
+        before = self._cursors.get(partition)
+        if before is not None and (stored or 0) < (before.stored or 0):
+            raise HistoryChanged(f"{self.group}: the position in {partition} went back")
         try:
             start = stored
             if start is None:
@@ -247,6 +262,8 @@ class Consumer(Generic[C]):
                 in_hand = [item for rest in (part, *parts) for item in rest]
                 await self._synchronise({_partition(i.record) for i in in_hand}, kafka)
                 return  # whatever is still to be applied is read again
+            except HistoryChanged:
+                raise
             except Exception as error:  # noqa: BLE001  # whatever it is, it is dead-lettered or halved
                 if len(part) > 1:
                     middle = len(part) // 2

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -30,9 +30,11 @@ from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
 from shared.messaging.patience import patient
 from shared.messaging.publisher import Publisher
+from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
 from shared.messaging.steps import kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
+from shared.messaging.watch import Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
@@ -74,7 +76,8 @@ class Host:
         self.settings = settings
         self.metrics = metrics
         self.machine = SystemMachineClock()
-        self.client = mongo.connect(settings.mongodb_uri.get_secret_value(), app=service)
+        uri = settings.mongodb_uri.get_secret_value()
+        self.client = mongo.connect(uri, app=service, lost=self._doubt)
         self.clock = domain_clock(settings, self.client)
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
@@ -97,6 +100,8 @@ class Host:
             batch_max_records=settings.batch_max_records,
             drain_seconds=_DRAIN_SECONDS,
         )
+        self._recovery = Recovery(bootstrap, self.source)
+        self._watches: list[Watch] = []
         self._preparations: list[Work] = []
         self._gauges: list[Work] = []
         self._parts: list[Part] = []
@@ -122,7 +127,11 @@ class Host:
             clock=self.machine,
             reach=self._reach,
         )
-        ledger = Ledger(database, clock=self.machine, ring=relay.ring, reach=self._reach)
+        watch = Watch(database)
+        self._watches.append(watch)
+        ledger = Ledger(
+            database, clock=self.machine, sure=watch.sure, ring=relay.ring, reach=self._reach
+        )
         self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
             self._duty(lease, relay.flush, relay.rest)
@@ -167,6 +176,10 @@ class Host:
         if "sweeper" in self.settings.run:
             lease = self._lease(database, name)
             self._duty(lease, partial(self._in_time, work, lease), self._rest)
+
+    def own(self, database: Database, topics: Sequence[str], take_in: TakeIn) -> None:
+        """Bring a database level with the topics that it alone publishes to, before all else."""
+        self._recovery.add(Own(database, topics, take_in))
 
     def prepare(self, work: Work) -> None:
         """Do something once, before any part begins: create indexes."""
@@ -235,10 +248,13 @@ class Host:
             with attempt:
                 for prepare in self._preparations:
                     await prepare()
+        async for attempt in patient("own topics", self.machine):
+            with attempt:
+                await self._recovery.run()
         self._prepared = True
         _log.info("ready to work", run=sorted(self.settings.run))
         async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._subscriptions.run, self._keep_gauges):
+            for part in (*self._parts, self._subscriptions.run, self._keep_gauges, self._watch):
                 group.create_task(part())
 
     def _duty(self, lease: Lease, work: Work, rest: Part) -> None:
@@ -273,6 +289,18 @@ class Host:
                         await gauge()
             await self.machine.sleep(_GAUGES_SECONDS)
 
+    def _doubt(self) -> None:
+        for watch in self._watches:
+            watch.doubt()
+
+    async def _watch(self) -> None:
+        """Look whether a database went back in time. Raises HistoryChanged, which ends it all."""
+        while True:
+            for watch in self._watches:
+                with suppress(PyMongoError):  # away is not back in time; the next look tells
+                    await watch.look()
+            await self.machine.sleep(_GAUGES_SECONDS)
+
     async def _show_outbox(self, ledger: Ledger) -> None:
         pending, oldest = await ledger.pending()
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
@@ -290,7 +318,7 @@ class Host:
         except PyMongoError as error:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
         if not self._prepared:
-            raise Unhealthy("indexes are being prepared")
+            raise Unhealthy("indexes and history are being prepared")
 
 
 class _Server(uvicorn.Server):

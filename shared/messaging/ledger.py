@@ -6,7 +6,7 @@ where one is needed, and one commit record that lists the events. Nothing is sen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,10 +64,11 @@ class Ledger:
         database: Database,
         *,
         clock: MachineClock,
+        sure: Callable[[], Awaitable[None]] | None = None,
         ring: Callable[[], None] = lambda: None,
         reach: Reach = pass_by,
     ) -> None:
-        """`ring` is called after a commit that leaves something to publish."""
+        """`sure` is called before a commit, and may refuse it; `ring` after one with events."""
         self._database = database
         self._records = database["commits"]
         self._counts = database["counts"]
@@ -75,6 +76,7 @@ class Ledger:
         self._leases = Leases(database)
         self._replays = Replays(database)
         self._clock = clock
+        self._sure = sure
         self._ring = ring
         self._reach = reach
 
@@ -93,8 +95,11 @@ class Ledger:
 
         On leaving, the record is written and all of it is committed, or nothing is. Position and
         lease go first, so that whoever comes late fails before it has written anything.
-        Raises PositionMoved, LeaseLost, Stale, and the driver's errors (`failures.sort`).
+        Raises PositionMoved, LeaseLost, Stale, HistoryChanged, and the driver's errors
+        (`failures.sort`).
         """
+        if self._sure is not None:
+            await self._sure()
         self._reach(Step.COMMIT_BEGUN)
         try:
             async with transaction(self._database.client) as session:

@@ -5,7 +5,7 @@ Everybody else takes the names declared here; a change of driver is a change of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -19,6 +19,12 @@ from motor.motor_asyncio import (
 )
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
+from pymongo.monitoring import (
+    ServerHeartbeatFailedEvent,
+    ServerHeartbeatListener,
+    ServerHeartbeatStartedEvent,
+    ServerHeartbeatSucceededEvent,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -38,8 +44,28 @@ class IndexConflict(Exception):
     """An index of that name or key exists with other options; the message shows both."""
 
 
-def connect(uri: str, *, app: str, wait_ms: int = 2_000) -> Client:
+class _Lost(ServerHeartbeatListener):
+    """Calls somebody when a server stops answering; from the driver's own thread."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self._lost = lost
+
+    def started(self, event: ServerHeartbeatStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
+        self._lost()
+
+
+def connect(
+    uri: str, *, app: str, wait_ms: int = 2_000, lost: Callable[[], None] = lambda: None
+) -> Client:
     """Build a client. Nothing is connected before its first operation.
+
+    `lost` is called, in the driver's thread, when a server that answered stops doing so.
 
     An operation that finds no primary fails after `wait_ms` milliseconds; whoever asked decides
     whether to wait on.
@@ -50,6 +76,7 @@ def connect(uri: str, *, app: str, wait_ms: int = 2_000) -> Client:
         serverSelectionTimeoutMS=wait_ms,
         connectTimeoutMS=wait_ms,
         retryWrites=True,
+        event_listeners=[_Lost(lost)],
         tz_aware=True,
         tzinfo=UTC,
     )

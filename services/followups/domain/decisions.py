@@ -111,6 +111,7 @@ def amend(
     source: str,
     scheduler: str,
     reason: str | None,
+    amendment: str,
     now: datetime,
 ) -> Amended | None:
     """Amend a resolution; None where it changes nothing.
@@ -124,7 +125,7 @@ def amend(
         raise NotNow(f"the follow-up is {followup.state}")
     if resolution.due_on < tehran_date(resolution.approved_at):
         raise DueBeforeApproval(f"due_on {resolution.due_on} is before the approval")
-    return Amended(now, source, resolution, reason)
+    return Amended(now, source, resolution, reason, amendment)
 
 
 def withdraw(

@@ -101,6 +101,7 @@ class Amended:
     by: str
     resolution: Resolution  # as it is now
     reason: str | None
+    amendment: str | None  # its id among those of `by`
 
 
 @dataclass(frozen=True, slots=True)

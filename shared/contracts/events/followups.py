@@ -57,7 +57,10 @@ class FollowupOpened(FollowupEvent):
 
 
 class FollowupAmended(FollowupEvent):
-    """The resolution was changed; here is what it says now."""
+    """The resolution was changed; here is what it says now.
+
+    `by` and `amendment` are source and id of the ResolutionAmended that changed it.
+    """
 
     at: Instant
     by: By
@@ -69,6 +72,7 @@ class FollowupAmended(FollowupEvent):
     priority: OrNormal = "normal"
     number: Name | None = None
     reason: Text | None = None
+    amendment: By | None = None
 
 
 class FollowupAcknowledged(FollowupEvent):

@@ -146,7 +146,7 @@ def test_every_container_asks_for_what_it_uses_and_is_limited(rendered: Rendered
             resources = container["resources"]
             assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
             assert resources["requests"]["memory"] == "128Mi"
-            assert resources["limits"]["memory"] == "256Mi"
+            assert resources["limits"]["memory"] == "512Mi"
 
 
 def test_the_port_of_probes_scrapes_and_settings_is_the_same(rendered: Rendered) -> None:

@@ -1,0 +1,250 @@
+"""What the scheduler needs of a register, asked of the one in memory and of the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import date
+from typing import TypeAlias
+
+import pytest
+
+from services.scheduler import events
+from services.scheduler.domain.records import (
+    Amended,
+    Amendment,
+    Approved,
+    Cancelled,
+    Opened,
+    Resolution,
+    Scheduled,
+    Session,
+    SessionFact,
+    approved,
+    evolve,
+    evolve_resolution,
+    scheduled,
+)
+from services.scheduler.handlers import Change, Query
+from services.scheduler.store import MongoRegister
+from shared.contracts.topics import Topics
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemMachineClock
+from tests.stores.fakes_scheduler import MemoryRegister
+from tests.unit.scheduler.examples import DEPUTY_IDS, NOW, gathering, season, terms
+
+AnyRegister: TypeAlias = MemoryRegister | MongoRegister
+
+CAUSE = Cause("request", "c.ahmadi", roles=("coordination",))
+TOPICS = Topics(DEPUTY_IDS)
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+async def register(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyRegister]:
+    if request.param == "memory":
+        yield MemoryRegister()
+        return
+    cluster = request.getfixturevalue("cluster")
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    database = mongo.database(client, f"{namespace}scheduler")
+    real = MongoRegister(Ledger(database, clock=SystemMachineClock()))
+    await real.prepare()
+    yield real
+    await client.drop_database(database.name)
+    client.close()
+
+
+def in_calendar(**changes: object) -> Change:
+    """A new session, with its event."""
+    fact = Scheduled(NOW, gathering(**changes))
+    session = scheduled(fact)
+    return Change(None, session, [events.announce(session, fact, TOPICS, None)])
+
+
+def step(before: Session, fact: SessionFact) -> Change:
+    """A session's next step, with its event."""
+    after = evolve(before, fact)
+    return Change(before, after, [events.announce(after, fact, TOPICS, None)])
+
+
+def resolved(resolution_id: str, **changes: object) -> Change:
+    """A new resolution, with its event."""
+    fact = Approved(NOW, resolution_id, "1402-IR-09", "provincial", terms(**changes))
+    resolution = approved(fact)
+    return Change(None, resolution, [events.announce_resolution(resolution, fact, TOPICS, None)])
+
+
+def session_of(change: Change) -> Session:
+    assert isinstance(change.after, Session)
+    return change.after
+
+
+async def test_what_is_saved_is_read_as_it_was(register: AnyRegister) -> None:
+    session = in_calendar(venue="تالار وزارت کشور")
+    whole = resolved(
+        "R-1",
+        axis="civil-infrastructure",
+        province="IR-09",
+        text="با همکاری استانداری",
+        supporting=("شهرداری مشهد",),
+        executing_body="شرکت راه‌آهن",
+        priority="urgent",
+        number="۱۲/۳۴",
+        baseline_on=date(2023, 11, 1),
+    )
+    await register.save([Change(None, season()), session, whole], CAUSE)
+    assert await register.season("1402") == season()
+    assert await register.session("1402-IR-09") == session.after
+    assert await register.resolution("R-1") == whole.after
+    assert await register.sessions_of_season("1402") == [session.after]
+
+
+async def test_what_is_not_there_is_not_found(register: AnyRegister) -> None:
+    await register.save([in_calendar()], CAUSE)
+    assert await register.season("1402") is None
+    assert await register.session("1402-IR-10") is None
+    assert await register.resolution("R-1") is None
+    assert set(await register.sessions(["1402-IR-09", "1402-IR-10"])) == {"1402-IR-09"}
+    assert await register.resolutions([]) == {}
+
+
+async def test_nothing_is_saved_twice(register: AnyRegister) -> None:
+    await register.save([Change(None, season())], CAUSE)
+    with pytest.raises(AlreadyThere):
+        await register.save([in_calendar(), Change(None, season(minutes=90))], CAUSE)
+    assert await register.session("1402-IR-09") is None
+    kept = await register.season("1402")
+    assert kept is not None
+    assert kept.minutes == 270
+
+
+async def test_a_turn_is_one_sessions_until_that_is_cancelled(register: AnyRegister) -> None:
+    first = in_calendar()
+    await register.save([first], CAUSE)
+    instead = in_calendar(session_id="1402-IR-09-b")
+    with pytest.raises(AlreadyThere):
+        await register.save([instead], CAUSE)
+    assert await register.turns_taken(["1402|IR-09", "1402|IR-10"]) == {"1402|IR-09"}
+    await register.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await register.turns_taken(["1402|IR-09"]) == set()
+    await register.save([instead], CAUSE)
+    await register.save([in_calendar(session_id="v", kind="visit")], CAUSE)
+    await register.save([in_calendar(session_id="w", season=None)], CAUSE)
+    await register.save([in_calendar(session_id="x", season=None)], CAUSE)
+
+
+async def test_a_step_from_an_old_version_is_stale(register: AnyRegister) -> None:
+    first = in_calendar()
+    await register.save([first], CAUSE)
+    opened = step(session_of(first), Opened(NOW))
+    await register.save([opened], CAUSE)
+    with pytest.raises(Stale):
+        await register.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await register.session("1402-IR-09") == opened.after
+
+
+async def test_a_step_from_an_old_count_of_resolutions_is_stale(register: AnyRegister) -> None:
+    first = in_calendar()
+    await register.save([first], CAUSE)
+    counted = replace(session_of(first), resolutions=1)
+    await register.save([Change(first.after, counted), resolved("R-1")], CAUSE)
+    with pytest.raises(Stale):
+        await register.save([step(session_of(first), Opened(NOW))], CAUSE)
+    with pytest.raises(Stale):
+        await register.save([resolved("R-2"), Change(first.after, counted)], CAUSE)
+    assert await register.resolution("R-2") is None
+    assert await register.session("1402-IR-09") == counted
+
+
+async def test_a_resolution_moves_from_version_to_version(register: AnyRegister) -> None:
+    first = resolved("R-1")
+    await register.save([first], CAUSE)
+    assert isinstance(first.after, Resolution)
+    fact = Amended(NOW, Amendment(due_on=date(2024, 6, 1)), "برف")
+    amended = evolve_resolution(first.after, fact)
+    change = Change(first.after, amended, [events.announce_resolution(amended, fact, TOPICS, None)])
+    await register.save([change], CAUSE)
+    assert await register.resolution("R-1") == amended
+    with pytest.raises(Stale):
+        await register.save([change], CAUSE)
+
+
+async def test_of_many_who_save_the_same_at_once_one_does(register: AnyRegister) -> None:
+    first = in_calendar()
+    await register.save([first], CAUSE)
+
+    async def record(number: int) -> bool:
+        counted = replace(session_of(first), resolutions=1)
+        try:
+            await register.save([resolved(f"R-{number}"), Change(first.after, counted)], CAUSE)
+        except Stale:
+            return False
+        return True
+
+    saved = await asyncio.gather(*map(record, range(8)))
+    assert sum(saved) == 1
+    assert len(await register.page_of_resolutions(Query({}, None, 10))) == 1
+
+
+async def test_lists_are_by_id_and_go_on_behind_the_last(register: AnyRegister) -> None:
+    codes = ("IR-03", "IR-01", "IR-02")
+    await register.save([in_calendar(session_id=f"1402-{c}", provinces=(c,)) for c in codes], CAUSE)
+    page = await register.page_of_sessions(Query({"season": "1402"}, None, 2))
+    assert [s.session_id for s in page] == ["1402-IR-01", "1402-IR-02"]
+    page = await register.page_of_sessions(Query({"season": "1402"}, "1402-IR-02", 2))
+    assert [s.session_id for s in page] == ["1402-IR-03"]
+
+
+async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> None:
+    opened = in_calendar(session_id="o", provinces=("IR-10",))
+    await register.save(
+        [
+            opened,
+            in_calendar(session_id="p"),
+            in_calendar(session_id="v", kind="visit", provinces=("IR-01", "IR-09"), season=None),
+        ],
+        CAUSE,
+    )
+    await register.save([step(session_of(opened), Opened(NOW))], CAUSE)
+
+    async def ids(**fields: object) -> list[str]:
+        return [s.session_id for s in await register.page_of_sessions(Query(fields, None, 10))]
+
+    assert await ids() == ["o", "p", "v"]
+    assert await ids(season="1402") == ["o", "p"]
+    assert await ids(kind="visit") == ["v"]
+    assert await ids(state="opened") == ["o"]
+    assert await ids(provinces="IR-09") == ["p", "v"]
+    assert await ids(provinces="IR-09", kind="provincial") == ["p"]
+
+
+async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -> None:
+    await register.save(
+        [
+            resolved("a"),
+            resolved("b", deputy="social", axis="social"),
+            resolved("c", province="IR-09"),
+        ],
+        CAUSE,
+    )
+
+    async def ids(**fields: object) -> list[str]:
+        found = await register.page_of_resolutions(Query(fields, None, 10))
+        return [resolution.resolution_id for resolution in found]
+
+    assert await ids(session_id="1402-IR-09") == ["a", "b", "c"]
+    assert await ids(session_id="1402-IR-10") == []
+    assert await ids(deputy="social") == ["b"]
+    assert await ids(axis="social") == ["b"]
+    assert await ids(province="IR-09", state="approved") == ["c"]
+
+
+async def test_seasons_are_listed_by_name(register: AnyRegister) -> None:
+    names = ["1404", "1402", "1403"]
+    await register.save([Change(None, season(season=name)) for name in names], CAUSE)
+    found = await register.page_of_seasons(Query({}, "1402", 10))
+    assert [s.season for s in found] == ["1403", "1404"]

@@ -187,6 +187,8 @@ def test_whatever_runs_is_a_service_or_a_tool_of_ours(rendered: Rendered) -> Non
         "tools.topics",
     }
     assert find_spec("tools.topics")
+    for service in SERVICES:
+        assert find_spec(f"services.{service}.__main__")
 
 
 def test_a_job_creates_the_topics_and_goes_away(rendered: Rendered) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -15,16 +13,11 @@ from shared.runtime.settings import PREFIX, CommonSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
 from tools.topics import TopicsSettings
 
-_AWAITED: Final = {"PEYGIR_SMTP_HOST", "PEYGIR_SMTP_PORT"}
-"""Settings of notify, which the manifests may name before it is there."""
-
 
 def _settings_of(module: str) -> type[CommonSettings]:
-    """What a service or tool reads; the common ones where it is not there yet."""
+    """What a service or tool reads."""
     if module == "tools.topics":
         return TopicsSettings
-    if find_spec(module) is None:
-        return CommonSettings
     found = [
         kind
         for kind in vars(import_module(f"{module}.settings")).values()
@@ -50,9 +43,9 @@ def test_every_variable_is_a_setting_of_some_service(rendered: Rendered) -> None
     modules = [*(f"services.{service}" for service in SERVICES), "tools.topics"]
     known = {name for module in modules for name in _variables(_settings_of(module))}
     for config in rendered.of("ConfigMap"):
-        assert config["data"].keys() <= known | _AWAITED, title(config)
+        assert config["data"].keys() <= known, title(config)
     for workload in rendered.workloads():
-        assert rendered.environment(workload).keys() <= known | _AWAITED, title(workload)
+        assert rendered.environment(workload).keys() <= known, title(workload)
 
 
 def test_what_a_workload_alone_is_told_is_a_setting_of_its_own(rendered: Rendered) -> None:

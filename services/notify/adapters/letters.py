@@ -118,7 +118,7 @@ def _communication(resolution: ApprovedResolution, greeting: str) -> Letter:
     if resolution.number is not None:
         rows.append(Row("شماره نامه", _line(resolution.number)))
     if resolution.text:
-        rows.append(Row("متن مصوبه", normalise(resolution.text)))
+        rows.append(Row("متن مصوبه", _lines(resolution.text)))
     rows += _place(resolution.province, resolution.axis)
     if resolution.executing_body is not None:
         rows.append(Row("دستگاه مجری", _line(resolution.executing_body)))
@@ -197,6 +197,11 @@ def _line(text: str) -> str:
     """Someone else's text on one line, without control characters."""
     shown = "".join(" " if unicodedata.category(c) == "Cc" else c for c in normalise(text))
     return " ".join(shown.split())
+
+
+def _lines(text: str) -> str:
+    """Someone else's text with its own lines."""
+    return "\n".join(_line(line) for line in normalise(text).split("\n"))
 
 
 def _subject(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import format_datetime
 from typing import Final
 
@@ -18,9 +18,20 @@ from services.notify.adapters.letters import letter
 from services.notify.domain import Notice
 
 _SENDER: Final = "سامانه پیگیر"
+_CRLF: Final = "\r\n"
 
-# The newer policies take several times as long.
-_ON_THE_WIRE: Final = compat32.clone(linesep="\r\n")
+
+class _Wire(Compat32):
+    """Writes headers as they are: ours are ASCII, and folded where they are long.
+
+    Folding all of them again, as the library's own policies do, takes most of a mail's time.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return f"{name}: {value}{_CRLF}".encode("ascii")
+
+
+_WIRE: Final = _Wire(linesep=_CRLF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +55,10 @@ class Scribe:
         """Write a notice's mail, dated `now` (aware)."""
         recipient = self._addresses.of(notice.recipient_role)
         told = letter(notice)
-        mail = MIMEMultipart("alternative")
+        mail = MIMEMultipart("alternative", boundary=f"=_{notice.notice_id}")
         mail["From"] = f"{Header(_SENDER, 'utf-8').encode()} <{self._sender}>"
         mail["To"] = recipient
-        mail["Subject"] = Header(told.subject, "utf-8", header_name="Subject").encode()
+        mail["Subject"] = Header(told.subject, "utf-8", header_name="Subject").encode(linesep=_CRLF)
         mail["Date"] = format_datetime(now)
         mail["Message-ID"] = f"<{notice.notice_id}@{self._addresses.domain}>"
         mail["Content-Language"] = "fa"
@@ -56,7 +67,7 @@ class Scribe:
         html = self._html.render(letter=told, notice_id=notice.notice_id)
         mail.attach(MIMEText(text, "plain", "utf-8"))
         mail.attach(MIMEText(html, "html", "utf-8"))
-        return Mail(self._sender, recipient, mail.as_bytes(policy=_ON_THE_WIRE))
+        return Mail(self._sender, recipient, mail.as_bytes(policy=_WIRE))
 
 
 def _templates() -> tuple[Template, Template]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Literal
 
@@ -65,12 +66,22 @@ class SmtpPost:
                 await self._client.connect()
             await self._client.sendmail(mail.sender, [mail.recipient], mail.content)
         except SMTPRecipientsRefused as refused:
-            raise _sorted(refused.recipients[0]) from refused
+            raise self._verdict(refused.recipients[0]) from refused
         except SMTPDataError as refused:
-            raise _sorted(refused) from refused
+            raise self._verdict(refused) from refused
         except (SMTPException, OSError) as error:
             self._client.close()
             raise Unreachable(f"{type(error).__name__}: {error}") from error
+        except asyncio.CancelledError:  # in the midst of a dialogue that nobody can take up again
+            self._client.close()
+            raise
+
+    def _verdict(self, refused: SMTPRecipientRefused | SMTPDataError) -> Exception:
+        told = f"{refused.code} {' '.join(refused.message.split())}"
+        if refused.code == _CLOSING:
+            self._client.close()
+            return Unreachable(told)
+        return Declined(told) if refused.code >= 500 else NotYet(told)
 
     async def close(self) -> None:
         """Say goodbye, where anybody listens."""
@@ -80,10 +91,3 @@ class SmtpPost:
             except (SMTPException, OSError) as error:
                 _log.debug("the mail server did not say goodbye", error=str(error))
                 self._client.close()
-
-
-def _sorted(refused: SMTPRecipientRefused | SMTPDataError) -> Exception:
-    told = f"{refused.code} {' '.join(refused.message.split())}"
-    if refused.code == _CLOSING:
-        return Unreachable(told)
-    return Declined(told) if refused.code >= 500 else NotYet(told)

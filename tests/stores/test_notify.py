@@ -1,0 +1,295 @@
+"""One suite for the store of the notices: in memory and on MongoDB; and the courier on a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.cluster import Cluster
+from services.notify import domain, events
+from services.notify.domain import Delivered, Fact, Failed, Matter, Notice, PutOff, State
+from services.notify.handlers import Change, Office, Query, Unreachable
+from services.notify.jobs import BATCH, Courier
+from services.notify.store import MongoNotices
+from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
+from shared.messaging.leases import Lease
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
+from shared.runtime.mongo import Database
+from tests.stores.fakes_notify import FakeNotices
+from tests.unit.notify.matters import NOW, followup, report, resolution, session
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+CAUSE = Cause("event", "test")
+OFFICE = Office("peygir.notices.v1", {}, retry_seconds=10)
+
+Store = FakeNotices | MongoNotices
+
+
+@pytest_asyncio.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    name = f"{namespace}notify"
+    await client.drop_database(name)
+    yield mongo.database(client, name)
+    client.close()
+
+
+@pytest_asyncio.fixture
+async def notices(database: Database) -> MongoNotices:
+    store = MongoNotices(Ledger(database, clock=SystemMachineClock()))
+    await store.prepare()
+    await store.prepare()
+    return store
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return FakeNotices()
+    found: MongoNotices = request.getfixturevalue("notices")
+    return found
+
+
+def new(matter: Matter, at: datetime = AT) -> Change:
+    (notice, *_) = domain.notices(matter, NOW, "trace")
+    return Change(None, notice, (), at)
+
+
+def moved(before: Notice, fact: Fact, next_try: datetime | None = None) -> Change:
+    after = domain.evolve(before, fact)
+    event = events.announce(after, fact, OFFICE.topic)
+    return Change(before, after, () if event is None else (event,), next_try)
+
+
+def many(count: int) -> list[Change]:
+    return [new(resolution(resolution_id=f"r{n:03}")) for n in range(count)]
+
+
+async def test_what_is_stored_comes_back_whole(store: Store) -> None:
+    changes = [
+        new(matter) for matter in (session(), report(title=None), resolution(), followup(level=3))
+    ]
+    await store.save(changes, CAUSE)
+    for change in changes:
+        assert await store.get(change.after.notice_id) == change.after
+    ids = {change.after.notice_id for change in changes}
+    assert await store.known({*ids, "nobody"}) == ids
+    assert {notice.notice_id for notice in await store.of([*ids, "nobody"])} == ids
+    assert await store.get("nobody") is None
+
+
+async def test_what_waits_longest_comes_first_and_nothing_before_its_time(store: Store) -> None:
+    late = new(report(), AT + timedelta(seconds=5))
+    soon = new(session(), AT)
+    await store.save([late, soon], CAUSE)
+    assert await store.waiting(AT - timedelta(seconds=1), 10) == []
+    assert await store.waiting(AT, 10) == [soon.after]
+    assert await store.waiting(late.next_try or AT, 10) == [soon.after, late.after]
+    assert await store.waiting(late.next_try or AT, 1) == [soon.after]
+    assert await store.count_waiting() == 2
+
+
+async def test_what_has_its_fate_waits_no_more(store: Store) -> None:
+    one, two, three = many(3)
+    await store.save([one, two, three], CAUSE)
+    later = AT + timedelta(seconds=10)
+    await store.save(
+        [
+            moved(one.after, Delivered(NOW)),
+            moved(two.after, Failed(NOW, "550 unknown")),
+            moved(three.after, PutOff(NOW, "451 later"), later),
+        ],
+        CAUSE,
+    )
+    assert await store.waiting(AT, 10) == []
+    assert [notice.tries for notice in await store.waiting(later, 10)] == [1]
+    found = await store.get(two.after.notice_id)
+    assert found is not None
+    assert (found.state, found.version, found.reason) == (State.FAILED, 1, "550 unknown")
+
+
+async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:
+    one, two = many(2)
+    await store.save([one], CAUSE)
+    with pytest.raises(AlreadyThere):
+        await store.save([two, one], CAUSE)
+    assert await store.get(two.after.notice_id) is None
+
+
+async def test_whoever_decided_on_an_older_state_is_refused(store: Store) -> None:
+    one, two = many(2)
+    await store.save([one, two], CAUSE)
+    await store.save([moved(one.after, PutOff(NOW, "451"), AT)], CAUSE)
+    with pytest.raises(Stale):
+        await store.save(
+            [moved(two.after, Delivered(NOW)), moved(one.after, Delivered(NOW))], CAUSE
+        )
+    assert await store.get(two.after.notice_id) == two.after
+
+
+async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> None:
+    changes = many(5)
+    await store.save([*changes, new(session())], CAUSE)
+    await store.save([moved(changes[0].after, Delivered(NOW))], CAUSE)
+    of_resolutions = {"template": "resolution-approved"}
+    ids = sorted(change.after.notice_id for change in changes)
+    first = await store.page(Query(of_resolutions, None, 3))
+    rest = await store.page(Query(of_resolutions, first[-1].notice_id, 3))
+    assert [notice.notice_id for notice in (*first, *rest)] == ids
+    delivered = await store.page(Query({"state": "delivered"}, None, 10))
+    assert [notice.subject for notice in delivered] == ["r000"]
+    told = await store.page(Query({"subject": "1402-IR-09"}, None, 10))
+    assert [notice.template for notice in told] == ["session-scheduled"]
+
+
+# -- the courier --------------------------------------------------------------------------------
+
+
+class Post:
+    """A mail server in memory: it can be gone after some mails, or keep one waiting."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.gone_after: int | None = None
+        self.entered = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def send(self, notice: Notice, _now: datetime) -> None:
+        if self.gone_after is not None and len(self.taken) >= self.gone_after:
+            raise Unreachable("gone")
+        self.entered.set()
+        await self.go_on.wait()
+        self.taken.append(notice.notice_id)
+
+    async def close(self) -> None:
+        pass
+
+
+LEASE_SECONDS = 1.0
+
+
+def lease(database: Database, holder: str) -> Lease:
+    return Lease(database, "delivery", holder, LEASE_SECONDS)
+
+
+def courier(store: MongoNotices, post: Post) -> Courier:
+    return Courier(
+        store,
+        post,
+        OFFICE,
+        clock=SystemDomainClock(),
+        machine=SystemMachineClock(),
+        lease_seconds=LEASE_SECONDS,
+    )
+
+
+async def delivered(store: MongoNotices) -> Sequence[Notice]:
+    return await store.page(Query({"state": "delivered"}, None, 1_000))
+
+
+async def test_all_that_waits_goes_out_once_in_batches(
+    notices: MongoNotices, database: Database
+) -> None:
+    changes = many(2 * BATCH + 5)
+    await notices.save(changes, CAUSE)
+    post, mine = Post(), lease(database, "a")
+    await mine.acquire()
+    await courier(notices, post).deliver(mine)
+    assert sorted(post.taken) == sorted(change.after.notice_id for change in changes)
+    assert len(await delivered(notices)) == len(changes)
+    assert await database["commits"].count_documents({"by": "courier"}) == 3
+    assert await notices.count_waiting() == 0
+
+
+async def test_what_went_out_before_the_server_was_gone_is_noted(
+    notices: MongoNotices, database: Database
+) -> None:
+    await notices.save(many(10), CAUSE)
+    post, mine = Post(), lease(database, "a")
+    post.gone_after = 4
+    await mine.acquire()
+    with pytest.raises(Unreachable):
+        await courier(notices, post).deliver(mine)
+    assert [n.notice_id for n in await delivered(notices)] == sorted(post.taken)
+    post.gone_after = None
+    await courier(notices, post).deliver(mine)
+    assert len(set(post.taken)) == len(post.taken) == 10
+
+
+async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
+    notices: MongoNotices, database: Database
+) -> None:
+    await notices.save(many(3), CAUSE)
+    post, mine = Post(), lease(database, "a")
+    post.go_on.clear()
+    await mine.acquire()
+    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
+    await post.entered.wait()
+    delivering.cancel()
+    await asyncio.sleep(0)
+    post.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+    assert [n.notice_id for n in await delivered(notices)] == post.taken
+    assert len(post.taken) == 1
+
+
+async def test_a_slow_server_does_not_cost_the_lease(
+    notices: MongoNotices, database: Database
+) -> None:
+    await notices.save(many(1), CAUSE)
+    post, mine, other = Post(), lease(database, "a"), lease(database, "b")
+    post.go_on.clear()
+    await mine.acquire()
+    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
+    await post.entered.wait()
+    until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
+    while asyncio.get_running_loop().time() < until:
+        assert not await other.acquire()
+    post.go_on.set()
+    await delivering
+    assert len(await delivered(notices)) == 1
+
+
+async def test_whoever_lost_the_lease_sends_and_notes_nothing(
+    notices: MongoNotices, database: Database
+) -> None:
+    await notices.save(many(3), CAUSE)
+    post, mine = Post(), lease(database, "a")
+    await mine.acquire()
+    await database["leases"].update_one(
+        {"_id": "delivery"},
+        {"$set": {"holder": "b", "number": 2, "until": datetime(2100, 1, 1, tzinfo=UTC)}},
+    )
+    with pytest.raises(LeaseLost):
+        await courier(notices, post).deliver(mine)
+    assert post.taken == []
+    assert await delivered(notices) == []
+
+
+async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
+    notices: MongoNotices, database: Database
+) -> None:
+    (change,) = many(1)
+    await notices.save([change], CAUSE)
+    post, mine = Post(), lease(database, "a")
+    post.go_on.clear()
+    await mine.acquire()
+    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
+    await post.entered.wait()
+    other = replace(CAUSE, by="other")
+    await notices.save([moved(change.after, Delivered(NOW))], other)
+    post.go_on.set()
+    await delivering
+    found = await notices.get(change.after.notice_id)
+    assert found is not None
+    assert (found.version, found.tries) == (1, 1)

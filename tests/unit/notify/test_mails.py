@@ -1,0 +1,226 @@
+"""Mails as their readers get them: Persian, from right to left, with dates of their calendar."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.notify.adapters.addresses import Addresses
+from services.notify.adapters.mails import Scribe
+from services.notify.domain import Matter, notices
+from tests.unit.notify.matters import NOW, followup, report, resolution, session
+
+SCRIBE = Scribe(Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b")
+
+
+def raw(matter: Matter) -> bytes:
+    (notice, *_) = notices(matter, NOW, None)
+    return SCRIBE.write(notice, NOW).content
+
+
+def mail(matter: Matter) -> EmailMessage:
+    return message_from_bytes(raw(matter), policy=policy.default)
+
+
+def text(read: EmailMessage) -> str:
+    part = read.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def html(read: EmailMessage) -> str:
+    part = read.get_body(("html",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def shown(read: EmailMessage) -> str:
+    """The plain text without the marks that only steer its direction."""
+    return re.sub("[\u2068\u2069]", "", text(read))
+
+
+def test_a_governor_is_invited_and_told_by_when_the_report_is_due() -> None:
+    read = mail(session())
+    assert read["Subject"] == "دعوت به نشست تخصصی استان خراسان رضوی؛ دوشنبه ۲۱ اسفند ۱۴۰۲"
+    assert read["To"] == "province.ir-09@peygir.example"
+    told = shown(read)
+    assert told.startswith("استاندار محترم خراسان رضوی\nبا سلام و احترام\n")
+    assert "آغاز: دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۰۹:۰۰\n" in told
+    assert "پایان: دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۱۳:۳۰\n" in told
+    assert "شیوه برگزاری: حضوری\n" in told
+    assert "محل: سالن شهید رجایی\n" in told
+    assert "حداکثر تا جمعه ۱۸ اسفند ۱۴۰۲، ساعت ۰۹:۰۰ ارسال شود." in told
+    assert "شناسه نشست: 1402-IR-09\n" in told
+
+
+def test_another_gathering_asks_for_no_report() -> None:
+    read = mail(
+        session(
+            kind="nationwide", title="نشست سراسری استانداران", report_due_at=None, mode="webinar"
+        )
+    )
+    assert read["Subject"] == "دعوت به نشست «نشست سراسری استانداران»؛ دوشنبه ۲۱ اسفند ۱۴۰۲"
+    assert "شیوه برگزاری: وبینار" in shown(read)
+    assert "مهلت" not in text(read)
+
+
+def test_a_governor_is_told_of_a_missing_report() -> None:
+    read = mail(report())
+    assert read["Subject"] == "گزارش استان خراسان رضوی در مهلت مقرر نرسیده است"
+    assert "مهلت ارسال گزارش: جمعه ۱۸ اسفند ۱۴۰۲، ساعت ۰۹:۰۰\n" in shown(read)
+
+
+def test_a_deputy_gets_the_resolution_whole() -> None:
+    read = mail(resolution())
+    assert read["Subject"] == "ابلاغ مصوبه: تکمیل پل روستای سرآسیاب"
+    assert read["To"] == "deputy.civil@peygir.example"
+    told = shown(read)
+    assert told.startswith("معاونت عمرانی\n")
+    for line in (
+        "عنوان مصوبه: تکمیل پل روستای سرآسیاب",
+        "شماره نامه: ۱۲۳/م",
+        "متن مصوبه: پل تا پایان بهار تکمیل شود.\nگزارش ماهانه ارسال شود.",
+        "استان: خراسان رضوی",
+        "محور: مدیریت عمرانی و وضعیت زیرساخت‌ها",
+        "دستگاه مجری: وزارت راه و شهرسازی",
+        "دستگاه‌های همکار: استانداری خراسان رضوی، سازمان برنامه و بودجه",
+        "تاریخ تصویب: دوشنبه ۲۱ اسفند ۱۴۰۲",
+        "مهلت انجام: پنجشنبه ۳۱ خرداد ۱۴۰۳",
+        "شناسه مصوبه: 1402-IR-09-R001",
+    ):
+        assert f"{line}\n" in told
+    assert "فوری" not in told
+    assert mail(resolution(priority="urgent"))["Subject"].startswith("فوری؛ ابلاغ مصوبه: ")
+
+
+@pytest.mark.parametrize(
+    ("level", "subject", "to", "lead"),
+    [
+        (1, "پیگیری معوق: ", "deputy.civil@peygir.example", "مهلت انجام مصوبه زیر به پایان رسیده"),
+        (2, "ارجاع به معاونت هماهنگی؛ ", "coordination@peygir.example", "۱۲ روز پس از مهلت"),
+        (3, "ارجاع به وزیر؛ ", "vazir@moi.example", "به استحضار وزیر رسانده می‌شود"),
+    ],
+)
+def test_each_level_is_told_in_its_own_words(level: int, subject: str, to: str, lead: str) -> None:
+    read = mail(followup(level=level))
+    assert read["Subject"].startswith(subject)
+    assert read["Subject"].endswith("پیگیری معوق: تکمیل پل روستای سرآسیاب")
+    assert read["To"] == to
+    told = shown(read)
+    assert lead in told
+    assert "مهلت انجام: دوشنبه ۲۱ اسفند ۱۴۰۲\n" in told
+    assert "مهلت نخستین: ۱۴۰۲/۱۲/۱۱\n" in told
+    assert "گذشته از مهلت: ۱۲ روز\n" in told
+    assert "پیشرفت: ۴۰٪\n" in told
+    assert "پاسخ‌گو: معاونت عمرانی\n" in told
+
+
+def test_an_extended_date_alone_shows_the_first_one_too() -> None:
+    assert "مهلت نخستین" not in text(mail(followup(original_due_on=date(2024, 3, 11))))
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_page_reads_from_right_to_left_and_loads_nothing() -> None:
+    page = _Page()
+    page.feed(html(mail(resolution())))
+    assert page.tags[0] == ("html", {"lang": "fa", "dir": "rtl"})
+    assert dict(page.tags)["body"]["dir"] == "rtl"  # many readers drop <html>
+    assert dict(page.tags)["table"]["dir"] == "rtl"
+    assert {tag for tag, _ in page.tags}.isdisjoint({"img", "script", "link", "iframe", "style"})
+    assert not any("src" in attrs or "href" in attrs for _, attrs in page.tags)
+    assert "url(" not in html(mail(resolution()))
+    for words in ("مهلت انجام", "پنجشنبه ۳۱ خرداد ۱۴۰۳", "معاونت عمرانی"):
+        assert words in page.words
+
+
+def test_an_id_among_persian_words_keeps_its_own_direction() -> None:
+    read = mail(resolution())
+    assert '<bdi dir="ltr">1402-IR-09-R001</bdi>' in html(read)
+    assert "شناسه مصوبه: \u20681402-IR-09-R001\u2069\n" in text(read)
+
+
+def test_what_others_wrote_is_text_and_nothing_else() -> None:
+    title = "پل</td><script>alert(1)</script>\r\nBcc: x@y.z\u202eعکس\x00"
+    read = mail(resolution(title=title, text=None))
+    assert "Bcc" not in read
+    assert read["Subject"] == "ابلاغ مصوبه: پل</td><script>alert(1)</script> Bcc: x@y.zعکس"
+    page = _Page()
+    page.feed(html(read))
+    assert "script" not in dict(page.tags)
+    assert "پل</td><script>alert(1)</script> Bcc: x@y.zعکس" in page.words
+
+
+def test_arabic_letters_are_written_as_persian_ones() -> None:
+    assert mail(resolution(title="تكميل پل"))["Subject"] == "ابلاغ مصوبه: تکمیل پل"
+
+
+def test_the_head_says_who_sent_it_when_and_that_no_robot_shall_answer() -> None:
+    read = mail(resolution())
+    (notice,) = notices(resolution(), NOW, None)
+    assert read["From"] == "سامانه پیگیر <peygir@a.b>"
+    assert read["Message-ID"] == f"<{notice.notice_id}@peygir.example>"
+    assert read["Date"].datetime == NOW
+    assert read["Content-Language"] == "fa"
+    assert read["Auto-Submitted"] == "auto-generated"
+    assert [part.get_content_type() for part in read.iter_parts()] == ["text/plain", "text/html"]
+    assert {part.get_content_charset() for part in read.iter_parts()} == {"utf-8"}
+
+
+def test_the_same_notice_is_the_same_mail() -> None:
+    assert raw(followup()) == raw(followup())
+
+
+def test_a_deputy_or_axis_of_this_installation_alone_goes_by_its_id() -> None:
+    told = shown(mail(resolution(deputy="cyber", axis="cyber-space")))
+    assert told.startswith("معاونت cyber\n")
+    assert "محور: cyber-space\n" in told
+
+
+_WORDS = st.text(min_size=1, max_size=500).filter(lambda text: text.strip() != "")
+_INSTANTS = st.datetimes(
+    datetime(1900, 1, 2),  # noqa: DTZ001  # hypothesis wants them naive
+    datetime(2199, 12, 30),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+
+
+@settings(max_examples=50, deadline=None)  # the machine's load is no failure
+@given(title=_WORDS, told=st.text(max_size=2_000), body=_WORDS, instant=_INSTANTS)
+def test_whatever_an_event_may_hold_is_a_mail_that_smtp_takes(
+    title: str, told: str, body: str, instant: datetime
+) -> None:
+    due_on = instant.date()
+    for matter in (
+        resolution(title=title, text=told, executing_body=body, approved_at=instant, due_on=due_on),
+        session(title=title, venue=body, starts_at=instant, kind="visit"),
+        followup(title=title, due_on=due_on),
+        report(title=title, due_at=instant),
+    ):
+        content = raw(matter)
+        assert content.isascii()
+        lines = content.split(b"\r\n")
+        assert not any(b"\n" in line or b"\r" in line for line in lines)
+        assert max(map(len, lines)) <= 998  # RFC 5322, 2.1.1
+        read = message_from_bytes(content, policy=policy.default)
+        assert read.defects == []
+        assert read.keys().count("Subject") == 1
+        assert shown(read).count("شناسه اعلان: ") == 1

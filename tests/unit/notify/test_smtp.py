@@ -1,0 +1,99 @@
+"""The post against a real SMTP server that answers as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from services.notify.adapters.addresses import Addresses
+from services.notify.adapters.mails import Scribe
+from services.notify.adapters.smtp import SmtpPost
+from services.notify.domain import notices
+from services.notify.handlers import Declined, NotYet, Unreachable
+from tests.unit.notify.mailserver import OK, Server
+from tests.unit.notify.matters import NOW, resolution
+
+(NOTICE,) = notices(resolution(), NOW, None)
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    async with Server() as answering:
+        yield answering
+
+
+def post_to(port: int, user: str = "") -> SmtpPost:
+    return SmtpPost(
+        Scribe(Addresses("peygir.example"), "peygir@peygir.example"),
+        host="127.0.0.1",
+        port=port,
+        tls="none",
+        user=user,
+        password="secret",
+        timeout_seconds=5,
+    )
+
+
+async def test_many_mails_go_over_one_connection(server: Server) -> None:
+    post = post_to(server.port)
+    for _ in range(3):
+        await post.send(NOTICE, NOW)
+    await post.close()
+    assert server.connections == 1
+    sender, recipients, content = server.taken[2]
+    assert (sender, recipients) == ("peygir@peygir.example", ["deputy.civil@peygir.example"])
+    assert f"Message-ID: <{NOTICE.notice_id}@peygir.example>".encode() in content
+    await post.send(NOTICE, NOW)
+    assert server.connections == 2
+    await post.close()
+
+
+@pytest.mark.parametrize("of", ["recipient_answer", "data_answer"])
+async def test_5xx_is_for_ever_and_4xx_is_for_now(server: Server, of: str) -> None:
+    post = post_to(server.port)
+    setattr(server, of, "550 5.1.1 nobody here")
+    with pytest.raises(Declined, match=r"^550 5\.1\.1 nobody here$"):
+        await post.send(NOTICE, NOW)
+    setattr(server, of, "451 4.7.1 come back later")
+    with pytest.raises(NotYet, match=r"^451 4\.7\.1 come back later$"):
+        await post.send(NOTICE, NOW)
+    setattr(server, of, OK)
+    await post.send(NOTICE, NOW)
+    assert len(server.taken) == server.connections == 1
+    await post.close()
+
+
+async def test_a_refused_sender_is_no_notices_fault(server: Server) -> None:
+    post = post_to(server.port)
+    server.sender_answer = "553 5.1.8 not from here"
+    with pytest.raises(Unreachable, match="553"):
+        await post.send(NOTICE, NOW)
+    server.sender_answer = OK
+    await post.send(NOTICE, NOW)
+    await post.close()
+
+
+async def test_a_refused_log_in_is_no_notices_fault(server: Server) -> None:
+    with pytest.raises(Unreachable):
+        await post_to(server.port, user="peygir").send(NOTICE, NOW)
+    assert server.taken == []
+
+
+async def test_a_server_that_hangs_up_is_asked_anew(server: Server) -> None:
+    post = post_to(server.port)
+    server.data_answer = "421 4.3.2 closing"
+    with pytest.raises(Unreachable, match="421"):
+        await post.send(NOTICE, NOW)
+    server.data_answer = OK
+    await post.send(NOTICE, NOW)
+    assert server.connections == 2
+    await post.close()
+
+
+async def test_no_server_is_waited_for(server: Server) -> None:
+    post = post_to(server.port)
+    await post.close()  # never connected: nothing to say
+    with pytest.raises(Unreachable):
+        await post_to(1).send(NOTICE, NOW)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -90,7 +91,7 @@ def _page() -> Iterator[str]:
 def _section(event: type[EventData]) -> Iterator[str]:
     sample = json.loads((SAMPLES / _name(event) / "0001.json").read_text(encoding="utf-8"))
     yield f"\n## {event.__name__}\n"
-    yield f"{event.__doc__} [Schema]({_file(event)}).\n"
+    yield f"{cleandoc(event.__doc__ or '')} [Schema]({_file(event)}).\n"
     yield f"Key `{sample['key']}`\n"
     yield _block("text", "\n".join(f"{name}: {text}" for name, text in sample["headers"].items()))
     yield ""

@@ -97,6 +97,15 @@ _required = st.fixed_dictionaries(
     }
 ).map(lambda headers: list(headers.items()))
 nearly_proper_headers = st.tuples(_required, garbage_headers).map(lambda two: two[0] + two[1])
+NEAR_VALUES: tuple[Any, ...] = (
+    None, "", " ", "\u200c", "0", "1", 0, 1, -1, 1.0, 0.5, 1.5, 2**53 - 1, 2**53, True, [], {},
+    "a", "a" * 50, "a" * 51, "م" * 200, "م" * 201, "م" * 500, "م" * 501, "م" * 20_001, "IR-00",
+    "IR-31", "2024-03-11", "1402-12-21", "2024-02-30", "2199-12-31", "2200-01-01", 1710135000,
+    "1710135000", "2024-03-11T05:30:00Z", "2024-03-11T05:30:00", "2024-03-11T05:30:00.5+0330",
+    "2024-03-11T25:30:00Z", "1899-12-31T23:00:00-03:30", "normal", "urgent", "visit", "a|b",
+    "a b", ["متن"], [""], [1], [None], "0" * 64,
+)  # fmt: skip
+"""Values about the limits that fields have."""
 
 
 @st.composite
@@ -112,22 +121,10 @@ def mutated_data(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
             break
         part = inner
     if draw(st.booleans()):
-        part[name] = draw(json_values | _near_values)
+        part[name] = draw(json_values | st.sampled_from(NEAR_VALUES))
     else:
         del part[name]
     return sample.event.type, document
-
-
-_near_values: st.SearchStrategy[Any] = st.sampled_from(
-    [
-        None, "", " ", "\u200c", "0", "1", 0, 1, -1, 1.0, 0.5, 1.5, 2**53 - 1, 2**53, True, [], {},
-        "a", "a" * 50, "a" * 51, "م" * 200, "م" * 201, "م" * 500, "م" * 501, "م" * 20_001, "IR-00",
-        "IR-31", "2024-03-11", "1402-12-21", "2024-02-30", "2199-12-31", "2200-01-01", 1710135000,
-        "1710135000", "2024-03-11T05:30:00Z", "2024-03-11T05:30:00", "2024-03-11T05:30:00.5+0330",
-        "2024-03-11T25:30:00Z", "1899-12-31T23:00:00-03:30", "normal", "urgent", "visit", "a|b",
-        "a b", ["متن"], [""], [1], [None], "0" * 64,
-    ]
-)  # fmt: skip
 
 
 def structured(event: CloudEvent) -> bytes:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -53,7 +53,18 @@ def test_a_schema_is_a_schema_and_takes_its_samples(event: type[EventData]) -> N
             VALIDATORS[event.TYPE].validate(sample.data)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
+def test_a_field_takes_what_its_schema_says(event: type[EventData]) -> None:
+    sample = samples.of(event).data
+    for name in sample:
+        for value in records.NEAR_VALUES:
+            document = {**sample, name: value}
+            if not _has_whole_float(document):
+                takes = VALIDATORS[event.TYPE].is_valid(document)
+                assert takes == is_read(event.TYPE, document), (name, value)
+
+
+@settings(max_examples=200)
 @given(records.mutated_data())
 def test_the_schema_takes_exactly_what_is_read(typed: tuple[str, dict[str, Any]]) -> None:
     type_, document = typed

@@ -1,0 +1,110 @@
+"""The topics: the names that outsiders know, their settings, who owns what."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from shared.contracts.events import EVENTS, EventRejected
+from shared.contracts.reference import DEPUTIES
+from shared.contracts.topics import (
+    LARGEST_DEAD_LETTER,
+    LARGEST_RECORD,
+    SERVICES,
+    Topics,
+    TopicSpec,
+)
+
+EVERYBODY = [deputy.id for deputy in DEPUTIES]
+TWO = Topics(["civil", "crisis"])
+
+
+def spec_of(name: str) -> TopicSpec:
+    return {spec.name: spec for spec in TWO.all()}[name]
+
+
+def test_the_names_are_exactly_these() -> None:
+    assert [spec.name for spec in TWO.all()] == [
+        "peygir.sessions.v1",
+        "peygir.circulars.v1",
+        "peygir.reports.v1",
+        "peygir.reports.v1.restricted",
+        "peygir.resolutions.v1.civil",
+        "peygir.resolutions.v1.crisis",
+        "peygir.followups.v1.civil",
+        "peygir.followups.v1.crisis",
+        "peygir.notices.v1",
+        "peygir.rejections.v1",
+        "peygir.scheduler.deadletter.v1",
+        "peygir.reports.deadletter.v1",
+        "peygir.followups.deadletter.v1",
+        "peygir.notify.deadletter.v1",
+        "peygir.scheduler.replay.v1",
+        "peygir.reports.replay.v1",
+        "peygir.followups.replay.v1",
+        "peygir.notify.replay.v1",
+    ]
+
+
+def test_what_is_named_is_what_is_declared() -> None:
+    named = {
+        *(TWO.sessions, TWO.circulars, TWO.reports, TWO.reports_restricted),
+        *(TWO.notices, TWO.rejections),
+        *(TWO.resolutions(deputy) for deputy in TWO.deputies),
+        *(TWO.followups(deputy) for deputy in TWO.deputies),
+        *(TWO.deadletter(service) for service in SERVICES),
+        *(TWO.replay(service) for service in SERVICES),
+    }
+
+    assert {spec.name for spec in TWO.all()} == named
+
+
+@pytest.mark.parametrize("namespace", ["", "test-", "t0123456789"])
+def test_a_namespace_goes_before_every_name(namespace: str) -> None:
+    plain = [spec.name for spec in Topics(EVERYBODY).all()]
+
+    assert [spec.name for spec in Topics(EVERYBODY, namespace).all()] == [
+        f"{namespace}{name}" for name in plain
+    ]
+
+
+def test_every_name_is_one_that_kafka_takes() -> None:
+    names = [spec.name for spec in Topics(EVERYBODY, "a" * 20).all()]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-zA-Z0-9.-]{1,249}", name) for name in names)
+
+
+def test_nothing_is_ever_deleted_by_kafka() -> None:
+    for spec in TWO.all():
+        assert (spec.config["cleanup.policy"], spec.config["retention.ms"]) == ("delete", "-1")
+
+
+def test_a_dead_letter_has_room_for_what_is_noted_about_it() -> None:
+    assert LARGEST_DEAD_LETTER == LARGEST_RECORD + 64 * 1024
+    for spec in TWO.all():
+        takes_whole_records = ".deadletter." in spec.name or ".replay." in spec.name
+        size = LARGEST_DEAD_LETTER if takes_whole_records else LARGEST_RECORD
+        assert spec.config["max.message.bytes"] == str(size)
+
+
+def test_every_event_has_its_topic() -> None:
+    assert {event for spec in TWO.all() for event in spec.events} == set(EVENTS.values())
+
+
+def test_the_owners() -> None:
+    assert spec_of("peygir.sessions.v1").owner == "scheduler"
+    assert spec_of("peygir.circulars.v1").owner == "reports"
+    assert spec_of("peygir.reports.v1").owner == "reports"
+    assert spec_of("peygir.followups.v1.civil").owner == "followups"
+    assert spec_of("peygir.notices.v1").owner == "notify"
+    assert spec_of("peygir.notify.deadletter.v1").owner == "notify"
+    assert spec_of("peygir.rejections.v1").events == (EventRejected,)
+
+
+def test_the_key_of_an_event_is_among_its_fields() -> None:
+    for spec in TWO.all():
+        for event in spec.events:
+            field = "source" if spec.key == "ce_source" else spec.key
+            assert field in event.model_fields

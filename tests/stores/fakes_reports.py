@@ -1,0 +1,104 @@
+"""The stores of the service `reports`, in memory; they pass the same suite as the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from services.reports.domain.circulars import Circular
+from services.reports.domain.records import Expectation
+from services.reports.handlers import Change, Query
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.records import Cause, Event
+
+
+class MemoryExpectations:
+    """Implements `api.ReadableExpectations`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.causes: list[Cause] = []
+        self.swept_to: datetime | None = None
+        self._expectations: dict[str, Expectation] = {}
+        self._inbox: set[str] = set()
+
+    async def of_sessions(self, ids: Collection[str]) -> Mapping[str, Expectation]:
+        return {id_: self._expectations[id_] for id_ in ids if id_ in self._expectations}
+
+    async def get(self, session_id: str) -> Expectation | None:
+        return self._expectations.get(session_id)
+
+    async def of_report(self, report_id: str) -> Expectation | None:
+        found = (e for e in self._expectations.values() if e.report is not None)
+        return next((e for e in found if e.report_id == report_id), None)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
+        due = [
+            (expectation.next_due, id_)
+            for id_, expectation in self._expectations.items()
+            if expectation.next_due is not None and expectation.next_due <= now
+        ]
+        return [self._expectations[id_] for _, id_ in sorted(due)[:limit]]
+
+    async def note_swept(self, to: datetime) -> None:
+        self.swept_to = to if self.swept_to is None else max(self.swept_to, to)
+
+    async def seen(self, ids: Collection[str]) -> Collection[str]:
+        return self._inbox & set(ids)
+
+    async def page(self, query: Query) -> Sequence[Expectation]:
+        found = sorted(self._expectations.items())
+        return [expectation for _, expectation in found if _wanted(expectation, query)][
+            : query.limit
+        ]
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        for change in changes:
+            known = self._expectations.get(change.after.session_id)
+            if change.before is None and known is not None:
+                raise AlreadyThere(change.after.session_id)
+            if change.before is not None and (
+                known is None or known.edition != change.before.edition
+            ):
+                raise Stale(change.after.session_id)
+            if self._inbox & set(change.inbox):
+                raise AlreadyThere(str(change.inbox))
+        for change in changes:
+            self._expectations[change.after.session_id] = change.after
+            self._inbox.update(change.inbox)
+            self.events += change.events
+        self.causes.append(cause)
+
+
+class MemoryCirculars:
+    """Implements `api.ReadableCirculars`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._circulars: dict[str, Circular] = {}
+
+    async def get(self, circular_id: str) -> Circular | None:
+        return self._circulars.get(circular_id)
+
+    async def page(self, after: str | None, limit: int) -> Sequence[Circular]:
+        ids = sorted(id_ for id_ in self._circulars if after is None or id_ > after)
+        return [self._circulars[id_] for id_ in ids[:limit]]
+
+    async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
+        if circular.circular_id in self._circulars:
+            raise AlreadyThere(circular.circular_id)
+        self._circulars[circular.circular_id] = circular
+        self.events.append(event)
+
+
+def _wanted(expectation: Expectation, query: Query) -> bool:
+    session, report = expectation.session, expectation.report
+    return (
+        session.province is not None
+        and (query.after is None or expectation.session_id > query.after)
+        and query.session_id in {None, expectation.session_id}
+        and query.province in {None, session.province}
+        and query.state in {None, expectation.state}
+        and (query.late is None or (report is not None and report.late == query.late))
+        and (report is not None or not query.with_report)
+    )

@@ -1,0 +1,281 @@
+"""What the service `reports` asks of its stores, of the one in memory and of the real one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from services.reports import events
+from services.reports.api import ReadableCirculars, ReadableExpectations
+from services.reports.domain import decisions
+from services.reports.domain.catalogue import CATALOGUES
+from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, State, Told
+from services.reports.handlers import Change, Query
+from services.reports.jobs import Sweeper
+from services.reports.store import MongoCirculars, MongoExpectations
+from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
+from shared.messaging.leases import Lease
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause, Fence
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.mongo import Database
+from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
+from tests.unit.reports.builders import (
+    ADDRESSES,
+    BEFORE,
+    COORDINATION,
+    DUE_AT,
+    RECEPTION,
+    SESSION,
+    STARTS_AT,
+    after,
+    awaited,
+    submitted,
+)
+
+CAUSE = Cause("request", "c.ahmadi")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Both stores of one kind, empty."""
+
+    expectations: ReadableExpectations
+    circulars: ReadableCirculars
+
+
+@pytest.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    """A database of this test alone."""
+    client = mongo.connect(cluster.mongodb_uri, app="tests")
+    name = f"{namespace}reports_{uuid.uuid4().hex[:8]}"
+    yield mongo.database(client, name)
+    await client.drop_database(name)
+    client.close()
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+async def stores(request: pytest.FixtureRequest, database: Database) -> Stores:
+    if request.param == "memory":
+        return Stores(MemoryExpectations(), MemoryCirculars())
+    return await mongo_stores(database)
+
+
+async def mongo_stores(database: Database) -> Stores:
+    ledger = Ledger(database, clock=SystemMachineClock())
+    expectations = MongoExpectations(ledger)
+    await expectations.prepare()
+    return Stores(expectations, MongoCirculars(ledger))
+
+
+def of(session_id: str, **changes: Any) -> Expectation:
+    """What a session of that id asks for."""
+    session = replace(SESSION, **changes)
+    return replace(awaited(session), session_id=session_id)
+
+
+def step(before: Expectation | None, end: Expectation, *facts: Told) -> Change:
+    """A change with the events of its facts."""
+    told = [e for fact in facts for e in events.announce(end, fact, ADDRESSES, None)]
+    return Change(before, end, told)
+
+
+async def add(store: ReadableExpectations, *expectations: Expectation) -> None:
+    await store.save([Change(None, e, []) for e in expectations], CAUSE)
+
+
+async def ids(store: ReadableExpectations, **wanted: Any) -> list[str]:
+    """The sessions of a page."""
+    query = Query(wanted.pop("after", None), wanted.pop("limit", 100), **wanted)
+    return [expectation.session_id for expectation in await store.page(query)]
+
+
+async def test_what_was_saved_is_read_back_whole(stores: Stores) -> None:
+    store = stores.expectations
+    whole = submitted(DUE_AT + timedelta(milliseconds=1))
+    report = whole.report
+    assert report is not None
+    whole = after(whole, decisions.distribute(whole, COORDINATION, RECEPTION.recipients, STARTS_AT))
+    await add(store, whole, of("council", province=None, due_at=None))
+    assert await store.get("1402-IR-09") == whole
+    assert await store.of_report(whole.report_id) == whole
+    assert await store.of_sessions(["1402-IR-09", "nobody"]) == {"1402-IR-09": whole}
+    council = await store.get("council")
+    assert council is not None
+    assert council.session == Session(None, SESSION.title, STARTS_AT, None)
+
+
+async def test_what_is_not_there_is_not_found(stores: Stores) -> None:
+    store = stores.expectations
+    await add(store, awaited())
+    assert await store.get("nobody") is None
+    assert await store.of_report(awaited().report_id) is None
+    assert await store.of_report("nobody") is None
+    assert await stores.circulars.get("nobody") is None
+
+
+async def test_whoever_comes_late_saves_nothing(stores: Stores) -> None:
+    store = stores.expectations
+    first, other = of("a"), of("b")
+    await add(store, first, other)
+    moved = after(first, Moved(BEFORE, replace(SESSION, starts_at=STARTS_AT), 2))
+    await store.save([Change(first, moved, [])], CAUSE)
+    stale = after(first, Moved(BEFORE, SESSION, 3))
+    b_moved = after(other, Moved(BEFORE, SESSION, 2))
+    with pytest.raises(Stale):
+        await store.save([Change(other, b_moved, []), Change(first, stale, [])], CAUSE)
+    assert await store.get("a") == moved
+    assert await store.get("b") == other
+
+
+async def test_what_is_there_is_not_added_again(stores: Stores) -> None:
+    store = stores.expectations
+    await add(store, of("a"))
+    with pytest.raises(AlreadyThere):
+        await add(store, of("b"), of("a"))
+    assert await store.get("b") is None
+
+
+async def test_the_inbox_remembers_what_was_applied(stores: Stores) -> None:
+    store = stores.expectations
+    await store.save([Change(None, of("a"), [], ["s 1", "s 2"])], CAUSE)
+    assert set(await store.seen(["s 1", "s 2", "s 3"])) == {"s 1", "s 2"}
+    with pytest.raises(AlreadyThere):
+        await store.save([Change(None, of("b"), [], ["s 1"])], CAUSE)
+    assert await store.get("b") is None
+
+
+async def test_due_are_those_awaited_whose_time_has_come(stores: Stores) -> None:
+    store = stores.expectations
+    late = timedelta(hours=1)
+    told = after(of("told"), FellOverdue(DUE_AT, DUE_AT))
+    await add(
+        store,
+        of("second", due_at=DUE_AT),
+        of("first", due_at=DUE_AT - late),
+        of("later", due_at=DUE_AT + timedelta(milliseconds=1)),
+        of("council", province=None, due_at=None),
+        told,
+        submitted(),
+    )
+    due = await store.due(DUE_AT, 10)
+    assert [expectation.session_id for expectation in due] == ["first", "second"]
+    assert [e.session_id for e in await store.due(DUE_AT, 1)] == ["first"]
+
+
+async def test_pages_are_cut_by_session_and_filtered_by_field(stores: Stores) -> None:
+    store = stores.expectations
+    await add(
+        store,
+        of("a"),
+        of("b", province="IR-07"),
+        of("c", province=None, due_at=None),
+        after(of("d"), FellOverdue(DUE_AT, DUE_AT)),
+        submitted(expectation=of("e")),
+        submitted(DUE_AT + timedelta(days=1), of("f")),
+    )
+    assert await ids(store) == ["a", "b", "d", "e", "f"]
+    assert await ids(store, limit=2) == ["a", "b"]
+    assert await ids(store, after="b", limit=2) == ["d", "e"]
+    assert await ids(store, session_id="c") == []
+    assert await ids(store, session_id="a", after="a") == []
+    assert await ids(store, province="IR-07") == ["b"]
+    assert await ids(store, state=State.OVERDUE) == ["d"]
+    assert await ids(store, state=State.AWAITED) == ["a", "b"]
+    assert await ids(store, with_report=True) == ["e", "f"]
+    assert await ids(store, late=True, with_report=True) == ["f"]
+    assert await ids(store, late=False, with_report=True) == ["e"]
+
+
+async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None:
+    store = stores.circulars
+    for id_ in ("c-2", "c-1", "c-3"):
+        circular = decisions.issue(id_, COORDINATION, 1, ("IR-09", "IR-07"), CATALOGUES, BEFORE)
+        event = events.circular_event(circular, CATALOGUES[1], ADDRESSES, None)
+        await store.add(circular, event, CAUSE)
+        assert await store.get(id_) == circular
+        with pytest.raises(AlreadyThere):
+            await store.add(circular, event, CAUSE)
+    assert [c.circular_id for c in await store.page(None, 2)] == ["c-1", "c-2"]
+    assert [c.circular_id for c in await store.page("c-2", 2)] == ["c-3"]
+
+
+# -- of the real one alone ----------------------------------------------------------------------
+
+
+async def test_a_change_and_its_events_are_one_transaction(database: Database) -> None:
+    store = (await mongo_stores(database)).expectations
+    first = of("a")
+    await add(store, first)
+    assert await database["commits"].count_documents({}) == 0
+    fact = FellOverdue(DUE_AT, DUE_AT)
+    overdue = after(first, fact)
+    lost = Cause("clock", "sweeper", fence=Fence("sweeper", "nobody", 7))
+    with pytest.raises(LeaseLost):
+        await store.save([step(first, overdue, fact)], lost)
+    assert await store.get("a") == first
+    assert await database["commits"].count_documents({}) == 0
+    await store.save([step(first, overdue, fact)], CAUSE)
+    (commit,) = await database["commits"].find({}).to_list(None)
+    assert commit["pending"]
+    assert [e["aggregate_id"] for e in commit["events"]] == ["a"]
+
+
+class StandingClock:
+    """A domain clock that shows what it was told."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+    async def now(self) -> datetime:
+        return self.instant
+
+
+async def test_the_sweeper_announces_all_that_is_due_and_notes_how_far_it_came(
+    database: Database,
+) -> None:
+    store = (await mongo_stores(database)).expectations
+    many = [of(f"s-{number:04}") for number in range(501)]  # more than one transaction takes
+    await add(store, *many, of("later", due_at=STARTS_AT))
+    lease = Lease(database, "sweeper", "me", 60)
+    assert await lease.acquire()
+    clock = StandingClock(DUE_AT)
+    sweeper = Sweeper(store, RECEPTION, clock=clock, noted_every=timedelta(minutes=1))
+    await sweeper.sweep(lease)
+    assert len(await ids(store, state=State.OVERDUE, limit=1_000)) == 501
+    assert await ids(store, state=State.AWAITED) == ["later"]
+    clock.instant += timedelta(seconds=59)
+    await sweeper.sweep(lease)
+    assert await noted(database) == DUE_AT
+    clock.instant += timedelta(seconds=1)
+    await sweeper.sweep(lease)
+    assert await noted(database) == DUE_AT + timedelta(minutes=1)
+
+
+async def noted(database: Database) -> datetime:
+    """Until when all is announced, where tools look for it."""
+    entry = await database["sweeps"].find_one({"_id": "overdue"})
+    assert entry is not None
+    to: datetime = entry["to"]
+    return to
+
+
+async def test_what_was_swept_is_never_taken_back(database: Database) -> None:
+    store = (await mongo_stores(database)).expectations
+    for instant in (DUE_AT, DUE_AT - timedelta(days=1)):
+        await store.note_swept(instant)
+    assert await noted(database) == DUE_AT
+
+
+async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
+    await mongo_stores(database)
+    wanted = {"next_due": {"$lte": DUE_AT}}
+    plan = await database["expectations"].find(wanted).hint("due").explain()
+    assert plan["queryPlanner"]["winningPlan"]["inputStage"]["indexName"] == "due"

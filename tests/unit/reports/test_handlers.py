@@ -1,0 +1,327 @@
+"""Batches of events, commands and sweeps over a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.reports import handlers
+from services.reports.domain import decisions
+from services.reports.domain.catalogue import CATALOGUES
+from services.reports.domain.decisions import Conflict, Refused, UnknownSession
+from services.reports.domain.records import Expectation, Fact, State
+from services.reports.handlers import Change
+from shared.contracts.events import EventData, SessionOpened
+from shared.messaging.failures import Stale
+from shared.messaging.records import Cause, Event, Fence, Message, Outcome, Refusal, Verdict
+from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
+from tests.unit.reports.builders import (
+    BEFORE,
+    COORDINATION,
+    DUE_AT,
+    KHORASAN,
+    RECEPTION,
+    STARTS_AT,
+    cancelled,
+    message,
+    rescheduled,
+    scheduled,
+    submission,
+)
+
+FENCE = Fence("sweeper", "me", 1)
+LATER = DUE_AT + timedelta(minutes=1)
+SESSION_ID = "1402-IR-09"
+
+
+@pytest.fixture
+def store() -> MemoryExpectations:
+    return MemoryExpectations()
+
+
+async def take(store: MemoryExpectations, *messages: Message) -> Sequence[Verdict]:
+    """Take one batch and save it."""
+    decision = await handlers.take(messages, store, RECEPTION, BEFORE)
+    await store.save(decision.changes, Cause("event", "reports"))
+    return decision.verdicts
+
+
+async def submit(store: MemoryExpectations, now: datetime = BEFORE) -> Expectation:
+    def decide(expectation: Expectation) -> Sequence[Fact]:
+        return decisions.submit(
+            expectation, KHORASAN, submission(), CATALOGUES, RECEPTION.restricted, now
+        )
+
+    return await handlers.act(SESSION_ID, store, RECEPTION, KHORASAN, decide)
+
+
+def slugs(verdicts: Sequence[Verdict]) -> list[str]:
+    return [v.reason if isinstance(v, Refusal) else v.value for v in verdicts]
+
+
+def types(events: Sequence[Event]) -> list[str]:
+    return [event.type.split(".")[1] for event in events]
+
+
+# -- what comes by event ------------------------------------------------------------------------
+
+
+async def test_a_provincial_session_asks_for_a_report(store: MemoryExpectations) -> None:
+    verdicts = await take(store, message(scheduled(), 1))
+    assert slugs(verdicts) == ["applied"]
+    expectation = await store.get(SESSION_ID)
+    assert expectation is not None
+    assert (expectation.state, expectation.next_due) == (State.AWAITED, DUE_AT)
+    assert not store.events
+
+
+async def test_where_the_scheduler_names_no_due_time_it_is_72_hours_before(
+    store: MemoryExpectations,
+) -> None:
+    await take(store, message(scheduled(report_due_at=None), 1))
+    expectation = await store.get(SESSION_ID)
+    assert expectation is not None
+    assert expectation.next_due == STARTS_AT - timedelta(hours=72)
+
+
+async def test_other_events_are_ignored(store: MemoryExpectations) -> None:
+    opened = SessionOpened(session_id=SESSION_ID, opened_at=STARTS_AT)
+    assert await take(store, message(opened, 3)) == [Outcome.IGNORED]
+
+
+async def test_other_gatherings_ask_for_none_and_may_move_and_be_cancelled(
+    store: MemoryExpectations,
+) -> None:
+    council = scheduled("council", kind="council-strategic", provinces=(), report_due_at=None)
+    verdicts = await take(
+        store,
+        message(council, 1),
+        message(rescheduled("council"), 2),
+        message(cancelled("council"), 3),
+    )
+    assert not [v for v in verdicts if isinstance(v, Refusal)]
+    assert not await store.due(STARTS_AT + timedelta(days=99), 10)
+
+
+async def test_an_older_event_never_goes_over_a_newer_one(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), 1), message(rescheduled(days=14), 3))
+    verdicts = await take(
+        store, message(rescheduled(days=7), 2), message(scheduled(), 1), message(cancelled(), 3)
+    )
+    assert slugs(verdicts) == ["duplicate"] * 3
+    expectation = await store.get(SESSION_ID)
+    assert expectation is not None
+    assert expectation.session.starts_at == STARTS_AT + timedelta(days=14)
+
+
+async def test_without_a_sequence_the_same_event_counts_once(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), id_="a"), message(rescheduled(days=7), id_="b"))
+    await take(store, message(rescheduled(days=14), id_="c"))
+    again = [message(scheduled(), id_="z"), message(rescheduled(days=7), id_="b")]
+    assert slugs(await take(store, *again)) == ["duplicate", "duplicate"]
+    expectation = await store.get(SESSION_ID)
+    assert expectation is not None
+    assert expectation.session.starts_at == STARTS_AT + timedelta(days=14)
+
+
+async def test_what_cannot_be_applied_is_refused_with_its_reason(
+    store: MemoryExpectations,
+) -> None:
+    verdicts = await take(
+        store,
+        message(scheduled(), 1),
+        message(scheduled(title="عنوان دیگر"), 2),
+        message(scheduled("two", provinces=("IR-09", "IR-07")), 1),
+        message(cancelled("nobody"), 1),
+        message(cancelled(), 3),
+        message(rescheduled(), 4),
+    )
+    assert slugs(verdicts) == [
+        *("applied", "conflict", "not-one-province", "unknown-session", "applied", "not-now"),
+    ]
+
+
+EVENTS: list[tuple[EventData, int]] = [
+    (scheduled("a"), 1),
+    (scheduled("b", provinces=("IR-07",)), 1),
+    (rescheduled("a", days=3), 2),
+    (rescheduled("b", days=5), 2),
+    (rescheduled("a", days=9), 3),
+    (cancelled("b"), 3),
+    (rescheduled("a", days=2), 4),
+]
+
+
+@given(cuts=st.sets(st.integers(1, len(EVENTS) * 2)), back=st.integers(0, len(EVENTS)))
+@settings(deadline=None)
+def test_however_batches_are_cut_and_whatever_comes_again_the_end_is_the_same(
+    cuts: set[int], back: int
+) -> None:
+    """`back`: how far the sender goes back and begins anew, as after a crash."""
+
+    async def ending(stream: Sequence[Message], ends: Sequence[int]) -> object:
+        store = MemoryExpectations()
+        for start, end in zip([0, *ends], [*ends, len(stream)], strict=True):
+            await take(store, *stream[start:end])
+        return await store.of_sessions(["a", "b"])
+
+    whole = [
+        message(data, sequence, id_=str(n), offset=n) for n, (data, sequence) in enumerate(EVENTS)
+    ]
+    stream = whole + whole[len(whole) - back :]
+    ends = sorted(cut for cut in cuts if cut < len(stream))
+    assert asyncio.run(ending(stream, ends)) == asyncio.run(ending(whole, []))
+
+
+# -- what people do -----------------------------------------------------------------------------
+
+
+async def test_a_report_is_told_in_two_parts(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), 1))
+    await submit(store)
+    told, kept = store.events
+    assert (told.topic, told.aggregate_id, told.version) == ("reports", SESSION_ID, 1)
+    assert (kept.topic, kept.aggregate_id) == ("restricted", f"{SESSION_ID}/restricted")
+    assert kept.version == 1
+    assert told.key == kept.key == SESSION_ID
+    assert told.id != kept.id
+    assert "security" not in told.data.decode()
+    assert [axis["axis"] for axis in json.loads(kept.data)["axes"]] == ["security"]
+
+
+async def test_without_restricted_axes_it_is_told_once(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), 1))
+    open_ = replace(RECEPTION, restricted=frozenset())
+
+    def decide(expectation: Expectation) -> Sequence[Fact]:
+        return decisions.submit(expectation, KHORASAN, submission(), CATALOGUES, (), BEFORE)
+
+    await handlers.act(SESSION_ID, store, open_, KHORASAN, decide)
+    (told,) = store.events
+    assert len(json.loads(told.data)["axes"]) == 8
+
+
+async def test_whoever_was_slower_decides_anew() -> None:
+    class Hindered(MemoryExpectations):
+        hinder = False
+
+        async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+            if self.hinder:
+                self.hinder = False
+                await submit(self)
+            await super().save(changes, cause)
+
+    store = Hindered()
+    await take(store, message(scheduled(), 1))
+    store.hinder = True
+    expectation = await submit(store)
+    assert expectation.report is not None
+    assert expectation.report.revision == 2
+    assert [e.version for e in store.events if e.topic == "reports"] == [1, 2]
+
+
+async def test_whoever_is_always_slower_is_told_so() -> None:
+    class Busy(MemoryExpectations):
+        async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+            if cause.kind == "request":
+                raise Stale("moved on")
+            await super().save(changes, cause)
+
+    store = Busy()
+    await take(store, message(scheduled(), 1))
+    with pytest.raises(Stale):
+        await submit(store)
+
+
+async def test_a_report_for_nobody_is_refused(store: MemoryExpectations) -> None:
+    with pytest.raises(UnknownSession):
+        await submit(store)
+
+
+async def test_a_circular_is_issued_once() -> None:
+    circulars = MemoryCirculars()
+    wanted = decisions.issue("c-1", COORDINATION, 1, ("IR-09",), CATALOGUES, BEFORE)
+    for _ in range(2):
+        issued = await handlers.issue(wanted, circulars, RECEPTION, COORDINATION, None)
+        assert issued == wanted
+    other = decisions.issue("c-1", COORDINATION, 1, ("IR-07",), CATALOGUES, BEFORE)
+    with pytest.raises(Conflict):
+        await handlers.issue(other, circulars, RECEPTION, COORDINATION, None)
+    (event,) = circulars.events
+    assert (event.key, event.version, event.topic) == ("c-1", 1, "circulars")
+    assert len(json.loads(event.data)["axes"]) == 8
+
+
+# -- what time does -----------------------------------------------------------------------------
+
+
+async def test_what_is_due_is_announced_once_under_the_lease(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), 1))
+    almost = DUE_AT - timedelta(milliseconds=1)
+    assert await handlers.sweep(store, RECEPTION, almost, FENCE) == 0
+    assert await handlers.sweep(store, RECEPTION, DUE_AT, FENCE) == 1
+    assert await handlers.sweep(store, RECEPTION, LATER, FENCE) == 0
+    (event,) = store.events
+    assert json.loads(event.data)["due_at"] == "2024-02-23T05:30:00.000Z"
+    assert store.causes[-1] == Cause("clock", "sweeper", fence=FENCE)
+
+
+async def test_a_session_that_moves_on_is_due_again(store: MemoryExpectations) -> None:
+    await take(store, message(scheduled(), 1))
+    await handlers.sweep(store, RECEPTION, LATER, FENCE)
+    await take(store, message(rescheduled(days=7), 2))
+    assert await handlers.sweep(store, RECEPTION, LATER, FENCE) == 0
+    await handlers.sweep(store, RECEPTION, LATER + timedelta(days=7), FENCE)
+    assert types(store.events) == ["ReportOverdue", "ReportOverdue"]
+    assert len({event.id for event in store.events}) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["move", "submit", "distribute", "cancel"]), st.integers(0, 9)),
+        max_size=15,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_events_are_numbered_without_gaps(steps: list[tuple[str, int]]) -> None:
+    async def live() -> list[Event]:
+        store = MemoryExpectations()
+        await take(store, message(scheduled(), 1))
+        now, recipients = BEFORE, RECEPTION.recipients
+
+        def give_out(expectation: Expectation) -> Sequence[Fact]:
+            return [decisions.distribute(expectation, COORDINATION, recipients, now)]
+
+        for number, (step, days) in enumerate(steps):
+            now += timedelta(days=days)
+            await handlers.sweep(store, RECEPTION, now, FENCE)
+            try:
+                if step == "move":
+                    await take(store, message(rescheduled(days=days), number + 2))
+                elif step == "cancel":
+                    await take(store, message(cancelled(), number + 2))
+                elif step == "submit":
+                    await submit(store, now)
+                else:
+                    await handlers.act(SESSION_ID, store, RECEPTION, COORDINATION, give_out)
+            except Refused:
+                continue
+        return store.events
+
+    events = asyncio.run(live())
+    versions: dict[str, list[int]] = defaultdict(list)
+    for event in events:
+        versions[event.aggregate_id].append(event.version)
+    assert all(v == list(range(1, len(v) + 1)) for v in versions.values())
+    assert len({event.id for event in events}) == len(events)
+    told = types([event for event in events if event.aggregate_id == SESSION_ID])
+    if "ReportSubmitted" in told:
+        assert "ReportOverdue" not in told[told.index("ReportSubmitted") :]

@@ -37,6 +37,7 @@ _NAMES: Final = frozenset(
         "traceparent",
     }
 )  # fmt: skip
+_HEADERS: Final = {_CONTENT_TYPE: _CONTENT_TYPE, **{f"{_PREFIX}{name}": name for name in _NAMES}}
 _INSTANT: Final = re.compile(RFC3339)
 # What CloudEvents 1.0 keeps out of a string. U+200C is not among it: Persian needs it.
 _NOT_IN_STRINGS: Final = re.compile(
@@ -81,12 +82,23 @@ def read(headers: Headers, value: bytes | None) -> CloudEvent:
     """
     if value is None:
         raise Unreadable("null-value", "the record has no value")
-    content_type = _content_type(headers)
-    if content_type == _STRUCTURED:
+    ours: dict[str, bytes] = {}
+    media_type = differing = ""
+    for name, raw in headers:
+        attribute = _HEADERS.get(name) or _HEADERS.get(name.lower())
+        if attribute is None:
+            continue
+        if attribute == _CONTENT_TYPE:
+            media_type = _media_type(name, raw, media_type)
+        elif ours.setdefault(attribute, raw) != raw:
+            differing = name
+    if media_type == _STRUCTURED:
         return _read_structured(value)
-    if content_type.startswith(_CLOUDEVENTS):
-        raise Unreadable("unsupported-content-type", f"{content_type} is not {_STRUCTURED}")
-    return _read_binary(headers, value)
+    if media_type.startswith(_CLOUDEVENTS):
+        raise Unreadable("unsupported-content-type", f"{media_type} is not {_STRUCTURED}")
+    if differing:
+        raise Unreadable("invalid-attribute", f"{differing} is there twice, and differs")
+    return _event(_texts(ours), value)
 
 
 def write(event: CloudEvent) -> tuple[list[tuple[str, bytes]], bytes]:
@@ -116,30 +128,22 @@ def rfc3339(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _content_type(headers: Headers) -> str:
-    """The media type, without its parameters and in lower case; empty where there is none."""
-    found: str | None = None
-    for name, raw in headers:
-        if name.lower() == _CONTENT_TYPE:
-            media_type = _text(name, raw).partition(";")[0].strip().lower()
-            if found not in {None, media_type}:
-                raise Unreadable("invalid-attribute", f"{name} is there twice, and differs")
-            found = media_type
-    return found or ""
+def _media_type(name: str, raw: bytes, found: str) -> str:
+    """The media type, without its parameters and in lower case.
+
+    An empty one beside another is passed over: some clients always send it.
+    """
+    media_type = _text(name, raw).partition(";")[0].strip().lower()
+    if found and media_type and media_type != found:
+        raise Unreadable("invalid-attribute", f"{name} is there twice, and differs")
+    return media_type or found
 
 
-def _read_binary(headers: Headers, value: bytes) -> CloudEvent:
-    attributes: dict[str, str] = {}
-    for name, raw in headers:
-        if name[:3].lower() != _PREFIX:
-            continue
-        attribute = name[3:].lower()
-        if attribute not in _NAMES:
-            continue  # an extension of somebody else's
-        text = _text(name, raw)
-        if attributes.setdefault(attribute, text) != text:
-            raise Unreadable("invalid-attribute", f"{name} is there twice, and differs")
-    return _event(attributes, value)
+def _texts(ours: Mapping[str, bytes]) -> dict[str, str]:
+    try:
+        return {name: raw.decode() for name, raw in ours.items()}
+    except (UnicodeDecodeError, AttributeError):
+        return {name: _text(f"{_PREFIX}{name}", raw) for name, raw in ours.items()}  # names it
 
 
 def _text(name: str, raw: bytes) -> str:

@@ -91,6 +91,22 @@ def test_a_header_of_ours_that_is_repeated_has_to_say_the_same() -> None:
     assert refusal(both, VALUE).reason == "invalid-attribute"
 
 
+@pytest.mark.parametrize("empty_first", [True, False])
+def test_an_empty_content_type_beside_another_is_passed_over(empty_first: bool) -> None:
+    """FastStream adds one of its own to whatever is published."""
+    both = [("content-type", b""), ("Content-Type", b"application/cloudevents+json")]
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+
+    assert read(both if empty_first else both[::-1], value).id == "1"
+
+
+def test_attributes_beside_structured_mode_are_not_looked_at() -> None:
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+    headers = [("ce_id", b"2"), ("ce_id", b"3"), ("ce_time", b"\xff"), *STRUCTURED]
+
+    assert read(headers, value) == structured()
+
+
 def test_headers_are_read_in_any_case() -> None:
     assert read([(name.upper(), text) for name, text in REQUIRED], VALUE) == read(REQUIRED, VALUE)
 

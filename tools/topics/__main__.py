@@ -1,0 +1,115 @@
+"""The command line.
+
+python -m tools.topics            create what is missing, verify the rest
+python -m tools.topics list       the declared topics
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from shared.contracts.topics import Topics, TopicSpec
+from shared.runtime.settings import load
+from tools.topics.ensure import NoAnswer, Refused, Report, ensure
+from tools.topics.settings import TopicsSettings
+
+
+class _CreateByDefault(TyperGroup):
+    """`create` is what is meant where no command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in {"--help", "-h"}):
+            args = ["create", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_CreateByDefault,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Create the topics; without a command: create. "
+    "Settings are PEYGIR_KAFKA_BOOTSTRAP_SERVERS, PEYGIR_KNOWN_DEPUTIES, PEYGIR_NAMESPACE and "
+    "PEYGIR_REPLICATION_FACTOR.",
+)
+
+
+@app.command()
+def create(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    alter: Annotated[
+        bool, typer.Option("--alter", help="Set config values that differ from the declared ones.")
+    ] = False,
+    replication_factor: Annotated[
+        int | None,
+        typer.Option(min=1, max=9, help="Copies of a partition; 1 on one broker, else 3."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for Kafka.")] = 60.0,
+) -> None:
+    """Create what is missing and verify the rest. Exit code 1 where something differs or fails."""
+    settings = load(TopicsSettings)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one line
+    specs = Topics(settings.known_deputies, settings.namespace).all()
+    try:
+        report = asyncio.run(
+            ensure(
+                settings.kafka_bootstrap_servers,
+                specs,
+                say=_say,
+                replication_factor=replication_factor or settings.replication_factor,
+                alter=alter,
+                dry_run=dry_run,
+                timeout_seconds=timeout,
+            )
+        )
+    except (NoAnswer, Refused) as error:
+        _fail(str(error))
+    _tell(report, specs, dry_run=dry_run)
+    if report.faults:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_declared() -> None:
+    """List the declared topics: name, partitions, key and owner."""
+    settings = load(TopicsSettings)
+    specs = Topics(settings.known_deputies, settings.namespace).all()
+    width = max(len(spec.name) for spec in specs)
+    for spec in specs:
+        print(f"{spec.name:{width}}  {spec.partitions}  {spec.key:16}  {spec.owner}")
+
+
+def _tell(report: Report, specs: Sequence[TopicSpec], *, dry_run: bool) -> None:
+    verb = "would create" if dry_run else "created"
+    for name in report.created:
+        print(f"{verb} {name}")
+    for name in report.altered:
+        print(f"altered {name}")
+    for fault in report.faults:
+        _say(fault)
+    there = len(specs) - len(report.created)
+    print(
+        f"{len(specs)} topics: {verb} {len(report.created)} "
+        f"(replication factor {report.replication_factor}), {there} were there, "
+        f"{len(report.altered)} altered, {len(report.faults)} differences"
+    )
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _fail(line: str) -> NoReturn:
+    _say(line)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

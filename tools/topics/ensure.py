@@ -1,0 +1,248 @@
+"""Brings the topics of a Kafka to what is declared, and says where they differ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from shared.contracts.topics import TopicSpec
+
+_PAUSE_SECONDS: Final = 0.25
+_ANSWER_MS: Final = 10_000
+_OF_THE_TOPIC: Final = 1  # Kafka's DYNAMIC_TOPIC_CONFIG: set on the topic itself
+
+
+class NoAnswer(Exception):
+    """Kafka did not do in time what it was asked for; the message says what and why."""
+
+
+class Refused(Exception):
+    """Kafka refuses a topic or its config; the message names them."""
+
+
+class NotYet(Exception):
+    """The cluster is starting; ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as it is: its partitions, all of its config, and what of that was set on itself."""
+
+    partitions: int
+    config: Mapping[str, str | None]
+    own: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of the topics, and what still differs from what is declared."""
+
+    created: tuple[str, ...]
+    altered: tuple[str, ...]
+    faults: tuple[str, ...]
+    replication_factor: int
+
+
+async def ensure(
+    bootstrap: str,
+    specs: Sequence[TopicSpec],
+    *,
+    say: Callable[[str], None],
+    replication_factor: int | None = None,
+    alter: bool = False,
+    dry_run: bool = False,
+    timeout_seconds: float = 60.0,
+) -> Report:
+    """Create the topics that are missing and compare the others.
+
+    `say` is told when it has to wait for Kafka. A dry run asks the broker whether it would create
+    them. Raises NoAnswer and Refused.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
+    async with _connected(bootstrap, timeout_seconds, say) as admin:
+        job = _Job(admin, specs, replication_factor, alter=alter and not dry_run, dry_run=dry_run)
+        try:
+            async with asyncio.timeout_at(deadline + _ANSWER_MS / 1_000):
+                async for attempt in AsyncRetrying(
+                    retry=retry_if_exception_type((NotYet, KafkaError)),
+                    wait=wait_fixed(_PAUSE_SECONDS),
+                    stop=stop_after_delay(max(deadline - asyncio.get_running_loop().time(), 0.0)),
+                    reraise=True,
+                ):
+                    with attempt:
+                        return await job.run()
+        except (TimeoutError, KafkaError, NotYet) as error:
+            told = str(error) or "no answer"
+            raise NoAnswer(
+                f"Kafka at {bootstrap} did not finish within {timeout_seconds:g} s: {told}"
+            ) from error
+    raise AssertionError("a retry ends with a result or an error")
+
+
+def faults_of(spec: TopicSpec, found: Found) -> list[str]:
+    """Where a topic is not as declared, and what to do about it. More config is no fault."""
+    faults = []
+    if found.partitions != spec.partitions:
+        faults.append(
+            f"{spec.name} has {found.partitions} partitions, declared are {spec.partitions}: "
+            "the order of a key hangs on their number, so it is not changed here; delete the "
+            "topic if it is empty and run this again, else copy its records into one made anew"
+        )
+    faults += [
+        f"{spec.name} has {key}={found.config.get(key)}, declared is {value}: "
+        "run this again with --alter"
+        for key, value in _differing(spec, found).items()
+    ]
+    return faults
+
+
+@asynccontextmanager
+async def _connected(
+    bootstrap: str, timeout_seconds: float, say: Callable[[str], None]
+) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client of a Kafka that answers; waits for it, and says so once. Raises NoAnswer."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_ANSWER_MS)
+    told = False
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                try:
+                    await admin.start()
+                    break
+                except (KafkaError, OSError):
+                    if not told:
+                        told = True
+                        say(f"waiting for Kafka at {bootstrap}, up to {timeout_seconds:g} s")
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        yield admin
+    except TimeoutError as error:
+        raise NoAnswer(
+            f"no answer from Kafka at {bootstrap} within {timeout_seconds:g} s"
+        ) from error
+    finally:
+        await admin.close()
+
+
+class _Job:
+    """One run over the topics; it may be repeated after a failure and knows what it created."""
+
+    def __init__(
+        self,
+        admin: AIOKafkaAdminClient,
+        specs: Sequence[TopicSpec],
+        factor: int | None,
+        *,
+        alter: bool,
+        dry_run: bool,
+    ) -> None:
+        self._admin = admin
+        self._specs = specs
+        self._factor = factor
+        self._alter = alter
+        self._dry_run = dry_run
+        self._created: list[str] = []
+        self._altered: list[str] = []
+
+    async def run(self) -> Report:
+        factor = self._factor or await self._usual_factor()
+        await self._create(factor)
+        there = [spec for spec in self._specs if spec.name not in self._created]
+        found = await self._find(there)
+        if self._alter:
+            await self._set(there, found)
+            found = await self._find(there)
+        faults = [fault for spec in there for fault in faults_of(spec, found[spec.name])]
+        return Report(tuple(self._created), tuple(self._altered), tuple(faults), factor)
+
+    async def _usual_factor(self) -> int:
+        brokers = (await self._admin.describe_cluster())["brokers"]
+        return 1 if len(brokers) == 1 else 3
+
+    async def _create(self, factor: int) -> None:
+        """Create those that are missing. Another job may be doing the same."""
+        there = {*await self._admin.list_topics(), *self._created}
+        missing = [spec for spec in self._specs if spec.name not in there]
+        if not missing:
+            return
+        wanted = [
+            NewTopic(spec.name, spec.partitions, factor, topic_configs=dict(spec.config))
+            for spec in missing
+        ]
+        answer = await self._admin.create_topics(wanted, validate_only=self._dry_run)
+        refusals: list[NotYet | Refused] = []
+        for topic in answer.to_object()["topic_errors"]:
+            error = for_code(topic["error_code"])
+            told = f"{topic['topic']}: {topic['error_message'] or error.description}"
+            if error is NoError:
+                self._created.append(topic["topic"])
+            elif error.retriable or error is InvalidReplicationFactorError:
+                # The latter is also said by a cluster whose brokers are still coming.
+                refusals.append(NotYet(told))
+            elif error is not TopicAlreadyExistsError:
+                refusals.append(Refused(told))
+        if refusals:
+            raise refusals[0]
+
+    async def _find(self, specs: Sequence[TopicSpec]) -> dict[str, Found]:
+        if not specs:
+            return {}
+        partitions = {
+            topic["topic"]: len(topic["partitions"])
+            for topic in await self._admin.describe_topics()
+        }
+        answers = await self._admin.describe_configs([_resource(spec.name) for spec in specs])
+        found = {}
+        for resource in _resources(answers):
+            name, entries = resource["resource_name"], resource["config_entries"]
+            if name not in partitions:
+                raise NotYet(f"{name}: not every broker knows it")
+            own = [entry for entry in entries if entry["config_source"] == _OF_THE_TOPIC]
+            found[name] = Found(partitions[name], _values(entries), _values(own))
+        return found
+
+    async def _set(self, specs: Sequence[TopicSpec], found: Mapping[str, Found]) -> None:
+        """Set what differs. What else is set on a topic is sent along, for it would be unset."""
+        differing = [spec for spec in specs if _differing(spec, found[spec.name])]
+        if not differing:
+            return
+        answers = await self._admin.alter_configs(
+            [_resource(spec.name, {**found[spec.name].own, **spec.config}) for spec in differing]
+        )
+        self._altered += [resource["resource_name"] for resource in _resources(answers)]
+
+
+def _resource(name: str, config: Mapping[str, str | None] | None = None) -> ConfigResource:
+    return ConfigResource(ConfigResourceType.TOPIC, name, config)
+
+
+def _resources(answers: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    """The topics of answers about config. Raises NotYet and Refused."""
+    for resource in (found for answer in answers for found in answer.to_object()["resources"]):
+        error = for_code(resource["error_code"])
+        if error is not NoError:
+            kind = NotYet if error.retriable else Refused
+            told = resource["error_message"] or error.description
+            raise kind(f"{resource['resource_name']}: {told}")
+        yield resource
+
+
+def _values(entries: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    return {entry["config_names"]: entry["config_value"] for entry in entries}
+
+
+def _differing(spec: TopicSpec, found: Found) -> dict[str, str]:
+    return {key: value for key, value in spec.config.items() if found.config.get(key) != value}

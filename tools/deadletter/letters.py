@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -85,17 +85,14 @@ def letter_of(record: Record) -> Letter:
     return Letter(notes_of(record), record.key, record.value, _original(record.headers))
 
 
-def latest(notes: Iterable[Notes]) -> dict[Origin, Notes]:
-    """Each dead letter once, by its origin; what was written last counts."""
-    found: dict[Origin, Notes] = {}
-    for note in notes:
-        before = found.get(note.origin)
-        if before is None:
-            found[note.origin] = note
-            continue
-        last = note if _later(note, before) else before
-        found[note.origin] = replace(last, written=before.written + 1)
-    return found
+def add(found: dict[Origin, Notes], note: Notes) -> None:
+    """Keep each dead letter once, by its origin; what was written last counts."""
+    before = found.get(note.origin)
+    if before is None:
+        found[note.origin] = note
+        return
+    last = note if _later(note, before) else before
+    found[note.origin] = replace(last, written=before.written + 1)
 
 
 def _later(one: Notes, other: Notes) -> bool:

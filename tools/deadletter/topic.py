@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER
 from shared.messaging.records import Origin
-from tools.deadletter.letters import Letter, Notes, Place, latest, letter_of, notes_of
+from tools.deadletter.letters import Letter, Notes, Place, add, letter_of, notes_of
 
 _POLL_MS: Final = 500
 
@@ -28,9 +28,11 @@ class DeadLetterTopic:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._topic = topic
         self._consumer = AIOKafkaConsumer(
+            topic,
             bootstrap_servers=bootstrap,
             group_id=None,
             enable_auto_commit=False,
+            auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=LARGEST_DEAD_LETTER,
         )
@@ -48,7 +50,10 @@ class DeadLetterTopic:
 
     async def all(self) -> dict[Origin, Notes]:
         """The notes of each letter, once. Raises NoTopic and KafkaError."""
-        return latest([notes async for notes in self._notes()])
+        found: dict[Origin, Notes] = {}
+        async for record in self._records(None):
+            add(found, notes_of(record))
+        return found
 
     async def letter(self, notes: Notes) -> Letter:
         """A letter whole, from where its notes say that it stands. Raises UnknownLetter."""
@@ -56,16 +61,12 @@ class DeadLetterTopic:
             return letter_of(record)
         raise UnknownLetter("the letter is no longer in its topic")
 
-    async def _notes(self) -> AsyncIterator[Notes]:
-        async for record in self._records(None):
-            yield notes_of(record)
-
     async def _records(self, start: Place | None) -> AsyncIterator[Any]:
         """The records up to the end that the topic has now; from a place on, or all."""
-        numbers = await self._partitions()
-        wanted = numbers if start is None else {start.partition} & numbers
-        partitions = [TopicPartition(self._topic, number) for number in sorted(wanted)]
-        self._consumer.assign(partitions)
+        assigned = self._consumer.assignment()
+        if not assigned:
+            raise NoTopic(f"there is no topic {self._topic}; see python -m tools.topics")
+        partitions = sorted(p for p in assigned if start is None or p.partition == start.partition)
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         left = set()
@@ -81,9 +82,3 @@ class DeadLetterTopic:
             for partition in list(left):
                 if await self._consumer.position(partition) >= ends[partition]:
                     left.discard(partition)
-
-    async def _partitions(self) -> set[int]:
-        if self._topic not in await self._consumer.topics():
-            raise NoTopic(f"there is no topic {self._topic}; see python -m tools.topics")
-        found: set[int] = self._consumer.partitions_for_topic(self._topic) or set()
-        return found

@@ -1,0 +1,88 @@
+"""A dead letter goes back as it came, and keeps its first place when it fails again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from shared.contracts.topics import Topics
+from shared.messaging.deadletters import DeadLetter, DeadLetters
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.records import Origin, Refusal
+from shared.runtime.clocks import SystemMachineClock
+from tests.unit.deadletter.builders import BINARY, TOPIC, Kept
+from tools.deadletter.book import Mended, Page, Status
+from tools.deadletter.letters import letter_of
+from tools.deadletter.replaying import outgoing
+
+TOPICS = Topics(("civil",))
+REPLAY = TOPICS.replay("followups")
+FOREIGN = (("x-error", b"theirs"), ("x", b"\xfe"), ("x-attempts", b"9"))
+
+
+class Outbox(Publisher):
+    """Keeps what would go to Kafka."""
+
+    def __init__(self) -> None:
+        super().__init__("127.0.0.1:1", client_id="test")
+        self.sent: list[Outgoing] = []
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        self.sent += records
+
+
+async def given_up(record: Kept, attempts: int = 1) -> Kept:
+    """The dead letter that a service writes of a record."""
+    outbox = Outbox()
+    letters = DeadLetters(
+        service="followups",
+        source="urn:peygir:followups",
+        topics=TOPICS,
+        publisher=outbox,
+        clock=SystemMachineClock(),
+    )
+    refusal = Refusal("invalid", "title: Field required")
+    await letters.send([DeadLetter(record, refusal, attempts)])
+    letter, _rejection = outbox.sent
+    assert letter.topic == TOPICS.deadletter("followups")
+    return Kept(letter.headers, letter.value, letter.topic, key=letter.key, offset=31)
+
+
+async def test_a_letter_is_what_was_sent_and_its_notes() -> None:
+    sent = Kept((*BINARY, *FOREIGN), b"\xff", TOPIC, 2, 17)
+    letter = letter_of(await given_up(sent, attempts=2))
+    assert (letter.headers, letter.value, letter.key) == (sent.headers, b"\xff", b"r-1")
+    assert (letter.notes.origin, letter.notes.attempts) == (Origin(TOPIC, 2, 17), 2)
+    assert (letter.notes.reason, letter.notes.error) == ("invalid", "title: Field required")
+    assert abs((datetime.now(UTC) - letter.notes.failed_at).total_seconds()) < 60
+
+
+async def test_refused_again_it_keeps_its_first_origin_and_counts_one_more_attempt() -> None:
+    first = letter_of(await given_up(Kept((*BINARY, ("x", b"\xfe")), b"{}", TOPIC, 2, 17)))
+    page = Page(first.notes.origin, 1, Status.WAITING, replay_id="replay-1")
+    back = outgoing(REPLAY, first, page)
+    assert (back.topic, back.key, back.value) == (REPLAY, b"r-1", b"{}")
+    assert tuple(back.headers[:5]) == (*BINARY, ("x", b"\xfe"))
+
+    again = letter_of(await given_up(Kept(back.headers, back.value, REPLAY, 0, 5)))
+    assert again.notes.origin == Origin(TOPIC, 2, 17)
+    assert (again.notes.attempts, again.notes.replay_id) == (2, "replay-1")
+    assert again.headers == first.headers
+    assert page.seen_with(again.notes).status is Status.REFUSED
+
+
+async def test_elsewhere_the_notes_of_a_client_are_not_believed() -> None:
+    spoofed = (*BINARY, ("x-origin-topic", b"t"), ("x-origin-partition", b"0"),
+               ("x-origin-offset", b"1"), ("x-attempts", b"9"))  # fmt: skip
+    letter = letter_of(await given_up(Kept(spoofed, b"{}", TOPIC, 2, 17)))
+    assert (letter.notes.origin, letter.notes.attempts) == (Origin(TOPIC, 2, 17), 1)
+
+
+async def test_once_mended_the_original_never_goes() -> None:
+    letter = letter_of(await given_up(Kept(BINARY, b"{}", TOPIC, 2, 17)))
+    mended = Mended(b'{"title": "x"}', (("ce_id", b"new"), ("mended_by", b"z")))
+    page = Page(letter.notes.origin, 2, Status.WAITING, mended, "replay-2")
+    sent = outgoing(REPLAY, letter, page)
+    assert sent.value == mended.value
+    assert dict(sent.headers)["ce_id"] == b"new"
+    assert dict(sent.headers)["x-origin-offset"] == b"17"

@@ -53,7 +53,7 @@ class Propose(BaseModel):
 
 
 class Record(BaseModel):
-    resolutions: Annotated[tuple[Propose, ...], Field(min_length=1, max_length=200)]
+    resolutions: Annotated[list[Propose], Field(min_length=1, max_length=200)]
 
 
 class Amend(BaseModel):

@@ -225,6 +225,8 @@ async def test_all_that_is_asked_is_recorded_or_nothing(scheduler: Service) -> N
         ({"title": " "}, "resolutions.0.title"),
         ({"priority": "very"}, "resolutions.0.priority"),
         ({"resolution_id": "a/b"}, "resolutions.0.resolution_id"),
+        ({"resolution_id": ".."}, "resolutions.0.resolution_id"),
+        ({"resolution_id": "a\u0081"}, "resolutions.0.resolution_id"),
     ],
 )
 async def test_a_wrong_field_of_a_resolution_is_named(
@@ -309,6 +311,12 @@ async def test_a_killed_scheduler_tells_every_event_when_it_is_back(
 
     # A killed process's transaction stays open until its lifetime ends.
     await eventually(are_told, 60, "every session in the topic")
+
+
+async def test_an_id_may_be_persian(scheduler: Service) -> None:
+    id_ = await begun(scheduler, "بازدید‌مشهد-۱۴۱۰")
+    answer = await scheduler.http.get(f"/v1/sessions/{id_}")
+    assert answer.json()["session_id"] == id_
 
 
 async def test_documents_are_served(scheduler: Service) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time
 from typing import Annotated, Final, TypeAlias, TypeVar
+from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,6 +17,9 @@ from shared.contracts.envelope import RFC3339
 from shared.contracts.events.base import Day, Instant, Text
 
 _YEARS: Final = range(1950, 2151)
+_NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
+"""Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
+
 AnyDate = TypeVar("AnyDate", bound=date)
 
 
@@ -42,10 +46,12 @@ def _to_the_millisecond(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
 
 
-def _without_slash(text: str) -> str:
-    if "/" in text:
-        raise PydanticCustomError("slash", "must not hold a slash: it stands in addresses")
-    return text
+def _addressable(id_: str) -> str:
+    if "/" in id_ or id_ in {".", ".."}:
+        raise PydanticCustomError("address", "must stand in an address: no slash, not dots alone")
+    if any(category(character) in _NOT_IN_EVENTS for character in id_):
+        raise PydanticCustomError("control", "must hold no control characters")
+    return id_
 
 
 _DAY: Final = _written("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2023-08-14")
@@ -74,7 +80,7 @@ TimeOfDay: TypeAlias = Annotated[
 NewId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(_without_slash),
+    AfterValidator(_addressable),
 ]
 """An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""
 

@@ -1,0 +1,289 @@
+"""The job that creates the topics, against the real Kafka, with another client as witness."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+# ConfigResource is public, yet not marked so for type checkers.
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
+from confluent_kafka.cimpl import NewTopic
+
+from deploy.local.cluster import Cluster
+from deploy.local.layout import HOST, PROJECT
+from shared.contracts.topics import Topics
+from tools.topics.ensure import ensure
+
+DEPUTIES = "civil,crisis"
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A namespace for one test."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="module")
+def witness(cluster: Cluster) -> AdminClient:
+    return AdminClient({"bootstrap.servers": cluster.bootstrap})
+
+
+def run(
+    bootstrap: str, prefix: str, *arguments: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("PEYGIR_")},
+        "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "PEYGIR_KNOWN_DEPUTIES": DEPUTIES,
+        "PEYGIR_NAMESPACE": prefix,
+        **settings,
+    }
+    return subprocess.run(
+        (sys.executable, "-m", "tools.topics", *arguments),
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def topics(prefix: str) -> Topics:
+    return Topics(DEPUTIES.split(","), prefix)
+
+
+def partitions(witness: AdminClient, prefix: str) -> dict[str, int]:
+    known = witness.list_topics(timeout=10).topics
+    return {name: len(topic.partitions) for name, topic in known.items() if name.startswith(prefix)}
+
+
+def config(witness: AdminClient, name: str) -> dict[str, str]:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    entries = witness.describe_configs([resource])[resource].result(timeout=10)
+    return {entry.name: entry.value for entry in entries.values()}
+
+
+def create(witness: AdminClient, name: str, partitions: int, **config: str) -> None:
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    topic = NewTopic(name, partitions, 1, config=settings)
+    witness.create_topics([topic])[name].result(timeout=10)
+
+
+def test_it_creates_every_topic_as_declared(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    done = run(cluster.bootstrap, prefix)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    specs = topics(prefix).all()
+    assert partitions(witness, prefix) == {spec.name: spec.partitions for spec in specs}
+    for spec in specs:
+        assert config(witness, spec.name).items() >= spec.config.items()
+        assert f"created {spec.name}\n" in done.stdout
+
+
+def test_it_can_be_repeated_in_production_too(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    run(cluster.bootstrap, prefix)
+    before = partitions(witness, prefix)
+
+    done = run(cluster.bootstrap, prefix, "create", PEYGIR_ENV="production")
+
+    count = len(topics(prefix).all())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{count} topics: created 0 (replication factor 1), {count} were")
+    assert partitions(witness, prefix) == before
+
+
+def test_it_adds_what_a_new_deputy_needs(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    run(cluster.bootstrap, prefix)
+
+    done = run(cluster.bootstrap, prefix, PEYGIR_KNOWN_DEPUTIES=f"{DEPUTIES},social")
+
+    assert done.returncode == 0
+    assert "topics: created 2 " in done.stdout
+    more = Topics([*DEPUTIES.split(","), "social"], prefix)
+    assert set(partitions(witness, prefix)) == {spec.name for spec in more.all()}
+
+
+@pytest.mark.parametrize("there", [1, 5])
+def test_another_number_of_partitions_is_reported_and_left(
+    cluster: Cluster, witness: AdminClient, prefix: str, there: int
+) -> None:
+    name = topics(prefix).resolutions("civil")
+    create(witness, name, there, max_message_bytes="1048576", retention_ms="-1")
+
+    done = run(cluster.bootstrap, prefix, "--alter")
+
+    assert done.returncode == 1
+    assert f"{name} has {there} partitions, declared are 3: " in done.stderr
+    assert "delete the topic if it is empty" in done.stderr
+    assert "1 differences" in done.stdout
+    assert partitions(witness, prefix)[name] == there
+    assert len(partitions(witness, prefix)) == len(topics(prefix).all())
+
+
+def test_a_config_that_differs_is_reported_and_set_when_asked(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    name = topics(prefix).sessions
+    create(witness, name, 3, retention_ms="1000", segment_bytes="2000000")
+
+    reported = run(cluster.bootstrap, prefix)
+    assert reported.returncode == 1
+    assert f"{name} has retention.ms=1000, declared is -1: run this again with --alter" in (
+        reported.stderr
+    )
+    assert config(witness, name)["retention.ms"] == "1000"
+
+    tried = run(cluster.bootstrap, prefix, "--alter", "--dry-run")
+    assert tried.returncode == 1
+    assert config(witness, name)["retention.ms"] == "1000"
+
+    altered = run(cluster.bootstrap, prefix, "--alter")
+    assert (altered.returncode, altered.stderr) == (0, "")
+    assert f"altered {name}\n" in altered.stdout
+    now = config(witness, name)
+    assert (now["retention.ms"], now["max.message.bytes"]) == ("-1", "1048576")
+    assert now["segment.bytes"] == "2000000", "what else the operator has set has to stay"
+
+    assert run(cluster.bootstrap, prefix).returncode == 0
+
+
+def test_more_config_than_declared_is_no_fault(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    spec = topics(prefix).all()[0]
+    declared = {key.replace(".", "_"): value for key, value in spec.config.items()}
+    create(witness, spec.name, spec.partitions, **declared, segment_bytes="2000000")
+
+    assert run(cluster.bootstrap, prefix).returncode == 0
+
+
+def test_a_dry_run_creates_nothing(cluster: Cluster, witness: AdminClient, prefix: str) -> None:
+    done = run(cluster.bootstrap, prefix, "--dry-run")
+
+    assert done.returncode == 0
+    assert f"would create {topics(prefix).sessions}\n" in done.stdout
+    assert partitions(witness, prefix) == {}
+
+
+async def test_two_jobs_at_once_create_each_topic_once(cluster: Cluster, prefix: str) -> None:
+    specs = topics(prefix).all()
+
+    reports = await asyncio.gather(
+        *(ensure(cluster.bootstrap, specs, say=print, replication_factor=1) for _ in range(3))
+    )
+
+    created = [name for report in reports for name in report.created]
+    assert sorted(created) == sorted(spec.name for spec in specs)
+    assert [report.faults for report in reports] == [(), (), ()]
+
+
+def test_too_many_copies_are_refused_with_the_reason(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    for arguments, settings in (
+        (("--replication-factor", "3"), {}),
+        ((), {"PEYGIR_REPLICATION_FACTOR": "3"}),
+    ):
+        done = run(cluster.bootstrap, prefix, "--timeout", "1", *arguments, **settings)
+
+        assert done.returncode == 1
+        assert "replication factor of 3 cannot be reached" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert partitions(witness, prefix) == {}
+
+
+def test_without_kafka_it_says_so_and_gives_up() -> None:
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        bootstrap = f"{HOST}:{nobody.getsockname()[1]}"
+
+        done = run(bootstrap, "", "--timeout", "1")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"waiting for Kafka at {bootstrap}, up to 1 s",
+        f"no answer from Kafka at {bootstrap} within 1 s",
+    ]
+
+
+async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
+    """Kafka answers at an address from the moment on that the job says it waits there."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        said: asyncio.Queue[str] = asyncio.Queue()
+        bootstrap = f"{HOST}:{listener.getsockname()[1]}"
+        specs = topics(prefix).all()
+        job = asyncio.create_task(ensure(bootstrap, specs, say=said.put_nowait, timeout_seconds=30))
+        assert await said.get() == f"waiting for Kafka at {bootstrap}, up to 30 s"
+        async with _way_to(cluster.bootstrap, listener):
+            report = await job
+
+    assert len(report.created) == len(specs)
+    assert said.empty()
+
+
+@asynccontextmanager
+async def _way_to(bootstrap: str, listener: socket.socket) -> AsyncIterator[None]:
+    """Let who connects to the listener speak with Kafka."""
+    host, _, port = bootstrap.partition(":")
+
+    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(65_536):
+            sink.write(chunk)
+            await sink.drain()
+        sink.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kafka_reader, kafka_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pipe(reader, kafka_writer), pipe(kafka_reader, writer))
+
+    async with await asyncio.start_server(connect, sock=listener):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", "kafka"),
+        ("PEYGIR_KNOWN_DEPUTIES", "Civil"),
+        ("PEYGIR_NAMESPACE", "a.b"),
+        ("PEYGIR_REPLICATION_FACTOR", "0"),
+    ],
+)
+def test_bad_configuration_is_one_line_that_names_the_variable(name: str, value: str) -> None:
+    done = run("127.0.0.1:1", "", **{name: value})
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{name}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_list_needs_no_kafka() -> None:
+    done = run("127.0.0.1:1", "test-", "list")
+
+    assert done.returncode == 0
+    listed = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert listed == [[spec.name, str(spec.partitions)] for spec in topics("test-").all()]
+
+
+def test_help_names_the_commands_and_the_variables() -> None:
+    done = run("127.0.0.1:1", "", "--help")
+
+    assert done.returncode == 0
+    for word in ("create", "list", "PEYGIR_KNOWN_DEPUTIES", "PEYGIR_REPLICATION_FACTOR"):
+        assert word in done.stdout

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import structlog
+
+from shared.messaging.patience import patient
+from shared.runtime.clocks import MachineClock
+from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 
+_log = structlog.get_logger(__name__)
+
 _PAUSED: Final = "paused"
+_RESUME_POLL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +92,51 @@ class Pauses:
         """Let it go on; False where it was not paused."""
         result = await self._collection.delete_one({"_id": group})
         return result.deleted_count == 1
+
+
+class FloodGate:
+    """Lets one subscription through until it is flooded, and again when somebody says so."""
+
+    def __init__(
+        self,
+        group: str,
+        limit: FloodLimit,
+        pauses: Pauses,
+        *,
+        metrics: Metrics,
+        clock: MachineClock,
+    ) -> None:
+        self._group = group
+        self._gauge = FloodGauge(limit)
+        self._pauses = pauses
+        self._metrics = metrics
+        self._clock = clock
+        self._shut = True  # until the database says otherwise: a restart does not end a pause
+
+    def note(self, *, refused: bool) -> None:
+        """Note what became of one event."""
+        self._gauge.note(refused=refused)
+
+    async def shut_if_flooded(self) -> None:
+        """Pause where the limit is passed, for every process of the group. Waits out failures."""
+        if not self._gauge.over:
+            return
+        reason = "over a fifth of the last events were refused; see tools.deadletter"
+        _log.error("subscription paused", group=self._group, reason=reason)
+        async for attempt in patient(f"pause of {self._group}", self._clock):
+            with attempt:
+                await self._pauses.pause(Pause(self._group, self._clock.now(), reason))
+        self._shut = True
+
+    async def wait(self) -> None:
+        """Stay here until the subscription is not paused."""
+        while self._shut:
+            self._metrics.set_paused(self._group, True)
+            async for attempt in patient(f"pause of {self._group}", self._clock):
+                with attempt:
+                    self._shut = await self._pauses.paused(self._group)
+            if self._shut:
+                await self._clock.sleep(_RESUME_POLL_SECONDS)
+            else:
+                self._gauge.clear()
+        self._metrics.set_paused(self._group, False)

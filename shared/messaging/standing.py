@@ -1,0 +1,210 @@
+"""Where a consumer stands in each of its partitions, by what its database holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from shared.messaging.deadletters import Record
+from shared.messaging.failures import PositionMoved
+from shared.messaging.patience import patient
+from shared.messaging.positions import Positions
+from shared.messaging.records import Move
+from shared.messaging.watch import HistoryChanged
+from shared.runtime.clocks import MachineClock
+from shared.runtime.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+class KafkaConsumer(Protocol):
+    """What is needed of aiokafka's consumer."""
+
+    def assignment(self) -> Collection[TopicPartition]: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    def highwater(self, partition: TopicPartition) -> int | None: ...
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None: ...
+    async def beginning_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]: ...
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where this consumer stands in a partition."""
+
+    stored: int | None  # what the database holds, as far as this consumer knows
+    next: int  # the offset that it reads next
+    gap: int | None = None  # the offset that followed it, seen once
+
+
+class Standing:
+    """The cursors of one group in one process. The database's positions are the truth."""
+
+    def __init__(
+        self, group: str, positions: Positions, *, metrics: Metrics, clock: MachineClock
+    ) -> None:
+        self._group = group
+        self._positions = positions
+        self._metrics = metrics
+        self._clock = clock
+        self._cursors: dict[TopicPartition, _Cursor] = {}
+
+    @property
+    def listener(self) -> ConsumerRebalanceListener:
+        """Forgets where it stood in a partition that comes or goes; the next read asks anew."""
+        return _Forgetting(self._cursors)
+
+    def holds(self, record: Record) -> bool:
+        """Whether a record's partition is still this consumer's."""
+        return partition_of(record) in self._cursors
+
+    async def check(self, kafka: KafkaConsumer) -> None:
+        """Compare the stored positions with this consumer's, and go where the database stands.
+
+        So a partition that was just assigned begins in the right place, without a new record
+        coming.
+        Raises HistoryChanged, the driver's errors and KafkaError.
+        """
+        assigned = list(kafka.assignment())
+        stored = await self._positions.read(self._group, assigned)
+        for partition in assigned:
+            cursor = self._cursors.get(partition)
+            if cursor is None or cursor.stored != stored.get(partition):
+                await self._go(partition, stored.get(partition), kafka)
+            self._show_lag(partition, kafka)
+
+    async def fresh(self, records: Sequence[Record], kafka: KafkaConsumer) -> list[Record]:
+        """Return the records that stand where this consumer stands, in order."""
+        by_partition: dict[TopicPartition, list[Record]] = defaultdict(list)
+        for record in records:
+            by_partition[partition_of(record)].append(record)
+        unknown = by_partition.keys() - self._cursors.keys()
+        if unknown:
+            await self.synchronise(unknown, kafka)
+        fresh: list[Record] = []
+        for partition, batch in by_partition.items():
+            cursor = self._cursors.get(partition)
+            if cursor is None:  # taken away
+                continue
+            new = [record for record in batch if record.offset >= cursor.next]
+            if not new:
+                continue
+            if new[0].offset == cursor.next or new[0].offset == cursor.gap:
+                fresh += new
+            else:  # real (transactions, retention) where a second read shows the same gap
+                cursor.gap = new[0].offset
+                _seek(kafka, partition, cursor.next)
+        return fresh
+
+    async def synchronise(
+        self, partitions: Collection[TopicPartition], kafka: KafkaConsumer
+    ) -> None:
+        """Stand where the database stands; what it stands behind is read again from Kafka."""
+        async for attempt in patient(f"positions of {self._group}", self._clock):
+            with attempt:
+                stored = await self._positions.read(self._group, partitions)
+                for partition in partitions:
+                    await self._go(partition, stored.get(partition), kafka)
+
+    async def _go(
+        self, partition: TopicPartition, stored: int | None, kafka: KafkaConsumer
+    ) -> None:
+        """Stand at a stored position; where nothing is stored, at the beginning.
+
+        Raises HistoryChanged where it lies before one that was stored already.
+        """
+        before = self._cursors.get(partition)
+        if before is not None and (stored or 0) < (before.stored or 0):
+            raise HistoryChanged(f"{self._group}: the position in {partition} went back")
+        try:
+            start = stored
+            if start is None:
+                start = (await kafka.beginning_offsets([partition]))[partition]
+            if await kafka.position(partition) != start:
+                kafka.seek(partition, start)
+        except IllegalStateError:  # taken away meanwhile
+            self._cursors.pop(partition, None)
+        else:
+            self._cursors[partition] = _Cursor(stored, start)
+
+    def moves(self, records: Iterable[Record]) -> tuple[Move, ...]:
+        """The steps that taking these records would be. Raises PositionMoved."""
+        last = {partition_of(record): record.offset for record in records}
+        moves = []
+        for partition, offset in last.items():
+            cursor = self._cursors.get(partition)
+            if cursor is None:
+                raise PositionMoved(f"{partition} was taken away")
+            topic, number = partition
+            moves.append(Move(self._group, topic, number, cursor.stored, offset + 1))
+        return tuple(moves)
+
+    def step(self, moves: Iterable[Move]) -> None:
+        """Stand where a committed transaction has moved to."""
+        for move in moves:
+            cursor = self._cursors.get(TopicPartition(move.topic, move.partition))
+            if cursor is not None:
+                cursor.stored = cursor.next = move.next
+
+    async def acknowledge(
+        self, partitions: Collection[TopicPartition], kafka: KafkaConsumer
+    ) -> None:
+        """Let Kafka's offsets follow. Nothing depends on it, so a failure is only noted."""
+        offsets = {p: self._cursors[p].next for p in partitions if p in self._cursors}
+        try:
+            if offsets:
+                await kafka.commit(offsets)
+        except (KafkaError, IllegalStateError) as error:
+            _log.info(
+                "offset not committed", group=self._group, why=f"{type(error).__name__}: {error}"
+            )
+        for partition in offsets:
+            self._show_lag(partition, kafka)
+
+    def _show_lag(self, partition: TopicPartition, kafka: KafkaConsumer) -> None:
+        cursor = self._cursors.get(partition)
+        if cursor is None:
+            return
+        try:
+            end = kafka.highwater(partition)
+        except IllegalStateError:
+            return
+        if end is not None:
+            lag = max(0, end - cursor.next)
+            self._metrics.set_lag(partition.topic, partition.partition, lag)
+
+
+class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
+    """Forgets where a consumer stood in a partition that comes or goes; the next read asks anew."""
+
+    def __init__(self, cursors: dict[TopicPartition, _Cursor]) -> None:
+        self._cursors = cursors
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        self._forget(revoked)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._forget(assigned)
+
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            self._cursors.pop(partition, None)
+
+
+def partition_of(record: Record) -> TopicPartition:
+    """The partition that a record came from."""
+    return TopicPartition(record.topic, record.partition)
+
+
+def _seek(kafka: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
+    with suppress(IllegalStateError):  # taken away meanwhile
+        kafka.seek(partition, offset)

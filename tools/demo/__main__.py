@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from aiokafka import AIOKafkaConsumer
+from pymongo import MongoClient
 from rich.console import Console
 
 from deploy.local.cluster import Cluster
@@ -31,7 +32,7 @@ from tools.demo.checks import check_all, digest
 from tools.demo.clients import Services, Unwanted
 from tools.demo.evidence import Evidence, gather
 from tools.demo.expectation import expect
-from tools.demo.quiet import NotQuiet, Quiet
+from tools.demo.quiet import Mongo, NotQuiet, Quiet
 from tools.demo.scores import scorecards
 from tools.demo.screen import Screen
 from tools.demo.script import SESSIONS, Script, write
@@ -87,6 +88,7 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
     """Replay, gather, check and show; return the reasons for which it is not in order."""
     topics = Topics(deputy.id for deputy in DEPUTIES)
     client = mongo.connect(cluster.mongodb_uri, app="demo", wait_ms=10_000)
+    looking: Mongo = MongoClient(cluster.mongodb_uri, tz_aware=True)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=cluster.bootstrap, group_id=None, enable_auto_commit=False
     )
@@ -97,16 +99,17 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
     try:
         async with Services({name: cluster.address(name) for name in SERVICES}) as services:
             with screen.replaying(script) as shown:
-                quiet = Quiet(client, consumer, topics)
+                quiet = Quiet(looking, consumer, topics)
                 play = replay.Replay(script, clock, quiet, services, shown.show)
                 steps = await play.run()
-        evidence = await gather(consumer, topics, cluster.mongodb_uri, mail_folder(cluster))
+        evidence = await gather(consumer, topics, looking, mail_folder(cluster))
     except (Unwanted, NotQuiet) as error:
         down = [f"{name} has ended" for name in fallen(cluster)]
         return [f"{type(error).__name__}: {error}", *down]
     finally:
         await consumer.stop()
         client.close()
+        looking.close()
     return _judge(script, evidence, steps, screen)
 
 

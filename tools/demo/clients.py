@@ -13,6 +13,7 @@ from tools.demo.lives import Actor
 
 _TOGETHER: Final = 12  # requests at a time
 _SECONDS: Final = 30.0
+_IDLE_SECONDS: Final = 1.0  # less than after what a server hangs up, so that no request meets that
 
 
 class Unwanted(Exception):
@@ -23,7 +24,7 @@ class Services:
     """The HTTP interfaces of the four services; a context manager."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        limits = httpx.Limits(max_connections=_TOGETHER, max_keepalive_connections=_TOGETHER)
+        limits = httpx.Limits(max_connections=_TOGETHER, keepalive_expiry=_IDLE_SECONDS)
         self._clients = {
             name: httpx.AsyncClient(base_url=f"{url}/v1", timeout=_SECONDS, limits=limits)
             for name, url in addresses.items()

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from pymongo import MongoClient
 
 from shared.contracts.envelope import CloudEvent, Unreadable, read
 from shared.contracts.events import EventData, Invalid, UnknownType, parse
 from shared.contracts.topics import Topics
+from tools.demo.quiet import Mongo
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -69,7 +69,7 @@ class Evidence:
 
 
 async def gather(
-    consumer: AIOKafkaConsumer, topics: Topics, mongodb_uri: str, mails: Path
+    consumer: AIOKafkaConsumer, topics: Topics, client: Mongo, mails: Path
 ) -> Evidence:
     """Read all topics, databases and mails whole. `consumer` is started and in no group.
 
@@ -98,7 +98,7 @@ async def gather(
         records=tuple(records),
         unreadable=tuple(unreadable),
         given_up=tuple(given_up),
-        documents=await asyncio.to_thread(_documents, mongodb_uri, topics),
+        documents=await asyncio.to_thread(_documents, client, topics),
         mails=tuple(await asyncio.to_thread(read_mails, mails)),
     )
 
@@ -126,16 +126,13 @@ async def read_whole(
     return sorted(found, key=lambda record: (record.topic, record.partition, record.offset))
 
 
-def _documents(uri: str, topics: Topics) -> dict[tuple[str, str], Sequence[Document]]:
+def _documents(client: Mongo, topics: Topics) -> dict[tuple[str, str], Sequence[Document]]:
     names = ("scheduler", "reports", "notify", *(f"followups_{d}" for d in topics.deputies))
-    client: MongoClient[dict[str, Any]] = MongoClient(uri, tz_aware=True)
-    with client:
-        return {
-            (name, collection): list(client[name][collection].find())
-            for name in names
-            for collection in _COLLECTIONS
-            if collection in client[name].list_collection_names()
-        }
+    return {
+        (name, collection): list(client[name][collection].find())
+        for name in names
+        for collection in set(client[name].list_collection_names()).intersection(_COLLECTIONS)
+    }
 
 
 def read_mails(folder: Path) -> list[CaughtMail]:

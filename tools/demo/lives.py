@@ -14,6 +14,7 @@ from tools.demo.titles import NOTES, REASONS
 
 Kind: TypeAlias = Literal["acknowledge", "progress", "complete", "verify", "reopen"]
 
+_DESK_DAYS: Final = (5, 0, 2)  # few, since each day costs the replay a step
 _FATES: Final = ("in time", "late", "never")
 _FATE_WEIGHTS: Final = (70, 24, 6)
 
@@ -85,7 +86,14 @@ def _claim(rng: Random, fate: str, approved_on: date, due_on: date, days: WorkDa
     if fate == "late":
         return days.from_(due_on + DAY * rng.randint(1, 28))
     term = (due_on - approved_on).days
-    return days.until(approved_on + DAY * rng.randint(term // 2, term))
+    return days.until(approved_on + DAY * rng.randint(term // 2, term - 2))
+
+
+def _desk_day(day: date, days: WorkDays) -> date:
+    """The day, or the next one, on which this is worked on: Saturday, Monday, Wednesday."""
+    while not (day.weekday() in _DESK_DAYS and days.is_worked(day)):
+        day += DAY
+    return day
 
 
 class _Life:
@@ -112,7 +120,7 @@ class _Life:
                 return
             self._progress = min(95, self._progress + self._rng.randint(10, 45))
             day = self.day + DAY * self._rng.randint(1, left - 2)
-            if self._days.from_(day) > last:
+            if _desk_day(day, self._days) > last:
                 return
             note = self._rng.choice(NOTES)
             self._add(day, self._deputy, "progress", progress=self._progress, note=note)
@@ -128,5 +136,5 @@ class _Life:
         self._add(self.day + DAY * days_later, other, "reopen", reason=reason)
 
     def _add(self, day: date, by: Actor, kind: Kind, **body: str | int) -> None:
-        self.day = self._days.from_(max(day, self.day + DAY))
+        self.day = _desk_day(max(day, self.day + DAY), self._days)
         self.deeds.append(Deed(in_tehran(self.day, DESK_HOUR), by, kind, body))

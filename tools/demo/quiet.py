@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from pymongo import MongoClient
+from pymongo.database import Database
 
-from shared.contracts.topics import Topics
-from shared.runtime.mongo import Client, Database, database
+from shared.contracts.topics import Topics, TopicSpec
 
-_POLL_SECONDS: Final = 0.012
+_POLL_SECONDS: Final = 0.015
 _OVERDUE: Final = {"_id": "overdue"}
+_PENDING: Final = {"pending": True}  # the partial index over the unpublished
+
+Ends = Mapping[TopicPartition, int]
+Mongo = MongoClient[dict[str, Any]]
 
 
 class NotQuiet(Exception):
@@ -33,7 +38,7 @@ class Reader:
 
     group: str
     database: str
-    topics: tuple[str, ...]
+    topics: frozenset[str]
 
 
 def readers_of(topics: Topics) -> tuple[Reader, ...]:
@@ -42,30 +47,35 @@ def readers_of(topics: Topics) -> tuple[Reader, ...]:
     followups = [topics.followups(deputy) for deputy in topics.deputies]
     everything = (topics.sessions, topics.reports, *resolutions, *followups)
     return (
-        Reader("reports", "reports", (topics.sessions,)),
-        Reader("notify", "notify", everything),
+        Reader("reports", "reports", frozenset({topics.sessions})),
+        Reader("notify", "notify", frozenset(everything)),
         *(
-            Reader(f"followups-{deputy}", f"followups_{deputy}", (topics.resolutions(deputy),))
-            for deputy in topics.deputies
+            Reader(f"followups-{d}", f"followups_{d}", frozenset({topics.resolutions(d)}))
+            for d in topics.deputies
         ),
     )
+
+
+def told_by_services(topics: Topics) -> list[TopicSpec]:
+    """The topics of the domain: all but those of what was given up."""
+    return [spec for spec in topics.all() if spec.events and spec.name != topics.rejections]
 
 
 class Quiet:
     """Looks from outside, at the databases and the ends of the topics."""
 
-    def __init__(self, client: Client, consumer: AIOKafkaConsumer, topics: Topics) -> None:
+    def __init__(self, client: Mongo, consumer: AIOKafkaConsumer, topics: Topics) -> None:
         """`consumer` is started and reads nothing."""
         self._consumer = consumer
         self._readers = readers_of(topics)
-        self._tracking = [database(client, f"followups_{d}") for d in topics.deputies]
-        self._sweeping = [*self._tracking, database(client, "reports")]
-        self._notify = database(client, "notify")
-        self._all = [*self._sweeping, self._notify, database(client, "scheduler")]
-        self._by_name = {database.name: database for database in self._all}
+        tracking = [f"followups_{deputy}" for deputy in topics.deputies]
+        self._tracking = [client[name] for name in tracking]
+        self._sweeping = [*self._tracking, client["reports"]]
+        self._notify = client["notify"]
+        self._all = [*self._sweeping, self._notify, client["scheduler"]]
         self._partitions = [
             TopicPartition(spec.name, number)
-            for spec in topics.all()
+            for spec in told_by_services(topics)
             for number in range(spec.partitions)
         ]
 
@@ -75,96 +85,82 @@ class Quiet:
         Raises NotQuiet after `seconds`.
         """
         deadline = time.monotonic() + seconds
-        await self._until(lambda: self._unswept(instant), deadline)
-        while True:
-            trouble = await self._trouble(instant)
-            if trouble is None:
-                return await self.next_alert()
-            await self._pause(trouble, deadline)
+        behind = list(self._sweeping)
+        while behind:
+            behind = await asyncio.to_thread(_unswept, behind, instant)
+            if behind:
+                await _pause(f"the sweeper of {behind[0].name} is behind {instant}", deadline)
+        while trouble := await self._trouble(instant):
+            await _pause(trouble, deadline)
+        return await asyncio.to_thread(self.next_alert)
 
-    async def next_alert(self) -> datetime | None:
+    def next_alert(self) -> datetime | None:
         """The earliest instant at which a follow-up reaches its next level, over all deputies."""
-        found = await asyncio.gather(*(_next_alert(database) for database in self._tracking))
+        found = [_next_alert(database) for database in self._tracking]
         return min((alert for alert in found if alert is not None), default=None)
 
-    async def _until(self, ask: Callable[[], Awaitable[str | None]], deadline: float) -> None:
-        while trouble := await ask():
-            await self._pause(trouble, deadline)
-
-    async def _pause(self, trouble: str, deadline: float) -> None:
-        if time.monotonic() > deadline:
-            raise NotQuiet(trouble)
-        await asyncio.sleep(_POLL_SECONDS)
-
-    async def _unswept(self, instant: datetime) -> str | None:
-        swept = await asyncio.gather(*(d["sweeps"].find_one(_OVERDUE) for d in self._sweeping))
-        for place, entry in zip(self._sweeping, swept, strict=True):
-            to = None if entry is None else entry["to"]
-            if to is None or to < instant:
-                return f"the sweeper of {place.name} has come to {to}, not to {instant}"
-        return None
-
     async def _trouble(self, instant: datetime) -> str | None:
-        alert = await self.next_alert()
-        if alert is not None and alert <= instant:
-            return f"a follow-up's alert of {alert} was not announced"
-        ends = await self.ends()
-        return (
-            await self._behind(ends)
-            or await self._unsent()
-            or await self._unpublished()
-            or self._moved(ends, await self.ends())
-        )
+        ends = await self._ends()
+        trouble = await asyncio.to_thread(self._under_way, instant, ends)
+        if trouble is None and await self._ends() != ends:
+            return "topics are being written to"
+        return trouble
 
-    async def ends(self) -> Mapping[TopicPartition, int]:
-        """The end of every partition of every topic."""
-        found: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+    async def _ends(self) -> Ends:
+        found: Ends = await self._consumer.end_offsets(self._partitions)
         return found
 
-    async def _behind(self, ends: Mapping[TopicPartition, int]) -> str | None:
-        names = {reader.database for reader in self._readers}
-        stored = await asyncio.gather(*(_positions(self._by_name[name]) for name in names))
-        positions = dict(zip(names, stored, strict=True))
-        wanted = {
-            (reader, partition): end
-            for reader in self._readers
-            for partition, end in ends.items()
-            if end and partition.topic in reader.topics
-        }
-        for (reader, partition), end in wanted.items():
-            key = f"{reader.group}|{partition.topic}|{partition.partition}"
-            at = positions[reader.database].get(key, 0)
-            if at < end:
-                return f"{reader.group} stands at {at} of {end} in {partition.topic}"
+    def _under_way(self, instant: datetime, ends: Ends) -> str | None:
+        alert = self.next_alert()
+        if alert is not None and alert <= instant:
+            return f"a follow-up's alert of {alert} was not announced"
+        return self._unread(ends) or self._unsent() or self._unpublished()
+
+    def _unread(self, ends: Ends) -> str | None:
+        for reader in self._readers:
+            wanted = {p: end for p, end in ends.items() if end and p.topic in reader.topics}
+            if not wanted:
+                continue
+            stored = self._notify.client[reader.database]["positions"].find()
+            positions = {entry["_id"]: entry["next"] for entry in stored}
+            for partition, end in wanted.items():
+                key = f"{reader.group}|{partition.topic}|{partition.partition}"
+                at = positions.get(key, 0)
+                if at < end:
+                    return f"{reader.group} stands at {at} of {end} in {partition.topic}"
         return None
 
-    async def _unsent(self) -> str | None:
-        pending = await self._notify["notices"].find_one({"state": "pending"}, {"_id": 1})
+    def _unsent(self) -> str | None:
+        pending = self._notify["notices"].find_one({"state": "pending"}, {"_id": 1})
         return None if pending is None else f"notice {pending['_id']} is not sent"
 
-    async def _unpublished(self) -> str | None:
-        found = await asyncio.gather(*(_pending(database) for database in self._all))
-        names = [d.name for d, pending in zip(self._all, found, strict=True) if pending]
-        return f"{', '.join(names)} have something to publish" if names else None
-
-    @staticmethod
-    def _moved(
-        before: Mapping[TopicPartition, int], after: Mapping[TopicPartition, int]
-    ) -> str | None:
-        return None if before == after else "topics are being written to"
+    def _unpublished(self) -> str | None:
+        for database in self._all:
+            if database["commits"].find_one(_PENDING, {"_id": 1}) is not None:
+                return f"{database.name} has something to publish"
+        return None
 
 
-async def _next_alert(database: Database) -> datetime | None:
+async def _pause(trouble: str, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise NotQuiet(trouble)
+    await asyncio.sleep(_POLL_SECONDS)
+
+
+def _unswept(
+    databases: list[Database[dict[str, Any]]], instant: datetime
+) -> list[Database[dict[str, Any]]]:
+    entries = [database["sweeps"].find_one(_OVERDUE) for database in databases]
+    return [
+        database
+        for database, entry in zip(databases, entries, strict=True)
+        if entry is None or entry["to"] < instant
+    ]
+
+
+def _next_alert(database: Database[dict[str, Any]]) -> datetime | None:
     found = database["followups"].find({"next_alert": {"$type": "date"}}, {"next_alert": 1})
-    async for entry in found.sort("next_alert", 1).limit(1):
+    for entry in found.sort("next_alert", 1).limit(1):
         alert: datetime = entry["next_alert"]
         return alert
     return None
-
-
-async def _positions(database: Database) -> Mapping[str, int]:
-    return {entry["_id"]: entry["next"] async for entry in database["positions"].find()}
-
-
-async def _pending(database: Database) -> Any:
-    return await database["commits"].find_one({"pending": True}, {"_id": 1})

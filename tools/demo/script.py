@@ -29,8 +29,8 @@ OPENS: Final = time(9, 0)
 LASTS: Final = timedelta(minutes=270)
 _REPORT_BEFORE: Final = timedelta(hours=72)
 _RESOLUTIONS: Final = 36
-_DUE_DAYS: Final = (14, 21, 30, 45, 60, 75, 90, 120)
-_URGENT_DAYS: Final = (14, 21, 30)
+_DUE_WEEKS: Final = (2, 3, 4, 6, 8, 10, 12, 16)  # at most 120 days
+_URGENT_WEEKS: Final = (2, 3, 4)
 _WEIGHTS: Final = {"civil": 7, "economic": 6, "municipalities": 5, "coordination": 2}
 _FEW_LATE: Final = 10  # one report in so many comes late
 
@@ -240,7 +240,7 @@ def _resolution(
     days: WorkDays,
 ) -> Resolution:
     urgent = rng.random() < 0.12
-    due_on = day + DAY * rng.choice(_URGENT_DAYS if urgent else _DUE_DAYS)
+    due_on = day + 7 * DAY * rng.choice(_URGENT_WEEKS if urgent else _DUE_WEEKS)
     others = [d.title_fa for d in DEPUTIES if d.id not in {deputy, COORDINATION}]
     outside = rng.random() < 0.3
     life = live(rng, deputy, province, day, due_on, days)

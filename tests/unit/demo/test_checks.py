@@ -1,0 +1,284 @@
+"""The checks pass a flawless season and find every mistake that is planted into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from shared.contracts import events
+from tests.unit.demo.flawless import flawless
+from tools.demo.checks import check_all, digest
+from tools.demo.evidence import Evidence, Record
+from tools.demo.expectation import Expectation, expect
+from tools.demo.scores import scorecards
+from tools.demo.script import write
+from tools.demo.verdicts import Check
+
+Plant = Callable[[Evidence], Evidence]
+
+
+@pytest.fixture(scope="module")
+def expectation() -> Expectation:
+    return expect(write(1402, 4))
+
+
+@pytest.fixture(scope="module")
+def evidence(expectation: Expectation) -> Evidence:
+    return flawless(expectation)
+
+
+def failed(checks: tuple[Check, ...]) -> set[str]:
+    return {check.name for check in checks if not check.ok}
+
+
+def first(evidence: Evidence, kind: type[events.EventData]) -> Record:
+    return evidence.of(kind)[0]
+
+
+def without(evidence: Evidence, *gone: Record) -> Evidence:
+    return replace(evidence, records=tuple(r for r in evidence.records if r not in gone))
+
+
+def instead(evidence: Evidence, old: Record, new: Record) -> Evidence:
+    return replace(evidence, records=tuple(new if r is old else r for r in evidence.records))
+
+
+def after(evidence: Evidence, old: Record, new: Record) -> Evidence:
+    at = evidence.records.index(old) + 1
+    return replace(evidence, records=(*evidence.records[:at], new, *evidence.records[at:]))
+
+
+def changed(record: Record, **data: object) -> Record:
+    new = record.data.model_copy(update=data)
+    return replace(record, data=new, event=replace(record.event, data=new.to_json()))
+
+
+def test_a_flawless_season_passes(expectation: Expectation, evidence: Evidence) -> None:
+    checks = check_all(expectation, evidence)
+    assert [(c.name, c.faults[:3]) for c in checks if not c.ok] == []
+    nothing_there = {c.name for c in checks if c.expected == 0 and c.found == 0}
+    assert len(checks) - len(nothing_there) > 20
+
+
+# -- what may be planted ------------------------------------------------------------------------
+
+
+def missing_followup(evidence: Evidence) -> Evidence:
+    opened = first(evidence, events.FollowupOpened)
+    id_ = opened.event.subject
+    return without(evidence, *(r for r in evidence.records if r.event.subject == id_))
+
+
+def followup_missing_in_the_database(evidence: Evidence) -> Evidence:
+    where = ("followups_civil", "followups")
+    documents = {**evidence.documents, where: evidence.documents[where][1:]}
+    return replace(evidence, documents=documents)
+
+
+def followup_twice_in_the_databases(evidence: Evidence) -> Evidence:
+    civil, other = ("followups_civil", "followups"), ("followups_crisis", "followups")
+    more = [*evidence.documents[other], evidence.documents[civil][0]]
+    return replace(evidence, documents={**evidence.documents, other: more})
+
+
+def wrong_state(evidence: Evidence) -> Evidence:
+    where = ("followups_civil", "followups")
+    document, *others = evidence.documents[where]
+    wrong = [{**document, "state": "closed"}, *others]
+    return replace(evidence, documents={**evidence.documents, where: wrong})
+
+
+def level_twice(evidence: Evidence) -> Evidence:
+    told = first(evidence, events.FollowupOverdue)
+    sequence = (told.event.sequence or 0) + 1
+    again = replace(told, event=replace(told.event, id="another-id", sequence=sequence))
+    return after(evidence, told, again)
+
+
+def level_an_hour_late(evidence: Evidence) -> Evidence:
+    told = first(evidence, events.FollowupOverdue)
+    assert told.event.time is not None
+    late = replace(told.event, time=told.event.time + timedelta(hours=1))
+    return instead(evidence, told, replace(told, event=late))
+
+
+def level_missing(evidence: Evidence) -> Evidence:
+    return without(evidence, first(evidence, events.FollowupOverdue))
+
+
+def gap_in_versions(evidence: Evidence) -> Evidence:
+    told = first(evidence, events.FollowupCompleted)
+    sequence = (told.event.sequence or 0) + 1
+    return instead(evidence, told, replace(told, event=replace(told.event, sequence=sequence)))
+
+
+def wrong_order(evidence: Evidence) -> Evidence:
+    records = list(evidence.records)
+    one = next(
+        n
+        for n, (a, b) in enumerate(pairwise(records))
+        if a.event.subject == b.event.subject and a.topic == b.topic
+    )
+    records[one], records[one + 1] = records[one + 1], records[one]
+    return replace(evidence, records=tuple(records))
+
+
+def key_in_two_partitions(evidence: Evidence) -> Evidence:
+    told = first(evidence, events.FollowupVerified)
+    return instead(evidence, told, replace(told, partition=2))
+
+
+def two_events_of_one_id(evidence: Evidence) -> Evidence:
+    one, two, *_ = evidence.of(events.NoticeDelivered)
+    return instead(evidence, two, replace(two, event=replace(two.event, id=one.event.id)))
+
+
+def doubled_mail(evidence: Evidence) -> Evidence:
+    return replace(evidence, mails=(*evidence.mails, evidence.mails[-1]))
+
+
+def missing_mail(evidence: Evidence) -> Evidence:
+    return replace(evidence, mails=evidence.mails[1:])
+
+
+def mail_to_another(evidence: Evidence) -> Evidence:
+    mail, *others = evidence.mails
+    return replace(evidence, mails=(replace(mail, to=("stranger@peygir.example",)), *others))
+
+
+def mail_without_its_title(evidence: Evidence) -> Evidence:
+    *others, mail = evidence.mails
+    return replace(evidence, mails=(*others, replace(mail, subject="ابلاغ مصوبه")))
+
+
+def pending_commit(evidence: Evidence) -> Evidence:
+    where = ("scheduler", "commits")
+    pending = {"_id": 2, "pending": True, "events": []}
+    documents = {**evidence.documents, where: [*evidence.documents[where], pending]}
+    return replace(evidence, documents=documents)
+
+
+def lost_in_the_outbox(evidence: Evidence) -> Evidence:
+    where = ("notify", "commits")
+    lost = {"_id": 1, "events": [{"id": "never-published"}]}
+    return replace(evidence, documents={**evidence.documents, where: [lost]})
+
+
+def dead_letter(evidence: Evidence) -> Evidence:
+    return replace(evidence, given_up=("peygir.notify.deadletter.v1/0/0: conflict",))
+
+
+def unreadable(evidence: Evidence) -> Evidence:
+    return replace(evidence, unreadable=("peygir.sessions.v1/0/7: broken-json",))
+
+
+def report_overdue_missing(evidence: Evidence) -> Evidence:
+    return without(evidence, first(evidence, events.ReportOverdue))
+
+
+def late_report_not_called_late(evidence: Evidence) -> Evidence:
+    late = next(
+        r
+        for r in evidence.of(events.ReportSubmitted)
+        if isinstance(r.data, events.ReportSubmitted) and r.data.late
+    )
+    return instead(evidence, late, changed(late, late=False))
+
+
+def province_twice(evidence: Evidence) -> Evidence:
+    one, two, *_ = evidence.of(events.SessionScheduled)
+    assert isinstance(one.data, events.SessionScheduled)
+    return instead(evidence, two, changed(two, provinces=one.data.provinces))
+
+
+def resolution_of_another_deputy(evidence: Evidence) -> Evidence:
+    approved = first(evidence, events.ResolutionApproved)
+    return instead(evidence, approved, changed(approved, deputy="nobody"))
+
+
+def resolutions_counted_wrong(evidence: Evidence) -> Evidence:
+    closed = first(evidence, events.SessionClosed)
+    return instead(evidence, closed, changed(closed, resolutions=1))
+
+
+def notice_failed(evidence: Evidence) -> Evidence:
+    told = first(evidence, events.NoticeDelivered)
+    assert isinstance(told.data, events.NoticeDelivered)
+    failure = events.NoticeFailed(**told.data.model_dump(), reason="550")
+    return instead(evidence, told, replace(told, data=failure))
+
+
+FOUND_BY = [
+    (missing_followup, "one follow-up a resolution, told on its deputy's topic"),
+    (followup_missing_in_the_database, "one follow-up a resolution, in its deputy's database"),
+    (followup_twice_in_the_databases, "one follow-up a resolution, in its deputy's database"),
+    (wrong_state, "states in the databases"),
+    (level_twice, "levels of overdue, each once and at its instant"),
+    (level_an_hour_late, "levels of overdue, each once and at its instant"),
+    (level_missing, "levels of overdue, each once and at its instant"),
+    (gap_in_versions, "versions of every aggregate: 1, 2, 3, …"),
+    (wrong_order, "versions of every aggregate: 1, 2, 3, …"),
+    (key_in_two_partitions, "keys, each in one partition"),
+    (two_events_of_one_id, "ids of events, each of one event"),
+    (doubled_mail, "mails caught twice"),
+    (missing_mail, "mails caught, by recipient and what they are about"),
+    (mail_to_another, "mails caught, by recipient and what they are about"),
+    (mail_without_its_title, "mails that say the resolution's title"),
+    (pending_commit, "commits still to be published"),
+    (lost_in_the_outbox, "events that the services committed, in the topics"),
+    (dead_letter, "dead letters and rejections"),
+    (unreadable, "records that can't be read"),
+    (report_overdue_missing, "ReportOverdue, for exactly the late ones, at the due instant"),
+    (late_report_not_called_late, "reports and their revisions, late ones named"),
+    (province_twice, "provinces that have their turn"),
+    (resolution_of_another_deputy, "resolutions approved, on the topics of their deputies"),
+    (resolutions_counted_wrong, "resolutions counted at the end of a session"),
+    (notice_failed, "notices failed"),
+]
+
+
+@pytest.mark.parametrize(("plant", "name"), FOUND_BY, ids=[plant.__name__ for plant, _ in FOUND_BY])
+def test_a_planted_mistake_is_found(
+    plant: Plant, name: str, expectation: Expectation, evidence: Evidence
+) -> None:
+    assert name in failed(check_all(expectation, plant(evidence)))
+
+
+def test_an_event_seen_again_is_no_mistake(expectation: Expectation, evidence: Evidence) -> None:
+    told = first(evidence, events.FollowupOverdue)
+    again = after(evidence, told, replace(told, offset=told.offset + 1))
+    assert failed(check_all(expectation, again)) == set()
+    assert digest(again) == digest(evidence)
+
+
+def test_the_digest_hangs_on_what_came_and_not_on_the_order_among_aggregates(
+    evidence: Evidence,
+) -> None:
+    assert digest(evidence) == digest(
+        replace(
+            evidence,
+            records=tuple(reversed(evidence.records)),
+            mails=tuple(reversed(evidence.mails)),
+        )
+    )
+    for plant in (level_an_hour_late, missing_followup, missing_mail, mail_without_its_title):
+        assert digest(plant(evidence)) != digest(evidence)
+
+
+def test_scorecards_count_what_the_model_expects(
+    expectation: Expectation, evidence: Evidence
+) -> None:
+    *deputies, together = scorecards(evidence)
+    lives = expectation.lives.values()
+    assert together.total == len(lives) == sum(score.total for score in deputies)
+    assert together.open_ == sum(life.is_open for life in lives)
+    assert together.verified == sum(life.state == "verified" for life in lives)
+    for number in (1, 2, 3):
+        expected = sum(life.is_open and life.level == number for life in lives)
+        assert together.overdue[number - 1] == expected
+    assert 0 < together.in_time <= together.verified
+    assert 0 < together.share < 1

@@ -165,13 +165,15 @@ class _Draft:
 def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) -> Verdict:
     data, source, trace = message.data, message.event.source, message.event.traceparent
     tracking = draft.tracking
+    assert isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn)
+    decisions.require_own(data.deputy, tracking.deputy)
     if isinstance(data, ResolutionApproved):
         fingerprint = events.fingerprint_of(data)
         if draft.after is not None:
             decisions.approve_again(draft.after, fingerprint)
             return Outcome.DUPLICATE
         resolution = events.resolution_of(data)
-        draft.add(decisions.open_(resolution, tracking.deputy, source, fingerprint, now), trace)
+        draft.add(decisions.open_(resolution, source, fingerprint, now), trace)
         return Outcome.APPLIED
     if message.inbox_id in seen:
         return Outcome.DUPLICATE
@@ -183,13 +185,12 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
         id_ = message.event.id
         fact = decisions.amend(followup, amended, source, tracking.scheduler, reason, id_, now)
     else:
-        assert isinstance(data, ResolutionWithdrawn)
         fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
-    if fact is None:
-        return Outcome.DUPLICATE
-    draft.add(fact, trace)
     draft.inbox.append(message.inbox_id)
     seen.add(message.inbox_id)
+    if fact is None:  # noted all the same: it might change something when it comes again
+        return Outcome.DUPLICATE
+    draft.add(fact, trace)
     return Outcome.APPLIED
 
 

@@ -62,14 +62,6 @@ class MongoFollowups:
             async for document in found.sort([("next_alert", ASCENDING)]).limit(limit)
         ]
 
-    async def next_due(self) -> datetime | None:
-        """Return the instant (UTC) of the earliest alert to come."""
-        found = self._followups.find({"next_alert": {"$type": "date"}}, {"next_alert": 1})
-        async for document in found.sort([("next_alert", ASCENDING)]).limit(1):
-            instant: datetime = document["next_alert"]
-            return instant
-        return None
-
     async def note_swept(self, to: datetime) -> None:
         await self._sweeps.update_one({"_id": "overdue"}, {"$max": {"to": to}}, upsert=True)
 
@@ -102,7 +94,7 @@ class MongoFollowups:
             await self._replace([c for c in changes if c.before is not None], session)
             inbox = [id_ for change in changes for id_ in change.inbox]
             if inbox:
-                await self._inbox.add(inbox, changes[0].after.changed_at, session)
+                await self._inbox.add(inbox, self._ledger.now(), session)
 
     async def _insert(self, changes: Sequence[Change], session: Session) -> None:
         if changes:
@@ -159,6 +151,7 @@ def _stored(change: Change) -> Document:
         "claimed_by": followup.claimed_by,
         "verified_by": followup.verified_by,
         "outcome": followup.outcome,
+        "former_levels": [[day.isoformat(), level] for day, level in followup.former_levels],
         "next_alert": change.next_alert,
     }
 
@@ -196,6 +189,9 @@ def _loaded(document: Document) -> Followup:
         claimed_by=document["claimed_by"],
         verified_by=document["verified_by"],
         outcome=document["outcome"],
+        former_levels=tuple(
+            (date.fromisoformat(day), level) for day, level in document.get("former_levels", ())
+        ),
     )
 
 

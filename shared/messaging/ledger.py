@@ -84,6 +84,10 @@ class Ledger:
     def database(self) -> Database:
         return self._database
 
+    def now(self) -> datetime:
+        """Machine time (UTC), by which what is written here is dated."""
+        return self._clock.now()
+
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await ensure_indexes(self._records, _INDEXES)

@@ -82,15 +82,14 @@ class BadProgress(Refused):
 # -- what comes by event ------------------------------------------------------------------------
 
 
-def open_(
-    resolution: Resolution, deputy: str, source: str, fingerprint: str, now: datetime
-) -> Opened:
-    """Open a follow-up for a resolution that is not known yet.
+def require_own(named: str, deputy: str) -> None:
+    """Refuse what names another deputy than the topic's. Raises WrongDeputy."""
+    if named != deputy:
+        raise WrongDeputy(f"data.deputy is {named!r}, the topic is of {deputy!r}")
 
-    Raises WrongDeputy, DueBeforeApproval.
-    """
-    if resolution.deputy != deputy:
-        raise WrongDeputy(f"data.deputy is {resolution.deputy!r}, the topic is of {deputy!r}")
+
+def open_(resolution: Resolution, source: str, fingerprint: str, now: datetime) -> Opened:
+    """Open a follow-up for a resolution that is not known yet. Raises DueBeforeApproval."""
     approved_on = tehran_date(resolution.approved_at)
     if resolution.due_on < approved_on:
         raise DueBeforeApproval(

@@ -73,6 +73,7 @@ class Followup:
     claimed_by: str | None = None
     verified_by: str | None = None
     outcome: Ending | None = None  # of an ending other than done
+    former_levels: tuple[tuple[date, int], ...] = ()  # announced for former due dates, by date
 
     @property
     def deputy(self) -> str:
@@ -213,9 +214,7 @@ def evolve(followup: Followup, fact: Fact) -> Followup:
         case Opened():
             return opened(fact)
         case Amended():
-            moved = fact.resolution.due_on != followup.resolution.due_on
-            level = 0 if moved else followup.level
-            return replace(next_, resolution=fact.resolution, level=level)
+            return _amended(next_, fact.resolution)
         case Acknowledged():
             return replace(next_, state=State.ACKNOWLEDGED)
         case Progressed():
@@ -230,3 +229,16 @@ def evolve(followup: Followup, fact: Fact) -> Followup:
             return replace(next_, state=State.REOPENED, claimed_by=None, verified_by=None)
         case Closed():
             return replace(next_, state=State.CLOSED, outcome=fact.outcome)
+
+
+def _amended(followup: Followup, resolution: Resolution) -> Followup:
+    """A new due date has its own levels; one that was due before keeps those it had."""
+    was = followup.resolution.due_on
+    if resolution.due_on == was:
+        return replace(followup, resolution=resolution)
+    levels = dict(followup.former_levels)
+    if followup.level:
+        levels[was] = followup.level
+    level = levels.pop(resolution.due_on, 0)
+    former = tuple(sorted(levels.items()))
+    return replace(followup, resolution=resolution, level=level, former_levels=former)

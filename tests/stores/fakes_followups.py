@@ -1,0 +1,102 @@
+"""The follow-ups of one deputy in memory; they pass the same suite as the real store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from services.followups.domain.decisions import tally
+from services.followups.domain.records import Followup
+from services.followups.handlers import Change, Query
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.ledger import Entry
+from shared.messaging.records import Cause, Event
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class MemoryFollowups:
+    """Implements `api.ReadableFollowups`."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.causes: list[Cause] = []
+        self.swept_to: datetime | None = None
+        self._followups: dict[str, Followup] = {}
+        self._alerts: dict[str, datetime | None] = {}
+        self._inbox: set[str] = set()
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def events(self) -> list[Event]:
+        """All that was announced, in order."""
+        return [entry.event for entry in self.entries]
+
+    async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        found = self._followups.values()
+        return {f.resolution_id: f for f in found if f.resolution_id in ids}
+
+    async def get(self, followup_id: str) -> Followup | None:
+        return self._followups.get(followup_id)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
+        alerts = sorted((alert or _NEVER, id_) for id_, alert in self._alerts.items())
+        return [self._followups[id_] for alert, id_ in alerts if alert <= now][:limit]
+
+    async def note_swept(self, to: datetime) -> None:
+        self.swept_to = max(to, self.swept_to or to)
+
+    async def seen(self, ids: Collection[str]) -> Collection[str]:
+        return self._inbox & set(ids)
+
+    async def page(self, query: Query) -> Sequence[Followup]:
+        found = [f for _, f in sorted(self._followups.items()) if _is_wanted(f, query)]
+        return found[: query.limit]
+
+    async def history(self, followup_id: str) -> Sequence[Entry]:
+        mine = [entry for entry in self.entries if entry.event.aggregate_id == followup_id]
+        return sorted(mine, key=lambda entry: entry.event.version)
+
+    async def counts(self) -> Mapping[str, int]:
+        return dict(self._counts)
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        for change in changes:
+            self._require_next(change)
+        inbox = [id_ for change in changes for id_ in change.inbox]
+        if self._inbox & set(inbox) or len(set(inbox)) < len(inbox):
+            raise AlreadyThere("an event that was applied")
+        for change in changes:
+            followup = change.after
+            self._followups[followup.followup_id] = followup
+            self._alerts[followup.followup_id] = change.next_alert
+            self._counts.update(tally(change.before, followup))
+            self.entries += [
+                Entry(event, cause.by, cause.roles, followup.changed_at) for event in change.events
+            ]
+        self._inbox.update(inbox)
+        self.causes.append(cause)
+
+    def _require_next(self, change: Change) -> None:
+        known = self._followups.get(change.after.followup_id)
+        if change.before is None and known is not None:
+            raise AlreadyThere(known.followup_id)
+        if change.before is not None and (known is None or known.version != change.before.version):
+            raise Stale(change.before.followup_id)
+
+
+def _is_wanted(followup: Followup, query: Query) -> bool:
+    if query.after is not None and followup.followup_id <= query.after:
+        return False
+    resolution = followup.resolution
+    fields = {
+        "resolution_id": resolution.resolution_id,
+        "session_id": resolution.session_id,
+        "province": resolution.province,
+        "axis": resolution.axis,
+        "priority": resolution.priority,
+        "level": followup.level,
+        "state": followup.state.value,
+    }
+    return all(fields[name] == wanted for name, wanted in query.fields.items())

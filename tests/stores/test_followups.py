@@ -1,0 +1,278 @@
+"""What the follow-ups need of a store, asked of the one in memory and of the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from services.followups import events
+from services.followups.domain.records import Fact, FellOverdue, Followup, evolve, opened
+from services.followups.handlers import Change, Query
+from services.followups.store import MongoFollowups
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.mongo import Database
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    CLOSED,
+    COMPLETED,
+    NOW,
+    PROGRESSED,
+    TOPIC,
+    VERIFIED,
+    amended,
+    fact_of_opening,
+    resolution,
+)
+
+AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowups
+
+CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
+DAY = timedelta(days=1)
+
+
+@asynccontextmanager
+async def a_database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    """A database of one's own, gone afterwards."""
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    database = mongo.database(client, f"{namespace}followups_civil")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+async def prepared(database: Database) -> MongoFollowups:
+    real = MongoFollowups(Ledger(database, clock=SystemMachineClock()))
+    await real.prepare()
+    await real.prepare()  # as every process does
+    return real
+
+
+@pytest.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    async with a_database(cluster, namespace) as database:
+        yield database
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+async def store(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyFollowups]:
+    if request.param == "memory":
+        yield MemoryFollowups()
+        return
+    async with a_database(request.getfixturevalue("cluster"), namespace) as database:
+        yield await prepared(database)
+
+
+def new(resolution_id: str, *inbox: str, alert: datetime | None = None, **changes: Any) -> Change:
+    """A new follow-up, with its event."""
+    fact = fact_of_opening(resolution_id=resolution_id, **changes)
+    followup = opened(fact)
+    return Change(None, followup, [events.announce(followup, fact, TOPIC, None)], alert, inbox)
+
+
+def step(
+    before: Followup, *facts: Fact, inbox: tuple[str, ...] = (), alert: datetime | None = None
+) -> Change:
+    """A follow-up's next steps, with their events."""
+    after, announced = before, []
+    for fact in facts:
+        after = evolve(after, fact)
+        announced.append(events.announce(after, fact, TOPIC, "00-1-2-00"))
+    return Change(before, after, announced, alert, inbox)
+
+
+async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:
+    whole = new(
+        "R-1",
+        session_id="1402-IR-09",
+        session_kind="provincial",
+        axis="civil-infrastructure",
+        text="با همکاری استانداری؛ می‌شود",
+        supporting=("شهرداری مشهد", "راه‌آهن"),
+        executing_body="شرکت راه‌آهن",
+        priority="urgent",
+        number="۱۲/۳۴",
+        baseline_on=date(2023, 11, 1),
+    )
+    least = new("R-2", province=None)
+    await store.save([whole, least], CAUSE)
+    assert await store.get(whole.after.followup_id) == whole.after
+    known = await store.of_resolutions(["R-1", "R-2", "R-3"])
+    assert known == {"R-1": whole.after, "R-2": least.after}
+
+
+async def test_every_fact_is_kept(store: AnyFollowups) -> None:
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    overdue = FellOverdue(NOW, 1, date(2024, 1, 1), 1)
+    moved = amended(resolution(resolution_id="R-1", due_on=date(2024, 6, 1)))
+    life = step(first.after, ACKNOWLEDGED, PROGRESSED, overdue, moved, COMPLETED, VERIFIED)
+    await store.save([life], CAUSE)
+    assert await store.get(first.after.followup_id) == life.after
+    assert life.after.former_levels == ((date(2024, 1, 1), 1),)
+    closed = step(life.after, CLOSED)
+    await store.save([closed], CAUSE)
+    kept = await store.get(first.after.followup_id)
+    assert kept == closed.after
+    assert kept.outcome == "withdrawn"
+    history = await store.history(first.after.followup_id)
+    assert [entry.event for entry in history] == [*first.events, *life.events, *closed.events]
+    assert {(entry.by, entry.roles) for entry in history} == {("d.karimi", ("deputy:civil",))}
+
+
+async def test_what_is_not_there_is_not_found(store: AnyFollowups) -> None:
+    assert await store.get("nobody") is None
+    assert await store.of_resolutions([]) == {}
+    assert await store.history("nobody") == []
+    assert set(await store.seen(["/x 1"])) == set()
+    assert await store.due(NOW, 10) == []
+
+
+async def test_a_resolution_is_followed_once(store: AnyFollowups) -> None:
+    await store.save([new("R-1")], CAUSE)
+    with pytest.raises(AlreadyThere):
+        await store.save([new("R-2", "/x 1"), new("R-1", title="عنوان دیگر")], CAUSE)
+    assert set(await store.of_resolutions(["R-1", "R-2"])) == {"R-1"}
+    assert set(await store.seen(["/x 1"])) == set()
+    assert await store.counts() == {"state:opened": 1}
+
+
+async def test_a_step_from_an_old_version_is_stale(store: AnyFollowups) -> None:
+    first, second = new("R-1"), new("R-2")
+    await store.save([first, second], CAUSE)
+    acknowledged = step(first.after, ACKNOWLEDGED)
+    await store.save([acknowledged], CAUSE)
+    with pytest.raises(Stale):
+        await store.save([step(second.after, CLOSED), step(first.after, CLOSED)], CAUSE)
+    assert await store.get(first.after.followup_id) == acknowledged.after
+    assert await store.get(second.after.followup_id) == second.after
+
+
+async def test_of_many_who_act_at_once_one_does(store: AnyFollowups) -> None:
+    first = new("R-1")
+    await store.save([first], CAUSE)
+
+    async def act(_: int) -> bool:
+        try:
+            await store.save([step(first.after, ACKNOWLEDGED)], CAUSE)
+        except Stale:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*map(act, range(8)))) == 1
+    assert len(await store.history(first.after.followup_id)) == 2
+
+
+async def test_the_inbox_tells_what_was_applied_and_takes_nothing_twice(
+    store: AnyFollowups,
+) -> None:
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    acknowledged = step(first.after, ACKNOWLEDGED, inbox=("/x 1", "/x 2"))
+    await store.save([acknowledged], CAUSE)
+    assert set(await store.seen(["/x 1", "/x 2", "/x 3"])) == {"/x 1", "/x 2"}
+    with pytest.raises(AlreadyThere):
+        await store.save([step(acknowledged.after, PROGRESSED, inbox=("/x 2",))], CAUSE)
+    assert await store.get(first.after.followup_id) == acknowledged.after
+
+
+async def test_an_event_that_changes_nothing_is_noted_in_the_inbox_alone(
+    store: AnyFollowups,
+) -> None:
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    await store.save([step(first.after, inbox=("/x 1",))], CAUSE)
+    assert set(await store.seen(["/x 1"])) == {"/x 1"}
+    assert await store.get(first.after.followup_id) == first.after
+    assert len(await store.history(first.after.followup_id)) == 1
+
+
+async def test_what_is_longest_due_comes_first(store: AnyFollowups) -> None:
+    alerts = {"late": NOW - DAY, "later": NOW, "latest": NOW - 2 * DAY, "to-come": NOW + DAY}
+    changes = {name: new(name, alert=alert) for name, alert in alerts.items()}
+    await store.save([*changes.values(), new("never")], CAUSE)
+    assert [f.resolution_id for f in await store.due(NOW, 10)] == ["latest", "late", "later"]
+    assert [f.resolution_id for f in await store.due(NOW, 2)] == ["latest", "late"]
+    await store.save([step(changes["latest"].after, alert=NOW + 2 * DAY)], CAUSE)
+    await store.save([step(changes["late"].after, COMPLETED)], CAUSE)
+    assert [f.resolution_id for f in await store.due(NOW, 10)] == ["later"]
+
+
+async def test_the_counts_are_those_of_what_is_stored(store: AnyFollowups) -> None:
+    first, second = new("R-1"), new("R-2")
+    await store.save([first, second], CAUSE)
+    overdue = FellOverdue(NOW, 1, date(2024, 1, 1), 1)
+    late = step(first.after, overdue)
+    await store.save([late, step(second.after, ACKNOWLEDGED)], CAUSE)
+    counts = {name: n for name, n in (await store.counts()).items() if n}
+    assert counts == {"state:opened": 1, "state:acknowledged": 1, "overdue:1": 1}
+    await store.save([step(late.after, CLOSED)], CAUSE)
+    counts = {name: n for name, n in (await store.counts()).items() if n}
+    assert counts == {"state:closed": 1, "state:acknowledged": 1}
+
+
+async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups) -> None:
+    changes = [
+        new("a", session_id="1402-IR-09", axis="crisis"),
+        new("b", priority="urgent", province="IR-23"),
+        new("c", session_id="1402-IR-09"),
+    ]
+    await store.save(changes, CAUSE)
+    await store.save([step(changes[2].after, FellOverdue(NOW, 2, date(2024, 1, 1), 9))], CAUSE)
+
+    async def ids(after: str | None = None, limit: int = 10, **fields: object) -> list[str]:
+        return [f.followup_id for f in await store.page(Query(fields, after, limit))]
+
+    a, b, c = (change.after.followup_id for change in changes)
+    everything = sorted([a, b, c])
+    assert await ids() == everything
+    assert await ids(limit=2) == everything[:2]
+    assert await ids(after=everything[1]) == everything[2:]
+    assert await ids(resolution_id="b") == [b]
+    assert await ids(session_id="1402-IR-09") == sorted([a, c])
+    assert await ids(session_id="1402-IR-09", axis="crisis") == [a]
+    assert await ids(province="IR-23") == [b]
+    assert await ids(priority="urgent") == [b]
+    assert await ids(level=2) == [c]
+    assert await ids(state="opened") == everything
+    assert await ids(state="closed") == []
+
+
+async def test_the_inbox_keeps_time_by_the_machine_whatever_the_domain_shows(
+    database: Database,
+) -> None:
+    """MongoDB lets entries go some hundred days after their time, which may be simulated."""
+    store = await prepared(database)
+    await store.save([new("R-1", "/x 1")], CAUSE)
+    entry = await database["inbox"].find_one({"_id": "/x 1"})
+    assert entry is not None
+    assert abs(SystemMachineClock().now() - entry["at"]) < timedelta(minutes=5)
+
+
+async def test_what_was_stored_before_there_were_former_levels_is_still_read(
+    database: Database,
+) -> None:
+    store = await prepared(database)
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    await database["followups"].update_one({}, {"$unset": {"former_levels": ""}})
+    assert await store.get(first.after.followup_id) == first.after
+
+
+async def test_how_far_all_is_announced_never_goes_back(database: Database) -> None:
+    store = await prepared(database)
+    for to in (NOW, NOW + DAY, NOW):
+        await store.note_swept(to)
+    entry = await database["sweeps"].find_one({"_id": "overdue"})
+    assert entry is not None
+    assert entry["to"] == NOW + DAY

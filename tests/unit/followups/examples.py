@@ -1,0 +1,194 @@
+"""What the tests of the follow-ups speak of: people, a resolution, and any chain of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from services.followups.domain.ladder import Ladder
+from services.followups.domain.records import (
+    Acknowledged,
+    Amended,
+    Closed,
+    Completed,
+    Ending,
+    Fact,
+    FellOverdue,
+    Finding,
+    Followup,
+    Opened,
+    Progressed,
+    Reopened,
+    Resolution,
+    Stance,
+    Verified,
+    evolve,
+    opened,
+)
+from services.followups.handlers import Tracking
+from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
+from shared.runtime.calendar import FRIDAY, WorkingCalendar
+from shared.runtime.principals import Principal
+
+unhurried = settings(deadline=None)  # a shared machine may be slow
+
+NOW = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+APPROVER = "/automation"
+SCHEDULER = "urn:peygir:scheduler"
+STRANGER = "/somebody"
+FINGERPRINT = "a" * 64
+TOPIC = "peygir.followups.v1.civil"
+FRIDAYS_OFF = Ladder(WorkingCalendar(frozenset({FRIDAY})))
+TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER)
+
+
+def principal(user: str, *roles: str) -> Principal:
+    """Somebody in these roles."""
+    return Principal.with_roles(user, roles, [d.id for d in DEPUTIES], PROVINCE_CODES)
+
+
+COORDINATION = principal("c.ahmadi", "coordination")
+MINISTER_OFFICE = principal("m.rezaei", "minister-office")
+CIVIL = principal("d.karimi", "deputy:civil")
+SOCIAL = principal("d.sadeghi", "deputy:social")
+KHORASAN = principal("g.razavi", "province:IR-09")
+TEHRAN_PROVINCE = principal("g.tehrani", "province:IR-23")
+
+
+def resolution(**changes: Any) -> Resolution:
+    """A bridge to be built in Razavi Khorasan."""
+    usual = Resolution(
+        resolution_id="1402-IR-09-R001",
+        deputy="civil",
+        title="تکمیل پل روستای سرآسیاب",
+        approved_at=NOW,
+        due_on=date(2024, 1, 1),
+        province="IR-09",
+    )
+    return replace(usual, **changes)
+
+
+def fact_of_opening(**changes: Any) -> Opened:
+    return Opened(NOW, resolution(**changes), APPROVER, FINGERPRINT)
+
+
+def followup(**changes: Any) -> Followup:
+    """The follow-up of that resolution, just opened."""
+    return opened(fact_of_opening(**changes))
+
+
+def after(*facts: Fact, **changes: Any) -> Followup:
+    """That follow-up after these facts."""
+    current = followup(**changes)
+    for fact in facts:
+        current = evolve(current, fact)
+    return current
+
+
+def amended(to: Resolution, at: datetime = LATER) -> Amended:
+    """An amendment by whoever approved."""
+    return Amended(at, APPROVER, to, None, "a-1")
+
+
+ACKNOWLEDGED = Acknowledged(LATER, "d.karimi", "agreed", None)
+PROGRESSED = Progressed(LATER, "d.karimi", 60, None)
+COMPLETED = Completed(LATER, "d.karimi", None)
+VERIFIED = Verified(LATER, "c.ahmadi", "done", None)
+REOPENED = Reopened(LATER, "c.ahmadi", "مستندات ناقص است")
+CLOSED = Closed(LATER, APPROVER, "withdrawn", None)
+
+# -- any chain of facts -------------------------------------------------------------------------
+
+texts = st.one_of(st.none(), st.text("پیگیری مصوبه‌ی ۱۲ \nabc", max_size=20))
+names = st.text("شهرداریمشهدabc", min_size=1, max_size=10)
+people = st.sampled_from(["d.karimi", "c.ahmadi", "g.razavi"])
+days = st.dates(date(2023, 1, 1), date(2027, 12, 31))
+few_days = st.sampled_from([date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)])
+
+
+@st.composite
+def instants(draw: st.DrawFn) -> datetime:
+    """Instants to the millisecond, as both the store and the events keep them."""
+    return NOW + timedelta(milliseconds=draw(st.integers(0, 10**11)))
+
+
+@st.composite
+def amendments(draw: st.DrawFn, current: Resolution) -> Resolution:
+    """What an amendment can make of a resolution."""
+    return replace(
+        current,
+        title=draw(names),
+        due_on=draw(few_days),
+        text=draw(texts),
+        supporting=tuple(draw(st.lists(names, max_size=3))),
+        executing_body=draw(st.none() | names),
+        priority=draw(st.sampled_from(["normal", "urgent"])),
+        number=draw(st.none() | names),
+    )
+
+
+@st.composite
+def openings(draw: st.DrawFn) -> Opened:
+    """Any approval, whole or with the least."""
+    least = resolution(province=None, approved_at=draw(instants()), due_on=draw(few_days))
+    whole = replace(
+        draw(amendments(least)),
+        session_id=draw(st.none() | st.just("1402-IR-09")),
+        session_kind=draw(st.sampled_from([None, "provincial", "visit"])),
+        province=draw(st.sampled_from([None, "IR-09", "IR-23"])),
+        axis=draw(st.none() | st.just("crisis")),
+        baseline_on=draw(st.none() | days),
+    )
+    return Opened(draw(instants()), draw(st.sampled_from([least, whole])), APPROVER, FINGERPRINT)
+
+
+@st.composite
+def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
+    """Any fact that may have happened to a follow-up, whether a decision would allow it or not."""
+    at, by, note = draw(instants()), draw(people), draw(texts)
+    due_on = current.resolution.due_on
+    level = st.integers(1, 3).map(lambda n: FellOverdue(at, n, due_on, n * 7))
+    endings = st.sampled_from(get_args(Ending))
+    findings, stances = st.sampled_from(get_args(Finding)), st.sampled_from(get_args(Stance))
+    kinds: list[st.SearchStrategy[Fact]] = [
+        amendments(current.resolution).map(lambda to: Amended(at, by, to, note, draw(names))),
+        stances.map(lambda s: Acknowledged(at, by, s, note)),
+        st.integers(0, 100).map(lambda n: Progressed(at, by, n, note)),
+        level,
+        st.just(Completed(at, by, note)),
+        findings.map(lambda f: Verified(at, by, f, note)),
+        st.just(Reopened(at, by, note or "ناقص")),
+        endings.map(lambda outcome: Closed(at, by, outcome, note)),
+    ]
+    return draw(st.one_of(kinds))
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Fact]:
+    """Whole lives of follow-ups: an opening and up to twelve facts."""
+    opening = draw(openings())
+    current, facts = opened(opening), list[Fact]([opening])
+    for _ in range(draw(st.integers(0, 12))):
+        facts.append(draw(next_facts(current)))
+        current = evolve(current, facts[-1])
+    return facts
+
+
+def steps(life: list[Fact]) -> Iterator[tuple[Followup | None, Fact, Followup]]:
+    """Each fact of a life, with the follow-up before and after it."""
+    before: Followup | None = None
+    for fact in life:
+        now = evolve(before, fact) if before is not None else _begun(fact)
+        yield before, fact, now
+        before = now
+
+
+def _begun(fact: Fact) -> Followup:
+    assert isinstance(fact, Opened)
+    return opened(fact)

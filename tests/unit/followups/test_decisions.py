@@ -1,0 +1,220 @@
+"""What may happen to a follow-up, and who may bring it about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from services.followups.domain import decisions
+from services.followups.domain.decisions import (
+    BadProgress,
+    Conflict,
+    DueBeforeApproval,
+    NotAllowed,
+    NotNow,
+    NotTheApprover,
+    WrongDeputy,
+)
+from services.followups.domain.records import (
+    Acknowledged,
+    Amended,
+    Closed,
+    Fact,
+    Followup,
+    Opened,
+    State,
+    Verified,
+    followup_id,
+    opened,
+)
+from shared.runtime.principals import Principal
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    APPROVER,
+    CIVIL,
+    CLOSED,
+    COMPLETED,
+    COORDINATION,
+    FINGERPRINT,
+    KHORASAN,
+    LATER,
+    MINISTER_OFFICE,
+    NOW,
+    PROGRESSED,
+    REOPENED,
+    SCHEDULER,
+    SOCIAL,
+    STRANGER,
+    TEHRAN_PROVINCE,
+    VERIFIED,
+    after,
+    followup,
+    principal,
+    resolution,
+)
+
+IN_STATE: dict[State, Followup] = {
+    State.OPENED: followup(),
+    State.ACKNOWLEDGED: after(ACKNOWLEDGED),
+    State.IN_PROGRESS: after(ACKNOWLEDGED, PROGRESSED),
+    State.DONE: after(ACKNOWLEDGED, COMPLETED),
+    State.REOPENED: after(ACKNOWLEDGED, COMPLETED, REOPENED),
+    State.VERIFIED: after(ACKNOWLEDGED, COMPLETED, VERIFIED),
+    State.CLOSED: after(CLOSED),
+}
+DECIDE: dict[str, tuple[Principal, Callable[[Followup, Principal], Fact]]] = {
+    "acknowledge": (CIVIL, lambda f, by: decisions.acknowledge(f, by, "agreed", None, LATER)),
+    "progress": (CIVIL, lambda f, by: decisions.report_progress(f, by, 60, None, LATER)),
+    "complete": (CIVIL, lambda f, by: decisions.complete(f, by, None, LATER)),
+    "verify": (COORDINATION, lambda f, by: decisions.verify(f, by, "done", None, LATER)),
+    "reopen": (COORDINATION, lambda f, by: decisions.reopen(f, by, "ناقص", LATER)),
+}
+WORK = {"progress", "complete"}
+ALLOWED = {
+    State.OPENED: {"acknowledge"},
+    State.ACKNOWLEDGED: WORK,
+    State.IN_PROGRESS: WORK,
+    State.DONE: {"verify", "reopen"},
+    State.REOPENED: WORK,
+    State.VERIFIED: {"reopen"},
+    State.CLOSED: set[str](),
+}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("name", DECIDE)
+def test_each_state_allows_what_it_allows_and_no_more(state: State, name: str) -> None:
+    by, decide = DECIDE[name]
+    stands = IN_STATE[state]
+    assert stands.state is state
+    if name in ALLOWED[state]:
+        assert decide(stands, by).at == LATER
+    else:
+        with pytest.raises(NotNow):
+            decide(stands, by)
+
+
+@pytest.mark.parametrize("name", ["acknowledge", "progress", "complete"])
+@pytest.mark.parametrize("by", [SOCIAL, COORDINATION, MINISTER_OFFICE, KHORASAN])
+def test_only_the_deputy_does_the_deputys_work(name: str, by: Principal) -> None:
+    state = State.OPENED if name == "acknowledge" else State.ACKNOWLEDGED
+    with pytest.raises(NotAllowed):
+        DECIDE[name][1](IN_STATE[state], by)
+
+
+@pytest.mark.parametrize("name", ["verify", "reopen"])
+def test_a_claim_is_judged_by_coordination_or_the_province_concerned(name: str) -> None:
+    claimed, decide = IN_STATE[State.DONE], DECIDE[name][1]
+    for by in (COORDINATION, KHORASAN):
+        assert decide(claimed, by).at == LATER
+    for by in (CIVIL, SOCIAL, TEHRAN_PROVINCE, MINISTER_OFFICE):
+        with pytest.raises(NotAllowed):
+            decide(claimed, by)
+    nowhere = after(ACKNOWLEDGED, COMPLETED, province=None)
+    with pytest.raises(NotAllowed):
+        decide(nowhere, KHORASAN)
+
+
+@pytest.mark.parametrize("name", ["verify", "reopen"])
+def test_nobody_confirms_what_they_claimed_themselves(name: str) -> None:
+    everybody = principal("d.karimi", "deputy:civil", "coordination", "minister-office")
+    with pytest.raises(NotAllowed, match="claimed"):
+        DECIDE[name][1](IN_STATE[State.DONE], everybody)
+
+
+def test_what_coordination_answers_for_the_ministers_office_confirms() -> None:
+    claimed = after(ACKNOWLEDGED, COMPLETED, deputy="coordination")
+    assert isinstance(decisions.verify(claimed, MINISTER_OFFICE, "done", None, LATER), Verified)
+    for by in (COORDINATION, KHORASAN):
+        with pytest.raises(NotAllowed):
+            decisions.verify(claimed, by, "done", None, LATER)
+
+
+@pytest.mark.parametrize("progress", [-1, 101])
+def test_progress_is_from_0_to_100(progress: int) -> None:
+    with pytest.raises(BadProgress):
+        decisions.report_progress(IN_STATE[State.ACKNOWLEDGED], CIVIL, progress, None, LATER)
+
+
+def test_a_deputy_may_take_note_and_disagree() -> None:
+    fact = decisions.acknowledge(followup(), CIVIL, "disputed", "در صلاحیت ما نیست", LATER)
+    assert fact == Acknowledged(LATER, "d.karimi", "disputed", "در صلاحیت ما نیست")
+
+
+# -- what comes by event ------------------------------------------------------------------------
+
+
+def test_an_approval_opens_the_follow_up_of_its_deputy_and_resolution() -> None:
+    fact = decisions.open_(resolution(), APPROVER, FINGERPRINT, NOW)
+    assert fact == Opened(NOW, resolution(), APPROVER, FINGERPRINT)
+    begun = opened(fact)
+    assert begun.followup_id == followup_id("civil", "1402-IR-09-R001")
+    assert (begun.version, begun.state, begun.level) == (1, State.OPENED, 0)
+
+
+def test_the_id_of_a_follow_up_never_changes() -> None:
+    """Recorded: what is stored and published stands under it for ever."""
+    assert followup_id("civil", "1402-IR-09-R001") == "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
+    assert followup_id("social", "1402-IR-09-R001") != followup_id("civil", "1402-IR-09-R001")
+
+
+def test_what_names_another_deputy_than_the_topics_is_refused() -> None:
+    decisions.require_own("civil", "civil")
+    with pytest.raises(WrongDeputy):
+        decisions.require_own("civil", "social")
+
+
+def test_a_due_date_is_not_before_the_day_of_approval_in_tehran() -> None:
+    late = NOW.replace(hour=21)  # 00:30 of the 17th in Tehran
+    on_the_day = resolution(approved_at=late, due_on=date(2023, 10, 17))
+    assert decisions.open_(on_the_day, APPROVER, FINGERPRINT, NOW).resolution == on_the_day
+    before = resolution(approved_at=late, due_on=date(2023, 10, 16))
+    with pytest.raises(DueBeforeApproval):
+        decisions.open_(before, APPROVER, FINGERPRINT, NOW)
+    with pytest.raises(DueBeforeApproval):
+        decisions.amend(followup(approved_at=late), before, APPROVER, SCHEDULER, None, "a", LATER)
+
+
+def test_the_same_approval_again_is_nothing_and_another_a_conflict() -> None:
+    decisions.approve_again(followup(), FINGERPRINT)
+    with pytest.raises(Conflict):
+        decisions.approve_again(followup(), "b" * 64)
+
+
+@pytest.mark.parametrize("source", [APPROVER, SCHEDULER])
+def test_whoever_approved_and_the_scheduler_amend_and_withdraw(source: str) -> None:
+    moved = resolution(due_on=date(2024, 6, 1))
+    amendment = decisions.amend(followup(), moved, source, SCHEDULER, "برف", "a", LATER)
+    assert amendment == Amended(LATER, source, moved, "برف", "a")
+    withdrawal = decisions.withdraw(followup(), source, SCHEDULER, None, LATER)
+    assert withdrawal == Closed(LATER, source, "withdrawn", None)
+
+
+def test_nobody_else_amends_or_withdraws() -> None:
+    with pytest.raises(NotTheApprover):
+        decisions.amend(followup(), resolution(), STRANGER, SCHEDULER, None, "a", LATER)
+    with pytest.raises(NotTheApprover):
+        decisions.withdraw(followup(), STRANGER, SCHEDULER, None, LATER)
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_has_ended_is_not_amended_and_not_withdrawn_again(state: State) -> None:
+    stands = IN_STATE[state]
+    moved = resolution(due_on=stands.resolution.due_on + timedelta(days=1))
+    if state not in {State.VERIFIED, State.CLOSED}:
+        assert decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER)
+        assert decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER)
+        return
+    with pytest.raises(NotNow):
+        decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER)
+    if state is State.CLOSED:
+        assert decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER) is None
+    else:
+        with pytest.raises(NotNow):
+            decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER)
+
+
+def test_an_amendment_that_changes_nothing_is_nothing() -> None:
+    assert decisions.amend(followup(), resolution(), APPROVER, SCHEDULER, None, "a", LATER) is None

@@ -1,0 +1,369 @@
+"""Batches of events, people's commands, sweeps and recovery, over follow-ups in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.followups import handlers
+from services.followups.domain import decisions
+from services.followups.domain.decisions import NotNow
+from services.followups.domain.records import Followup, State
+from services.followups.handlers import Change, UnknownFollowup
+from shared.contracts.envelope import CloudEvent, read, write
+from shared.contracts.events import parse
+from shared.messaging.failures import Stale
+from shared.messaging.records import (
+    Cause,
+    Event,
+    Fence,
+    Message,
+    Origin,
+    Outcome,
+    Refusal,
+    Verdict,
+)
+from shared.runtime.calendar import start_of_day
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.followups.examples import (
+    APPROVER,
+    CIVIL,
+    LATER,
+    NOW,
+    SCHEDULER,
+    STRANGER,
+    TOPIC,
+    TRACKING,
+    unhurried,
+)
+
+FENCE = Fence("sweeper", "here", 1)
+CAUSE = Cause("event", "followups-civil")
+
+
+def message(
+    type_: str, id_: str = "1", source: str = APPROVER, topic: str = "in", **data: Any
+) -> Message:
+    """An event as the consumer hands it over."""
+    body = {"resolution_id": "R-1", "deputy": "civil", **data}
+    event = CloudEvent(id_, source, f"peygir.{type_}.v1", json.dumps(body).encode())
+    return Message(Origin(topic, 0, 0), event, parse(event), topic)
+
+
+def approval(id_: str = "1", source: str = APPROVER, **data: Any) -> Message:
+    usual = {"title": "پل", "approved_at": "2023-10-16T09:00:00Z", "due_on": "2024-01-01"}
+    return message("ResolutionApproved", id_, source, **{**usual, **data})
+
+
+def amendment(id_: str, source: str = APPROVER, **data: Any) -> Message:
+    return message("ResolutionAmended", id_, source, amended_at="2023-11-01T00:00:00Z", **data)
+
+
+def withdrawal(id_: str, source: str = APPROVER, **data: Any) -> Message:
+    return message("ResolutionWithdrawn", id_, source, withdrawn_at="2023-11-01T00:00:00Z", **data)
+
+
+async def take(store: MemoryFollowups, *messages: Message) -> list[Verdict]:
+    """Take a batch as the consumer does."""
+    decision = await handlers.take(messages, store, TRACKING, LATER)
+    await store.save(decision.changes, CAUSE)
+    return list(decision.verdicts)
+
+
+async def all_of(store: MemoryFollowups) -> Sequence[Followup]:
+    return await store.page(handlers.Query({}, None, 1_000))
+
+
+async def the_one(store: MemoryFollowups) -> Followup:
+    (followup,) = await all_of(store)
+    return followup
+
+
+async def counts_of(store: MemoryFollowups) -> dict[str, int]:
+    return {name: n for name, n in (await store.counts()).items() if n}
+
+
+# -- laws ---------------------------------------------------------------------------------------
+
+_sources = st.sampled_from([APPROVER, SCHEDULER, STRANGER])
+_deputies = st.sampled_from(["civil"] * 9 + ["social"])
+_resolutions = st.sampled_from(["R-1", "R-2"])
+_days = st.sampled_from(["2023-01-01", "2024-01-01", "2024-02-01", "2024-03-01"])
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Message]:
+    """Approvals, amendments and withdrawals of two resolutions, in any order, some repeated."""
+
+    def any_message(id_: str) -> Message:
+        names = {"resolution_id": draw(_resolutions), "deputy": draw(_deputies)}
+        match draw(st.integers(0, 9)):
+            case 0 | 1 | 2:
+                return approval(id_, draw(_sources), due_on="2024-01-01", **names)
+            case 3:
+                return approval(id_, APPROVER, due_on=draw(_days), **names)
+            case 4:
+                return withdrawal(id_, draw(_sources), **names)
+            case 5:
+                return message("SessionOpened", id_, session_id="s", opened_at=LATER.isoformat())
+            case _:
+                return amendment(id_, draw(_sources), due_on=draw(_days), **names)
+
+    distinct = [any_message(str(n)) for n in range(draw(st.integers(1, 12)))]
+    again = draw(st.lists(st.sampled_from(distinct), max_size=12))
+    return draw(st.permutations([*distinct, *again]))
+
+
+@st.composite
+def cuttings(draw: st.DrawFn) -> tuple[list[Message], list[Sequence[Message]]]:
+    """A log, and the same cut into batches anywhere."""
+    log = draw(arrivals())
+    cuts = sorted(draw(st.sets(st.integers(1, len(log)))))
+    ends = zip([0, *cuts], [*cuts, len(log)], strict=True)
+    return log, [log[start:end] for start, end in ends if start < end]
+
+
+@unhurried
+@given(cuttings())
+def test_however_a_log_is_cut_into_batches_the_same_becomes_of_it(
+    case: tuple[list[Message], list[Sequence[Message]]],
+) -> None:
+    async def run(batches: Sequence[Sequence[Message]]) -> tuple[Any, ...]:
+        store = MemoryFollowups()
+        verdicts = [verdict for batch in batches for verdict in await take(store, *batch)]
+        by_followup = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
+        return verdicts, await all_of(store), by_followup, await counts_of(store)
+
+    log, batches = case
+    one_by_one = asyncio.run(run([[message] for message in log]))
+    assert asyncio.run(run(batches)) == one_by_one
+
+
+@unhurried
+@given(arrivals())
+def test_what_took_effect_once_changes_nothing_when_it_comes_again(log: list[Message]) -> None:
+    async def run() -> None:
+        store, done = MemoryFollowups(), set[int]()
+        for one in log:
+            before = await all_of(store)
+            (verdict,) = await take(store, one)
+            if id(one) in done:
+                assert verdict in {Outcome.DUPLICATE, Outcome.IGNORED}
+                assert await all_of(store) == before
+            if not isinstance(verdict, Refusal):
+                done.add(id(one))
+
+    asyncio.run(run())
+
+
+@unhurried
+@given(arrivals(), st.integers(0, 30), st.integers(1, 7))
+def test_a_copy_catches_up_from_what_was_published(
+    log: list[Message], kept: int, batch: int
+) -> None:
+    """Whatever the copy holds, and however often, and from where, the topic is read again."""
+
+    async def run() -> None:
+        whole = MemoryFollowups()
+        for one in log:
+            await take(whole, one)
+        copy = MemoryFollowups()
+        for one in log[:kept]:
+            await take(copy, one)
+        published = [_as_read(event) for event in whole.events]
+        missing = len(whole.events) - len(copy.events)
+        parts = [published[n : n + batch] for n in range(0, len(published), batch)]
+        taken = [await handlers.take_in(part, copy, TRACKING) for part in parts]
+        assert sum(taken) == missing
+        assert await all_of(copy) == await all_of(whole)
+        assert await counts_of(copy) == await counts_of(whole)
+        assert sorted(copy.events, key=_place) == sorted(whole.events, key=_place)
+        assert await handlers.take_in(published, copy, TRACKING) == 0
+
+    asyncio.run(run())
+
+
+def _place(event: Event) -> tuple[str, int]:
+    return event.aggregate_id, event.version
+
+
+def _as_read(event: Event) -> Message:
+    sent = CloudEvent(
+        id=event.id,
+        source="urn:peygir:followups",
+        type=event.type,
+        data=event.data,
+        time=event.time,
+        dataschema=event.dataschema,
+        sequence=event.version,
+        traceparent=event.trace,
+    )
+    received = read(*write(sent))
+    return Message(Origin(TOPIC, 0, 0), received, parse(received), TOPIC)
+
+
+# -- what comes by event ------------------------------------------------------------------------
+
+
+async def test_an_approval_opens_and_its_trace_goes_on() -> None:
+    store = MemoryFollowups()
+    traced = approval()
+    traced = replace(traced, event=replace(traced.event, traceparent="00-1-2-00"))
+    assert await take(store, traced, approval("2")) == [Outcome.APPLIED, Outcome.DUPLICATE]
+    followup = await the_one(store)
+    assert (followup.state, followup.opened_at) == (State.OPENED, LATER)
+    (event,) = store.events
+    assert (event.topic, event.key, event.trace) == (TOPIC, "R-1", "00-1-2-00")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (approval(title="عنوان دیگر"), "conflict"),
+        (approval(deputy="social"), "wrong-deputy"),
+        (approval(resolution_id="R-2", deputy="social"), "wrong-deputy"),
+        (approval(resolution_id="R-2", due_on="2023-10-15"), "due-before-approval"),
+        (amendment("x", resolution_id="R-2"), "unknown-resolution"),
+        (amendment("x", deputy="social", title="عنوان دیگر"), "wrong-deputy"),
+        (amendment("x", STRANGER, title="عنوان دیگر"), "not-the-approver"),
+        (amendment("x", due_on="2023-10-15"), "due-before-approval"),
+        (withdrawal("x", resolution_id="R-2"), "unknown-resolution"),
+        (withdrawal("x", deputy="social"), "wrong-deputy"),
+        (withdrawal("x", STRANGER), "not-the-approver"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_its_reason(wrong: Message, reason: str) -> None:
+    store = MemoryFollowups()
+    good, bad, after = await take(store, approval(), wrong, amendment("a", title="عنوان سوم"))
+    assert (good, after) == (Outcome.APPLIED, Outcome.APPLIED)
+    assert isinstance(bad, Refusal)
+    assert bad.reason == reason
+    followup = await the_one(store)
+    assert (followup.version, followup.resolution.title) == (2, "عنوان سوم")
+
+
+async def test_an_amendment_changes_what_it_names_and_leaves_the_rest() -> None:
+    store = MemoryFollowups()
+    first = approval(text="با همکاری استانداری", supporting=["شهرداری"], priority="urgent")
+    await take(store, first, amendment("a", SCHEDULER, due_on="2024-06-01", supporting=[]))
+    changed = (await the_one(store)).resolution
+    assert (changed.due_on.isoformat(), changed.supporting) == ("2024-06-01", ())
+    assert (changed.text, changed.priority) == ("با همکاری استانداری", "urgent")
+
+
+async def test_an_amendment_that_changed_nothing_changes_nothing_later_either() -> None:
+    store = MemoryFollowups()
+    await take(store, approval())
+    nothing = amendment("same", due_on="2024-01-01")
+    assert await take(store, nothing) == [Outcome.DUPLICATE]
+    assert await take(store, amendment("other", due_on="2024-06-01")) == [Outcome.APPLIED]
+    assert await take(store, nothing) == [Outcome.DUPLICATE]
+    assert (await the_one(store)).resolution.due_on.isoformat() == "2024-06-01"
+
+
+async def test_recovered_amendments_are_known_when_they_come_again() -> None:
+    whole, copy = MemoryFollowups(), MemoryFollowups()
+    log = [approval(), amendment("a", due_on="2024-06-01"), amendment("b", due_on="2024-01-01")]
+    await take(whole, *log)
+    await handlers.take_in([_as_read(event) for event in whole.events], copy, TRACKING)
+    assert await take(copy, *log) == [Outcome.DUPLICATE] * 3
+    assert await all_of(copy) == await all_of(whole)
+
+
+async def test_events_of_sessions_are_passed_over() -> None:
+    store = MemoryFollowups()
+    other = message("SessionOpened", session_id="s", opened_at="2023-10-16T09:00:00Z")
+    assert await take(store, other) == [Outcome.IGNORED]
+    assert store.events == []
+
+
+# -- what people do -----------------------------------------------------------------------------
+
+
+class Contested(MemoryFollowups):
+    """Somebody else is faster, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        if cause.kind == "request" and self.times:
+            self.times -= 1
+            raise Stale("somebody was faster")
+        await super().save(changes, cause)
+
+
+def _acknowledge(followup: Followup) -> Any:
+    return decisions.acknowledge(followup, CIVIL, "agreed", None, LATER)
+
+
+async def test_what_somebody_does_is_decided_anew_where_another_was_faster() -> None:
+    store = Contested(times=4)
+    await take(store, approval())
+    id_ = (await the_one(store)).followup_id
+    after = await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge, "00-1-2-00")
+    assert (after.state, after.version) == (State.ACKNOWLEDGED, 2)
+    assert await the_one(store) == after
+    assert store.causes[-1] == Cause("request", "d.karimi", roles=("deputy:civil",))
+    assert store.events[-1].trace == "00-1-2-00"
+    with pytest.raises(NotNow):
+        await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge)
+
+
+async def test_whoever_is_never_fast_enough_is_told() -> None:
+    store = Contested(times=5)
+    await take(store, approval())
+    id_ = (await the_one(store)).followup_id
+    with pytest.raises(Stale):
+        await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge)
+
+
+async def test_what_does_not_exist_is_not_acted_on() -> None:
+    with pytest.raises(UnknownFollowup):
+        await handlers.act("nobody", MemoryFollowups(), TRACKING, CIVIL, _acknowledge)
+
+
+# -- what time does -----------------------------------------------------------------------------
+
+
+async def test_a_sweep_announces_all_that_passed_once_and_the_longest_due_first() -> None:
+    store = MemoryFollowups()
+    first, second = approval(), approval(resolution_id="R-2", due_on="2024-01-02")
+    await take(store, first, second)
+    due_on = TRACKING.ladder.reached_at(await _of(store, "R-1"), 1)
+    early = due_on - timedelta(milliseconds=1)
+    assert await handlers.sweep(store, TRACKING, early, FENCE) == 0
+    assert await handlers.sweep(store, TRACKING, due_on, FENCE) == 1
+    assert store.causes[-1].fence == FENCE
+    assert [(await _of(store, id_)).level for id_ in ("R-1", "R-2")] == [1, 0]
+    late = start_of_day((await _of(store, "R-1")).resolution.due_on + timedelta(days=60))
+    assert await handlers.sweep(store, TRACKING, late, FENCE, limit=1) == 1
+    assert [(await _of(store, id_)).level for id_ in ("R-1", "R-2")] == [1, 3]
+    assert await handlers.sweep(store, TRACKING, late, FENCE, limit=1) == 1
+    assert await handlers.sweep(store, TRACKING, late, FENCE, limit=1) == 0
+    levels = [json.loads(e.data).get("level") for e in store.events if e.key == "R-1"]
+    assert levels == [None, 1, 2, 3]
+
+
+async def test_a_date_that_no_longer_holds_is_set_anew() -> None:
+    """A holiday was announced since: there is nothing to say, and the alert moves on."""
+    store = MemoryFollowups()
+    await take(store, approval())
+    stands = await the_one(store)
+    await store.save([Change(stands, stands, [], NOW)], CAUSE)
+    assert await handlers.sweep(store, TRACKING, NOW, FENCE) == 1
+    assert await the_one(store) == stands
+    assert await handlers.sweep(store, TRACKING, NOW, FENCE) == 0
+
+
+async def _of(store: MemoryFollowups, resolution_id: str) -> Followup:
+    return (await store.of_resolutions([resolution_id]))[resolution_id]

@@ -1,0 +1,184 @@
+"""When which level of being overdue is reached."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.followups.domain.ladder import Ladder, days_overdue
+from services.followups.domain.records import FellOverdue, Followup, State, evolve
+from shared.runtime.calendar import FRIDAY, THURSDAY, WorkingCalendar, start_of_day, tehran_date
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    CLOSED,
+    COMPLETED,
+    FRIDAYS_OFF,
+    PROGRESSED,
+    REOPENED,
+    VERIFIED,
+    after,
+    amended,
+    followup,
+    resolution,
+    unhurried,
+)
+
+DAY = timedelta(days=1)
+STEPS = {"normal": (0, 5, 10), "urgent": (0, 2, 4)}  # as promised
+
+# The calendar's own data reach over the years in which Iran still moved its clocks.
+days = st.dates(date(2019, 1, 1), date(2030, 1, 1))
+
+
+@st.composite
+def ladders(draw: st.DrawFn, around: date) -> Ladder:
+    """A ladder over any weekend and any holidays within some weeks of a date."""
+    weekend = draw(st.sampled_from([frozenset({FRIDAY}), frozenset({THURSDAY, FRIDAY})]))
+    offsets = draw(st.sets(st.integers(-10, 60)))
+    return Ladder(WorkingCalendar(weekend, frozenset(around + n * DAY for n in offsets)))
+
+
+@st.composite
+def overdue(draw: st.DrawFn) -> tuple[Ladder, Followup, list[datetime]]:
+    """A follow-up, the days that are worked, and when somebody looks, in order."""
+    due_on = draw(days)
+    before = st.none() | st.integers(-30, 30).map(lambda n: due_on + n * DAY)
+    priority = draw(st.sampled_from(["normal", "urgent"]))
+    stands = followup(due_on=due_on, baseline_on=draw(before), priority=priority)
+    minutes = draw(st.lists(st.integers(-5 * 1440, 120 * 1440), min_size=1, max_size=12))
+    looks = [start_of_day(due_on) + timedelta(minutes=m) for m in sorted(minutes)]
+    return draw(ladders(due_on)), stands, looks
+
+
+def levels_due(ladder: Ladder, followup: Followup, now: datetime) -> int:
+    """Counted by hand: every day past the start is looked at, one by one."""
+    r = followup.resolution
+    today, start = tehran_date(now), r.due_on
+    if r.baseline_on is not None and r.baseline_on > start:
+        start = r.baseline_on - DAY
+    if today <= start:
+        return 0
+    gone = [start + n * DAY for n in range(1, (today - start).days)]
+    worked = sum(ladder.calendar.is_working(day) for day in gone)
+    return sum(worked >= step for step in STEPS[r.priority])
+
+
+@unhurried
+@given(overdue())
+def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have_passed(
+    case: tuple[Ladder, Followup, list[datetime]],
+) -> None:
+    ladder, stands, looks = case
+    announced: list[int] = []
+    for now in looks:
+        facts = ladder.passed(stands, now)
+        assert all(f.at == now and f.due_on == stands.resolution.due_on for f in facts)
+        for fact in facts:
+            stands = evolve(stands, fact)
+        announced += [fact.level for fact in facts]
+        assert announced == list(range(1, levels_due(ladder, stands, now) + 1))
+
+
+@unhurried
+@given(overdue())
+def test_the_next_alert_is_the_very_instant_of_the_next_level(
+    case: tuple[Ladder, Followup, list[datetime]],
+) -> None:
+    ladder, stands, _ = case
+    for level in (1, 2, 3):
+        alert = ladder.next_alert(stands)
+        assert alert is not None
+        assert ladder.passed(stands, alert - timedelta(milliseconds=1)) == []
+        fact = ladder.passed(stands, alert)[0]
+        assert fact.level == level
+        stands = evolve(stands, fact)
+    assert ladder.next_alert(stands) is None
+    assert ladder.passed(stands, datetime(2060, 1, 1, tzinfo=UTC)) == []
+
+
+def at(year: int, month: int, day: int) -> datetime:
+    """00:00 in Tehran."""
+    return start_of_day(date(year, month, day))
+
+
+def test_over_nowruz_only_working_days_count() -> None:
+    """27 Esfand 1402; 29 Esfand, 1 to 4 and 12 and 13 Farvardin are holidays."""
+    ladder = Ladder(WorkingCalendar.iran())
+    stands = followup(due_on=date(2024, 3, 17))
+    reached = [ladder.reached_at(stands, level) for level in (1, 2, 3)]
+    assert reached == [at(2024, 3, 18), at(2024, 3, 28), at(2024, 4, 5)]
+    urgent = followup(due_on=date(2024, 3, 17), priority="urgent")
+    reached = [ladder.reached_at(urgent, level) for level in (1, 2, 3)]
+    assert reached == [at(2024, 3, 18), at(2024, 3, 25), at(2024, 3, 27)]
+
+
+def test_where_thursdays_are_off_they_do_not_count() -> None:
+    ladder = Ladder(WorkingCalendar.iran(thursday_off=True))
+    stands = followup(due_on=date(2024, 3, 17))
+    assert ladder.reached_at(stands, 3) == at(2024, 4, 8)
+
+
+def test_a_day_is_over_at_midnight_in_tehran() -> None:
+    stands = followup(due_on=date(2024, 1, 1))
+    midnight = datetime(2024, 1, 1, 20, 30, tzinfo=UTC)
+    assert FRIDAYS_OFF.passed(stands, midnight - timedelta(milliseconds=1)) == []
+    assert [f.level for f in FRIDAYS_OFF.passed(stands, midnight)] == [1]
+
+
+def test_what_is_taken_over_from_before_is_announced_from_its_baseline() -> None:
+    stands = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
+    assert FRIDAYS_OFF.passed(stands, at(2024, 1, 1) - timedelta(milliseconds=1)) == []
+    (first,) = FRIDAYS_OFF.passed(stands, at(2024, 1, 1))
+    assert (first.level, first.due_on, first.days_overdue) == (1, date(2023, 11, 1), 61)
+    assert FRIDAYS_OFF.reached_at(stands, 2) == at(2024, 1, 7)  # 5 January is a Friday
+
+
+def test_a_baseline_before_the_due_date_changes_nothing() -> None:
+    late, usual = followup(baseline_on=date(2023, 10, 1)), followup()
+    for level in (1, 2, 3):
+        assert FRIDAYS_OFF.reached_at(late, level) == FRIDAYS_OFF.reached_at(usual, level)
+
+
+LONG_AFTER = at(2025, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stands", "escalated"),
+    [
+        (followup(), True),
+        (after(ACKNOWLEDGED), True),
+        (after(ACKNOWLEDGED, PROGRESSED), True),
+        (after(ACKNOWLEDGED, COMPLETED), False),
+        (after(ACKNOWLEDGED, COMPLETED, REOPENED), True),
+        (after(ACKNOWLEDGED, COMPLETED, VERIFIED), False),
+        (after(CLOSED), False),
+    ],
+    ids=[*State],
+)
+def test_only_what_waits_for_the_deputy_is_escalated(stands: Followup, escalated: bool) -> None:
+    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [1, 2, 3] * escalated
+    assert (FRIDAYS_OFF.next_alert(stands) is not None) is escalated
+
+
+def test_a_new_due_date_begins_anew_and_an_old_one_where_it_was() -> None:
+    first, second = date(2024, 1, 1), date(2024, 2, 1)
+    stands = after(FellOverdue(at(2024, 1, 2), 1, first, 1))
+    stands = evolve(stands, amended(resolution(due_on=second)))
+    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [1, 2, 3]
+    stands = evolve(stands, FellOverdue(at(2024, 2, 2), 1, second, 1))
+    stands = evolve(stands, FellOverdue(at(2024, 2, 8), 2, second, 7))
+    stands = evolve(stands, amended(resolution(due_on=first)))
+    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [2, 3]
+    stands = evolve(stands, amended(resolution(due_on=second)))
+    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [3]
+
+
+@unhurried
+@given(days, st.integers(0, 2**31))
+def test_days_overdue_are_the_calendar_days_past_the_due_date(due_on: date, seconds: int) -> None:
+    now = start_of_day(due_on) + timedelta(seconds=seconds)
+    assert days_overdue(due_on, now) == (tehran_date(now) - due_on).days
+    assert days_overdue(due_on, start_of_day(due_on) - timedelta(seconds=seconds + 1)) == 0

@@ -1,0 +1,199 @@
+"""How facts change a follow-up, what it counts as, and that its events tell all of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import given
+
+from services.followups import events
+from services.followups.domain.decisions import buckets, tally
+from services.followups.domain.records import (
+    Acknowledged,
+    Amended,
+    Closed,
+    Completed,
+    Fact,
+    FellOverdue,
+    Followup,
+    Progressed,
+    Reopened,
+    State,
+    Verified,
+    evolve,
+)
+from shared.contracts.envelope import CloudEvent, read, write
+from shared.contracts.events import FollowupDueSoon, FollowupEvent, FollowupOverdue, parse
+from shared.messaging.records import Message, Origin
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    APPROVER,
+    COMPLETED,
+    LATER,
+    NOW,
+    PROGRESSED,
+    REOPENED,
+    TOPIC,
+    after,
+    amended,
+    fact_of_opening,
+    followup,
+    lives,
+    resolution,
+    steps,
+    unhurried,
+)
+
+STATES = {
+    Acknowledged: State.ACKNOWLEDGED,
+    Progressed: State.IN_PROGRESS,
+    Completed: State.DONE,
+    Verified: State.VERIFIED,
+    Reopened: State.REOPENED,
+    Closed: State.CLOSED,
+}
+
+
+@unhurried
+@given(lives())
+def test_every_fact_is_a_version_and_leaves_the_beginning_as_it_was(life: list[Fact]) -> None:
+    first: Followup | None = None
+    for number, (before, fact, now) in enumerate(steps(life), 1):
+        first = first or now
+        assert (now.version, now.changed_at) == (number, fact.at)
+        for name in ("followup_id", "original_due_on", "approved_source", "opened_at"):
+            assert getattr(now, name) == getattr(first, name)
+        if before is not None:
+            assert now.state is STATES.get(type(fact), before.state)
+            if not isinstance(fact, Amended):
+                assert now.resolution == before.resolution
+
+
+def test_a_claim_is_whole_and_whoever_made_it_is_remembered_until_it_is_refused() -> None:
+    claimed = after(ACKNOWLEDGED, PROGRESSED, COMPLETED)
+    assert (claimed.progress, claimed.claimed_by, claimed.verified_by) == (100, "d.karimi", None)
+    verified = evolve(claimed, Verified(LATER, "c.ahmadi", "done", None))
+    assert (verified.claimed_by, verified.verified_by) == ("d.karimi", "c.ahmadi")
+    refused = evolve(verified, REOPENED)
+    assert (refused.claimed_by, refused.verified_by) == (None, None)
+
+
+def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
+    overdue = after(FellOverdue(LATER, 2, date(2024, 1, 1), 9))
+    assert evolve(overdue, amended(resolution(title="عنوان دیگر"))).level == 2
+    moved = evolve(overdue, amended(resolution(due_on=date(2024, 6, 1))))
+    assert (moved.level, moved.original_due_on) == (0, date(2024, 1, 1))
+
+
+@unhurried
+@given(lives())
+def test_the_sum_of_all_changes_of_counts_is_what_the_end_counts_as(life: list[Fact]) -> None:
+    total: Counter[str] = Counter()
+    end: Followup | None = None
+    for before, _fact, end in steps(life):
+        total.update(tally(before, end))
+    assert {name: n for name, n in total.items() if n} == dict.fromkeys(buckets(end), 1)
+
+
+def test_what_is_overdue_counts_at_its_level_until_it_has_ended() -> None:
+    overdue = after(FellOverdue(LATER, 2, date(2024, 1, 1), 9))
+    assert buckets(None) == frozenset()
+    assert buckets(followup()) == {"state:opened"}
+    assert buckets(overdue) == {"state:opened", "overdue:2"}
+    closed = evolve(overdue, Closed(LATER, APPROVER, "superseded", None))
+    assert buckets(closed) == {"state:closed"}
+    assert tally(overdue, closed) == {"state:opened": -1, "overdue:2": -1, "state:closed": 1}
+    assert tally(overdue, overdue) == {}
+
+
+# -- events -------------------------------------------------------------------------------------
+
+
+@unhurried
+@given(lives())
+def test_what_is_published_and_read_again_brings_about_the_same_state(life: list[Fact]) -> None:
+    """The law on which recovery from a restored copy rests."""
+    recovered: Followup | None = None
+    ids: set[str] = set()
+    for _before, fact, now in steps(life):
+        event = events.announce(now, fact, TOPIC, "00-1-2-00")
+        ids.add(event.id)
+        sent = CloudEvent(
+            id=event.id,
+            source="urn:peygir:followups",
+            type=event.type,
+            data=event.data,
+            time=event.time,
+            dataschema=event.dataschema,
+            sequence=event.version,
+            traceparent=event.trace,
+        )
+        received = read(*write(sent))
+        data = parse(received)
+        assert isinstance(data, FollowupEvent)
+        assert (data.followup_id, data.resolution_id) == (now.followup_id, now.resolution_id)
+        again = events.again(Message(Origin(TOPIC, 0, 0), received, data, TOPIC))
+        assert again == replace(event, time=received.time or event.time)
+        told = events.fact_of(data, recovered)
+        assert told == fact
+        recovered = now if recovered is None else evolve(recovered, told)
+        assert recovered == now
+
+
+def test_the_opening_is_told_whole() -> None:
+    least = fact_of_opening(province=None)
+    event = events.announce(after(province=None), least, TOPIC, None)
+    assert json.loads(event.data) == {
+        "followup_id": followup().followup_id,
+        "resolution_id": "1402-IR-09-R001",
+        "deputy": "civil",
+        "title": "تکمیل پل روستای سرآسیاب",
+        "approved_at": "2023-10-16T09:00:00.000Z",
+        "due_on": "2024-01-01",
+        "original_due_on": "2024-01-01",
+        "at": "2023-10-16T09:00:00.000Z",
+        "approved_source": APPROVER,
+        "fingerprint": "a" * 64,
+        "supporting": [],
+        "priority": "normal",
+    }
+    assert (event.type, event.key, event.topic) == (
+        *("peygir.FollowupOpened.v1", "1402-IR-09-R001", TOPIC),
+    )
+    assert (event.aggregate_id, event.version, event.time) == (followup().followup_id, 1, NOW)
+
+
+def test_a_level_has_the_same_id_whenever_it_is_announced() -> None:
+    due_on = date(2024, 1, 1)
+    early, late = (FellOverdue(LATER + timedelta(days=n), 1, due_on, n) for n in (1, 2))
+    one = events.announce(after(early), early, TOPIC, None)
+    other = events.announce(after(ACKNOWLEDGED, late), late, TOPIC, None)
+    second = FellOverdue(LATER, 2, due_on, 9)
+    assert one.id == other.id
+    assert events.announce(after(early, second), second, TOPIC, None).id != one.id
+    moved = FellOverdue(LATER, 1, date(2024, 2, 1), 1)
+    assert events.announce(after(moved), moved, TOPIC, None).id != one.id
+
+
+def test_events_that_change_no_state_tell_no_fact() -> None:
+    ids: dict[str, Any] = {
+        "followup_id": "f",
+        "resolution_id": "r",
+        "deputy": "civil",
+        "title": "پل",
+    }
+    soon = FollowupDueSoon(**ids, due_on=date(2024, 1, 1), at=NOW)
+    assert events.fact_of(soon, followup()) is None
+    old = FollowupOverdue(
+        **ids,
+        due_on=date(2024, 1, 1),
+        original_due_on=date(2024, 1, 1),
+        days_overdue=1,
+        level=1,
+        progress=0,
+    )
+    assert events.fact_of(old, followup()) is None, "without its instant it cannot be told again"

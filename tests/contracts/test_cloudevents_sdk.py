@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent as PeersEvent
+from hypothesis import given
 
 from shared.contracts.envelope import CloudEvent, read, rfc3339, write
 from shared.contracts.events import EVENTS, EventData, parse
@@ -15,6 +18,9 @@ from tests.contracts import records, samples
 
 events = pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
 JSON = {"content-type": b"application/cloudevents+json"}
+NOON = datetime(2024, 3, 11, 12, tzinfo=UTC)
+timed = records.events().map(lambda event: replace(event, time=event.time or NOON))
+"""The peer puts the present time where there is none."""
 
 
 def _of_the_peer(event: type[EventData]) -> PeersEvent:
@@ -96,6 +102,49 @@ def test_it_and_we_read_the_same_structured_record(event: type[EventData]) -> No
     assert (theirs.get_id(), theirs.get_source()) == (again.id, again.source)
     assert theirs.get_time() == again.time == ours.time
     assert theirs.get_data() == json.loads(again.data) == samples.of(event).data
+
+
+@given(timed)
+def test_we_read_the_same_of_whatever_it_writes(event: CloudEvent) -> None:
+    optional: dict[str, Any] = {
+        "subject": event.subject,
+        "time": event.time,
+        "dataschema": event.dataschema,
+        "sequence": None if event.sequence is None else f"{event.sequence:010}",
+        "traceparent": event.traceparent,
+    }
+    required = {"id": event.id, "source": event.source, "type": event.type}
+    sent = {name: value for name, value in optional.items() if value is not None}
+    peers = PeersEvent(
+        {**required, **sent, "datacontenttype": "application/json"}, json.loads(event.data)
+    )
+
+    for message in (kafka.to_binary_event(peers), kafka.to_structured_event(peers)):
+        again = read(list(message.headers.items()), message.value)
+
+        assert json.loads(again.data) == json.loads(event.data)
+        assert replace(again, data=event.data) == event
+
+
+@given(timed)
+def test_it_reads_the_same_of_whatever_we_write(event: CloudEvent) -> None:
+    headers, value = write(event)
+
+    theirs = kafka.from_kafka_event(kafka.KafkaMessage(dict(headers), None, value))
+
+    sequence = theirs.get_extension("sequence")
+    assert theirs.get_data() == json.loads(event.data)
+    assert event == CloudEvent(
+        id=theirs.get_id(),
+        source=theirs.get_source(),
+        type=theirs.get_type(),
+        data=event.data,
+        subject=theirs.get_subject(),
+        time=theirs.get_time(),
+        dataschema=theirs.get_dataschema(),
+        sequence=None if sequence is None else int(sequence),
+        traceparent=theirs.get_extension("traceparent"),
+    )
 
 
 def test_its_bytes_as_data_arrive_as_base64() -> None:

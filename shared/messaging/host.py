@@ -216,6 +216,11 @@ class Host:
 
         A part that fails ends the process.
         """
+        if self.settings.env == "development":
+            _log.warning(
+                "OPEN: whoever reaches this address may do everything; not for real data",
+                address=f"{self.settings.http_host}:{self.settings.http_port}",
+            )
         asyncio.run(self._run(app))
 
     async def _run(self, app: FastAPI) -> None:

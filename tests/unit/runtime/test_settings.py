@@ -133,9 +133,18 @@ def test_a_variable_goes_before_a_file(environment: Environment, tmp_path: Path)
     assert load(CommonSettings).namespace == "variable-"
 
 
+def test_development_listens_on_the_network_only_where_that_was_accepted(
+    environment: Environment,
+) -> None:
+    environment.set(HTTP_HOST="0.0.0.0", OPEN_NETWORK="accepted")
+    assert load(CommonSettings).http_host == "0.0.0.0"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
+        ("OPEN_NETWORK", "yes", "'accepted'"),
+        ("SWEEP_SECONDS", "0", "greater than 0"),
         ("ENV", "prod", "'development' or 'production'"),
         ("ENV", "production", "allowed: development"),
         ("PORT_OFFSET", "many", "not 'many'"),

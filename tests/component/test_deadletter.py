@@ -232,6 +232,7 @@ async def test_a_mended_letter_is_followed_once_and_its_original_never_goes(
     assert [deed["what"] for deed in shown["deeds"]] == ["mended", "replayed", "replayed"]
     assert [deed["why"] for deed in shown["deeds"][1:]] == ["applied", "duplicate"]
     assert shown["deeds"][0]["by"] == WHO[1]
+    assert shown["state"] == "replayed: applied"
 
 
 async def test_a_body_from_a_file_or_an_editor_mends_what_is_no_json(

@@ -29,6 +29,11 @@ class Status(StrEnum):
     REFUSED = "replayed: refused again"
     DISCARDED = "discarded"
 
+    @property
+    def short(self) -> str:
+        """What became of a replay, in its own words."""
+        return self.value.removeprefix("replayed: ")
+
 
 MENDABLE: Final = frozenset({Status.OPEN, Status.REFUSED})
 """Where a letter waits for somebody, and nobody has a newer message for it."""

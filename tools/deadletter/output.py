@@ -156,7 +156,7 @@ def replayed_document(replayed: Replayed) -> dict[str, Any]:
     """What became of a replayed letter, for programs."""
     return {
         "origin": written(replayed.origin),
-        "became": replayed.status.value.removeprefix("replayed: "),
+        "became": replayed.status.short,
         "told": replayed.told,
         "again": replayed.again,
         "wrong": replayed.wrong,

@@ -152,8 +152,10 @@ class Replaying:
         return Replayed(page.origin, status, became.told, again, wrong)
 
     async def _turned(self, page: Page, status: Status, told: str) -> Page:
-        outcome = status.value.removeprefix("replayed: ")
+        outcome = status.short
         deed = replace(page.deeds[-1], why=f"{outcome}: {told}" if told else outcome)
+        if status is Status.DUPLICATE and any(d.why == Status.APPLIED.short for d in page.deeds):
+            status = Status.APPLIED  # of this very message: a repetition takes nothing away
         after = replace(page, status=status, told=told, deeds=(*page.deeds[:-1], deed))
         try:
             return await self._book.turn(page, after)
@@ -210,7 +212,7 @@ def outgoing(topic: str, letter: Letter, page: Page) -> Outgoing:
 
 def told_of(replayed: Replayed) -> str:
     """One line for people: what became of it, and that a repetition did no harm."""
-    line = f"{written(replayed.origin)}: {replayed.status.value.removeprefix('replayed: ')}"
+    line = f"{written(replayed.origin)}: {replayed.status.short}"
     if replayed.again and replayed.status is Status.DUPLICATE:
         line += " (it had gone before; the service knows it, nothing changed)"
     if replayed.told and not replayed.wrong:

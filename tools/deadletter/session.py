@@ -39,14 +39,14 @@ async def replay_all(
         async for replayed in replaying.replay(letters, rate):
             results.append(replayed)
             if not quiet:
-                output.write(told_of(replayed))
+                _tell(told_of(replayed), progress)
             progress.advance(task)
     return results
 
 
 def sum_up(results: Sequence[Replayed], wanted: int) -> int:
     """Write the last lines to standard error; return the exit code."""
-    counts = Counter(replayed.status.value.removeprefix("replayed: ") for replayed in results)
+    counts = Counter(replayed.status.short for replayed in results)
     told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing was replayed"
     left = wanted - len(results)
     _say(f"{told}; {left} not sent, they are as they were" if left else told)
@@ -81,6 +81,14 @@ def _ended_by_ctrl_c(replaying: Replaying) -> Iterator[None]:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def _tell(line: str, progress: Progress) -> None:
+    """A line above the bar, where both are on one terminal."""
+    if sys.stdout.isatty() and not progress.disable:
+        progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    else:
+        output.write(line)
 
 
 def _progress() -> Progress:

@@ -18,7 +18,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     ResolutionWithdrawn,
 )
-from shared.messaging.failures import Stale
+from shared.messaging.patience import anew
 from shared.messaging.records import (
     Cause,
     Decision,
@@ -30,8 +30,6 @@ from shared.messaging.records import (
     Verdict,
 )
 from shared.runtime.principals import Principal
-
-_FRESH_DECISIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,19 +252,16 @@ async def act(
     where others were faster every time.
     """
     cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
-    for tries in range(1, _FRESH_DECISIONS + 1):
+
+    async def once() -> Followup:
         before = await store.get(followup_id)
         if before is None:
             raise UnknownFollowup(followup_id)
         change = _changed(before, [decide(before)], tracking, trace)
-        try:
-            await store.save([change], cause)
-        except Stale:
-            if tries == _FRESH_DECISIONS:
-                raise
-        else:
-            return change.after
-    raise AssertionError("unreachable")
+        await store.save([change], cause)
+        return change.after
+
+    return await anew(once)
 
 
 # -- what time does -----------------------------------------------------------------------------

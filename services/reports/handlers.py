@@ -25,6 +25,7 @@ from services.reports.domain.records import (
 from services.reports.events import Addresses
 from shared.contracts.events import SessionCancelled, SessionRescheduled, SessionScheduled
 from shared.messaging.failures import Stale
+from shared.messaging.patience import anew
 from shared.messaging.records import (
     Cause,
     Decision,
@@ -36,8 +37,6 @@ from shared.messaging.records import (
     Verdict,
 )
 from shared.runtime.principals import Principal
-
-_FRESH_DECISIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,19 +237,16 @@ async def act(
     Stale where others were faster every time.
     """
     cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
-    for tries in range(1, _FRESH_DECISIONS + 1):
+
+    async def once() -> Expectation:
         before = await store.get(session_id)
         if before is None:
             raise UnknownSession(f"no session {session_id} was announced here")
         change = _changed(before, decide(before), reception, trace)
-        try:
-            await store.save([change], cause)
-        except Stale:
-            if tries == _FRESH_DECISIONS:
-                raise
-        else:
-            return change.after
-    raise AssertionError("unreachable")
+        await store.save([change], cause)
+        return change.after
+
+    return await anew(once)
 
 
 async def issue(

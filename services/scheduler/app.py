@@ -25,7 +25,6 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
         report_lead=settings.report_lead,
         deputies=settings.known_deputies,
         topics=host.topics,
-        machine=host.machine,
     )
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
     routers = api.routes(api.Desk(register, rules, host.clock))

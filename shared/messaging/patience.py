@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import structlog
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
     wait_exponential_jitter,
+    wait_random_exponential,
 )
 
-from shared.messaging.failures import Failure, sort
+from shared.messaging.failures import Failure, Stale, sort
 from shared.runtime.clocks import MachineClock
 
 _log = structlog.get_logger(__name__)
 
 _FIRST_SECONDS: Final = 0.05
 _LONGEST_SECONDS: Final = 5.0
+
+_FRESH_DECISIONS: Final = 8
+_SHORT_SECONDS: Final = 0.01
+_LONG_SECONDS: Final = 0.1
+
+R = TypeVar("R")
 
 
 def patient(
@@ -49,6 +58,20 @@ def patient(
         before_sleep=note,
         reraise=True,
     )
+
+
+async def anew(work: Callable[[], Awaitable[R]]) -> R:
+    """Load, decide and save; where somebody else was faster, do all of it again.
+
+    Between two tries it waits some random hundredths of a second, since another's transaction is
+    in the way until that has ended. Raises Stale where others were faster every time.
+    """
+    return await AsyncRetrying(
+        retry=retry_if_exception_type(Stale),
+        stop=stop_after_attempt(_FRESH_DECISIONS),
+        wait=wait_random_exponential(_SHORT_SECONDS, _LONG_SECONDS),
+        reraise=True,
+    )(work)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -39,7 +39,7 @@ async def create_season(
         changes = [_scheduled(fact, rules, trace) for fact in facts]
         return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
 
-    return await saved(decide, register, rules, by)
+    return await saved(decide, register, by)
 
 
 async def schedule(
@@ -60,7 +60,7 @@ async def schedule(
         await _require_free([fact.gathering], register)
         return [_scheduled(fact, rules, trace)], scheduled(fact)
 
-    return await saved(decide, register, rules, by)
+    return await saved(decide, register, by)
 
 
 async def _require_free(gatherings: Sequence[Gathering], register: Register) -> None:
@@ -102,4 +102,4 @@ async def act(
         event = events.announce(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, rules, by)
+    return await saved(change, register, by)

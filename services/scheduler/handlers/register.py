@@ -7,24 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeAlias, TypeVar
 
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
-
 from services.scheduler.domain.records import Resolution, Season, Session
 from shared.contracts.topics import Topics
-from shared.messaging.failures import Stale
+from shared.messaging.patience import anew
 from shared.messaging.records import Cause, Event
 from shared.runtime.calendar import WorkingCalendar
-from shared.runtime.clocks import MachineClock
 from shared.runtime.principals import Principal
-
-_FRESH_DECISIONS = 8
-_SHORT_SECONDS = 0.01
-_LONG_SECONDS = 0.1
 
 R = TypeVar("R")
 
@@ -100,7 +88,6 @@ class Rules:
     report_lead: timedelta  # from a report's due instant to its session
     deputies: tuple[str, ...]  # every deputy there is
     topics: Topics
-    machine: MachineClock
 
 
 async def existing_session(session_id: str, register: Register) -> Session:
@@ -114,13 +101,11 @@ async def existing_session(session_id: str, register: Register) -> Session:
 async def saved(
     decide: Callable[[], Awaitable[tuple[Sequence[Change], R]]],
     register: Register,
-    rules: Rules,
     by: Principal,
 ) -> R:
     """Save what was decided, and decide anew where somebody else was faster.
 
-    Raises Stale where others were faster every time. It waits a little between, since another's
-    transaction is in the way until that has ended.
+    Raises Stale where others were faster every time.
     """
     cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
 
@@ -130,10 +115,4 @@ async def saved(
             await register.save(changes, cause)
         return result
 
-    return await AsyncRetrying(
-        retry=retry_if_exception_type(Stale),
-        stop=stop_after_attempt(_FRESH_DECISIONS),
-        wait=wait_random_exponential(_SHORT_SECONDS, _LONG_SECONDS),
-        sleep=rules.machine.sleep,
-        reraise=True,
-    )(once)
+    return await anew(once)

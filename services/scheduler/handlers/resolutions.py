@@ -73,7 +73,7 @@ async def record(
             changes.append(Change(session, counted))
         return changes, [known.get(id_) or new[id_] for id_ in ids]
 
-    return await saved(decide, register, rules, by)
+    return await saved(decide, register, by)
 
 
 def _approve(
@@ -154,4 +154,4 @@ async def act_on_resolution(
         event = events.announce_resolution(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, rules, by)
+    return await saved(change, register, by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,7 +21,6 @@ from services.scheduler.handlers import Rules
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES, PROVINCES
 from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
-from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.principals import Principal
 
 NOW = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
@@ -80,14 +78,7 @@ def terms(**changes: Any) -> Terms:
     return replace(usual, **changes)
 
 
-class Unhurried(SystemMachineClock):
-    """A clock on which waiting takes no time."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-
-
 def rules(deputies: Sequence[str] = DEPUTY_IDS) -> Rules:
     """The usual rules, with no holidays but Fridays."""
     calendar = WorkingCalendar(frozenset({FRIDAY}))
-    return Rules(calendar, LEAD, tuple(deputies), Topics(deputies), Unhurried())
+    return Rules(calendar, LEAD, tuple(deputies), Topics(deputies))

@@ -1,0 +1,224 @@
+"""From records to an effect that happens once: where it stands, what it gives up, how it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from aiokafka.errors import CommitFailedError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
+from structlog.testing import capture_logs
+
+from shared.messaging.failures import AlreadyThere, Stale, Unsendable
+from shared.messaging.flood import FloodLimit
+from shared.messaging.watch import HistoryChanged
+from tests.unit.messaging.fakes import GROUP, PLACE, Bench, record
+
+unhurried = settings(deadline=None)  # a shared machine may be slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    """Hundreds of failures are provoked here; writing each with its trace takes long."""
+    with capture_logs():
+        yield
+
+
+# -- where it stands ----------------------------------------------------------------------------
+
+
+async def test_a_first_start_begins_at_the_beginning_and_kafkas_offset_follows() -> None:
+    bench = Bench([record(n) for n in range(3, 6)])
+    bench.kafka.at = 3
+    await bench.turn()
+    assert bench.applied == [3, 4, 5]
+    assert bench.stored == 6
+    assert bench.kafka.committed == {PLACE: 6}
+    await bench.turn()
+    assert bench.applied == [3, 4, 5], "what Kafka gives once more is passed over"
+
+
+async def test_what_stands_before_the_stored_position_is_passed_over() -> None:
+    bench = Bench([record(n) for n in range(8)])
+    bench.store(5)
+    await bench.turn()
+    assert bench.applied == [5, 6, 7]
+
+
+async def test_a_consumer_goes_where_the_database_stands_without_waiting_for_a_record() -> None:
+    bench = Bench([record(n) for n in range(8)])
+    bench.store(5)
+    bench.kafka.at = 8  # Kafka's own offset is ahead: the database was restored
+    await bench.consumer.check(bench.kafka)
+    assert bench.kafka.seeks == [5]
+    await bench.turn()
+    assert bench.applied == [5, 6, 7]
+
+
+async def test_a_gap_is_read_again_before_it_is_believed() -> None:
+    bench = Bench([record(n) for n in range(4)])
+    bench.store(1)
+    await bench.consumer.consume([record(3)], bench.kafka)
+    assert bench.applied == []
+    assert bench.kafka.seeks[-1] == 1
+    await bench.turn()
+    assert bench.applied == [1, 2, 3]
+    assert bench.stored == 4
+
+
+async def test_a_gap_that_stays_is_real() -> None:
+    """Transactions and retention leave gaps that never close."""
+    bench = Bench([record(0), record(3), record(4)])
+    bench.kafka.at = 0
+    await bench.consumer.consume([record(0)], bench.kafka)
+    for _ in range(2):
+        bench.kafka.at = 1
+        await bench.turn()
+    assert bench.applied == [0, 3, 4]
+    assert bench.kafka.seeks == [1]
+
+
+async def test_another_gap_is_not_the_one_that_was_seen() -> None:
+    bench = Bench([record(n) for n in range(6)])
+    bench.store(1)
+    await bench.consumer.consume([record(4)], bench.kafka)
+    await bench.consumer.consume([record(3), record(4)], bench.kafka)
+    assert bench.applied == []
+    await bench.turn()
+    assert bench.applied == [1, 2, 3, 4, 5]
+
+
+async def test_whoever_lost_the_partition_meanwhile_changes_nothing_and_stands_anew() -> None:
+    bench = Bench([record(n) for n in range(6)])
+    await bench.consumer.check(bench.kafka)
+    bench.store(4)  # another process was there
+    await bench.turn()
+    assert bench.applied == []
+    assert bench.kafka.at == 4
+    await bench.turn()
+    assert bench.applied == [4, 5]
+
+
+async def test_a_position_that_goes_back_is_another_history() -> None:
+    bench = Bench([record(n) for n in range(6)])
+    await bench.turn()
+    bench.store(2)
+    with pytest.raises(HistoryChanged):
+        await bench.consumer.check(bench.kafka)
+    assert bench.applied == [0, 1, 2, 3, 4, 5]
+
+
+async def test_kafkas_own_offset_is_not_depended_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench([record(0)])
+
+    async def refused(_: object) -> None:
+        raise CommitFailedError
+
+    monkeypatch.setattr(bench.kafka, "commit", refused)
+    await bench.turn()
+    assert (bench.applied, bench.stored) == ([0], 1)
+
+
+# -- what it gives up ---------------------------------------------------------------------------
+
+
+@unhurried
+@given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+def test_halving_leaves_the_guilty_alone_and_applies_the_rest_in_order(
+    case: tuple[int, set[int]],
+) -> None:
+    count, guilty = case
+    bench = Bench([record(n) for n in range(count)], guilty)
+    asyncio.run(bench.turn())
+    assert bench.applied == [n for n in range(count) if n not in guilty]
+    assert bench.letters == dict.fromkeys(sorted(guilty), "failed")
+    assert list(bench.letters) == sorted(guilty), "given up in order"
+    assert bench.stored == count
+    assert bench.clock.slept == []
+
+
+async def test_one_guilty_message_costs_few_attempts() -> None:
+    bench = Bench([record(n) for n in range(1_024)], {700})
+    await bench.turn()
+    assert len(bench.handled) <= 2 * 11
+    assert bench.letters == {700: "failed"}
+
+
+async def test_what_cannot_be_read_is_given_up_beside_what_can() -> None:
+    bench = Bench([record(0), record(1, b'{"session_id": '), record(2, b"{}"), record(3)])
+    await bench.turn()
+    assert bench.handled == [[0, 3]]
+    assert bench.letters == {1: "broken-json", 2: "invalid"}
+    assert bench.stored == 4
+
+
+@pytest.mark.parametrize("poison", [record(1), record(1, b"{")], ids=["failed", "unreadable"])
+async def test_what_fails_even_as_a_dead_letter_waits_and_is_not_passed(poison: object) -> None:
+    bench = Bench([record(0), poison, record(2)], {1})  # type: ignore[list-item]  # a Record
+    bench.sends.failures = [ValueError("ours to mend")] * 4
+    passed: list[int | None] = []
+    bench.clock.during = lambda: passed.append(bench.stored)
+    await bench.turn()
+    assert bench.clock.slept, "it does not spin"
+    assert set(bench.clock.slept) == {5.0}
+    assert all(position in {None, 1} for position in passed), "nothing overtakes it"
+    assert (bench.applied, list(bench.letters), bench.stored) == ([0, 2], [1], 3)
+
+
+async def test_a_dead_letter_that_kafka_does_not_take_yet_is_waited_for() -> None:
+    bench = Bench([record(0, b"{")])
+    bench.sends.failures = [Unsendable("no such topic")] * 3
+    await bench.turn()
+    assert len(bench.clock.slept) == 3
+    assert (bench.letters, bench.stored) == ({0: "broken-json"}, 1)
+
+
+async def test_a_collision_that_deciding_anew_does_not_see_is_the_messages_own() -> None:
+    bench = Bench([record(0)])
+    bench.save_failures = [AlreadyThere("an id of somebody else")] * 5
+    await bench.turn()
+    assert len(bench.handled) == 5, "decided anew each time"
+    assert bench.letters == {0: "failed"}
+    assert bench.stored == 1
+
+
+# -- how it waits -------------------------------------------------------------------------------
+
+
+async def test_what_passes_by_itself_is_waited_out_longer_and_longer_and_decided_anew() -> None:
+    bench = Bench([record(0), record(1)])
+    bench.save_failures = [AutoReconnect("mongod is away")] * 9 + [Stale("moved on")]
+    await bench.turn()
+    assert bench.handled == [[0, 1]] * 11
+    assert (bench.applied, bench.letters) == ([0, 1], {})
+    assert bench.clock.slept[0] <= 0.1
+    assert all(later > sooner for sooner, later in pairwise(bench.clock.slept[:6]))
+    assert max(bench.clock.slept) <= 5.05
+
+
+async def test_a_flood_pauses_until_somebody_says_to_go_on() -> None:
+    poison = [record(n, b"{") for n in range(4)]
+    bench = Bench([*poison, record(4)], limit=FloodLimit(window=10, share=0.2, least=4))
+    await bench.consumer.consume(poison, bench.kafka)
+    pauses = bench.collections["subscriptions"].held
+    assert pauses.keys() == {GROUP}
+    assert bench.stored == 4
+    bench.consumer = bench.another()  # a restart does not end it
+    looked = 0
+
+    def look() -> None:
+        nonlocal looked
+        looked += 1
+        assert bench.applied == []
+        if looked == 3:
+            pauses.clear()
+
+    bench.clock.during = look
+    bench.kafka.at = 4
+    await bench.turn()
+    assert bench.clock.slept == [1.0] * 3
+    assert bench.applied == [4]

@@ -1,0 +1,43 @@
+"""When refusals are a flood."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.messaging.flood import FloodGauge, FloodLimit
+
+unhurried = settings(deadline=None)  # a shared machine may be slow
+
+limits = st.builds(
+    FloodLimit, st.integers(1, 20), st.floats(0.01, 0.99, allow_nan=False), st.integers(1, 10)
+)
+
+
+@unhurried
+@given(limits, st.lists(st.booleans(), max_size=60))
+def test_the_gauge_is_over_where_a_count_of_the_last_events_says_so(
+    limit: FloodLimit, refusals: list[bool]
+) -> None:
+    gauge = FloodGauge(limit)
+    for n, refused in enumerate(refusals, 1):
+        gauge.note(refused=refused)
+        last = refusals[:n][-limit.window :]
+        refused_of_last = last.count(True)
+        many = refused_of_last > limit.share * len(last)
+        assert gauge.over is (many and refused_of_last >= limit.least)
+
+
+def test_by_default_a_fifth_of_a_thousand_and_two_hundred_at_least() -> None:
+    gauge = FloodGauge(FloodLimit())
+    for _ in range(199):
+        gauge.note(refused=True)
+    assert not gauge.over
+    gauge.note(refused=True)
+    assert gauge.over
+    for _ in range(800):
+        gauge.note(refused=False)
+    assert not gauge.over, "200 of 1000 are a fifth, not over it"
+    gauge.clear()
+    gauge.note(refused=True)
+    assert not gauge.over

@@ -1,0 +1,38 @@
+"""Ids of events: recorded, because what was published once stands under its id for ever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.contracts.envelope import CloudEvent
+from shared.contracts.events import SessionOpened
+from shared.messaging.records import Message, Origin, event_id
+
+FOLLOWUP = "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
+
+
+@pytest.mark.parametrize(
+    ("type_", "distinction", "recorded"),
+    [
+        ("peygir.FollowupOpened.v1", 1, "ab07eaf1-52c0-541a-8943-7afef759ee39"),
+        ("peygir.FollowupOpened.v1", "1", "ab07eaf1-52c0-541a-8943-7afef759ee39"),
+        ("peygir.FollowupOverdue.v1", "2024-01-01|2", "57af3e5b-3c2d-5098-94c3-4c6cee91f617"),
+    ],
+)
+def test_the_same_fact_always_gets_the_same_id(
+    type_: str, distinction: str | int, recorded: str
+) -> None:
+    assert event_id(type_, FOLLOWUP, distinction) == recorded
+
+
+def test_different_facts_get_different_ids() -> None:
+    facts = [("a", "b", 1), ("a", "b", 2), ("a", "c", 1), ("b", "b", 1)]
+    assert len({event_id(*fact) for fact in facts}) == len(facts)
+
+
+def test_the_inbox_knows_an_event_by_its_source_and_its_id() -> None:
+    event = CloudEvent("1", "/x", "peygir.SessionOpened.v1", b"{}")
+    data = SessionOpened(session_id="s", opened_at=datetime(2024, 3, 11, tzinfo=UTC))
+    assert Message(Origin("t", 0, 0), event, data, "t").inbox_id == "/x 1"

@@ -1,8 +1,8 @@
 """Tells when nothing moves any more: every sweeper has passed an instant, nothing is under way.
 
 In this order, so that what one look misses a later one sees: the sweepers, the ends of all topics,
-the positions of all readers, the notices still to be sent, the records still to be published, and
-the ends of all topics again, which have to be the same.
+the positions of all readers, the notices still to be sent, the alerts, the records still to be
+published, and the ends of all topics again, which have to be the same.
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ class Reader:
     topics: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look at the databases found."""
+
+    trouble: str | None
+    next_alert: datetime | None = None
+
+
 def readers_of(topics: Topics) -> tuple[Reader, ...]:
     """Every consumer group of an installation."""
     resolutions = [topics.resolutions(deputy) for deputy in topics.deputies]
@@ -66,7 +74,9 @@ class Quiet:
 
     def __init__(self, client: Mongo, consumer: AIOKafkaConsumer, topics: Topics) -> None:
         """`consumer` is started and reads nothing."""
+        self._client = client
         self._consumer = consumer
+        self._read: dict[Reader, Ends] = {}  # how far each reader was seen to have read
         self._readers = readers_of(topics)
         tracking = [f"followups_{deputy}" for deputy in topics.deputies]
         self._tracking = [client[name] for name in tracking]
@@ -90,44 +100,43 @@ class Quiet:
             behind = await asyncio.to_thread(_unswept, behind, instant)
             if behind:
                 await _pause(f"the sweeper of {behind[0].name} is behind {instant}", deadline)
-        while trouble := await self._trouble(instant):
-            await _pause(trouble, deadline)
-        return await asyncio.to_thread(self.next_alert)
-
-    def next_alert(self) -> datetime | None:
-        """The earliest instant at which a follow-up reaches its next level, over all deputies."""
-        found = [_next_alert(database) for database in self._tracking]
-        return min((alert for alert in found if alert is not None), default=None)
-
-    async def _trouble(self, instant: datetime) -> str | None:
         ends = await self._ends()
-        trouble = await asyncio.to_thread(self._under_way, instant, ends)
-        if trouble is None and await self._ends() != ends:
-            return "topics are being written to"
-        return trouble
+        while True:
+            look = await asyncio.to_thread(self._look, instant, ends)
+            if look.trouble is not None:
+                await _pause(look.trouble, deadline)
+                continue
+            before, ends = ends, await self._ends()
+            if ends == before:
+                return look.next_alert
 
     async def _ends(self) -> Ends:
         found: Ends = await self._consumer.end_offsets(self._partitions)
         return found
 
-    def _under_way(self, instant: datetime, ends: Ends) -> str | None:
-        alert = self.next_alert()
+    def _look(self, instant: datetime, ends: Ends) -> _Look:
+        trouble = self._unread(ends) or self._unsent()
+        if trouble is not None:
+            return _Look(trouble)
+        found = [_next_alert(database) for database in self._tracking]
+        alert = min((alert for alert in found if alert is not None), default=None)
         if alert is not None and alert <= instant:
-            return f"a follow-up's alert of {alert} was not announced"
-        return self._unread(ends) or self._unsent() or self._unpublished()
+            return _Look(f"a follow-up's alert of {alert} was not announced")
+        return _Look(self._unpublished(), alert)
 
     def _unread(self, ends: Ends) -> str | None:
         for reader in self._readers:
             wanted = {p: end for p, end in ends.items() if end and p.topic in reader.topics}
-            if not wanted:
+            if self._read.get(reader) == wanted:  # positions never go back
                 continue
-            stored = self._notify.client[reader.database]["positions"].find()
+            stored = self._client[reader.database]["positions"].find()
             positions = {entry["_id"]: entry["next"] for entry in stored}
             for partition, end in wanted.items():
                 key = f"{reader.group}|{partition.topic}|{partition.partition}"
                 at = positions.get(key, 0)
                 if at < end:
                     return f"{reader.group} stands at {at} of {end} in {partition.topic}"
+            self._read[reader] = wanted
         return None
 
     def _unsent(self) -> str | None:

@@ -1,0 +1,72 @@
+"""A short season on a real installation, twice: all is in order, and it is the same season."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.layout import PROJECT
+
+_ARGUMENTS = (sys.executable, "-m", "tools.demo", "--sessions", "3", "--seed", "1402")
+_SECONDS = 240  # on a machine with much else to do
+
+
+@pytest.fixture
+def own_local(local: Path, test_folder: Path) -> Path:
+    """A local folder with nothing in it but what the set-up downloaded."""
+    folder = test_folder / "demo"
+    folder.mkdir()
+    (folder / "cache").symlink_to(local / "cache", target_is_directory=True)
+    return folder
+
+
+def replay(local: Path) -> str:
+    """Run the demo as its user does; return what it says."""
+    done = subprocess.run(
+        _ARGUMENTS,
+        cwd=PROJECT,
+        env={**os.environ, "PEYGIR_LOCAL_DIR": str(local), "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+    return done.stdout
+
+
+def digest_in(told: str) -> str:
+    found = re.search("^digest ([0-9a-f]{64})$", told, re.MULTILINE)
+    assert found is not None, told
+    return found[1]
+
+
+@pytest.mark.timeout(2 * _SECONDS)
+def test_a_short_season_is_in_order_and_the_same_each_time(own_local: Path) -> None:
+    first = replay(own_local)
+    assert "کارنامه" in first
+    assert "معاونت عمرانی" in first
+    assert "faults" not in first
+    assert digest_in(replay(own_local)) == digest_in(first)
+    assert [left.name for left in own_local.iterdir()] == ["cache"]
+
+
+def test_a_demo_that_cannot_be_set_up_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        _ARGUMENTS,
+        cwd=PROJECT,
+        env={**os.environ, "PEYGIR_LOCAL_DIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "run `make setup`" in done.stdout

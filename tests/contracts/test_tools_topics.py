@@ -192,6 +192,17 @@ async def test_two_jobs_at_once_create_each_topic_once(cluster: Cluster, prefix:
     assert [report.faults for report in reports] == [(), (), ()]
 
 
+async def test_when_it_is_done_the_broker_knows_every_topic(
+    cluster: Cluster, witness: AdminClient
+) -> None:
+    """It lists a topic a moment after it said created; services start when this job is done."""
+    for _ in range(5):
+        prefix = f"t{uuid.uuid4().hex[:10]}"
+        await ensure(cluster.bootstrap, topics(prefix).all(), say=print)
+
+        assert set(partitions(witness, prefix)) == {spec.name for spec in topics(prefix).all()}
+
+
 def test_too_many_copies_are_refused_with_the_reason(
     cluster: Cluster, witness: AdminClient, prefix: str
 ) -> None:

@@ -160,7 +160,9 @@ class _Job:
     async def run(self) -> Report:
         factor = self._factor or await self._usual_factor()
         await self._create(factor)
-        there = [spec for spec in self._specs if spec.name not in self._created]
+        # What was just created is looked at too: a broker hears of it a moment later, and services
+        # that start after this job ask for it at once.
+        there = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
         found = await self._find(there)
         if self._alter:
             await self._set(there, found)

@@ -13,7 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from deploy.local.cluster import Cluster
@@ -51,7 +53,9 @@ def demo(
     sessions: Annotated[
         int, typer.Option(min=1, max=SESSIONS, help="How many sessions take place.")
     ] = SESSIONS,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs in any case.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep data and logs until the next demo.")
+    ] = False,
 ) -> None:
     """Replay the whole 1402 season end to end in simulated time, and check what came of it.
 
@@ -66,22 +70,24 @@ def demo(
     script = write(seed, sessions)
     began = time.monotonic()
     folder = None
-    kept = keep
+    kept = True
     try:
         with stage() as cluster:
             folder = cluster.layout.root
             screen.say(f"Kafka {cluster.bootstrap}, MongoDB {cluster.mongodb_uri}, in {folder}")
             reasons = asyncio.run(_play(script, cluster, screen))
             kept = keep or bool(reasons)
+    except (KeyboardInterrupt, SystemExit):
+        kept = keep
+        raise
     except _TROUBLE as trouble:
-        kept = True
         _fail(screen, 2, [f"can't be set up: {trouble}"])
     finally:
         if folder is not None and not kept:
             shutil.rmtree(folder, ignore_errors=True)
     screen.say(f"seed {seed}, {time.monotonic() - began:.0f} s")
     if reasons:
-        _fail(screen, 1, [*reasons, f"data and logs are kept: {folder}/log"])
+        _fail(screen, 1, [*reasons, f"data and logs are kept until the next demo: {folder}/log"])
 
 
 async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[str]:
@@ -103,7 +109,7 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
                 play = replay.Replay(script, clock, quiet, services, shown.show)
                 steps = await play.run()
         evidence = await gather(consumer, topics, looking, mail_folder(cluster))
-    except (Unwanted, NotQuiet) as error:
+    except (Unwanted, NotQuiet, KafkaError, PyMongoError) as error:
         down = [f"{name} has ended" for name in fallen(cluster)]
         return [f"{type(error).__name__}: {error}", *down]
     finally:

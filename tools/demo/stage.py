@@ -11,6 +11,7 @@ from typing import Final
 
 from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import local_dir
+from deploy.local.processes import is_alive
 
 SERVICES: Final[tuple[Name, ...]] = ("scheduler", "reports", "followups", "notify")
 
@@ -36,11 +37,14 @@ def stage(environment: Mapping[str, str] = os.environ) -> Iterator[Cluster]:
     """Kafka, mongod, the mail catcher and the topics; the services start on it later.
 
     Raises PartFailed, NoKafka, NoMongod, NoFreePorts and TopicsFailed. The folder stays; whoever
-    knows how it went removes it.
+    knows how it went removes it, or else the next demo does.
     """
     local = local_dir(environment)
+    for left in local.glob("demo-*"):
+        pid = left.name.removeprefix("demo-")
+        if pid.isdecimal() and not is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
     folder = local / f"demo-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
     with Cluster(folder, local / "cache", _ENVIRONMENT) as cluster:
         cluster.launch("mail")
         cluster.create_topics()

@@ -11,6 +11,7 @@ from shared.runtime.clocks import DomainClock, MachineClock
 from shared.runtime.metrics import FollowupsMetrics
 
 _BATCH = 500
+_TICK = timedelta(milliseconds=1)  # MongoDB keeps no less
 
 
 class Sweeper:
@@ -43,7 +44,7 @@ class Sweeper:
                 looked_at = await handlers.sweep(self._store, self._tracking, now, fence, _BATCH)
             if looked_at < _BATCH:
                 break
-        if self._noted is None or now - self._noted >= self._noted_every:
+        if self._noted is None or now >= self._noted + max(self._noted_every, _TICK):
             await self._store.note_swept(now)
             self._noted = now
         self._metrics.swept(self._tracking.deputy, self._machine.now())

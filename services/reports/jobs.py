@@ -10,6 +10,7 @@ from shared.messaging.leases import Lease
 from shared.runtime.clocks import DomainClock
 
 _BATCH = 500
+_TICK = timedelta(milliseconds=1)  # MongoDB keeps no less
 
 
 class Sweeper:
@@ -38,6 +39,6 @@ class Sweeper:
                 looked_at = await handlers.sweep(self._store, self._reception, now, fence, _BATCH)
             if looked_at < _BATCH:
                 break
-        if self._noted is None or now - self._noted >= self._noted_every:
+        if self._noted is None or now >= self._noted + max(self._noted_every, _TICK):
             await self._store.note_swept(now)
             self._noted = now

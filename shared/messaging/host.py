@@ -52,6 +52,7 @@ _log = structlog.get_logger(__name__)
 
 _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
+_COMPARE_SECONDS: Final = 30.0
 _CLOCKS_APART: Final = timedelta(minutes=1)
 
 C = TypeVar("C")
@@ -106,6 +107,7 @@ class Host:
         self._gauges: list[Work] = []
         self._parts: list[Part] = []
         self._prepared = False
+        self._compare_at = 0.0  # monotonic second
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
         self.health = Health()
@@ -277,11 +279,19 @@ class Host:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
 
     async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
-        apart = abs(self.machine.now() - await mongo.server_time(self.client))
-        if apart > _CLOCKS_APART:
-            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
-        else:
+        if await self._clocks_agree():
             await work(lease)
+
+    async def _clocks_agree(self) -> bool:
+        """Compare this machine's clock with MongoDB's, every half minute while they agree."""
+        now = self.machine.monotonic()
+        if now >= self._compare_at:
+            apart = abs(self.machine.now() - await mongo.server_time(self.client))
+            if apart > _CLOCKS_APART:
+                _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
+                return False
+            self._compare_at = now + _COMPARE_SECONDS
+        return True
 
     async def _rest(self) -> None:
         await self.machine.sleep(self.settings.sweep_seconds)

@@ -320,7 +320,7 @@ async def test_what_somebody_does_is_decided_anew_where_another_was_faster() -> 
 
 
 async def test_whoever_is_never_fast_enough_is_told() -> None:
-    store = Contested(times=5)
+    store = Contested(times=1_000)
     await take(store, approval())
     id_ = (await the_one(store)).followup_id
     with pytest.raises(Stale):

@@ -273,7 +273,10 @@ def _wanted(desks: Mapping[str, Desk], deputy: str | None) -> Mapping[str, Desk]
 async def _ask(
     desks: Mapping[str, Desk], question: Callable[[Desk], Awaitable[Result]]
 ) -> tuple[list[Result], list[str]]:
-    """Ask several deputies' databases at once; name those that do not answer."""
+    """Ask several deputies' databases at once; name those that do not answer.
+
+    Raises Problem 503 where none does.
+    """
     answers = await asyncio.gather(*(question(d) for d in desks.values()), return_exceptions=True)
     results: list[Result] = []
     partial: list[str] = []
@@ -285,6 +288,9 @@ async def _ask(
             raise answer
         else:
             results.append(answer)
+    if not results:
+        told = "no deputy's database answers; try again"
+        raise Problem(503, "unavailable", "Not available now", told)
     return results, partial
 
 

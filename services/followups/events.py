@@ -88,6 +88,7 @@ def _data(followup: Followup, fact: Fact) -> EventData:
         case Amended():
             changed: dict[str, Any] = {name: getattr(resolution, name) for name in _AMENDABLE}
             changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
+            changed["amended_at"] = fact.amended_at
             return FollowupAmended(**ids, at=fact.at, **changed)
         case Acknowledged():
             return FollowupAcknowledged(
@@ -137,7 +138,9 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
         case FollowupAmended() if followup is not None:
             changed = {name: getattr(data, name) for name in _AMENDABLE}
             resolution = replace(followup.resolution, **changed)
-            return Amended(data.at, data.by, resolution, data.reason, data.amendment)
+            return Amended(
+                data.at, data.by, resolution, data.reason, data.amendment, data.amended_at
+            )
         case FollowupAcknowledged():
             return Acknowledged(data.at, data.by, data.stance, data.note)
         case FollowupProgressed():

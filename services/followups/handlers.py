@@ -28,6 +28,7 @@ from shared.messaging.records import (
     Outcome,
     Refusal,
     Verdict,
+    inbox_id,
 )
 from shared.runtime.principals import Principal
 
@@ -181,7 +182,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
         amended = events.amended(followup.resolution, data)
         reason = data.reason
         id_ = message.event.id
-        fact = decisions.amend(followup, amended, source, tracking.scheduler, reason, id_, now)
+        scheduler, at = tracking.scheduler, data.amended_at
+        fact = decisions.amend(followup, amended, source, scheduler, reason, id_, at, now)
     else:
         fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
     draft.inbox.append(message.inbox_id)
@@ -226,7 +228,7 @@ async def take_in(messages: Sequence[Message], store: Followups, tracking: Track
         draft.apply(fact)
         draft.events.append(events.again(message))
         if isinstance(fact, Amended) and fact.amendment is not None:
-            draft.inbox.append(f"{fact.by} {fact.amendment}")
+            draft.inbox.append(inbox_id(fact.by, fact.amendment))
     changes = [draft.change() for draft in drafts.values() if draft.changed]
     if changes:
         await store.save(changes, Cause("recovery", "recovery"))

@@ -150,6 +150,7 @@ def _stored(change: Change) -> Document:
         "level": followup.level,
         "claimed_by": followup.claimed_by,
         "verified_by": followup.verified_by,
+        "amended_at": followup.amended_at,
         "outcome": followup.outcome,
         "former_levels": [[day.isoformat(), level] for day, level in followup.former_levels],
         "next_alert": change.next_alert,
@@ -188,6 +189,7 @@ def _loaded(document: Document) -> Followup:
         level=document["level"],
         claimed_by=document["claimed_by"],
         verified_by=document["verified_by"],
+        amended_at=document.get("amended_at"),
         outcome=document["outcome"],
         former_levels=tuple(
             (date.fromisoformat(day), level) for day, level in document.get("former_levels", ())

@@ -6,7 +6,15 @@ where one is needed, and one commit record that lists the events. Nothing is sen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +39,7 @@ from shared.runtime.mongo import (
 )
 
 EVENTS_A_RECORD: Final = 500
+BYTES_A_RECORD: Final = 8_000_000
 """Where a transaction brings about more, its record is cut, so that none nears 16 MB."""
 
 PENDING: Final = "pending"
@@ -125,8 +134,7 @@ class Ledger:
             self._ring()
 
     def _cut(self, cause: Cause, effects: Effects) -> Iterable[Document]:
-        events = effects.events
-        for start in range(0, len(events), EVENTS_A_RECORD):
+        for number, events in enumerate(_cuts(effects.events)):
             record: Document = {
                 "at": self._clock.now(),
                 "kind": cause.kind,
@@ -135,9 +143,9 @@ class Ledger:
                 "read": [
                     [move.topic, move.partition, move.expected, move.next] for move in cause.moves
                 ],
-                "events": [_stored(event) for event in events[start : start + EVENTS_A_RECORD]],
+                "events": [_stored(event) for event in events],
             }
-            if start == 0 and effects.tally:
+            if number == 0 and effects.tally:
                 record["tally"] = dict(effects.tally)
             if cause.kind != "recovery":  # what is taken in from the topic stands there already
                 record["pending"] = True
@@ -181,6 +189,20 @@ class Ledger:
 
 
 _SIZE: Final = {"$size": "$events"}
+
+
+def _cuts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """Cut events into the shares of one record each."""
+    share: list[Event] = []
+    size = 0
+    for event in events:
+        if share and (len(share) == EVENTS_A_RECORD or size + len(event.data) > BYTES_A_RECORD):
+            yield share
+            share, size = [], 0
+        share.append(event)
+        size += len(event.data)
+    if share:
+        yield share
 
 
 def _stored(event: Event) -> Document:

@@ -38,7 +38,7 @@ class Message:
     @property
     def inbox_id(self) -> str:
         """What tells this event from every other where its content cannot (CloudEvents, 3.1.1)."""
-        return f"{self.event.source} {self.event.id}"
+        return inbox_id(self.event.source, self.event.id)
 
 
 class Outcome(StrEnum):
@@ -132,6 +132,11 @@ class Effects:
 
     events: Sequence[Event] = ()
     tally: Mapping[str, int] = field(default_factory=dict)
+
+
+def inbox_id(source: str, id_: str) -> str:
+    """Join a `ce_source` and a `ce_id`; neither can hold the line break between them."""
+    return f"{source}\n{id_}"
 
 
 def event_id(type_: str, aggregate_id: str, distinction: str | int) -> str:

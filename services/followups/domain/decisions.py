@@ -49,6 +49,12 @@ class DueBeforeApproval(Refused):
     reason = "due-before-approval"
 
 
+class Outdated(Refused):
+    """A later amendment was applied already."""
+
+    reason = "outdated"
+
+
 class UnknownResolution(Refused):
     """There is no follow-up for that resolution here."""
 
@@ -111,20 +117,23 @@ def amend(
     scheduler: str,
     reason: str | None,
     amendment: str,
+    amended_at: datetime,
     now: datetime,
 ) -> Amended | None:
     """Amend a resolution; None where it changes nothing.
 
-    Raises NotTheApprover, NotNow, DueBeforeApproval.
+    Raises NotTheApprover, NotNow, Outdated, DueBeforeApproval.
     """
     _require_the_approver(followup, source, scheduler)
     if resolution == followup.resolution:
         return None
     if followup.state in ENDED:
         raise NotNow(f"the follow-up is {followup.state}")
+    if followup.amended_at is not None and amended_at < followup.amended_at:
+        raise Outdated(f"an amendment of {followup.amended_at.isoformat()} was applied")
     if resolution.due_on < tehran_date(resolution.approved_at):
         raise DueBeforeApproval(f"due_on {resolution.due_on} is before the approval")
-    return Amended(now, source, resolution, reason, amendment)
+    return Amended(now, source, resolution, reason, amendment, amended_at)
 
 
 def withdraw(

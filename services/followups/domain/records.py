@@ -72,6 +72,7 @@ class Followup:
     )
     claimed_by: str | None = None
     verified_by: str | None = None
+    amended_at: datetime | None = None  # of the latest amendment, as its source says
     outcome: Ending | None = None  # of an ending other than done
     former_levels: tuple[tuple[date, int], ...] = ()  # announced for former due dates, by date
 
@@ -103,6 +104,7 @@ class Amended:
     resolution: Resolution  # as it is now
     reason: str | None
     amendment: str | None  # its id among those of `by`
+    amended_at: datetime | None = None  # UTC, as its source says
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ def evolve(followup: Followup, fact: Fact) -> Followup:
         case Opened():
             return opened(fact)
         case Amended():
-            return _amended(next_, fact.resolution)
+            return _amended(replace(next_, amended_at=fact.amended_at), fact.resolution)
         case Acknowledged():
             return replace(next_, state=State.ACKNOWLEDGED)
         case Progressed():

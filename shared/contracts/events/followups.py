@@ -73,6 +73,7 @@ class FollowupAmended(FollowupEvent):
     number: Name | None = None
     reason: Text | None = None
     amendment: By | None = None
+    amended_at: Instant | None = None
 
 
 class FollowupAcknowledged(FollowupEvent):

@@ -15,6 +15,7 @@ from services.followups.domain.decisions import (
     NotAllowed,
     NotNow,
     NotTheApprover,
+    Outdated,
     WrongDeputy,
 )
 from services.followups.domain.records import (
@@ -26,6 +27,7 @@ from services.followups.domain.records import (
     Opened,
     State,
     Verified,
+    evolve,
     followup_id,
     opened,
 )
@@ -174,7 +176,9 @@ def test_a_due_date_is_not_before_the_day_of_approval_in_tehran() -> None:
     with pytest.raises(DueBeforeApproval):
         decisions.open_(before, APPROVER, FINGERPRINT, NOW)
     with pytest.raises(DueBeforeApproval):
-        decisions.amend(followup(approved_at=late), before, APPROVER, SCHEDULER, None, "a", LATER)
+        decisions.amend(
+            followup(approved_at=late), before, APPROVER, SCHEDULER, None, "a", LATER, LATER
+        )
 
 
 def test_the_same_approval_again_is_nothing_and_another_a_conflict() -> None:
@@ -186,15 +190,15 @@ def test_the_same_approval_again_is_nothing_and_another_a_conflict() -> None:
 @pytest.mark.parametrize("source", [APPROVER, SCHEDULER])
 def test_whoever_approved_and_the_scheduler_amend_and_withdraw(source: str) -> None:
     moved = resolution(due_on=date(2024, 6, 1))
-    amendment = decisions.amend(followup(), moved, source, SCHEDULER, "برف", "a", LATER)
-    assert amendment == Amended(LATER, source, moved, "برف", "a")
+    amendment = decisions.amend(followup(), moved, source, SCHEDULER, "برف", "a", LATER, LATER)
+    assert amendment == Amended(LATER, source, moved, "برف", "a", LATER)
     withdrawal = decisions.withdraw(followup(), source, SCHEDULER, None, LATER)
     assert withdrawal == Closed(LATER, source, "withdrawn", None)
 
 
 def test_nobody_else_amends_or_withdraws() -> None:
     with pytest.raises(NotTheApprover):
-        decisions.amend(followup(), resolution(), STRANGER, SCHEDULER, None, "a", LATER)
+        decisions.amend(followup(), resolution(), STRANGER, SCHEDULER, None, "a", LATER, LATER)
     with pytest.raises(NotTheApprover):
         decisions.withdraw(followup(), STRANGER, SCHEDULER, None, LATER)
 
@@ -204,11 +208,11 @@ def test_what_has_ended_is_not_amended_and_not_withdrawn_again(state: State) -> 
     stands = IN_STATE[state]
     moved = resolution(due_on=stands.resolution.due_on + timedelta(days=1))
     if state not in {State.VERIFIED, State.CLOSED}:
-        assert decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER)
+        assert decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER, LATER)
         assert decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER)
         return
     with pytest.raises(NotNow):
-        decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER)
+        decisions.amend(stands, moved, APPROVER, SCHEDULER, None, "a", LATER, LATER)
     if state is State.CLOSED:
         assert decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER) is None
     else:
@@ -216,5 +220,19 @@ def test_what_has_ended_is_not_amended_and_not_withdrawn_again(state: State) -> 
             decisions.withdraw(stands, APPROVER, SCHEDULER, None, LATER)
 
 
+def test_an_older_amendment_does_not_undo_a_newer_one() -> None:
+    moved = resolution(due_on=date(2024, 6, 1))
+    newer = decisions.amend(followup(), moved, APPROVER, SCHEDULER, None, "b", LATER, LATER)
+    assert newer is not None
+    amended = evolve(followup(), newer)
+    again = resolution(due_on=date(2024, 7, 1))
+    with pytest.raises(Outdated):
+        decisions.amend(amended, again, APPROVER, SCHEDULER, None, "a", NOW, LATER)
+    assert decisions.amend(amended, again, APPROVER, SCHEDULER, None, "c", LATER, LATER)
+
+
 def test_an_amendment_that_changes_nothing_is_nothing() -> None:
-    assert decisions.amend(followup(), resolution(), APPROVER, SCHEDULER, None, "a", LATER) is None
+    assert (
+        decisions.amend(followup(), resolution(), APPROVER, SCHEDULER, None, "a", LATER, LATER)
+        is None
+    )

@@ -35,4 +35,4 @@ def test_different_facts_get_different_ids() -> None:
 def test_the_inbox_knows_an_event_by_its_source_and_its_id() -> None:
     event = CloudEvent("1", "/x", "peygir.SessionOpened.v1", b"{}")
     data = SessionOpened(session_id="s", opened_at=datetime(2024, 3, 11, tzinfo=UTC))
-    assert Message(Origin("t", 0, 0), event, data, "t").inbox_id == "/x 1"
+    assert Message(Origin("t", 0, 0), event, data, "t").inbox_id == "/x\n1"

@@ -8,7 +8,7 @@ reaches further, somebody published what this database has forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -67,27 +67,32 @@ class Recovery:
         )
         try:
             await consumer.start()
+            assigned = sorted(consumer.assignment())
+            consumer.pause(*assigned)  # nothing is fetched but what is missing
+            # Asked once for all: each question may wait behind a fetch that is under way.
+            ends = await consumer.end_offsets(assigned)
             for own in self._owned:
-                await self._recover(own, consumer)
+                await self._recover(own, consumer, ends)
         finally:
             await consumer.stop()
 
-    async def _recover(self, own: Own, consumer: AIOKafkaConsumer) -> None:
-        partitions = [p for p in consumer.assignment() if p.topic in own.topics]
-        starts, ends = (
-            await _known(own.database, partitions),
-            await consumer.end_offsets(partitions),
-        )
+    async def _recover(
+        self, own: Own, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+    ) -> None:
+        partitions = [p for p in ends if p.topic in own.topics]
+        starts = await _known(own.database, partitions)
         behind = {p: starts.get(p, 0) for p in partitions if starts.get(p, 0) < ends[p]}
         taken = 0
         for partition, start in behind.items():
             consumer.seek(partition, start)
+            consumer.resume(partition)
             position = start
             while position < ends[partition]:
                 batch = await consumer.getmany(partition, timeout_ms=1_000, max_records=_BATCH)
                 messages = [m for r in batch.get(partition, ()) if (m := self._ours(r))]
                 taken += await own.take_in(messages) if messages else 0
                 position = await consumer.position(partition)
+            consumer.pause(partition)
             await _note(own.database, partition, ends[partition])
         if taken:
             _log.warning("taken in from our own topics", database=own.database.name, events=taken)

@@ -28,7 +28,7 @@ from shared.messaging.failures import Failure, Stale, sort
 from shared.messaging.flood import FloodLimit
 from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
-from shared.messaging.patience import patient
+from shared.messaging.patience import START_SECONDS, patient
 from shared.messaging.publisher import Publisher
 from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
@@ -251,11 +251,11 @@ class Host:
             self.client.close()
 
     async def _work(self) -> None:
-        async for attempt in patient("mongodb", self.machine):
+        async for attempt in patient("mongodb", self.machine, longest_seconds=START_SECONDS):
             with attempt:
                 for prepare in self._preparations:
                     await prepare()
-        async for attempt in patient("own topics", self.machine):
+        async for attempt in patient("own topics", self.machine, longest_seconds=START_SECONDS):
             with attempt:
                 await self._recovery.run()
         self._prepared = True

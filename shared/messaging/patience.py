@@ -24,6 +24,9 @@ _log = structlog.get_logger(__name__)
 _FIRST_SECONDS: Final = 0.05
 _LONGEST_SECONDS: Final = 5.0
 
+START_SECONDS: Final = 0.5
+"""The longest pause of what keeps a process from starting: it is wanted soon after its servers."""
+
 _FRESH_DECISIONS: Final = 8
 _SHORT_SECONDS: Final = 0.01
 _LONG_SECONDS: Final = 0.1
@@ -32,11 +35,16 @@ R = TypeVar("R")
 
 
 def patient(
-    what: str, clock: MachineClock, *, during: Callable[[], None] = lambda: None
+    what: str,
+    clock: MachineClock,
+    *,
+    during: Callable[[], None] = lambda: None,
+    longest_seconds: float = _LONGEST_SECONDS,
 ) -> AsyncRetrying:
     """Build a retry that tries `what` again for as long as its failure is transient.
 
-    `during` is called before each wait. Everything else is raised as it is.
+    `during` is called before each wait; the waits grow up to `longest_seconds`. Everything else is
+    raised as it is.
     """
 
     def note(state: RetryCallState) -> None:
@@ -52,7 +60,7 @@ def patient(
     return AsyncRetrying(
         retry=retry_if_exception(_is_transient),
         wait=wait_exponential_jitter(
-            initial=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS
+            initial=_FIRST_SECONDS, max=longest_seconds, jitter=_FIRST_SECONDS
         ),
         sleep=clock.sleep,
         before_sleep=note,

@@ -16,7 +16,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 
 from shared.messaging.consumer import Consumer
-from shared.messaging.patience import patient
+from shared.messaging.patience import START_SECONDS, patient
 from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
@@ -95,7 +95,7 @@ class Subscriptions:
         """Read until cancelled. Waits for a broker that is not there yet."""
         if not self._checks:
             return
-        async for attempt in patient("kafka", self._clock):
+        async for attempt in patient("kafka", self._clock, longest_seconds=START_SECONDS):
             with attempt:
                 await self._start()
         try:

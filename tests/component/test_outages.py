@@ -1,0 +1,275 @@
+"""The service `followups` while Kafka or MongoDB is away, and how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from confluent_kafka.admin import AdminClient
+
+from deploy.local.cluster import Cluster, Name
+from deploy.local.layout import PROJECT
+from shared.contracts.reference import DEPUTIES
+from shared.contracts.topics import Topics
+from tests.component.harness import Producer, Service, create_topics, eventually, records
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
+IDLE_MIB = 96
+READY_SECONDS = 2.0
+ANSWER_SECONDS = 10.0
+WEARY_TRIES = 9  # by then its pauses have grown as long as they get
+
+
+@pytest.fixture(scope="module")
+def topics(cluster: Cluster, namespace: str) -> Topics:
+    return create_topics(cluster, namespace)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def followups(
+    cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
+) -> AsyncIterator[Service]:
+    async with Service("followups", cluster, namespace, test_folder) as service:
+        yield service
+
+
+async def stop(cluster: Cluster, name: Name) -> None:
+    await asyncio.to_thread(cluster.stop, name)
+
+
+async def start(cluster: Cluster, name: Name) -> None:
+    await asyncio.to_thread(cluster.start, name)
+
+
+def serves_all(cluster: Cluster) -> bool:
+    """Whether the broker leads every partition, as a client without our code sees it."""
+    known = AdminClient({"bootstrap.servers": cluster.bootstrap}).list_topics(timeout=10)
+    return all(p.leader >= 0 for topic in known.topics.values() for p in topic.partitions.values())
+
+
+async def approve(producer: Producer, topics: Topics, resolution_id: str) -> None:
+    data = {
+        "resolution_id": resolution_id,
+        "deputy": "civil",
+        "title": "مرمت راه روستایی",
+        "approved_at": "2026-11-01T10:00:00+03:30",
+        "due_on": "2030-01-01",
+    }
+    topic = topics.resolutions("civil")
+    await producer.event(topic, "ResolutionApproved", data, key=resolution_id, id_=resolution_id)
+
+
+async def followed(service: Service, resolution_id: str) -> dict[str, Any]:
+    """Wait for the follow-up of a resolution; while the database is away the API may say so."""
+
+    async def found() -> list[dict[str, Any]]:
+        answer = await service.http.get("/v1/followups", params={"resolution_id": resolution_id})
+        items: list[dict[str, Any]] = answer.json()["items"] if answer.status_code == 200 else []
+        return items
+
+    (item,) = await eventually(found, 30, f"the follow-up of {resolution_id}")
+    return item
+
+
+async def only_missing(service: Service, name: str) -> None:
+    """Wait until `/readyz` names that check, and that one alone, as failed."""
+
+    async def told() -> bool:
+        status, report = await service.readyz()
+        failed = [check for check, says in report.get("checks", {}).items() if says != "ok"]
+        return status == 503 and report["status"] == "unavailable" and failed == [name]
+
+    await eventually(told, 20, f"{name} being missed")
+    _, report = await service.readyz()
+    assert name in report["checks"][name] or "answer" in report["checks"][name], "says why"
+    without = await service.http.get("/readyz", params={"exclude": name})
+    assert (without.status_code, without.json()["checks"][name]) == (200, "excluded")
+    assert (await service.http.get("/livez")).status_code == 200
+
+
+async def test_an_idle_service_is_small(followups: Service) -> None:
+    async def swept() -> bool:
+        text = (await followups.http.get("/metrics")).text
+        name = "peygir_last_sweep_timestamp_seconds"
+        return all(f'{name}{{deputy="{deputy.id}"}}' in text for deputy in DEPUTIES)
+
+    await eventually(swept, 30, "every deputy's first sweep")
+    lines = Path(f"/proc/{followups.pid}/status").read_text(encoding="ascii").splitlines()  # noqa: ASYNC240  # /proc does not block
+    (resident,) = (int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    print(f"idle, nine deputies: {resident / 1024:.1f} MiB")
+    assert resident / 1024 <= IDLE_MIB
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+async def test_prometheus_accepts_the_metrics(followups: Service) -> None:
+    answer = await followups.http.get("/metrics")
+    checked = await asyncio.to_thread(
+        subprocess.run,
+        ["promtool", "check", "metrics"],
+        input=answer.content,
+        capture_output=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr.decode()
+
+
+async def test_without_kafka_people_work_on_and_what_they_did_is_told_later(
+    cluster: Cluster, followups: Service, topics: Topics
+) -> None:
+    pid = followups.pid
+    async with Producer(cluster) as producer:
+        await approve(producer, topics, "before")
+    item = await followed(followups, "before")
+    await stop(cluster, "kafka")
+    try:
+        await only_missing(followups, "kafka")
+        path = f"/v1/followups/{item['followup_id']}/acknowledge"
+        answer = await followups.http.post(path, json={}, headers=CIVIL)
+        assert (answer.status_code, answer.json()["state"]) == (200, "acknowledged")
+    finally:
+        await start(cluster, "kafka")
+    await followups.ready()
+    async with Producer(cluster) as producer:
+        await approve(producer, topics, "after")
+    await followed(followups, "after")
+
+    async def told() -> bool:
+        found = await records(cluster, topics.followups("civil"))
+        mine = [dict(r.headers)["ce_type"] for r in found if r.key == b"before"]
+        return mine == [b"peygir.FollowupOpened.v1", b"peygir.FollowupAcknowledged.v1"]
+
+    await eventually(told, 30, "what was done while Kafka was away")
+    assert (followups.process.is_running, followups.pid) == (True, pid)
+
+
+async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_meanwhile(
+    cluster: Cluster, followups: Service, topics: Topics
+) -> None:
+    pid = followups.pid
+    async with Producer(cluster) as producer:
+        await approve(producer, topics, "known")
+        item = await followed(followups, "known")
+        await stop(cluster, "mongod")
+        try:
+            await approve(producer, topics, "meanwhile")
+            await only_missing(followups, "mongodb")
+            one = f"/v1/followups/{item['followup_id']}"
+            longest = 0.0
+            for method, path, body in (
+                ("GET", "/v1/followups", None),
+                ("GET", "/v1/followups?deputy=civil", None),
+                ("GET", one, None),
+                ("GET", f"{one}/history", None),
+                ("POST", f"{one}/acknowledge", b"{}"),
+            ):
+                begun = time.monotonic()
+                answer = await followups.http.request(
+                    method,
+                    path,
+                    content=body,
+                    headers={**CIVIL, "content-type": "application/json"},
+                )
+                assert answer.status_code == 503, f"{path}: {answer.text}"
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["status"] == 503
+                longest = max(longest, time.monotonic() - begun)
+            print(f"without MongoDB refused after {longest:.1f} s at most")
+            assert longest < ANSWER_SECONDS
+        finally:
+            await start(cluster, "mongod")
+    await followups.ready()
+    await followed(followups, "meanwhile")
+    assert (await followed(followups, "known")) == item
+    assert (followups.process.is_running, followups.pid) == (True, pid)
+
+
+async def test_started_before_kafka_it_is_ready_soon_after_kafka(
+    cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
+) -> None:
+    early = Service("followups", cluster, namespace, test_folder)
+    hasty = Service("followups", cluster, namespace, test_folder, PEYGIR_DEPUTIES="civil")
+    await stop(cluster, "kafka")
+    try:
+        early.launch()
+        hasty.launch()
+
+        async def weary() -> bool:
+            waiting = (line for line in early.log.splitlines() if '"own topics"' in line)
+            return sum('"waiting"' in line for line in waiting) >= WEARY_TRIES
+
+        crowding = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may run here
+        await eventually(weary, 60, "having waited long")
+        status, report = await early.readyz()
+        assert status == 503
+        assert report["checks"]["kafka"] != "ok"
+        assert hasty.stop(), "told to end while it waits, it ends"
+        assert hasty.process.ending == "exit code 0"
+
+        async def there() -> float:
+            await start(cluster, "kafka")
+            await eventually(lambda: asyncio.to_thread(serves_all, cluster), 60, "all partitions")
+            return time.monotonic()
+
+        async def ready() -> float:
+            await early.ready(90)
+            return time.monotonic()
+
+        kafka_at, ready_at = await asyncio.gather(there(), ready())
+        seconds = max(0.0, ready_at - kafka_at)
+        print(f"ready {seconds:.2f} s after Kafka")
+        assert seconds < READY_SECONDS * crowding
+        async with Producer(cluster) as producer:
+            await approve(producer, topics, "early")
+        await followed(early, "early")
+    finally:
+        if not cluster.is_running("kafka"):
+            await start(cluster, "kafka")
+        await early.close()
+        await hasty.close()
+
+
+async def test_told_to_end_it_ends_well(followups: Service) -> None:
+    """The last test of the module's service."""
+    assert followups.stop(), followups.log[-3000:]
+    assert followups.process.ending == "exit code 0"
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "PEYGIR_ENV"),
+        ({"PEYGIR_ENV": "production"}, "PEYGIR_ENV"),
+        ({"PEYGIR_ENV": "development", "PEYGIR_HTTP_PORT": "many"}, "PEYGIR_HTTP_PORT"),
+        ({"PEYGIR_ENV": "development", "PEYGIR_HTTP_HOST": "0.0.0.0"}, "PEYGIR_HTTP_HOST"),
+        ({"PEYGIR_ENV": "development", "PEYGIR_DEPUTIES": "civl"}, "PEYGIR_DEPUTIES"),
+    ],
+    ids=["unset", "production", "port", "host", "deputies"],
+)
+async def test_wrong_settings_stop_it_at_start_with_one_line(
+    environment: dict[str, str], named: str
+) -> None:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("PEYGIR_")}
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "services.followups"],
+        cwd=PROJECT,
+        env={**others, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{named}: ")

@@ -157,7 +157,9 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
     endings = st.sampled_from(get_args(Ending))
     findings, stances = st.sampled_from(get_args(Finding)), st.sampled_from(get_args(Stance))
     kinds: list[st.SearchStrategy[Fact]] = [
-        amendments(current.resolution).map(lambda to: Amended(at, by, to, note, draw(names))),
+        amendments(current.resolution).map(
+            lambda to: Amended(at, by, to, note, draw(names), draw(st.none() | instants()))
+        ),
         stances.map(lambda s: Acknowledged(at, by, s, note)),
         st.integers(0, 100).map(lambda n: Progressed(at, by, n, note)),
         level,

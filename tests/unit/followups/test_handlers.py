@@ -64,7 +64,8 @@ def approval(id_: str = "1", source: str = APPROVER, **data: Any) -> Message:
 
 
 def amendment(id_: str, source: str = APPROVER, **data: Any) -> Message:
-    return message("ResolutionAmended", id_, source, amended_at="2023-11-01T00:00:00Z", **data)
+    usual = {"amended_at": "2023-11-01T00:00:00Z"}
+    return message("ResolutionAmended", id_, source, **{**usual, **data})
 
 
 def withdrawal(id_: str, source: str = APPROVER, **data: Any) -> Message:
@@ -115,7 +116,8 @@ def arrivals(draw: st.DrawFn) -> list[Message]:
             case 5:
                 return message("SessionOpened", id_, session_id="s", opened_at=LATER.isoformat())
             case _:
-                return amendment(id_, draw(_sources), due_on=draw(_days), **names)
+                at = f"2023-11-0{draw(st.integers(1, 4))}T00:00:00Z"
+                return amendment(id_, draw(_sources), due_on=draw(_days), amended_at=at, **names)
 
     distinct = [any_message(str(n)) for n in range(draw(st.integers(1, 12)))]
     again = draw(st.lists(st.sampled_from(distinct), max_size=12))

@@ -88,7 +88,7 @@ class MongoExpectations:
             await self._replace([c for c in changes if c.before is not None], session)
             inbox = [id_ for change in changes for id_ in change.inbox]
             if inbox:
-                await self._inbox.add(inbox, changes[0].after.changed_at, session)
+                await self._inbox.add(inbox, self._ledger.now(), session)
 
     async def _insert(self, changes: Sequence[Change], session: mongo.Session) -> None:
         if changes:

@@ -25,7 +25,7 @@ topics: setup ## create the topics on the running Kafka
 	@$(PYTHON_BIN) -m tools.topics
 
 test: setup ## every test, those against the real Kafka and MongoDB included
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --cov --cov-report=term
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
 check: setup ## format, lint, types, import contracts
 	@$(PYTHON_BIN) -m ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from shared.runtime.settings import load
 
 @pytest.fixture(autouse=True)
 def development(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own."""
+    for name in [name for name in os.environ if name.startswith("PEYGIR_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("PEYGIR_ENV", "development")
 
 

@@ -106,6 +106,7 @@ async def kill_at_random(
     return killed
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("count", "rounds"),
     [

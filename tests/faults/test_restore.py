@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deploy.local.cluster import Cluster
 from tests.component.harness import (
     Producer,
@@ -33,6 +35,7 @@ def approval(resolution_id: str, due_on: str) -> bytes:
     return json.dumps(data).encode()
 
 
+@pytest.mark.timeout(600)
 async def test_a_restored_copy_ends_equal(
     cluster: Cluster, namespace: str, test_folder: Path
 ) -> None:

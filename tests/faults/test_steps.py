@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.messaging.steps import Step
@@ -33,6 +35,7 @@ def approval(resolution_id: str, deputy: str) -> bytes:
     return json.dumps(data).encode()
 
 
+@pytest.mark.timeout(600)
 async def test_a_crash_at_any_step_is_harmless(
     cluster: Cluster, namespace: str, test_folder: Path
 ) -> None:

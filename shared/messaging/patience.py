@@ -60,7 +60,7 @@ def patient(
     return AsyncRetrying(
         retry=retry_if_exception(_is_transient),
         wait=wait_exponential_jitter(
-            initial=_FIRST_SECONDS, max=longest_seconds, jitter=_FIRST_SECONDS
+            multiplier=_FIRST_SECONDS, max=longest_seconds, jitter=_FIRST_SECONDS
         ),
         sleep=clock.sleep,
         before_sleep=note,

@@ -67,14 +67,14 @@ def test_a_copy_of_the_data_lives_on_another_port(
     with clients.mongo(own.mongodb_uri) as client:
         client[namespace]["kept"].insert_one({"_id": "before the copy"})
     with pytest.raises(StillRunning):
-        own.copy_data("mongod", test_folder / "copy")
+        own.copy_data("mongod", test_folder / "own-copy")
     own.stop("mongod")
-    own.copy_data("mongod", test_folder / "copy")
+    own.copy_data("mongod", test_folder / "own-copy")
     own.start("mongod")
 
     other = Cluster(test_folder / "other", local / "cache")
     try:
-        other.restore_data("mongod", test_folder / "copy")
+        other.restore_data("mongod", test_folder / "own-copy")
         other.start("mongod")
         assert other.mongodb_uri != own.mongodb_uri
         with clients.mongo(other.mongodb_uri) as client:
@@ -82,7 +82,7 @@ def test_a_copy_of_the_data_lives_on_another_port(
             client[namespace]["kept"].insert_one({"_id": "after it"})
     finally:
         other.close(remove=True)
-        shutil.rmtree(test_folder / "copy")
+        shutil.rmtree(test_folder / "own-copy")
     assert is_free(other.layout.ports.mongod)
 
 

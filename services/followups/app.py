@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 
 from fastapi import FastAPI
@@ -10,7 +9,6 @@ from fastapi import FastAPI
 from services.followups import api, handlers, subscribers
 from services.followups.domain.ladder import Ladder
 from services.followups.handlers import Tracking
-from services.followups.jobs import Sweeper
 from services.followups.settings import FollowupsSettings
 from services.followups.store import MongoFollowups
 from shared.messaging.host import Host, source_of
@@ -25,7 +23,6 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     metrics = FollowupsMetrics()
     host = Host(SERVICE, settings, metrics)
     ladder = Ladder(WorkingCalendar.iran(settings.thursday_off, settings.holidays_file))
-    noted_every = timedelta(0) if settings.clock == "simulated" else timedelta(minutes=1)
     desks: dict[str, api.Desk] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
@@ -47,15 +44,11 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             [topic],
             partial(handlers.take_in, store=store, tracking=tracking),
         )
-        sweeper = Sweeper(
-            store,
-            tracking,
-            clock=host.clock,
-            machine=host.machine,
-            metrics=metrics,
-            noted_every=noted_every,
+        host.sweep(
+            ledger.database,
+            partial(handlers.sweep, store, tracking),
+            swept=partial(metrics.swept, deputy),
         )
-        host.by_the_clock(ledger.database, "sweeper", sweeper.sweep)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     return host, host.app("Peygir: follow-ups", [api.routes(desks, host.clock)], sends)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from services.followups.domain.records import (
@@ -36,9 +35,8 @@ from shared.contracts.events import (
     ResolutionApproved,
     fingerprint,
 )
-from shared.messaging.records import Event, Message, event_id
+from shared.messaging.records import Event, event_id
 
-_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")
 _RESOLUTION = (
     *("resolution_id", "deputy", "title", "approved_at", "due_on", "session_id", "session_kind"),
@@ -157,26 +155,6 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             return Closed(data.at, data.by, data.outcome, data.reason)
         case _:
             return None
-
-
-def again(message: Message) -> Event:
-    """One of our own events as it was published, read back from its topic."""
-    event = message.event
-    data = message.data
-    assert isinstance(data, FollowupEvent)
-    assert event.sequence is not None
-    return Event(
-        id=event.id,
-        type=event.type,
-        topic=message.topic,
-        key=data.resolution_id,
-        aggregate_id=data.followup_id,
-        version=event.sequence,
-        time=event.time or _UNKNOWN_TIME,
-        dataschema=event.dataschema or data.DATASCHEMA,
-        data=event.data,
-        trace=event.traceparent,
-    )
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:

@@ -29,6 +29,7 @@ from shared.messaging.records import (
     Refusal,
     Verdict,
     inbox_id,
+    published,
 )
 from shared.runtime.principals import Principal
 
@@ -57,10 +58,6 @@ class Followups(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         """Return those whose next alert has come, the longest due first."""
-        ...
-
-    async def note_swept(self, to: datetime) -> None:
-        """Note that every level reached by `to` (UTC) is announced."""
         ...
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
@@ -226,7 +223,7 @@ async def take_in(messages: Sequence[Message], store: Followups, tracking: Track
         if message.event.sequence != version + 1 or fact is None:
             continue
         draft.apply(fact)
-        draft.events.append(events.again(message))
+        draft.events.append(published(message, data.resolution_id, data.followup_id))
         if isinstance(fact, Amended) and fact.amendment is not None:
             draft.inbox.append(inbox_id(fact.by, fact.amendment))
     changes = [draft.change() for draft in drafts.values() if draft.changed]

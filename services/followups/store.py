@@ -38,7 +38,6 @@ class MongoFollowups:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._followups = ledger.database["followups"]
-        self._sweeps = ledger.database["sweeps"]
         self._inbox = Inbox(ledger.database)
 
     async def prepare(self) -> None:
@@ -61,9 +60,6 @@ class MongoFollowups:
             _loaded(document)
             async for document in found.sort([("next_alert", ASCENDING)]).limit(limit)
         ]
-
-    async def note_swept(self, to: datetime) -> None:
-        await self._sweeps.update_one({"_id": "overdue"}, {"$max": {"to": to}}, upsert=True)
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 
-from services.reports import api, subscribers
+from services.reports import api, handlers, subscribers
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Recipient
 from services.reports.events import Addresses
 from services.reports.handlers import Reception
-from services.reports.jobs import Sweeper
 from services.reports.settings import ReportsSettings
 from services.reports.store import MongoCirculars, MongoExpectations
 from shared.contracts.reference import DEPUTIES
@@ -24,7 +23,6 @@ SERVICE = "reports"
 def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     """Wire the service: one consumer group, one database, a relay and a sweeper."""
     host = Host(SERVICE, settings, Metrics())
-    noted_every = timedelta(0) if settings.clock == "simulated" else timedelta(minutes=1)
     topics = host.topics
     reception = Reception(
         catalogues=CATALOGUES,
@@ -43,8 +41,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         save=store.save,
         database=ledger.database,
     )
-    sweeper = Sweeper(store, reception, clock=host.clock, noted_every=noted_every)
-    host.by_the_clock(ledger.database, "sweeper", sweeper.sweep)
+    host.sweep(ledger.database, partial(handlers.sweep, store, reception))
     routes = api.routes(api.Desk(store, circulars, reception), host.clock)
     sends = [topics.reports, topics.reports_restricted, topics.circulars]
     return host, host.app("Peygir: reports", [routes], sends)

@@ -64,10 +64,6 @@ class Expectations(Protocol):
         """Return those that have become overdue and were not announced, the longest due first."""
         ...
 
-    async def note_swept(self, to: datetime) -> None:
-        """Note that everything due by `to` (UTC) is announced."""
-        ...
-
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         """Return those of the inbox ids that were applied."""
         ...

@@ -39,7 +39,6 @@ class MongoExpectations:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._expectations = ledger.database["expectations"]
-        self._sweeps = ledger.database["sweeps"]
         self._inbox = Inbox(ledger.database)
 
     async def prepare(self) -> None:
@@ -69,9 +68,6 @@ class MongoExpectations:
             _loaded(document)
             async for document in found.sort([("next_due", ASCENDING)]).limit(limit)
         ]
-
-    async def note_swept(self, to: datetime) -> None:
-        await self._sweeps.update_one({"_id": "overdue"}, {"$max": {"to": to}}, upsert=True)
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)

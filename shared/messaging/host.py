@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,7 @@ from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
 from shared.messaging.steps import kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
+from shared.messaging.sweeper import Sweep, Sweeper
 from shared.messaging.watch import Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
@@ -54,6 +55,7 @@ _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
 _COMPARE_SECONDS: Final = 30.0
 _CLOCKS_APART: Final = timedelta(minutes=1)
+_NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
 Work = Callable[[], Awaitable[object]]
@@ -178,6 +180,19 @@ class Host:
         if "sweeper" in self.settings.run:
             lease = self._lease(database, name)
             self._duty(lease, partial(self._in_time, work, lease), self._rest)
+
+    def sweep(
+        self, database: Database, sweep: Sweep, swept: Callable[[datetime], None] = lambda _: None
+    ) -> None:
+        """Do what has come due by the domain clock; `swept` is told when (UTC) all was done."""
+        sweeper = Sweeper(
+            database,
+            sweep,
+            clock=self.clock,
+            noted_every=_NOTED_EVERY[self.settings.clock],
+            swept=lambda: swept(self.machine.now()),
+        )
+        self.by_the_clock(database, "sweeper", sweeper.run)
 
     def own(self, database: Database, topics: Sequence[str], take_in: TakeIn) -> None:
         """Bring a database level with the topics that it alone publishes to, before all else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID, uuid5
@@ -92,6 +92,24 @@ class Event:
     dataschema: str
     data: bytes
     trace: str | None = None  # W3C traceparent of what caused it
+
+
+def published(message: Message, key: str, aggregate_id: str) -> Event:
+    """One of our own events as it was published, read back from its topic."""
+    event = message.event
+    assert event.sequence is not None  # ours always have it
+    return Event(
+        id=event.id,
+        type=event.type,
+        topic=message.topic,
+        key=key,
+        aggregate_id=aggregate_id,
+        version=event.sequence,
+        time=event.time or datetime.fromtimestamp(0, UTC),
+        dataschema=event.dataschema or message.data.DATASCHEMA,
+        data=event.data,
+        trace=event.traceparent,
+    )
 
 
 @dataclass(frozen=True, slots=True)

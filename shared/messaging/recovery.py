@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.contracts.envelope import read
 from shared.contracts.events import parse
+from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Message, Origin
 from shared.messaging.relay import PUBLISHED
 from shared.runtime.mongo import Database
@@ -58,7 +59,7 @@ class Recovery:
         topics = [topic for own in self._owned for topic in own.topics]
         if not topics:
             return
-        consumer = AIOKafkaConsumer(
+        consumer = ForgivingConsumer(
             *topics,
             bootstrap_servers=self._bootstrap,
             group_id=None,

@@ -25,7 +25,9 @@ _log = structlog.get_logger(__name__)
 
 
 class KafkaConsumer(Protocol):
-    """What is needed of aiokafka's consumer."""
+    """What is needed of aiokafka's consumer, and how many of its reads failed."""
+
+    failed_reads: int
 
     def assignment(self) -> Collection[TopicPartition]: ...
     def seek(self, partition: TopicPartition, offset: int) -> None: ...
@@ -43,7 +45,7 @@ class _Cursor:
 
     stored: int | None  # what the database holds, as far as this consumer knows
     next: int  # the offset that it reads next
-    gap: int | None = None  # the offset that followed it, seen once
+    gap: tuple[int, int] | None = None  # the offset that followed it, seen once; reads failed then
 
 
 class Standing:
@@ -98,10 +100,11 @@ class Standing:
             new = [record for record in batch if record.offset >= cursor.next]
             if not new:
                 continue
-            if new[0].offset == cursor.next or new[0].offset == cursor.gap:
+            gap = (new[0].offset, kafka.failed_reads)  # a read that failed drops records
+            if new[0].offset == cursor.next or gap == cursor.gap:
                 fresh += new
             else:  # real (transactions, retention) where a second read shows the same gap
-                cursor.gap = new[0].offset
+                cursor.gap = gap
                 _seek(kafka, partition, cursor.next)
         return fresh
 

@@ -8,6 +8,7 @@ replaced, acknowledging is written out (`Consumer` commits exact offsets), and n
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -17,6 +18,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from shared.messaging.consumer import Consumer
 from shared.messaging.patience import START_SECONDS, patient
+from shared.messaging.reading import ForgivingConsumer
 from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
@@ -52,6 +54,7 @@ class Subscriptions:
             graceful_timeout=drain_seconds,
             allow_auto_create_topics=False,
             metadata_max_age_ms=_NEWS_MS,
+            consumer_only=True,
             logger=None,
         )
         self._clock = clock
@@ -116,6 +119,8 @@ class Subscriptions:
                 f"run python -m tools.topics; missing: {', '.join(sorted(missing))}"
             )
         try:
+            options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
+            self._broker.config.broker_config.builder = partial(ForgivingConsumer, **options)
             await self._broker.start()
         except BaseException:
             await self._broker.stop()  # some of its consumers may have started

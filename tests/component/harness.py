@@ -22,6 +22,7 @@ from deploy.local.layout import PROJECT
 from deploy.local.processes import Command, Process, Starter
 from shared.contracts.reference import DEPUTIES
 from shared.contracts.topics import Topics
+from tests.odd_names import batch_builder
 
 T = TypeVar("T")
 POLL_SECONDS = 0.02
@@ -222,6 +223,16 @@ class Producer:
     ) -> None:
         """Send one record and wait until it is acknowledged."""
         await self._producer.send_and_wait(topic, value, key=key.encode(), headers=list(headers))
+
+    async def send_together(
+        self, topic: str, records: Sequence[tuple[str, bytes, Sequence[tuple[str, bytes]]]]
+    ) -> None:
+        """Send keys, values and headers to partition 0 as one batch; a name may be a `Name`."""
+        batch = self._producer.create_batch()
+        batch._builder = batch_builder()
+        for key, value, headers in records:
+            batch.append(key=key.encode(), value=value, timestamp=None, headers=list(headers))
+        await (await self._producer.send_batch(batch, topic, partition=0))
 
     async def event(
         self,

@@ -21,6 +21,7 @@ from tests.component.harness import (
     eventually,
     records,
 )
+from tests.odd_names import Name
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -69,6 +70,27 @@ async def followup_of(service: Service, resolution_id: str) -> dict[str, Any]:
     items = await eventually(found, 20, f"the follow-up of {resolution_id}")
     assert len(items) == 1
     return items[0]
+
+
+async def test_header_names_that_are_no_text_stop_nobody(
+    followups: Service, producer: Producer, topics: Topics
+) -> None:
+    """aiokafka's own decoder fails at the second of these three, and then drops the first too."""
+    ids = ("before-odd", "odd", "behind-odd")
+    odd: list[tuple[str, bytes]] = [(Name(b"x-\xd9\xff"), b"\xff")]
+    await producer.send_together(
+        topics.resolutions("civil"),
+        [
+            (
+                id_,
+                json.dumps(approval(id_)).encode(),
+                binary("ResolutionApproved", id_) + (odd if id_ == "odd" else []),
+            )
+            for id_ in ids
+        ],
+    )
+    for id_ in ids:
+        await followup_of(followups, id_)
 
 
 async def test_a_foreign_approval_is_followed_within_a_second(

@@ -22,7 +22,6 @@ class MemoryFollowups:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.causes: list[Cause] = []
-        self.swept_to: datetime | None = None
         self._followups: dict[str, Followup] = {}
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
@@ -43,9 +42,6 @@ class MemoryFollowups:
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         alerts = sorted((alert or _NEVER, id_) for id_, alert in self._alerts.items())
         return [self._followups[id_] for alert, id_ in alerts if alert <= now][:limit]
-
-    async def note_swept(self, to: datetime) -> None:
-        self.swept_to = max(to, self.swept_to or to)
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return self._inbox & set(ids)

@@ -18,7 +18,6 @@ class MemoryExpectations:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.causes: list[Cause] = []
-        self.swept_to: datetime | None = None
         self._expectations: dict[str, Expectation] = {}
         self._inbox: set[str] = set()
 
@@ -39,9 +38,6 @@ class MemoryExpectations:
             if expectation.next_due is not None and expectation.next_due <= now
         ]
         return [self._expectations[id_] for _, id_ in sorted(due)[:limit]]
-
-    async def note_swept(self, to: datetime) -> None:
-        self.swept_to = to if self.swept_to is None else max(self.swept_to, to)
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return self._inbox & set(ids)

@@ -267,12 +267,3 @@ async def test_what_was_stored_before_there_were_former_levels_is_still_read(
     await store.save([first], CAUSE)
     await database["followups"].update_one({}, {"$unset": {"former_levels": ""}})
     assert await store.get(first.after.followup_id) == first.after
-
-
-async def test_how_far_all_is_announced_never_goes_back(database: Database) -> None:
-    store = await prepared(database)
-    for to in (NOW, NOW + DAY, NOW):
-        await store.note_swept(to)
-    entry = await database["sweeps"].find_one({"_id": "overdue"})
-    assert entry is not None
-    assert entry["to"] == NOW + DAY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +17,8 @@ from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, State, Told
 from services.reports.handlers import Change, Query
-from services.reports.jobs import Sweeper
 from services.reports.store import MongoCirculars, MongoExpectations
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
-from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Fence
 from shared.runtime import mongo
@@ -226,52 +224,6 @@ async def test_a_change_and_its_events_are_one_transaction(database: Database) -
     (commit,) = await database["commits"].find({}).to_list(None)
     assert commit["pending"]
     assert [e["aggregate_id"] for e in commit["events"]] == ["a"]
-
-
-class StandingClock:
-    """A domain clock that shows what it was told."""
-
-    def __init__(self, instant: datetime) -> None:
-        self.instant = instant
-
-    async def now(self) -> datetime:
-        return self.instant
-
-
-async def test_the_sweeper_announces_all_that_is_due_and_notes_how_far_it_came(
-    database: Database,
-) -> None:
-    store = (await mongo_stores(database)).expectations
-    many = [of(f"s-{number:04}") for number in range(501)]  # more than one transaction takes
-    await add(store, *many, of("later", due_at=STARTS_AT))
-    lease = Lease(database, "sweeper", "me", 60)
-    assert await lease.acquire()
-    clock = StandingClock(DUE_AT)
-    sweeper = Sweeper(store, RECEPTION, clock=clock, noted_every=timedelta(minutes=1))
-    await sweeper.sweep(lease)
-    assert len(await ids(store, state=State.OVERDUE, limit=1_000)) == 501
-    assert await ids(store, state=State.AWAITED) == ["later"]
-    clock.instant += timedelta(seconds=59)
-    await sweeper.sweep(lease)
-    assert await noted(database) == DUE_AT
-    clock.instant += timedelta(seconds=1)
-    await sweeper.sweep(lease)
-    assert await noted(database) == DUE_AT + timedelta(minutes=1)
-
-
-async def noted(database: Database) -> datetime:
-    """Until when all is announced, where tools look for it."""
-    entry = await database["sweeps"].find_one({"_id": "overdue"})
-    assert entry is not None
-    to: datetime = entry["to"]
-    return to
-
-
-async def test_what_was_swept_is_never_taken_back(database: Database) -> None:
-    store = (await mongo_stores(database)).expectations
-    for instant in (DUE_AT, DUE_AT - timedelta(days=1)):
-        await store.note_swept(instant)
-    assert await noted(database) == DUE_AT
 
 
 async def test_what_is_due_is_found_by_its_index(database: Database) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
-
 from shared.contracts.topics import LARGEST_DEAD_LETTER
+from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Origin
 from tools.deadletter.letters import Letter, Notes, Place, add, letter_of, notes_of
 
@@ -27,7 +26,7 @@ class DeadLetterTopic:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._topic = topic
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = ForgivingConsumer(
             topic,
             bootstrap_servers=bootstrap,
             group_id=None,

@@ -28,7 +28,7 @@ from services.followups.domain.records import (
 )
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupDueSoon, FollowupEvent, FollowupOverdue, parse
-from shared.messaging.records import Message, Origin
+from shared.messaging.records import Message, Origin, published
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     APPROVER,
@@ -136,7 +136,8 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
         data = parse(received)
         assert isinstance(data, FollowupEvent)
         assert (data.followup_id, data.resolution_id) == (now.followup_id, now.resolution_id)
-        again = events.again(Message(Origin(TOPIC, 0, 0), received, data, TOPIC))
+        message = Message(Origin(TOPIC, 0, 0), received, data, TOPIC)
+        again = published(message, data.resolution_id, data.followup_id)
         assert again == replace(event, time=received.time or event.time)
         told = events.fact_of(data, recovered)
         assert told == fact

@@ -77,6 +77,7 @@ class Kafka:
     def __init__(self, log: Sequence[Record]) -> None:
         self.log = list(log)
         self.at = 0
+        self.failed_reads = 0
         self.seeks: list[int] = []
         self.committed: dict[TopicPartition, int] = {}
 

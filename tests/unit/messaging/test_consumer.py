@@ -82,6 +82,18 @@ async def test_a_gap_that_stays_is_real() -> None:
     assert bench.kafka.seeks == [1]
 
 
+async def test_a_gap_that_a_failed_read_may_have_left_is_not_believed() -> None:
+    """A read that fails drops what it had fetched of every partition, again and again the same."""
+    bench = Bench([record(n) for n in range(6)])
+    bench.store(1)
+    for _ in range(3):
+        bench.kafka.failed_reads += 1
+        await bench.consumer.consume([record(3), record(4)], bench.kafka)
+    assert bench.applied == []
+    await bench.turn()
+    assert bench.applied == [1, 2, 3, 4, 5]
+
+
 async def test_another_gap_is_not_the_one_that_was_seen() -> None:
     bench = Bench([record(n) for n in range(6)])
     bench.store(1)

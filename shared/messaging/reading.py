@@ -1,0 +1,101 @@
+"""aiokafka's consumer, which a record of a stranger can neither stop nor make lose another.
+
+Seen with aiokafka 0.14: it decodes the names of headers strictly, in the middle of handing out
+what was fetched. A name that is not UTF-8, which Kafka takes, ends the read there, what was handed
+out so far is dropped, and the next read begins behind it. So names are decoded forgivingly here,
+and reads that fail are counted, for the reader to go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+
+_log = structlog.get_logger(__name__)
+
+_HEADERS_SINCE: Final = 2  # the record format that brought them
+
+
+class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped here
+    """A consumer whose reads fail for what the broker says, not for what a record holds."""
+
+    def __init__(self, *topics: str, **options: Any) -> None:
+        fetcher.MemoryRecords = _Records  # the fetcher looks it up for each answer
+        super().__init__(*topics, **options)
+        self.failed_reads = 0
+        """How many reads failed, each of which may have dropped records of any partition."""
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        """Read as aiokafka does. Raises KafkaError alone, so FastStream pauses and goes on."""
+        try:
+            return await super().getmany(  # type: ignore[no-any-return]
+                *partitions, timeout_ms=timeout_ms, max_records=max_records
+            )
+        except KafkaError as error:
+            self.failed_reads += 1
+            _log.warning("read failed", error=f"{type(error).__name__}: {error}")
+            raise
+        except (ValueError, LookupError, ArithmeticError, AssertionError) as error:
+            self.failed_reads += 1
+            _log.exception("what was read is no record")
+            raise CorruptRecordException(repr(error)) from error
+
+
+class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone
+    """The batches of one answer; each is decoded by aiokafka, and where that fails, forgivingly."""
+
+    def next_batch(self, *options: int) -> Any:
+        raw = self._next_slice
+        batch = super().next_batch(*options)
+        return _Batch(batch, raw) if batch is not None and batch.magic >= _HEADERS_SINCE else batch
+
+
+class _Batch:
+    """A batch that goes on forgivingly where aiokafka's own decoder does not."""
+
+    def __init__(self, strict: Any, raw: memoryview | None) -> None:
+        self._strict = strict
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strict, name)
+
+    def __next__(self) -> Any:
+        return next(self._strict)
+
+    def __iter__(self) -> Iterator[Any]:
+        handed_out = 0
+        try:
+            for record in self._strict:
+                yield record
+                handed_out += 1
+        except UnicodeDecodeError:
+            yield from islice(_ForgivingBatch(self._raw), handed_out, None)
+
+
+class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for type checkers alone
+    """Decodes a name that is not UTF-8 with its wrong bytes written out, as in `na\\xffme`."""
+
+    def __iter__(self) -> Any:
+        super().__iter__()  # decompresses
+        self._buffer: bytes = _ForgivingBytes(self._buffer)
+        return self
+
+
+class _ForgivingBytes(bytes):
+    def __getitem__(self, key: Any) -> Any:
+        part = super().__getitem__(key)
+        return part if isinstance(part, int) else _ForgivingBytes(part)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
+        return super().decode(encoding, errors)

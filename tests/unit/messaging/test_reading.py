@@ -1,0 +1,63 @@
+"""Names of headers that are not text, against aiokafka's own decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.messaging import reading
+from tests.odd_names import GZIP, NONE, Name, batch_builder
+
+Header = tuple[bytes, bytes | None]
+
+
+def fetched(records: Sequence[Sequence[Header]], compression: int = NONE) -> bytes:
+    """What Kafka answers: one batch of records with such headers."""
+    builder = batch_builder(compression)
+    for offset, headers in enumerate(records):
+        sent = [(Name(name), value) for name, value in headers]
+        builder.append(offset, 0, b"key", b"%d" % offset, sent)
+    return bytes(builder.build())
+
+
+def read(records: Any) -> list[tuple[int, bytes, list[tuple[str, bytes | None]]]]:
+    found = []
+    while records.has_next():
+        batch = records.next_batch()
+        assert batch.validate_crc()
+        found += [(record.offset, record.value, list(record.headers)) for record in batch]
+    return found
+
+
+@pytest.mark.parametrize("compression", [NONE, GZIP])
+def test_a_name_that_is_not_text_is_told_with_its_bytes_written_out(compression: int) -> None:
+    data = fetched([[(b"a", b"1")], [(b"na\xffme", b"\xff")], [(b"b", None)]], compression)
+    with pytest.raises(UnicodeDecodeError):
+        read(MemoryRecords(data))
+    assert read(reading._Records(data)) == [
+        (0, b"0", [("a", b"1")]),
+        (1, b"1", [("na\\xffme", b"\xff")]),
+        (2, b"2", [("b", None)]),
+    ]
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.binary(max_size=6), st.none() | st.binary(max_size=6)))),
+    st.sampled_from((NONE, GZIP)),
+)
+def test_whatever_the_names_every_record_is_there_with_its_values(
+    records: list[list[Header]], compression: int
+) -> None:
+    told = read(reading._Records(fetched(records, compression)))
+    assert [(offset, value) for offset, value, _ in told] == [
+        (offset, b"%d" % offset) for offset in range(len(records))
+    ]
+    for (_, _, headers), sent in zip(told, records, strict=True):
+        assert [value for _, value in headers] == [value for _, value in sent]
+        for (name, _), (raw, _) in zip(headers, sent, strict=True):
+            assert name == raw.decode(errors="backslashreplace")

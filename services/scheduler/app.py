@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI
 
-from services.scheduler import api
+from services.scheduler import api, handlers
 from services.scheduler.handlers import Rules
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store import MongoRegister
@@ -16,9 +18,13 @@ SERVICE = "scheduler"
 
 
 def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
-    """Wire the service: a database, and the relay that publishes it. It reads no topic."""
+    """Wire the service: a database, and the relay that publishes it.
+
+    It reads no topic but its own, and those only for what its database has forgotten.
+    """
     host = Host(SERVICE, settings, Metrics())
-    register = MongoRegister(host.ledger(SERVICE))
+    ledger = host.ledger(SERVICE)
+    register = MongoRegister(ledger)
     host.prepare(register.prepare)
     rules = Rules(
         calendar=WorkingCalendar.iran(settings.thursday_off, settings.holidays_file),
@@ -27,5 +33,6 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
         topics=host.topics,
     )
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
+    host.own(ledger.database, sends, partial(handlers.take_in, register=register, waiting={}))
     routers = api.routes(api.Desk(register, rules, host.clock))
     return host, host.app("Peygir: scheduler", routers, sends)

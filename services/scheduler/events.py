@@ -1,14 +1,20 @@
-"""Maps facts to the events that others read."""
+"""Maps facts to the events that others read, and those events back to facts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
+from typing import TypeAlias
 
 from services.scheduler.domain.records import (
+    AMENDABLE,
     Amended,
+    Amendment,
     Approved,
+    Attendee,
     Cancelled,
     Closed,
+    Gathering,
     Opened,
     Rescheduled,
     Resolution,
@@ -16,6 +22,7 @@ from services.scheduler.domain.records import (
     Scheduled,
     Session,
     SessionFact,
+    Terms,
     Withdrawn,
     named,
 )
@@ -32,6 +39,20 @@ from shared.contracts.events import (
 )
 from shared.contracts.topics import Topics
 from shared.messaging.records import Event, event_id
+
+SessionEvent: TypeAlias = (
+    SessionScheduled | SessionRescheduled | SessionCancelled | SessionOpened | SessionClosed
+)
+ResolutionEvent: TypeAlias = ResolutionApproved | ResolutionAmended | ResolutionWithdrawn
+
+_GATHERING = (
+    *("session_id", "kind", "provinces", "title", "starts_at", "ends_at", "mode", "season"),
+    *("venue", "report_due_at"),
+)
+_TERMS = (
+    *("deputy", "title", "due_on", "axis", "province", "text", "supporting", "executing_body"),
+    *("priority", "number", "baseline_on"),
+)
 
 
 def announce(session: Session, fact: SessionFact, topics: Topics, trace: str | None) -> Event:
@@ -124,3 +145,48 @@ def _of_resolution(resolution: Resolution, fact: ResolutionFact) -> EventData:
             return ResolutionWithdrawn(
                 resolution_id=id_, deputy=deputy, withdrawn_at=fact.at, reason=fact.reason
             )
+
+
+def fact_of(data: SessionEvent, at: datetime) -> SessionFact:
+    """The fact that one of our own events of a session tells; `at` (UTC) is the event's time.
+
+    How many resolutions a session had when it closed is no fact of the session's.
+    """
+    match data:
+        case SessionScheduled():
+            known = {name: getattr(data, name) for name in _GATHERING}
+            attendees = tuple(Attendee(p.role, p.id, p.name) for p in data.attendees)
+            return Scheduled(at, Gathering(**known, attendees=attendees))
+        case SessionRescheduled():
+            return Rescheduled(
+                at,
+                data.starts_at,
+                data.ends_at,
+                data.previous_starts_at,
+                data.report_due_at,
+                data.reason,
+            )
+        case SessionCancelled():
+            return Cancelled(at, data.reason)
+        case SessionOpened():
+            return Opened(at)
+        case SessionClosed():
+            return Closed(at, data.summary)
+
+
+def fact_of_resolution(data: ResolutionEvent, at: datetime) -> ResolutionFact | None:
+    """The fact that one of our own events of a resolution tells; `at` (UTC) is the event's time.
+
+    None where it is no event of ours: of a resolution of no session.
+    """
+    match data:
+        case ResolutionApproved():
+            if data.session_id is None or data.session_kind is None:
+                return None
+            terms = Terms(**{name: getattr(data, name) for name in _TERMS})
+            return Approved(at, data.resolution_id, data.session_id, data.session_kind, terms)
+        case ResolutionAmended():
+            changed = {name: getattr(data, name) for name in AMENDABLE}
+            return Amended(at, Amendment(**changed), data.reason)
+        case ResolutionWithdrawn():
+            return Withdrawn(at, data.reason)

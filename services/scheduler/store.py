@@ -112,8 +112,9 @@ class MongoRegister:
                 (self._resolutions, Resolution),
             ):
                 those = [change for change in changes if isinstance(change.after, kind)]
-                await _insert(documents, [c for c in those if c.before is None], transaction)
+                # A session that was cancelled leaves its turn to another one.
                 await _replace(documents, those, transaction)
+                await _insert(documents, [c for c in those if c.before is None], transaction)
 
 
 async def _page(

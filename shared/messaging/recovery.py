@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from shared.contracts.envelope import read
-from shared.contracts.events import parse
+from shared.contracts.envelope import Unreadable, read
+from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Message, Origin
 from shared.messaging.relay import PUBLISHED
@@ -27,12 +27,20 @@ _log = structlog.get_logger(__name__)
 _BATCH: Final = 2_000
 
 TakeIn: TypeAlias = Callable[[Sequence[Message]], Awaitable[int]]
-"""Applies those of a service's own events that its database does not hold; returns how many."""
+"""Applies those of a service's own events that its database does not hold; returns how many.
+
+It is called topic by topic in the order of `Own.topics`, each partition in the order of its
+offsets; where a run is broken off, a topic that was not finished comes again from its beginning.
+Every message has a sequence and a time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A database, the topics that it alone publishes to, and how it takes events back in."""
+    """A database, the topics that its events go to, and how it takes them back in.
+
+    Strangers may publish to them too. A topic stands behind those that its events build on.
+    """
 
     database: Database
     topics: Sequence[str]
@@ -80,31 +88,49 @@ class Recovery:
     async def _recover(
         self, own: Own, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
     ) -> None:
-        partitions = [p for p in ends if p.topic in own.topics]
+        partitions = [p for topic in own.topics for p in sorted(ends) if p.topic == topic]
         starts = await _known(own.database, partitions)
         behind = {p: starts.get(p, 0) for p in partitions if starts.get(p, 0) < ends[p]}
         taken = 0
-        for partition, start in behind.items():
-            consumer.seek(partition, start)
-            consumer.resume(partition)
-            position = start
-            while position < ends[partition]:
-                batch = await consumer.getmany(partition, timeout_ms=1_000, max_records=_BATCH)
-                messages = [m for r in batch.get(partition, ()) if (m := self._ours(r))]
-                taken += await own.take_in(messages) if messages else 0
-                position = await consumer.position(partition)
-            consumer.pause(partition)
-            await _note(own.database, partition, ends[partition])
+        for topic in own.topics:
+            missing = {p: start for p, start in behind.items() if p.topic == topic}
+            for partition, start in missing.items():
+                taken += await self._take_in(own, consumer, partition, start, ends[partition])
+            for partition in missing:  # what one partition tells may wait for what another does
+                await _note(own.database, partition, ends[partition])
         if taken:
             _log.warning("taken in from our own topics", database=own.database.name, events=taken)
 
+    async def _take_in(
+        self, own: Own, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int
+    ) -> int:
+        consumer.seek(partition, start)
+        consumer.resume(partition)
+        taken, position = 0, start
+        while position < end:
+            batch = await consumer.getmany(partition, timeout_ms=1_000, max_records=_BATCH)
+            messages = [m for r in batch.get(partition, ()) if (m := self._ours(r))]
+            taken += await own.take_in(messages) if messages else 0
+            position = await consumer.position(partition)
+        consumer.pause(partition)
+        return taken
+
     def _ours(self, record: ConsumerRecord[bytes, bytes]) -> Message | None:
-        """Our own event in a record of our own topic; a stranger's is passed over."""
-        event = read(record.headers, record.value)
-        if event.source != self._source or event.sequence is None:
+        """Our own event in a record of a topic of ours; a stranger's is passed over.
+
+        A record that cannot be read is a stranger's: what we publish, we can read.
+        """
+        try:
+            event = read(record.headers, record.value)
+            if event.source != self._source or event.sequence is None or event.time is None:
+                return None
+            data = parse(event)
+        except (Unreadable, UnknownType, Invalid) as error:
+            place = f"{record.topic}|{record.partition}|{record.offset}"
+            _log.warning("passed over", record=place, error=f"{type(error).__name__}: {error}")
             return None
         origin = Origin(record.topic, record.partition, record.offset)
-        return Message(origin, event, parse(event), record.topic)
+        return Message(origin, event, data, record.topic)
 
 
 async def _known(

@@ -1,6 +1,7 @@
-"""One function a command: load, decide, save."""
+"""One function a command or a batch of events: load, decide, save."""
 
 from services.scheduler.handlers.calendar import act, create_season, schedule
+from services.scheduler.handlers.recovery import take_in
 from services.scheduler.handlers.register import (
     Change,
     Query,
@@ -26,4 +27,5 @@ __all__ = [
     "create_season",
     "record",
     "schedule",
+    "take_in",
 ]

@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, get_args
+
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from services.scheduler.domain.records import (
+    Amended,
+    Amendment,
+    Approved,
+    Attendee,
+    Cancelled,
+    Closed,
     Gathering,
+    Kind,
+    Mode,
     Opened,
+    Priority,
+    Rescheduled,
+    ResolutionFact,
     Scheduled,
     Season,
     Session,
+    SessionFact,
     Terms,
+    Withdrawn,
     evolve,
     scheduled,
 )
@@ -82,3 +98,92 @@ def rules(deputies: Sequence[str] = DEPUTY_IDS) -> Rules:
     """The usual rules, with no holidays but Fridays."""
     calendar = WorkingCalendar(frozenset({FRIDAY}))
     return Rules(calendar, LEAD, tuple(deputies), Topics(deputies))
+
+
+# -- any chain of facts -------------------------------------------------------------------------
+
+unhurried = settings(max_examples=60)
+texts = st.none() | st.text("مصوبه‌ی ۱۲ \nabc", max_size=20)
+names = st.text("شهرداریمشهدabc", min_size=1, max_size=10)
+few_days = st.sampled_from([date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)])
+
+
+@st.composite
+def instants(draw: st.DrawFn) -> datetime:
+    """Instants to the millisecond, as both the store and the events keep them."""
+    return NOW + timedelta(milliseconds=draw(st.integers(0, 10**11)))
+
+
+@st.composite
+def gatherings(draw: st.DrawFn) -> Gathering:
+    """Any gathering, whole or with the least."""
+    least = gathering(season=None, report_due_at=None, kind="visit", provinces=())
+    whole = gathering(
+        title=draw(names),
+        starts_at=draw(instants()),
+        mode=draw(st.sampled_from(get_args(Mode))),
+        venue=draw(st.none() | names),
+        attendees=draw(st.sampled_from([(), (Attendee("governor", "g.razavi", "استاندار"),)])),
+    )
+    return draw(st.sampled_from([least, whole]))
+
+
+@st.composite
+def later_facts(draw: st.DrawFn, current: Session) -> SessionFact:
+    """Any fact that may have happened to a session, whether a decision would allow it or not."""
+    at, text = draw(instants()), draw(texts)
+    starts_at, ends_at, due_at = draw(instants()), draw(instants()), draw(st.none() | instants())
+    previous = current.gathering.starts_at
+    kinds: list[SessionFact] = [
+        Rescheduled(at, starts_at, ends_at, previous, due_at, text),
+        Cancelled(at, text),
+        Opened(at),
+        Closed(at, text),
+    ]
+    return draw(st.sampled_from(kinds))
+
+
+@st.composite
+def session_lives(draw: st.DrawFn) -> list[SessionFact]:
+    """Whole lives of sessions."""
+    facts: list[SessionFact] = [Scheduled(draw(instants()), draw(gatherings()))]
+    current = session()
+    for _ in range(draw(st.integers(0, 8))):
+        facts.append(draw(later_facts(current)))
+        current = evolve(current, facts[-1])
+    return facts
+
+
+@st.composite
+def resolution_lives(draw: st.DrawFn) -> list[ResolutionFact]:
+    """Whole lives of resolutions, amended and withdrawn in any order."""
+    least = terms(due_on=draw(few_days))
+    whole = terms(
+        axis="crisis",
+        province="IR-09",
+        text=draw(texts),
+        supporting=tuple(draw(st.lists(names, max_size=3))),
+        executing_body=draw(st.none() | names),
+        priority=draw(st.sampled_from(get_args(Priority))),
+        number=draw(st.none() | names),
+        baseline_on=draw(st.none() | few_days),
+    )
+    meant = draw(st.sampled_from([least, whole]))
+    kind = draw(st.sampled_from(get_args(Kind)))
+    facts: list[ResolutionFact] = [
+        Approved(draw(instants()), "1402-IR-09-R001", "1402-IR-09", kind, meant)
+    ]
+    amendments = st.builds(
+        Amendment,
+        title=st.none() | names,
+        due_on=st.none() | few_days,
+        text=texts,
+        supporting=st.none() | st.lists(names, max_size=3).map(tuple),
+        executing_body=st.none() | names,
+        priority=st.none() | st.sampled_from(get_args(Priority)),
+        number=st.none() | names,
+    )
+    amended = st.builds(Amended, instants(), amendments, texts)
+    withdrawn = st.builds(Withdrawn, instants(), texts)
+    facts += draw(st.lists(amended | withdrawn, max_size=8))
+    return facts

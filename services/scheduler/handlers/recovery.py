@@ -1,0 +1,164 @@
+"""After a restored copy: sessions and resolutions are taken in from their own topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from services.scheduler import events
+from services.scheduler.domain.records import (
+    Approved,
+    Resolution,
+    ResolutionFact,
+    Scheduled,
+    Session,
+    approved,
+    evolve,
+    evolve_resolution,
+    scheduled,
+)
+from services.scheduler.events import ResolutionEvent, SessionEvent
+from services.scheduler.handlers.register import Change, Register
+from shared.contracts.events import ResolutionApproved
+from shared.messaging.records import Cause, Message, published
+
+R = TypeVar("R", Session, Resolution)
+
+
+async def take_in(
+    messages: Sequence[Message], register: Register, waiting: dict[str, list[Message]]
+) -> int:
+    """Apply those of our own events that the register does not hold; return how many.
+
+    Sessions come before the resolutions that were recorded in them: each approval that is taken
+    in raises its session's count. `waiting` holds, from call to call, the events of sessions, by
+    id, whose turn is still another's, since that one's cancellation stands in another partition.
+    Seasons are told by no event, and do not come back. Raises Stale where another process does
+    the same at this moment.
+    """
+    found = [m for waited in waiting.values() for m in waited] + list(messages)
+    drafts = await _load(found, register)
+    for message in found:
+        drafts.take(message)
+    late = await _out_of_turn(drafts.sessions.values(), register)
+    changes = [d.change() for d in drafts.sessions.values() if d.changed and d not in late]
+    changes += [d.change() for d in drafts.resolutions.values() if d.changed]
+    if changes:
+        await register.save(changes, Cause("recovery", "recovery"))
+    waiting.clear()
+    waiting.update({draft.id: draft.messages for draft in late})
+    return sum(len(change.events) for change in changes)
+
+
+@dataclass(slots=True, eq=False)
+class _Draft(Generic[R]):
+    """A session or a resolution while events are folded into it."""
+
+    id: str
+    before: R | None
+    after: R | None
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return self.after is not self.before
+
+    def lacks(self, message: Message) -> bool:
+        """Whether this event is the next one."""
+        version = 0 if self.after is None else self.after.version
+        return message.event.sequence == version + 1
+
+    def existing(self) -> R:
+        assert self.after is not None, "its first event came before"
+        return self.after
+
+    def change(self) -> Change:
+        told = [published(message, self.id, self.id) for message in self.messages]
+        return Change(self.before, self.existing(), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafts:
+    """All that a batch concerns."""
+
+    sessions: dict[str, _Draft[Session]]
+    resolutions: dict[str, _Draft[Resolution]]
+
+    def take(self, message: Message) -> None:
+        data = message.data
+        if isinstance(data, SessionEvent):
+            _take_session(self.sessions[data.session_id], data, message)
+        elif isinstance(data, ResolutionEvent):
+            fact = _take_resolution(self.resolutions[data.resolution_id], data, message)
+            if isinstance(fact, Approved):
+                _count(self.sessions[fact.session_id])
+
+
+async def _load(messages: Iterable[Message], register: Register) -> _Drafts:
+    known = [m.data for m in messages]
+    resolution_ids = {d.resolution_id for d in known if isinstance(d, ResolutionEvent)}
+    session_ids = {d.session_id for d in known if isinstance(d, SessionEvent)}
+    approvals = [d for d in known if isinstance(d, ResolutionApproved)]
+    session_ids |= {d.session_id for d in approvals if d.session_id is not None}
+    sessions = await register.sessions(session_ids)
+    resolutions = await register.resolutions(resolution_ids)
+    return _Drafts(
+        {id_: _Draft(id_, sessions.get(id_), sessions.get(id_)) for id_ in session_ids},
+        {id_: _Draft(id_, resolutions.get(id_), resolutions.get(id_)) for id_ in resolution_ids},
+    )
+
+
+def _take_session(draft: _Draft[Session], data: SessionEvent, message: Message) -> None:
+    fact = events.fact_of(data, _time(message))
+    if not draft.lacks(message) or isinstance(fact, Scheduled) != (draft.after is None):
+        return
+    draft.after = scheduled(fact) if isinstance(fact, Scheduled) else evolve(draft.existing(), fact)
+    draft.messages.append(message)
+
+
+def _take_resolution(
+    draft: _Draft[Resolution], data: ResolutionEvent, message: Message
+) -> ResolutionFact | None:
+    """Take an event in where it is the next one; return its fact where it is."""
+    fact = events.fact_of_resolution(data, _time(message))
+    if fact is None or not draft.lacks(message):
+        return None
+    if isinstance(fact, Approved) != (draft.after is None):
+        return None
+    if isinstance(fact, Approved):
+        draft.after = approved(fact)
+    else:
+        draft.after = evolve_resolution(draft.existing(), fact)
+    draft.messages.append(message)
+    return fact
+
+
+def _count(draft: _Draft[Session]) -> None:
+    if draft.after is not None:
+        draft.after = replace(draft.after, resolutions=draft.after.resolutions + 1)
+
+
+def _time(message: Message) -> datetime:
+    assert message.event.time is not None, "ours always have it"
+    return message.event.time
+
+
+async def _out_of_turn(
+    drafts: Iterable[_Draft[Session]], register: Register
+) -> list[_Draft[Session]]:
+    """The new sessions whose turn is still another's."""
+    changed = [draft for draft in drafts if draft.changed]
+    new = [draft for draft in changed if draft.before is None]
+    turns = [turn for draft in new if (turn := draft.existing().turn) is not None]
+    freed = {d.before.turn for d in changed if d.before and d.existing().turn is None}
+    taken = set(await register.turns_taken(turns)) - freed
+    late = []
+    for draft in new:
+        turn = draft.existing().turn
+        if turn in taken:
+            late.append(draft)
+        elif turn is not None:
+            taken.add(turn)
+    return late

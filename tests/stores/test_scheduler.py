@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import TypeAlias
 
 import pytest
 
-from services.scheduler import events
+from deploy.local.cluster import Cluster
+from services.scheduler import events, handlers
+from services.scheduler.domain import decisions
 from services.scheduler.domain.records import (
     Amended,
     Amendment,
@@ -26,7 +30,7 @@ from services.scheduler.domain.records import (
     evolve_resolution,
     scheduled,
 )
-from services.scheduler.handlers import Change, Query
+from services.scheduler.handlers import Change, Proposal, Query
 from services.scheduler.store import MongoRegister
 from shared.contracts.topics import Topics
 from shared.messaging.failures import AlreadyThere, Stale
@@ -34,28 +38,52 @@ from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.unit.scheduler.examples import DEPUTY_IDS, NOW, gathering, season, terms
+from tests.unit.scheduler.examples import (
+    COORDINATION,
+    DEPUTY_IDS,
+    NOW,
+    gathering,
+    rules,
+    season,
+    terms,
+)
+from tests.unit.scheduler.registers import (
+    acting,
+    amended,
+    as_read,
+    catch_up,
+    changing,
+    follow,
+    opening,
+    scheduling,
+)
 
 AnyRegister: TypeAlias = MemoryRegister | MongoRegister
 
 CAUSE = Cause("request", "c.ahmadi", roles=("coordination",))
 TOPICS = Topics(DEPUTY_IDS)
+RULES = rules()
+
+
+@pytest.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    """A database of this test alone."""
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    database = mongo.database(client, f"{namespace}scheduler")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
 
 
 @pytest.fixture(params=["memory", "mongodb"])
-async def register(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyRegister]:
+async def register(request: pytest.FixtureRequest, database: Database) -> AnyRegister:
     if request.param == "memory":
-        yield MemoryRegister()
-        return
-    cluster = request.getfixturevalue("cluster")
-    client = mongo.connect(cluster.mongodb_uri, app="test")
-    database = mongo.database(client, f"{namespace}scheduler")
+        return MemoryRegister()
     real = MongoRegister(Ledger(database, clock=SystemMachineClock()))
     await real.prepare()
-    yield real
-    await client.drop_database(database.name)
-    client.close()
+    return real
 
 
 def in_calendar(**changes: object) -> Change:
@@ -135,6 +163,14 @@ async def test_a_turn_is_one_sessions_until_that_is_cancelled(register: AnyRegis
     await register.save([in_calendar(session_id="v", kind="visit")], CAUSE)
     await register.save([in_calendar(session_id="w", season=None)], CAUSE)
     await register.save([in_calendar(session_id="x", season=None)], CAUSE)
+
+
+async def test_a_turn_that_is_given_up_may_be_taken_at_once(register: AnyRegister) -> None:
+    first = in_calendar()
+    await register.save([first], CAUSE)
+    instead = in_calendar(session_id="1402-IR-09-b")
+    await register.save([instead, step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await register.session("1402-IR-09-b") == instead.after
 
 
 async def test_a_step_from_an_old_version_is_stale(register: AnyRegister) -> None:
@@ -248,3 +284,57 @@ async def test_seasons_are_listed_by_name(register: AnyRegister) -> None:
     await register.save([Change(None, season(season=name)) for name in names], CAUSE)
     found = await register.page_of_seasons(Query({}, "1402", 10))
     assert [s.season for s in found] == ["1403", "1404"]
+
+
+# -- after a restored copy ----------------------------------------------------------------------
+
+
+async def test_an_empty_copy_catches_up_and_goes_on(
+    register: AnyRegister, database: Database
+) -> None:
+    whole = MemoryRegister()
+    cancelling = partial(decisions.cancel, by=COORDINATION, reason=None, now=NOW)
+    closing = partial(decisions.close, by=COORDINATION, summary="جمع‌بندی", now=NOW)
+    proposals = [Proposal(None, terms(deputy=id_)) for id_ in ("civil", "social")]
+    await follow(
+        whole,
+        [
+            scheduling("a", turn=True),
+            acting("a", cancelling),
+            scheduling("b", turn=True),
+            acting("b", opening),
+            lambda r: handlers.record("b", proposals, r, RULES, COORDINATION, NOW),
+            changing("b-R001", amended),
+            acting("b", closing),
+        ],
+    )
+    for batch in (2, 2_000):
+        taken = await catch_up(register, whole.events, batch=batch)
+        assert taken == (len(whole.events) if batch == 2 else 0)
+    everything = Query({}, None, 100)
+    for page in ("page_of_sessions", "page_of_resolutions"):
+        assert await getattr(register, page)(everything) == await getattr(whole, page)(everything)
+    if isinstance(register, MongoRegister):
+        ledger = Ledger(database, clock=SystemMachineClock())
+        assert await ledger.pending() == (0, None), "what stands in a topic is not sent again"
+        told = [event for event in whole.events if event.aggregate_id == "b"]
+        assert [entry.event for entry in await ledger.history("b")] == told
+    await handlers.record("b", proposals, register, RULES, COORDINATION, NOW)
+    known = await register.session("b")
+    assert known is not None
+    assert known.resolutions == 4
+
+
+async def test_of_many_processes_that_take_in_at_once_one_does(register: AnyRegister) -> None:
+    whole = MemoryRegister()
+    await handlers.create_season(season(), whole, RULES, COORDINATION)
+    messages = [as_read(event) for event in whole.events]
+
+    async def take_in(_: int) -> int:
+        with suppress(Stale):  # which the process tries again
+            return await handlers.take_in(messages, register, {})
+        return 0
+
+    assert sum(await asyncio.gather(*map(take_in, range(4)))) == len(messages)
+    assert await handlers.take_in(messages, register, {}) == 0
+    assert await register.sessions_of_season("1402") == await whole.sessions_of_season("1402")

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
-from typing import Any, Final, TypeAlias
-from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -16,59 +12,45 @@ from hypothesis import strategies as st
 
 from services.scheduler import events, handlers
 from services.scheduler.domain import decisions
-from services.scheduler.domain.decisions import Refused, SessionExists
+from services.scheduler.domain.decisions import SessionExists
 from services.scheduler.domain.records import (
-    Amendment,
     Approved,
-    Resolution,
     ResolutionFact,
-    Session,
     SessionFact,
     approved,
     evolve,
     evolve_resolution,
 )
 from services.scheduler.events import ResolutionEvent, SessionEvent
-from services.scheduler.handlers import Proposal, Query, UnknownResolution, UnknownSession
-from shared.contracts.envelope import CloudEvent, read, write
-from shared.contracts.events import InvitationIssued, ResolutionApproved, parse
-from shared.contracts.topics import Topics
-from shared.messaging.records import Event, Message, Origin, published
+from services.scheduler.handlers import Query
+from shared.contracts.events import InvitationIssued, ResolutionApproved
+from shared.messaging.records import Event, published
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.scheduler.examples import (
     COORDINATION,
-    DEPUTY_IDS,
     NOW,
-    gathering,
     resolution_lives,
-    rules,
     season,
     session,
     session_lives,
-    terms,
     unhurried,
 )
-
-RULES = rules()
-TOPICS: Final = Topics(DEPUTY_IDS)
-TRACE: Final = "00-1-2-00"
-
-
-def as_read(event: Event) -> Message:
-    """An event as it comes back from its topic."""
-    sent = CloudEvent(
-        id=event.id,
-        source="urn:peygir:scheduler",
-        type=event.type,
-        data=event.data,
-        subject=event.aggregate_id,
-        time=event.time,
-        dataschema=event.dataschema,
-        sequence=event.version,
-        traceparent=event.trace,
-    )
-    received = read(*write(sent))
-    return Message(Origin(event.topic, 0, 0), received, parse(received), event.topic)
+from tests.unit.scheduler.registers import (
+    RULES,
+    TOPICS,
+    TRACE,
+    Command,
+    acting,
+    all_of,
+    as_read,
+    catch_up,
+    commands_of_any_kind,
+    follow,
+    moved,
+    opening,
+    recording,
+    scheduling,
+)
 
 
 @unhurried
@@ -117,110 +99,14 @@ def test_an_approval_in_no_session_is_none_of_ours() -> None:
 
 # -- whole registers ----------------------------------------------------------------------------
 
-Command: TypeAlias = Callable[[MemoryRegister], Awaitable[object]]
-
-_IDS = ("a", "b", "c")
-_RESOLUTIONS = ("R-1", "R-2", "R-3")
-
-
-def scheduling(id_: str, turn: bool) -> Command:
-    """One of three gatherings; all that are a turn are the same one."""
-    kind: dict[str, Any] = {} if turn else {"season": None}
-    planned = gathering(session_id=id_, **kind)
-    return lambda r: handlers.schedule(planned, r, RULES, COORDINATION, NOW, TRACE)
-
-
-def acting(id_: str, decide: Callable[[Session], SessionFact | None]) -> Command:
-    return lambda r: handlers.act(id_, r, RULES, COORDINATION, decide, TRACE)
-
-
-def recording(session_id: str, resolution_id: str, deputy: str) -> Command:
-    proposals = [Proposal(resolution_id, terms(deputy=deputy)), Proposal(None, terms())]
-    return lambda r: handlers.record(session_id, proposals, r, RULES, COORDINATION, NOW, TRACE)
-
-
-def changing(id_: str, decide: Callable[[Resolution], ResolutionFact | None]) -> Command:
-    return lambda r: handlers.act_on_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
-
-
-def moved(session: Session) -> SessionFact | None:
-    at = session.gathering.starts_at + timedelta(days=1)
-    return decisions.reschedule(
-        session, COORDINATION, at, at + timedelta(hours=1), "برف", RULES.report_lead, NOW
-    )
-
-
-def amended(resolution: Resolution) -> ResolutionFact | None:
-    later = Amendment(due_on=resolution.terms.due_on + timedelta(days=1))
-    return decisions.amend(resolution, COORDINATION, later, None, NOW)
-
-
-_of_sessions = st.sampled_from(
-    [
-        moved,
-        lambda s: decisions.cancel(s, COORDINATION, "برف", NOW),
-        lambda s: decisions.open_(s, COORDINATION, NOW),
-        lambda s: decisions.close(s, COORDINATION, "جمع‌بندی", NOW),
-    ]
-)
-_of_resolutions = st.sampled_from(
-    [amended, lambda r: decisions.withdraw(r, COORDINATION, None, NOW)]
-)
-_ids = st.sampled_from(_IDS)
-_resolution_ids = st.sampled_from(_RESOLUTIONS)
-_commands: st.SearchStrategy[Command] = st.one_of(
-    st.builds(scheduling, _ids, st.booleans()),
-    st.builds(acting, _ids, _of_sessions),
-    st.builds(recording, _ids, _resolution_ids, st.sampled_from(["civil", "social"])),
-    st.builds(changing, _resolution_ids, _of_resolutions),
-)
-
-
-async def follow(register: MemoryRegister, commands: Iterable[Command]) -> None:
-    """Do what can be done of it."""
-    for command in commands:
-        with suppress(Refused, UnknownSession, UnknownResolution):
-            await command(register)
-
-
-async def all_of(register: MemoryRegister) -> tuple[object, ...]:
-    """Everything that a register holds, its events by aggregate and version."""
-    everything = Query({}, None, 1_000)
-    told = sorted(register.events, key=lambda e: (e.aggregate_id, e.version))
-    return (
-        await register.page_of_sessions(everything),
-        await register.page_of_resolutions(everything),
-        told,
-    )
-
-
-def partitions(told: Sequence[Event], spread: int) -> Iterator[list[Message]]:
-    """The topics as they are taken in: sessions first, partition by partition."""
-    topics = [TOPICS.sessions, *map(TOPICS.resolutions, DEPUTY_IDS)]
-    for topic in topics:
-        for number in range(3):
-            yield [
-                as_read(event)
-                for event in told
-                if event.topic == topic and (crc32(event.key.encode()) + spread) % 3 == number
-            ]
-
-
-async def catch_up(
-    copy: MemoryRegister, told: Sequence[Event], spread: int = 0, batch: int = 2_000
-) -> int:
-    """Take in all that was told, in batches; return how many events were missing."""
-    waiting: dict[str, list[Message]] = {}
-    taken = 0
-    for partition in partitions(told, spread):
-        for start in range(0, len(partition), batch):
-            taken += await handlers.take_in(partition[start : start + batch], copy, waiting)
-    assert waiting == {}
-    return taken
-
 
 @unhurried
-@given(st.lists(_commands, max_size=40), st.integers(0, 40), st.integers(0, 2), st.integers(1, 5))
+@given(
+    st.lists(commands_of_any_kind, max_size=40),
+    st.integers(0, 40),
+    st.integers(0, 2),
+    st.integers(1, 5),
+)
 def test_a_copy_catches_up_from_what_was_published(
     commands: list[Command], kept: int, spread: int, batch: int
 ) -> None:
@@ -299,7 +185,3 @@ async def test_a_season_comes_back_as_its_sessions_and_is_not_created_again() ->
     assert await copy.season("1402") is None
     with pytest.raises(SessionExists, match="1402-IR-00"):
         await handlers.create_season(season(), copy, RULES, COORDINATION)
-
-
-def opening(session: Session) -> SessionFact:
-    return decisions.open_(session, COORDINATION, NOW)

@@ -1,0 +1,149 @@
+"""What a database has forgotten is read from its own topics: in which order, and whose."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from services.scheduler import events
+from services.scheduler.domain.records import Approved, Scheduled, approved
+from shared.contracts.envelope import CloudEvent, write
+from shared.contracts.topics import Topics
+from shared.messaging.records import Event, Message
+from shared.messaging.recovery import Own, Recovery
+from shared.runtime import mongo
+from shared.runtime.mongo import Database
+from tests.component.harness import Producer, binary, create_topics
+from tests.unit.scheduler.examples import NOW, gathering, session, terms
+
+SOURCE = "urn:peygir:scheduler"
+
+
+@pytest.fixture(scope="module")
+def topics(cluster: Cluster, namespace: str) -> Topics:
+    return create_topics(cluster, namespace)
+
+
+@pytest.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    """A database of this test alone."""
+    client = mongo.connect(cluster.mongodb_uri, app="tests")
+    name = f"{namespace}recovery_{uuid.uuid4().hex[:8]}"
+    yield mongo.database(client, name)
+    await client.drop_database(name)
+    client.close()
+
+
+class Taken:
+    """Takes in whatever comes; breaks off where it is told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.breaks_at: int | None = None
+
+    async def take_in(self, messages: Sequence[Message]) -> int:
+        self.messages += messages
+        if self.breaks_at is not None and len(self.messages) >= self.breaks_at:
+            self.breaks_at = None
+            raise TimeoutError("the database is away")
+        return len(messages)
+
+    def keys(self, topic: str) -> list[str]:
+        return sorted(m.event.subject or "" for m in self.messages if m.topic == topic)
+
+
+async def publish(producer: Producer, event: Event, source: str = SOURCE) -> None:
+    """As the relay does."""
+    headers, value = write(
+        CloudEvent(
+            id=event.id,
+            source=source,
+            type=event.type,
+            data=event.data,
+            subject=event.aggregate_id,
+            time=event.time,
+            dataschema=event.dataschema,
+            sequence=event.version,
+        )
+    )
+    await producer.send(event.topic, value, key=event.key, headers=headers)
+
+
+def scheduling(session_id: str, topics: Topics) -> Event:
+    fact = Scheduled(NOW, gathering(session_id=session_id))
+    return events.announce(session(session_id=session_id), fact, topics, None)
+
+
+def approval(id_: str, topics: Topics) -> Event:
+    fact = Approved(NOW, id_, "a", "provincial", terms())
+    return events.announce_resolution(approved(fact), fact, topics, None)
+
+
+async def test_topics_come_in_the_order_that_was_given_and_once(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    resolutions = topics.resolutions("civil")
+    ids = [f"n-{n}" for n in range(12)]  # of all partitions
+    async with Producer(cluster) as producer:
+        for id_ in ids:
+            await publish(producer, approval(id_, topics))
+        for id_ in ids:
+            await publish(producer, scheduling(id_, topics))
+    for order in ([topics.sessions, resolutions], [resolutions, topics.sessions]):
+        await database["positions"].delete_many({})
+        taken = Taken()
+        recovery = Recovery(cluster.bootstrap, SOURCE)
+        recovery.add(Own(database, order, taken.take_in))
+        await recovery.run()
+        assert [message.topic for message in taken.messages] == [*[order[0]] * 12, *[order[1]] * 12]
+        assert taken.keys(topics.sessions) == taken.keys(resolutions) == sorted(ids)
+        await recovery.run()
+        assert len(taken.messages) == 24
+
+
+async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    """What one partition tells may have waited, in memory, for what another does."""
+    social, crisis = topics.resolutions("social"), topics.resolutions("crisis")
+    ids = [f"n-{n}" for n in range(12)]
+    async with Producer(cluster) as producer:
+        for deputy in ("social", "crisis"):
+            for id_ in ids:
+                fact = Approved(NOW, id_, "a", "provincial", terms(deputy=deputy))
+                event = events.announce_resolution(approved(fact), fact, topics, None)
+                await publish(producer, event)
+    taken = Taken()
+    taken.breaks_at = 24  # in the last partition of the second topic
+    recovery = Recovery(cluster.bootstrap, SOURCE)
+    recovery.add(Own(database, [social, crisis], taken.take_in))
+    with pytest.raises(TimeoutError):
+        await recovery.run()
+    taken.messages.clear()
+    await recovery.run()
+    assert (taken.keys(social), taken.keys(crisis)) == ([], sorted(ids))
+
+
+async def test_strangers_are_passed_over_readable_or_not(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    topic = topics.resolutions("security")
+    fact = Approved(NOW, "ours", "a", "provincial", terms(deputy="security"))
+    ours = events.announce_resolution(approved(fact), fact, topics, None)
+    async with Producer(cluster) as producer:
+        await producer.send(topic, b"\xff{", key="x", headers=binary("ResolutionApproved", "1"))
+        await producer.send(topic, None, key="x")
+        await publish(producer, ours, source="/foreign")
+        await publish(producer, replace(ours, type="peygir.Unheard.v1"))
+        await publish(producer, replace(ours, data=b"{}"))
+        await publish(producer, replace(ours, data=b"{"))
+        await publish(producer, ours)
+    taken = Taken()
+    recovery = Recovery(cluster.bootstrap, SOURCE)
+    recovery.add(Own(database, [topic], taken.take_in))
+    await recovery.run()
+    assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]

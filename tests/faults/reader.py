@@ -15,6 +15,7 @@ from aiokafka import ConsumerRecord
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 Origin = tuple[str, int, int]
+Place = tuple[str, int]  # an aggregate and its version
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,20 @@ def events_of(records: Sequence[Record]) -> list[Told]:
             ),
         )
     return list(told.values())
+
+
+def ids_by_version(records: Sequence[Record]) -> dict[Place, set[str]]:
+    """Every `ce_id` under which an aggregate's version was told, by aggregate and version.
+
+    What has no sequence, or is no event, is a stranger's, and left out.
+    """
+    found: dict[Place, set[str]] = {}
+    for record in records:
+        head = {name: value.decode() for name, value in record.headers}
+        if "ce_sequence" in head:
+            place = (head["ce_subject"], int(head["ce_sequence"]))
+            found.setdefault(place, set()).add(head["ce_id"])
+    return found
 
 
 def dead_letters_of(records: Sequence[Record]) -> dict[Origin, str]:

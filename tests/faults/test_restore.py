@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.local.cluster import Cluster
+from shared.contracts.topics import Topics
+from shared.runtime import mongo
 from tests.component.harness import (
     Producer,
     Service,
@@ -18,10 +22,11 @@ from tests.component.harness import (
     eventually,
     records,
 )
-from tests.faults.reader import events_of, faults
+from tests.faults.reader import Place, events_of, faults, ids_by_version
 
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
+BRIDGE = {"title": "تکمیل پل روستای سرآسیاب", "due_on": "2035-01-01"}
 
 
 def approval(resolution_id: str, due_on: str) -> bytes:
@@ -57,10 +62,6 @@ async def test_a_restored_copy_ends_equal(
     async def stored() -> dict[str, dict[str, Any]]:
         return {item["resolution_id"]: item for item in await service.items("/v1/followups")}
 
-    async def published() -> bool:
-        text = (await service.http.get("/metrics")).text
-        return "peygir_outbox_pending 0.0" in text
-
     async with service, Producer(cluster) as producer:
         await send(producer, early, "2030-01-01")
 
@@ -70,13 +71,9 @@ async def test_a_restored_copy_ends_equal(
         await eventually(lambda: there(early))
         one = (await stored())["early-0"]["followup_id"]
         await act(one, "acknowledge", CIVIL)
-        await eventually(published)
+        await all_published(cluster, f"{namespace}followups_civil")
 
-        # The back-up is taken here.
-        copy = test_folder / "copy"
-        await asyncio.to_thread(cluster.stop, "mongod")
-        await asyncio.to_thread(cluster.copy_data, "mongod", copy)
-        await asyncio.to_thread(cluster.start, "mongod")
+        copy = await back_up(cluster, test_folder / "copy")
         await service.ready()
 
         # What comes after it: by Kafka, by HTTP, by the clock, and an amendment.
@@ -103,24 +100,180 @@ async def test_a_restored_copy_ends_equal(
             return levels and now["early-9"]["due_on"] == "2032-01-01"
 
         await eventually(all_done)
-        await eventually(published)
+        await all_published(cluster, f"{namespace}followups_civil")
         before = await stored()
 
-        await asyncio.to_thread(cluster.kill, "mongod")
-        await asyncio.to_thread(cluster.restore_data, "mongod", copy)
-        await asyncio.to_thread(cluster.start, "mongod")
-        await eventually_ended(service)  # it notices by itself that history has changed
-        assert "was restored" in service.log or "went back" in service.log
-        await service.start()  # as its supervisor does
+        await restore(cluster, copy, service)
 
         async def equal() -> bool:
             return await stored() == before
 
         await eventually(equal, 30, "the same follow-ups as before")
-        await eventually(published)
+        await all_published(cluster, f"{namespace}followups_civil")
         told = events_of(await records(cluster, topics.followups("civil")))
         assert not faults([*early, *late], list(before.values()), told)
         await act(one, "progress", CIVIL, progress=10)  # and it goes on
+
+
+@pytest.mark.timeout(600)
+async def test_a_restored_calendar_ends_equal(
+    cluster: Cluster, namespace: str, test_folder: Path
+) -> None:
+    own = f"{namespace}c"
+    topics = create_topics(cluster, own)
+    service, database = Service("scheduler", cluster, own, test_folder), f"{own}scheduler"
+
+    async def post(path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+        answer = await service.http.post(f"/v1/{path}", json=body, headers=COORDINATION)
+        assert answer.status_code == status, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def record(session_id: str, *deputies: str) -> list[str]:
+        proposals = [{**BRIDGE, "deputy": deputy} for deputy in deputies]
+        path = f"sessions/{session_id}/resolutions"
+        recorded = await post(path, 201, resolutions=proposals)
+        return [item["resolution_id"] for item in recorded["items"]]
+
+    async def stored() -> list[list[dict[str, Any]]]:
+        return [await service.items(f"/v1/{name}") for name in ("sessions", "resolutions")]
+
+    async with service, Producer(cluster) as producer:
+        await post("seasons", 201, season="1413", starts_on="2034-08-14")
+        await post("sessions/1413-IR-00/open")
+        early = await record("1413-IR-00", "civil", "social")
+        await all_published(cluster, database)
+        copy = await back_up(cluster, test_folder / "copy-of-the-calendar")
+        await service.ready()
+
+        # What comes after it, and what a stranger says in the same topics.
+        await post("seasons", 201, season="1414", starts_on="2035-08-13")
+        await post("sessions/1413-IR-01/cancel", reason="برف")
+        instead = {
+            "session_id": "1413-IR-01-b",
+            "kind": "provincial",
+            "provinces": ["IR-01"],
+            "season": "1413",
+            "title": "نشست تخصصی استان",
+            "starts_at": "2034-12-01T09:00:00+03:30",
+            "ends_at": "2034-12-01T13:00:00+03:30",
+            "mode": "in-person",
+        }
+        await post("sessions", 201, **instead)
+        for id_ in ("1413-IR-01-b", "1414-IR-00"):
+            await post(f"sessions/{id_}/open")
+        late = await record("1413-IR-00", "civil", "crisis")
+        late += await record("1414-IR-00", *["civil", "social", "political"] * 5)
+        for number, id_ in enumerate([*early, *late]):
+            await post(f"resolutions/{id_}/amend", due_on=f"2036-01-{number + 1:02}")
+        await post(f"resolutions/{early[0]}/withdraw", reason="ادغام شد")
+        await post("sessions/1413-IR-00/close", summary="جمع‌بندی وزیر")
+        await post(
+            "sessions/1414-IR-02/reschedule",
+            starts_at="2036-01-01T09:00:00+03:30",
+            ends_at="2036-01-01T13:00:00+03:30",
+        )
+        await producer.send(topics.resolutions("civil"), b"\xff", key="x")
+        foreign = approval("foreign", "2035-01-01")
+        head = binary("ResolutionApproved", "foreign")
+        await producer.send(topics.resolutions("civil"), foreign, key="foreign", headers=head)
+        before = await stored()
+
+        await all_published(cluster, database)
+        told = ids_by_version(await records(cluster, *published_to(topics)))
+        assert told.keys() == places(*before)
+        await eventually_looked(cluster, database)
+
+        await restore(cluster, copy, service)
+        assert await stored() == before, "taken in before anything else"
+
+        # The season itself is told by no event; its sessions are there, so it is not made again.
+        assert (await service.http.get("/v1/seasons/1414")).status_code == 404
+        assert len(await service.items("/v1/sessions", season="1414")) == 31
+        refused = await post("seasons", 409, season="1414", starts_on="2035-08-13")
+        assert refused["type"] == "urn:peygir:problem:session-exists"
+
+        # And it goes on where it stood.
+        assert await record("1414-IR-00", "civil") == ["1414-IR-00-R016"]
+        await post(f"resolutions/{late[0]}/amend", due_on="2037-01-01")
+        await post("sessions/1414-IR-00/close")
+        await all_published(cluster, database)
+        after = ids_by_version(await records(cluster, *published_to(topics)))
+        assert after.keys() == places(*await stored())
+        assert {place: after[place] for place in told} == told
+        assert all(len(ids) == 1 for ids in after.values()), "one event a version"
+        assert len(after) == len(told) + 3
+
+
+def published_to(topics: Topics) -> list[str]:
+    """The topics that the scheduler publishes to."""
+    return [topics.sessions, *map(topics.resolutions, topics.deputies)]
+
+
+def places(
+    sessions: Sequence[Mapping[str, Any]], resolutions: Sequence[Mapping[str, Any]]
+) -> set[Place]:
+    """Every version of everything that is stored."""
+    ids = [(item["session_id"], item["version"]) for item in sessions]
+    ids += [(item["resolution_id"], item["version"]) for item in resolutions]
+    return {(id_, number) for id_, version in ids for number in range(1, version + 1)}
+
+
+@asynccontextmanager
+async def a_client(cluster: Cluster) -> AsyncIterator[mongo.Client]:
+    client = mongo.connect(cluster.mongodb_uri, app="tests")
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+async def all_published(cluster: Cluster, database: str) -> None:
+    """Wait until nothing is left in an outbox."""
+    async with a_client(cluster) as client:
+
+        async def published() -> bool:
+            return await client[database]["commits"].find_one({"pending": True}) is None
+
+        await eventually(published)
+
+
+async def eventually_looked(cluster: Cluster, database: str) -> None:
+    """Wait until the process has compared the positions as they are now with those before.
+
+    It reads them all for nothing else; the first reading from now on may have begun before.
+    """
+    async with a_client(cluster) as client:
+
+        async def readings() -> int:
+            top = await client.admin.command("top")
+            number: int = top["totals"][f"{database}.positions"]["queries"]["count"]
+            return number
+
+        first = await readings()
+
+        async def looked() -> bool:
+            return await readings() >= first + 2
+
+        await eventually(looked)
+
+
+async def back_up(cluster: Cluster, copy: Path) -> Path:
+    """Copy the files of a mongod that stands still, as the databases are now."""
+    await asyncio.to_thread(cluster.stop, "mongod")
+    await asyncio.to_thread(cluster.copy_data, "mongod", copy)
+    await asyncio.to_thread(cluster.start, "mongod")
+    return copy
+
+
+async def restore(cluster: Cluster, copy: Path, service: Service) -> None:
+    """Put the copy in the place of what is there now; start the service as its supervisor does."""
+    await asyncio.to_thread(cluster.kill, "mongod")
+    await asyncio.to_thread(cluster.restore_data, "mongod", copy)
+    await asyncio.to_thread(cluster.start, "mongod")
+    await eventually_ended(service)  # it notices by itself that history has changed
+    assert "was restored" in service.log or "went back" in service.log
+    await service.start()
 
 
 async def eventually_ended(service: Service) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI
-from prometheus_client import Gauge
 
 from services.notify import api, subscribers
 from services.notify.adapters.addresses import Addresses
@@ -14,14 +15,14 @@ from services.notify.jobs import Courier
 from services.notify.settings import NotifySettings
 from services.notify.store import MongoNotices
 from shared.messaging.host import Host
-from shared.runtime.metrics import Metrics
+from shared.runtime.metrics import NotifyMetrics
 
 SERVICE = "notify"
 
 
 def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     """Wire the service: one group over all that people are told of, a relay, and a courier."""
-    metrics = Metrics()
+    metrics = NotifyMetrics()
     host = Host(SERVICE, settings, metrics)
     topics = host.topics
     ledger = host.ledger(SERVICE)
@@ -49,17 +50,12 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         lease_seconds=settings.lease_seconds,
     )
     host.by_the_clock(ledger.database, "delivery", courier.deliver)
-    waiting = Gauge(
-        "peygir_notices_waiting",
-        "Notices that the mail server has neither taken nor refused.",
-        registry=metrics.registry,
-    )
-
-    async def show_waiting() -> None:
-        waiting.set(await store.count_waiting())
-
-    host.gauge(show_waiting)
+    host.gauge(partial(_show_waiting, store, metrics))
     return host, host.app("Peygir: notices", [api.routes(store)], [topics.notices])
+
+
+async def _show_waiting(store: MongoNotices, metrics: NotifyMetrics) -> None:
+    metrics.set_waiting(await store.count_waiting())
 
 
 def _post(settings: NotifySettings) -> SmtpPost:

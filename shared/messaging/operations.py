@@ -71,6 +71,8 @@ def routes(databases: Sequence[Database]) -> APIRouter:
     ) -> SubscriptionPage:
         """List the subscriptions that a flood of refusals paused, by their groups."""
         answers, partial = await _ask(databases, lambda database: Pauses(database).list())
+        if partial and not answers:
+            raise _unavailable("no database answers", partial)
         pauses = sorted((p for found in answers for p in found), key=lambda pause: pause.group)
         if after is not None:
             pauses = [pause for pause in pauses if pause.group > after[0]]
@@ -123,9 +125,13 @@ async def _ask(
 
 def _missing(what: str, partial: Sequence[str]) -> Problem:
     if partial:
-        told = f"{what}, but these databases do not answer: {', '.join(partial)}"
-        return Problem(503, "unavailable", "Part of the data is not available", told)
+        return _unavailable(f"{what}, but some databases do not answer", partial)
     return not_found(what)
+
+
+def _unavailable(what: str, partial: Sequence[str]) -> Problem:
+    told = f"{what}: {', '.join(partial)}"
+    return Problem(503, "unavailable", "Not available now", told)
 
 
 def _subscription(pause: Pause) -> SubscriptionItem:

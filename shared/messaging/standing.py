@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -63,7 +63,12 @@ class Standing:
     @property
     def listener(self) -> ConsumerRebalanceListener:
         """Forgets where it stood in a partition that comes or goes; the next read asks anew."""
-        return _Forgetting(self._cursors)
+        return _Forgetting(self._forget)
+
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            if self._cursors.pop(partition, None) is not None:
+                self._metrics.forget_lag(partition.topic, partition.partition)
 
     def holds(self, record: Record) -> bool:
         """Whether a record's partition is still this consumer's."""
@@ -135,7 +140,7 @@ class Standing:
             if await kafka.position(partition) != start:
                 kafka.seek(partition, start)
         except IllegalStateError:  # taken away meanwhile
-            self._cursors.pop(partition, None)
+            self._forget([partition])
         else:
             self._cursors[partition] = _Cursor(stored, start)
 
@@ -189,18 +194,14 @@ class Standing:
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here
     """Forgets where a consumer stood in a partition that comes or goes; the next read asks anew."""
 
-    def __init__(self, cursors: dict[TopicPartition, _Cursor]) -> None:
-        self._cursors = cursors
+    def __init__(self, forget: Callable[[Collection[TopicPartition]], None]) -> None:
+        self._forget = forget
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         self._forget(revoked)
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._forget(assigned)
-
-    def _forget(self, partitions: Collection[TopicPartition]) -> None:
-        for partition in partitions:
-            self._cursors.pop(partition, None)
 
 
 def partition_of(record: Record) -> TopicPartition:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -169,7 +170,8 @@ class Metrics:
 
     def forget_lag(self, topic: str, partition: int) -> None:
         """The partition went to another process, which shows its lag from now on."""
-        self._lag.remove(topic, str(partition))
+        with suppress(KeyError):  # never shown
+            self._lag.remove(topic, str(partition))
 
     def set_paused(self, group: str, paused: bool) -> None:
         """Whether this process has paused that group's subscription."""
@@ -228,3 +230,19 @@ class FollowupsMetrics(Metrics):
     def swept(self, deputy: str, at: datetime) -> None:
         """A sweep over a deputy's follow-ups was completed at that instant of the machine."""
         self._last_sweep.labels(deputy).set(at.timestamp())
+
+
+class NotifyMetrics(Metrics):
+    """What only the service `notify` can tell."""
+
+    def __init__(self, types: Collection[str] = EVENTS) -> None:
+        super().__init__(types)
+        self._waiting = Gauge(
+            "peygir_notices_waiting",
+            "Notices that the mail server has neither taken nor refused.",
+            registry=self.registry,
+        )
+
+    def set_waiting(self, notices: int) -> None:
+        """How many notices wait for an answer of the mail server."""
+        self._waiting.set(notices)

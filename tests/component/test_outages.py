@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import PROJECT
@@ -53,9 +55,15 @@ async def start(cluster: Cluster, name: Name) -> None:
 
 
 def serves_all(cluster: Cluster) -> bool:
-    """Whether the broker leads every partition, as a client without our code sees it."""
-    known = AdminClient({"bootstrap.servers": cluster.bootstrap}).list_topics(timeout=10)
-    return all(p.leader >= 0 for topic in known.topics.values() for p in topic.partitions.values())
+    """Whether the broker answers for every partition, as a client without our code sees it.
+
+    Its metadata names leaders some seconds before they lead, where there are many partitions.
+    """
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    topics = admin.list_topics(timeout=10).topics
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    ends = {TopicPartition(name, p): latest for name in topics for p in topics[name].partitions}
+    return all(asked.exception() is None for asked in admin.list_offsets(ends).values())
 
 
 async def approve(producer: Producer, topics: Topics, resolution_id: str) -> None:
@@ -172,6 +180,7 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
                 ("GET", one, None),
                 ("GET", f"{one}/history", None),
                 ("POST", f"{one}/acknowledge", b"{}"),
+                ("GET", "/v1/subscriptions", None),
             ):
                 begun = time.monotonic()
                 answer = await followups.http.request(

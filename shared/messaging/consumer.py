@@ -236,6 +236,8 @@ class Consumer(Generic[C]):
         """What became of the dead letters that came back to this group."""
         answers = []
         for item, verdict in zip(part, verdicts, strict=True):
+            if item.record.topic in self._topics:
+                continue  # nobody's replay
             replay_id = self._dead_letters.replay_id(item.record)
             mine = self._dead_letters.origin(item.record).topic in self._topics
             if replay_id is None or not mine:

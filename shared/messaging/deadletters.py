@@ -66,7 +66,7 @@ def first_origin(record: Record) -> Origin:
     headers = dict(record.headers)
     try:
         return Origin(headers[TOPIC].decode(), int(headers[PARTITION]), int(headers[OFFSET]))
-    except (KeyError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):  # not there, null, or no number
         return Origin(record.topic, record.partition, record.offset)
 
 

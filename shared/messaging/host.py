@@ -32,7 +32,7 @@ from shared.messaging.patience import START_SECONDS, patient
 from shared.messaging.publisher import Publisher
 from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
-from shared.messaging.steps import kill_at, pass_by
+from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
 from shared.messaging.sweeper import Sweep, Sweeper
 from shared.messaging.watch import Watch
@@ -45,7 +45,7 @@ from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.problems import Problem, internal, respond
-from shared.runtime.settings import CommonSettings
+from shared.runtime.settings import CommonSettings, refuse
 from shared.runtime.simulation import domain_clock
 from shared.runtime.version import VERSION
 
@@ -84,7 +84,7 @@ class Host:
         self.clock = domain_clock(settings, self.client)
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
-        self._reach = kill_at(settings.fault) if settings.fault else pass_by
+        self._reach = _reach(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         bootstrap = settings.kafka_bootstrap_servers
         self._publisher = Publisher(bootstrap, client_id=service)
@@ -349,6 +349,15 @@ class Host:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
         if not self._prepared:
             raise Unhealthy("indexes and history are being prepared")
+
+
+def _reach(settings: CommonSettings) -> Reach:
+    if not settings.fault:
+        return pass_by
+    try:
+        return kill_at(settings.fault)
+    except UnknownStep as error:
+        refuse("PEYGIR_FAULT", str(error))
 
 
 class _Server(uvicorn.Server):

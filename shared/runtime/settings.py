@@ -267,6 +267,11 @@ def _slips(environment: Iterable[str], fields: Iterable[str]) -> list[tuple[str,
     return slips
 
 
+def refuse(variable: str, why: str) -> NoReturn:
+    """End the process for a setting whose value only its user can judge, as `load` does."""
+    _stop(f"{variable}: {why}")
+
+
 def _stop(line: str) -> NoReturn:
     sys.stderr.write(f"{line}\n")
     raise SystemExit(2)

@@ -262,8 +262,9 @@ async def test_told_to_end_it_ends_well(followups: Service) -> None:
         ({"PEYGIR_ENV": "development", "PEYGIR_HTTP_PORT": "many"}, "PEYGIR_HTTP_PORT"),
         ({"PEYGIR_ENV": "development", "PEYGIR_HTTP_HOST": "0.0.0.0"}, "PEYGIR_HTTP_HOST"),
         ({"PEYGIR_ENV": "development", "PEYGIR_DEPUTIES": "civl"}, "PEYGIR_DEPUTIES"),
+        ({"PEYGIR_ENV": "development", "PEYGIR_FAULT": "send.red"}, "PEYGIR_FAULT"),
     ],
-    ids=["unset", "production", "port", "host", "deputies"],
+    ids=["unset", "production", "port", "host", "deputies", "fault"],
 )
 async def test_wrong_settings_stop_it_at_start_with_one_line(
     environment: dict[str, str], named: str

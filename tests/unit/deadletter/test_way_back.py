@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from shared.contracts.topics import Topics
-from shared.messaging.deadletters import DeadLetter, DeadLetters
+from shared.messaging.deadletters import (
+    NOTES,
+    DeadLetter,
+    DeadLetters,
+    attempts_of,
+    first_origin,
+)
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.records import Origin, Refusal
 from shared.runtime.clocks import SystemMachineClock
@@ -17,6 +26,7 @@ from tools.deadletter.replaying import outgoing
 
 TOPICS = Topics(("civil",))
 REPLAY = TOPICS.replay("followups")
+NUMBERS = st.integers().map(lambda number: str(number).encode())
 FOREIGN = (("x-error", b"theirs"), ("x", b"\xfe"), ("x-attempts", b"9"))
 
 
@@ -76,6 +86,19 @@ async def test_elsewhere_the_notes_of_a_client_are_not_believed() -> None:
                ("x-origin-offset", b"1"), ("x-attempts", b"9"))  # fmt: skip
     letter = letter_of(await given_up(Kept(spoofed, b"{}", TOPIC, 2, 17)))
     assert (letter.notes.origin, letter.notes.attempts) == (Origin(TOPIC, 2, 17), 1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(NOTES)), st.none() | st.binary() | NUMBERS)),
+    st.none() | st.binary(),
+)
+def test_a_strangers_record_on_the_way_back_is_read_whatever_its_notes(
+    notes: list[tuple[str, bytes]], replay_id: bytes
+) -> None:
+    """Anybody may write to the topic of replays, headers without a value among them."""
+    record = Kept((*BINARY, *notes, ("replay_id", replay_id)), b"{}", REPLAY, 1, 5)
+    assert first_origin(record).offset >= 0
+    assert attempts_of(record.headers) >= 0
 
 
 async def test_once_mended_the_original_never_goes() -> None:

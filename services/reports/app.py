@@ -41,9 +41,14 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         save=store.save,
         database=ledger.database,
     )
+    sends = [topics.reports, topics.reports_restricted, topics.circulars]
+    host.own(
+        ledger.database,
+        sends,
+        partial(handlers.take_in, store=store, circulars=circulars, reception=reception),
+    )
     host.sweep(ledger.database, partial(handlers.sweep, store, reception))
     routes = api.routes(api.Desk(store, circulars, reception), host.clock)
-    sends = [topics.reports, topics.reports_restricted, topics.circulars]
     return host, host.app("Peygir: reports", [routes], sends)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from services.reports.domain.catalogue import Catalogue
 from services.reports.domain.circulars import Circular
@@ -14,7 +15,10 @@ from services.reports.domain.records import (
     Distributed,
     Expectation,
     FellOverdue,
+    Lost,
+    Recipient,
     Report,
+    RestrictedCounted,
     Session,
     Submitted,
     Told,
@@ -22,6 +26,7 @@ from services.reports.domain.records import (
 )
 from shared.contracts.envelope import rfc3339
 from shared.contracts.events import (
+    EVENTS,
     AxisAnswers,
     CatalogueAxis,
     CircularIssued,
@@ -34,6 +39,9 @@ from shared.contracts.events import (
     SubAxis,
 )
 from shared.messaging.records import Event, event_id
+
+ReportEvent: TypeAlias = ReportOverdue | ReportSubmitted | ReportDistributed
+"""Events of ours that tell what became of a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ def announce(
         report = fact.report
         kept = _submitted(expectation, report, province, report.restricted_axes, paragraphs=False)
         version = expectation.restricted_version
-        aggregate = f"{id_}/restricted"
+        aggregate = restricted_aggregate(id_)
         topic = addresses.restricted
         told.append(_event(kept, expectation, fact, aggregate, version, str(version), topic, trace))
     return told
@@ -141,9 +149,80 @@ def _submitted(
         late=report.late,
         completeness=completeness(counted),
         axes=tuple(AxisAnswers(axis=a.axis, answered=a.answered, total=a.total) for a in counted),
-        initiatives=len(report.initiatives) if paragraphs else 0,
-        special_topics=len(report.special_topics) if paragraphs else 0,
+        initiatives=report.initiative_count if paragraphs else 0,
+        special_topics=report.special_topic_count if paragraphs else 0,
         url=report.url,
+    )
+
+
+def restricted_aggregate(session_id: str) -> str:
+    """Under which id the events on the restricted topic count their versions."""
+    return f"{session_id}/restricted"
+
+
+def fact_of(
+    event: Event,
+    expectation: Expectation,
+    addresses: Addresses,
+    catalogues: Mapping[int, Catalogue],
+) -> Told | RestrictedCounted | None:
+    """The fact that one of our own events tells, as far as it tells it; None for other events.
+
+    `expectation` is what it was before. Of a report its texts and who sent it are not told.
+    """
+    data = EVENTS[event.type].from_json(event.data)
+    match data:
+        case ReportOverdue():
+            return FellOverdue(event.time, data.due_at)
+        case ReportSubmitted() if event.topic == addresses.restricted:
+            known = () if expectation.report is None else expectation.report.axes
+            counts = {count.axis: count for count in (*known, *_counts(data))}
+            order = _axes(data, catalogues) or list(counts)
+            axes = tuple(counts[id_] for id_ in order if id_ in counts)
+            restricted = frozenset(a.axis for a in data.axes)
+            return RestrictedCounted(event.time, data.revision, restricted, axes)
+        case ReportSubmitted():
+            return Submitted(event.time, _report_of(data, catalogues))
+        case ReportDistributed() if expectation.report is not None:
+            recipients = tuple(Recipient(p.role, p.id, p.name or p.id) for p in data.recipients)
+            return Distributed(event.time, recipients)
+        case _:
+            return None
+
+
+def _report_of(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> Report:
+    counts = _counts(data)
+    told = {count.axis for count in counts}
+    return Report(
+        revision=data.revision,
+        catalogue_version=data.catalogue_version,
+        submitted_at=data.submitted_at,
+        submitted_by=None,
+        due_at=data.due_at,
+        late=data.late,
+        answers={},
+        axes=counts,
+        restricted=frozenset(_axes(data, catalogues)) - told,
+        initiatives=(),
+        special_topics=(),
+        url=data.url,
+        lost=Lost(data.initiatives, data.special_topics),
+    )
+
+
+def _counts(data: ReportSubmitted) -> tuple[AxisCount, ...]:
+    return tuple(AxisCount(a.axis, a.answered, a.total) for a in data.axes)
+
+
+def _axes(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> list[str]:
+    catalogue = catalogues.get(data.catalogue_version)
+    return [] if catalogue is None else [axis.id for axis in catalogue.axes]
+
+
+def circular_of(data: CircularIssued) -> Circular:
+    """The circular that its event tells, but who issued it."""
+    return Circular(
+        data.circular_id, data.catalogue_version, data.provinces, data.issued_at, issued_by=None
     )
 
 

@@ -10,7 +10,15 @@ from typing import Final
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.reports.domain.circulars import Circular
-from services.reports.domain.records import AxisCount, Expectation, Paragraph, Report, Session
+from services.reports.domain.records import (
+    AxisCount,
+    Expectation,
+    Lost,
+    Paragraph,
+    Report,
+    Session,
+)
+from services.reports.events import restricted_aggregate
 from services.reports.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -76,6 +84,20 @@ class MongoExpectations:
         """Return one page, by session id."""
         found = self._expectations.find({"$and": _wanted(query)}).sort([("_id", ASCENDING)])
         return [_loaded(document) async for document in found.limit(query.limit)]
+
+    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+        async with self._ledger.commit(cause, Effects(events)):
+            pass  # the record of the commit is all there is to write
+
+    async def kept(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
+        """What the ledger tells of sessions that are not known: only what was kept can be."""
+        found = {id_: await self._told(id_) for id_ in ids}
+        return {id_: events for id_, events in found.items() if events}
+
+    async def _told(self, session_id: str) -> list[Event]:
+        aggregates = (session_id, restricted_aggregate(session_id))
+        entries = [entry for id_ in aggregates for entry in await self._ledger.history(id_)]
+        return [entry.event for entry in entries]
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         effects = Effects([event for change in changes for event in change.events])
@@ -204,6 +226,7 @@ def _loaded_report(stored: Document) -> Report:
             "restricted": frozenset(stored["restricted"]),
             "initiatives": tuple(Paragraph(**p) for p in stored["initiatives"]),
             "special_topics": tuple(Paragraph(**p) for p in stored["special_topics"]),
+            "lost": None if stored.get("lost") is None else Lost(**stored["lost"]),
         }
     )
 

@@ -48,6 +48,23 @@ class MemoryExpectations:
             : query.limit
         ]
 
+    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+        places = {(event.aggregate_id, event.version) for event in self.events}
+        if any((event.aggregate_id, event.version) in places for event in events):
+            raise AlreadyThere(str(events))
+        self.events += events
+        self.causes.append(cause)
+
+    async def kept(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
+        found = {
+            id_: sorted(
+                (event for event in self.events if event.key == id_),
+                key=lambda event: (event.aggregate_id, event.version),
+            )
+            for id_ in ids
+        }
+        return {id_: events for id_, events in found.items() if events}
+
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         for change in changes:
             known = self._expectations.get(change.after.session_id)

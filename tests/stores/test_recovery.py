@@ -11,13 +11,14 @@ import pytest
 from deploy.local.cluster import Cluster
 from services.scheduler import events
 from services.scheduler.domain.records import Approved, Scheduled, approved
-from shared.contracts.envelope import CloudEvent, write
+from shared.contracts.envelope import write
 from shared.contracts.topics import Topics
 from shared.messaging.records import Event, Message
 from shared.messaging.recovery import Own, Recovery
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
 from tests.component.harness import Producer, binary, create_topics
+from tests.unit.published import as_sent
 from tests.unit.scheduler.examples import NOW, gathering, session, terms
 
 SOURCE = "urn:peygir:scheduler"
@@ -58,18 +59,7 @@ class Taken:
 
 async def publish(producer: Producer, event: Event, source: str = SOURCE) -> None:
     """As the relay does."""
-    headers, value = write(
-        CloudEvent(
-            id=event.id,
-            source=source,
-            type=event.type,
-            data=event.data,
-            subject=event.aggregate_id,
-            time=event.time,
-            dataschema=event.dataschema,
-            sequence=event.version,
-        )
-    )
+    headers, value = write(as_sent(event, source))
     await producer.send(event.topic, value, key=event.key, headers=headers)
 
 

@@ -40,6 +40,7 @@ from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
+from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (
     COORDINATION,
     DEPUTY_IDS,
@@ -52,7 +53,6 @@ from tests.unit.scheduler.examples import (
 from tests.unit.scheduler.registers import (
     acting,
     amended,
-    as_read,
     catch_up,
     changing,
     follow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from services.reports.domain.circulars import Circular
 from services.reports.domain.records import (
     Expectation,
     Paragraph,
+    Report,
     State,
     completeness,
     readable_axes,
@@ -50,7 +51,9 @@ class CircularItem(BaseModel):
     catalogue_version: int
     provinces: tuple[str, ...]
     issued_at: datetime
-    issued_by: str
+    issued_by: str | None = Field(
+        description="null: not known; the circular was known again from its event alone"
+    )
 
 
 class ExpectationItem(BaseModel):
@@ -82,7 +85,7 @@ class ReportItem(BaseModel):
     revision: int
     catalogue_version: int
     submitted_at: datetime
-    submitted_by: str
+    submitted_by: str | None = Field(description="null: not known, where texts_lost")
     due_at: datetime
     late: bool
     completeness: float = Field(description="0 to 1; restricted axes left out")
@@ -90,6 +93,10 @@ class ReportItem(BaseModel):
     initiatives: int
     special_topics: int
     url: str | None
+    texts_lost: bool = Field(
+        description="whether a database was restored from a copy older than this revision: it is "
+        "known from its events, what it says is not; the province may send it again"
+    )
     distributed_at: datetime | None = Field(description="null: this revision was not distributed")
     version: int
 
@@ -113,7 +120,7 @@ class ReportContent(BaseModel):
 class WholeReport(ReportItem):
     """A report with what it says."""
 
-    content: ReportContent
+    content: ReportContent | None = Field(description="null: it is lost, see texts_lost")
 
 
 class IssueCircular(BaseModel):
@@ -198,9 +205,10 @@ def report_item(expectation: Expectation, by: Principal) -> ReportItem:
             for count in report.axes
             if count.axis in readable
         ],
-        initiatives=len(report.initiatives),
-        special_topics=len(report.special_topics),
+        initiatives=report.initiative_count,
+        special_topics=report.special_topic_count,
         url=report.url,
+        texts_lost=report.lost is not None,
         distributed_at=report.distributed_at,
         version=expectation.version,
     )
@@ -210,14 +218,13 @@ def whole_report(expectation: Expectation, by: Principal) -> WholeReport:
     report, province = expectation.report, expectation.session.province
     assert report is not None, "where there is no report, none is shown"
     assert province is not None, "a report is of a province"
-    readable = readable_axes(report, province, by)
-    return WholeReport(
-        **dict(report_item(expectation, by)),
-        content=ReportContent(
-            answers={a: dict(texts) for a, texts in report.answers.items() if a in readable},
-            initiatives=[ParagraphItem(title=p.title, text=p.text) for p in report.initiatives],
-            special_topics=[
-                ParagraphItem(title=p.title, text=p.text) for p in report.special_topics
-            ],
-        ),
+    content = None if report.lost else _content(report, readable_axes(report, province, by))
+    return WholeReport(**dict(report_item(expectation, by)), content=content)
+
+
+def _content(report: Report, readable: Collection[str]) -> ReportContent:
+    return ReportContent(
+        answers={a: dict(texts) for a, texts in report.answers.items() if a in readable},
+        initiatives=[ParagraphItem(title=p.title, text=p.text) for p in report.initiatives],
+        special_topics=[ParagraphItem(title=p.title, text=p.text) for p in report.special_topics],
     )

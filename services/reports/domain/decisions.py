@@ -190,9 +190,12 @@ def distribute(
         raise NotNow("there is no report yet")
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
+    if report.lost is not None:
+        told = "its texts were lost with a database; the province has to send it again"
+        raise NotNow(f"revision {report.revision}: {told}")
     if report.distributed_at is not None:
         raise NotNow(f"revision {report.revision} was distributed already")
-    return Distributed(now, by.id, recipients)
+    return Distributed(now, recipients)
 
 
 def issue(

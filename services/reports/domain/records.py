@@ -63,13 +63,25 @@ class AxisCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """What its events still tell of texts that went with a database.
+
+    By design no topic holds what a report says; a copy that is older than its latest revision
+    does not either. The province may send it again, as a further revision.
+    """
+
+    initiatives: int  # how many there were
+    special_topics: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A report in its latest revision."""
 
     revision: int  # from 1
     catalogue_version: int
     submitted_at: datetime  # UTC
-    submitted_by: str
+    submitted_by: str | None  # None: lost, with the texts
     due_at: datetime  # as it was then
     late: bool
     answers: Mapping[str, Mapping[str, str]]  # axis id -> sub-axis id -> text
@@ -79,6 +91,7 @@ class Report:
     special_topics: tuple[Paragraph, ...]
     url: str | None
     distributed_at: datetime | None = None  # of this revision
+    lost: Lost | None = None  # None: the texts are here
 
     @property
     def open_axes(self) -> tuple[AxisCount, ...]:
@@ -88,6 +101,14 @@ class Report:
     @property
     def restricted_axes(self) -> tuple[AxisCount, ...]:
         return tuple(count for count in self.axes if count.axis in self.restricted)
+
+    @property
+    def initiative_count(self) -> int:
+        return len(self.initiatives) if self.lost is None else self.lost.initiatives
+
+    @property
+    def special_topic_count(self) -> int:
+        return len(self.special_topics) if self.lost is None else self.lost.special_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +196,23 @@ class Distributed:
     """The latest revision went to the deputies."""
 
     at: datetime
-    by: str
     recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedCounted:
+    """How much of its restricted axes a report answers, told apart from the report itself."""
+
+    at: datetime
+    revision: int
+    restricted: frozenset[str]  # axis ids
+    axes: tuple[AxisCount, ...]  # of the whole catalogue, as far as they are known
 
 
 Told: TypeAlias = FellOverdue | Submitted | Distributed
 """Facts of which others hear; those of the session they know from the scheduler."""
 
-Fact: TypeAlias = Expected | Moved | Cancelled | Told
+Fact: TypeAlias = Expected | Moved | Cancelled | Told | RestrictedCounted
 
 
 def report_id(session_id: str) -> str:
@@ -243,3 +273,13 @@ def evolve(expectation: Expectation, fact: Fact) -> Expectation:
             assert expectation.report is not None
             report = replace(expectation.report, distributed_at=fact.at)
             return replace(next_, report=report)
+        case RestrictedCounted():
+            return _counted(expectation, next_, fact)
+
+
+def _counted(before: Expectation, next_: Expectation, fact: RestrictedCounted) -> Expectation:
+    report, version = before.report, before.restricted_version + 1
+    if report is not None and report.revision == fact.revision:
+        report = replace(report, axes=fact.axes, restricted=report.restricted | fact.restricted)
+    # It happened when the report came, which is told already.
+    return replace(next_, report=report, restricted_version=version, changed_at=before.changed_at)

@@ -27,11 +27,10 @@ from services.scheduler.handlers import (
     UnknownResolution,
     UnknownSession,
 )
-from shared.contracts.envelope import CloudEvent, read, write
-from shared.contracts.events import parse
 from shared.contracts.topics import Topics
-from shared.messaging.records import Event, Message, Origin
+from shared.messaging.records import Event, Message
 from tests.stores.fakes_scheduler import MemoryRegister
+from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (
     COORDINATION,
     DEPUTY_IDS,
@@ -148,20 +147,3 @@ async def catch_up(
 
 def opening(session: Session) -> SessionFact:
     return decisions.open_(session, COORDINATION, NOW)
-
-
-def as_read(event: Event) -> Message:
-    """An event as it comes back from its topic."""
-    sent = CloudEvent(
-        id=event.id,
-        source="urn:peygir:scheduler",
-        type=event.type,
-        data=event.data,
-        subject=event.aggregate_id,
-        time=event.time,
-        dataschema=event.dataschema,
-        sequence=event.version,
-        traceparent=event.trace,
-    )
-    received = read(*write(sent))
-    return Message(Origin(event.topic, 0, 0), received, parse(received), event.topic)

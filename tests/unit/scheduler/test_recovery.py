@@ -26,6 +26,7 @@ from services.scheduler.handlers import Query
 from shared.contracts.events import InvitationIssued, ResolutionApproved
 from shared.messaging.records import Event, published
 from tests.stores.fakes_scheduler import MemoryRegister
+from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (
     COORDINATION,
     NOW,
@@ -42,7 +43,6 @@ from tests.unit.scheduler.registers import (
     Command,
     acting,
     all_of,
-    as_read,
     catch_up,
     commands_of_any_kind,
     follow,

@@ -1,0 +1,78 @@
+"""What people and time do to reports and circulars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from services.reports import events
+from services.reports.domain import decisions
+from services.reports.domain.circulars import Circular
+from services.reports.domain.decisions import UnknownSession
+from services.reports.domain.records import Expectation, Fact
+from services.reports.handlers.drafts import changed
+from services.reports.handlers.reception import Circulars, Expectations, Reception
+from shared.messaging.failures import Stale
+from shared.messaging.patience import anew
+from shared.messaging.records import Cause, Fence
+from shared.runtime.principals import Principal
+
+Decide = Callable[[Expectation], Sequence[Fact]]
+
+
+async def act(
+    session_id: str,
+    store: Expectations,
+    reception: Reception,
+    by: Principal,
+    decide: Decide,
+    trace: str | None = None,
+) -> Expectation:
+    """Let somebody do something about a session's report; return it as it is then.
+
+    Where somebody else was faster, it is decided anew. Raises UnknownSession, other Refused, and
+    Stale where others were faster every time.
+    """
+    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+
+    async def once() -> Expectation:
+        before = await store.get(session_id)
+        if before is None:
+            raise UnknownSession(f"no session {session_id} was announced here")
+        change = changed(before, decide(before), reception, trace)
+        await store.save([change], cause)
+        return change.after
+
+    return await anew(once)
+
+
+async def issue(
+    wanted: Circular, store: Circulars, reception: Reception, by: Principal, trace: str | None
+) -> Circular:
+    """Issue a circular; return the known one where it was issued before. Raises Conflict."""
+    catalogue = reception.catalogues[wanted.catalogue_version]
+    event = events.circular_event(wanted, catalogue, reception.addresses, trace)
+    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    try:
+        await store.add(wanted, event, cause)
+    except Stale:
+        known = await store.get(wanted.circular_id)
+        if known is None:
+            raise
+        decisions.issue_again(known, wanted)
+        return known
+    return wanted
+
+
+async def sweep(
+    store: Expectations, reception: Reception, now: datetime, fence: Fence, limit: int = 500
+) -> int:
+    """Announce what has become overdue by `now`; return how many expectations were looked at.
+
+    One call takes the `limit` that are longest due.
+    """
+    due = await store.due(now, limit)
+    changes = [changed(e, decisions.fall_overdue(e, now), reception, None) for e in due]
+    if changes:
+        await store.save(changes, Cause("clock", "sweeper", fence=fence))
+    return len(due)

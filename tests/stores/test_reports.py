@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.local.cluster import Cluster
-from services.reports import events
+from services.reports import events, handlers
 from services.reports.api import ReadableCirculars, ReadableExpectations
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
@@ -20,7 +20,7 @@ from services.reports.handlers import Change, Query
 from services.reports.store import MongoCirculars, MongoExpectations
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
 from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Fence
+from shared.messaging.records import Cause, Event, Fence
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
@@ -35,8 +35,11 @@ from tests.unit.reports.builders import (
     STARTS_AT,
     after,
     awaited,
+    message,
+    scheduled,
     submitted,
 )
+from tests.unit.reports.offices import FENCE, INITIATIVES, Office, parts, without_texts
 
 CAUSE = Cause("request", "c.ahmadi")
 
@@ -205,6 +208,73 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
     assert [c.circular_id for c in await store.page("c-2", 2)] == ["c-3"]
 
 
+# -- after a restored copy ----------------------------------------------------------------------
+
+
+async def a_life() -> Office:
+    """Two sessions with overdue, revised and distributed reports, and a circular."""
+    office = Office()
+    for id_ in ("a", "b"):
+        await office.hear(message(scheduled(id_), 1))
+    await handlers.sweep(office.store, RECEPTION, DUE_AT, FENCE)
+    await office.submit("a", initiatives=INITIATIVES)
+    await office.submit("a", answers={}, special_topics=INITIATIVES)
+    await office.distribute("a")
+    await office.submit("b")
+    await office.issue("c-1")
+    return office
+
+
+async def catch_up(stores: Stores, told: Sequence[Event]) -> int:
+    return sum(
+        [
+            await handlers.take_in(part, stores.expectations, stores.circulars, RECEPTION)
+            for part in parts(told, spread=0, batch=2)
+        ]
+    )
+
+
+async def test_an_empty_copy_keeps_what_it_is_told_until_it_knows_the_sessions(
+    stores: Stores,
+) -> None:
+    office, store = await a_life(), stores.expectations
+    assert await catch_up(stores, office.told) == len(office.told) == 10
+    assert await catch_up(stores, office.told) == 0
+    assert await store.of_sessions(["a", "b"]) == {}
+    for id_ in ("a", "b"):
+        decision = await handlers.take([message(scheduled(id_), 1)], store, RECEPTION, BEFORE)
+        await store.save(decision.changes, CAUSE)
+        again, whole = await store.get(id_), await office.store.get(id_)
+        assert again is not None
+        assert whole is not None
+        assert whole.report is not None
+        assert again == replace(whole, report=without_texts(whole.report), edition=again.edition)
+    assert await catch_up(stores, office.told) == 0
+    assert (await stores.circulars.get("c-1")) is not None
+
+
+async def test_a_copy_that_knows_the_sessions_catches_up(stores: Stores) -> None:
+    office, store = await a_life(), stores.expectations
+    await add(store, *(replace(awaited(), session_id=id_) for id_ in ("a", "b")))
+    assert await catch_up(stores, office.told) == 10
+    page = Query(None, 10, with_report=True)
+    reports = [expectation.report for expectation in await store.page(page)]
+    whole = [expectation.report for expectation in await office.store.page(page)]
+    assert reports == [without_texts(report) for report in whole if report is not None]
+    assert await catch_up(stores, office.told) == 0
+
+
+async def test_what_is_kept_is_kept_once_and_told_by_session(stores: Stores) -> None:
+    store, told = stores.expectations, (await a_life()).store.events
+    of_a = [event for event in told if event.key == "a"]
+    await store.keep(of_a, CAUSE)
+    with pytest.raises(AlreadyThere):
+        await store.keep(told[-1:] + of_a[-1:], CAUSE)
+    apart = [event for event in of_a if event.topic == ADDRESSES.restricted]
+    openly = [event for event in of_a if event.topic == ADDRESSES.reports]
+    assert await store.kept(["a", "b"]) == {"a": [*openly, *apart]}
+
+
 # -- of the real one alone ----------------------------------------------------------------------
 
 
@@ -231,3 +301,24 @@ async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
     wanted = {"next_due": {"$lte": DUE_AT}}
     plan = await database["expectations"].find(wanted).hint("due").explain()
     assert plan["queryPlanner"]["winningPlan"]["inputStage"]["indexName"] == "due"
+
+
+async def test_what_was_taken_in_is_history_and_is_not_sent_again(database: Database) -> None:
+    office = await a_life()
+    assert await catch_up(await mongo_stores(database), office.told) == 10
+    ledger = Ledger(database, clock=SystemMachineClock())
+    assert await ledger.pending() == (0, None)
+    for id_ in ("a", "a/restricted", "b", "b/restricted", "c-1"):
+        told = [event for event in office.told if event.aggregate_id == id_]
+        assert [entry.event for entry in await ledger.history(id_)] == told
+        assert told
+
+
+async def test_what_was_stored_before_texts_could_be_lost_is_still_read(
+    database: Database,
+) -> None:
+    store = (await mongo_stores(database)).expectations
+    whole = submitted()
+    await add(store, whole)
+    await database["expectations"].update_one({}, {"$unset": {"report.lost": ""}})
+    assert await store.get(whole.session_id) == whole

@@ -74,14 +74,15 @@ def _data(followup: Followup, fact: Fact) -> EventData:
     resolution = followup.resolution
     match fact:
         case Opened():
-            # Built from what was validated on its way in: a third of the cost of validating again.
-            return FollowupOpened.model_construct(
-                followup_id=followup.followup_id,
-                original_due_on=followup.original_due_on,
-                at=fact.at,
-                approved_source=fact.approved_source,
-                fingerprint=fact.fingerprint,
-                **{name: getattr(resolution, name) for name in _RESOLUTION},
+            return FollowupOpened.of(
+                {
+                    **ids,
+                    **{name: getattr(resolution, name) for name in _RESOLUTION},
+                    "original_due_on": followup.original_due_on,
+                    "at": fact.at,
+                    "approved_source": fact.approved_source,
+                    "fingerprint": fact.fingerprint,
+                }
             )
         case Amended():
             changed: dict[str, Any] = {name: getattr(resolution, name) for name in _AMENDABLE}

@@ -125,7 +125,9 @@ def write(event: CloudEvent) -> tuple[list[tuple[str, bytes]], bytes]:
 
 def rfc3339(instant: datetime) -> str:
     """An aware instant in UTC, to the millisecond: `2024-03-11T05:30:00.000Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return f"{instant.isoformat(timespec='milliseconds')[:-6]}Z"  # without its +00:00
 
 
 def _media_type(name: str, raw: bytes, found: str) -> str:

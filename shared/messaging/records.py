@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeAlias, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
+from shared.runtime.ids import name_id
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
@@ -162,4 +163,4 @@ def event_id(type_: str, aggregate_id: str, distinction: str | int) -> str:
 
     `distinction` is the aggregate's version, or what makes the fact once-only by contract.
     """
-    return str(uuid5(_EVENT_IDS, f"{type_}|{aggregate_id}|{distinction}"))
+    return name_id(_EVENT_IDS, f"{type_}|{aggregate_id}|{distinction}")

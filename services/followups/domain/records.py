@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from shared.runtime.ids import name_id
 
 _FOLLOWUP_IDS = UUID("5f0f5f3e-6a31-5c1e-8d0c-1c8e2f9b7d21")
 
@@ -190,7 +192,7 @@ Fact: TypeAlias = (
 
 def followup_id(deputy: str, resolution_id: str) -> str:
     """One follow-up a deputy and resolution: its id is theirs (UUID, RFC 4122 version 5)."""
-    return str(uuid5(_FOLLOWUP_IDS, f"{deputy}|{resolution_id}"))
+    return name_id(_FOLLOWUP_IDS, f"{deputy}|{resolution_id}")
 
 
 def opened(fact: Opened) -> Followup:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from shared.contracts.reference import AXES
+from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
 
 _REPORT_IDS = UUID("0d9b8f52-3c64-5b0e-9f6a-6a1f7d0c4e35")
@@ -217,7 +218,7 @@ Fact: TypeAlias = Expected | Moved | Cancelled | Told | RestrictedCounted
 
 def report_id(session_id: str) -> str:
     """One report a session: its id is the session's (UUID, RFC 4122 version 5)."""
-    return str(uuid5(_REPORT_IDS, session_id))
+    return name_id(_REPORT_IDS, session_id)
 
 
 def completeness(axes: Iterable[AxisCount]) -> float:

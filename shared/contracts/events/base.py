@@ -165,15 +165,34 @@ class EventData(Part):
     DATASCHEMA: ClassVar[str]
     """Its `ce_dataschema`: a name, not an address, since sites run on closed networks."""
 
+    _BLANK: ClassVar[Mapping[str, Any]]
+    """Every field in its order, with its default."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        cls._BLANK = {name: field.get_default() for name, field in cls.model_fields.items()}
         cls.TYPE = f"peygir.{cls.__name__}.v1"
         cls.DATASCHEMA = f"urn:peygir:events:{cls.__name__}.v1"
 
     def to_json(self) -> bytes:
         """The data as a JSON document, without the fields that have no value."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """Build the data from values that were validated before; no value is looked at.
+
+        What `model_construct` does, at a fraction of its cost: this is on the way of every event.
+        """
+        data = cls.__new__(cls)
+        content = dict(cls._BLANK)
+        content.update(fields)
+        object.__setattr__(data, "__dict__", content)
+        object.__setattr__(data, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(data, "__pydantic_extra__", None)
+        object.__setattr__(data, "__pydantic_private__", None)
+        return data
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

@@ -26,7 +26,24 @@ from tests.faults.reader import Place, events_of, faults, ids_by_version
 
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
+KHORASAN = {"X-Peygir-User": "g.rezaei", "X-Peygir-Roles": "province:IR-09"}
 BRIDGE = {"title": "تکمیل پل روستای سرآسیاب", "due_on": "2035-01-01"}
+SESSION = {
+    "kind": "provincial",
+    "provinces": ["IR-09"],
+    "title": "نشست تخصصی استان خراسان رضوی",
+    "starts_at": "2034-12-01T09:00:00+03:30",
+    "ends_at": "2034-12-01T13:00:00+03:30",
+    "mode": "in-person",
+}
+REPORT = {
+    "province": "IR-09",
+    "catalogue_version": 1,
+    "answers": {
+        "crisis": {"relief": "سه انبار تازه آماده شد"},
+        "security": {"borders": "مرز دوغارون آرام است"},
+    },
+}
 
 
 def approval(resolution_id: str, due_on: str) -> bytes:
@@ -149,17 +166,8 @@ async def test_a_restored_calendar_ends_equal(
         # What comes after it, and what a stranger says in the same topics.
         await post("seasons", 201, season="1414", starts_on="2035-08-13")
         await post("sessions/1413-IR-01/cancel", reason="برف")
-        instead = {
-            "session_id": "1413-IR-01-b",
-            "kind": "provincial",
-            "provinces": ["IR-01"],
-            "season": "1413",
-            "title": "نشست تخصصی استان",
-            "starts_at": "2034-12-01T09:00:00+03:30",
-            "ends_at": "2034-12-01T13:00:00+03:30",
-            "mode": "in-person",
-        }
-        await post("sessions", 201, **instead)
+        instead = {"session_id": "1413-IR-01-b", "season": "1413", "provinces": ["IR-01"]}
+        await post("sessions", 201, **{**SESSION, **instead})
         for id_ in ("1413-IR-01-b", "1414-IR-00"):
             await post(f"sessions/{id_}/open")
         late = await record("1413-IR-00", "civil", "crisis")
@@ -203,6 +211,98 @@ async def test_a_restored_calendar_ends_equal(
         assert {place: after[place] for place in told} == told
         assert all(len(ids) == 1 for ids in after.values()), "one event a version"
         assert len(after) == len(told) + 3
+
+
+@pytest.mark.timeout(600)
+async def test_restored_reports_are_known_again_but_not_what_they_said(
+    cluster: Cluster, namespace: str, test_folder: Path
+) -> None:
+    own = f"{namespace}r"
+    topics = create_topics(cluster, own)
+    service, database = Service("reports", cluster, own, test_folder), f"{own}reports"
+    own_topics = [topics.reports, topics.reports_restricted, topics.circulars]
+
+    async def post(path: str, who: dict[str, str] = KHORASAN, **body: Any) -> dict[str, Any]:
+        answer = await service.http.post(f"/v1/{path}", json=body, headers=who)
+        assert answer.status_code in {200, 201}, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def submit(session_id: str, **changes: Any) -> dict[str, Any]:
+        return await post("reports", **{**REPORT, "session_id": session_id, **changes})
+
+    async def stored(*but: str) -> dict[str, list[dict[str, Any]]]:
+        """All but what is another when its session was heard of anew, and what is named."""
+        return {
+            name: [
+                {field: value for field, value in item.items() if field not in {"changed_at", *but}}
+                for item in await service.items(f"/v1/{name}")
+            ]
+            for name in ("expectations", "reports", "circulars")
+        }
+
+    async with service, Producer(cluster) as producer:
+
+        async def schedule(session_id: str, **changes: Any) -> None:
+            data = {**SESSION, "session_id": session_id, **changes}
+            type_, key = "SessionScheduled", session_id
+            await producer.event(topics.sessions, type_, data, key=key, id_=session_id)
+
+        async def states(**wanted: str) -> None:
+            async def reached() -> bool:
+                items = await service.items("/v1/expectations")
+                return wanted.items() <= {i["session_id"]: i["state"] for i in items}.items()
+
+            await eventually(reached)
+
+        for id_ in ("kept", "revised"):
+            await schedule(id_)
+        await states(kept="awaited", revised="awaited")
+        for id_ in ("kept", "revised"):
+            await submit(id_)
+        await all_published(cluster, database)
+        copy = await back_up(cluster, test_folder / "copy-of-reports")
+        await service.ready()
+
+        # What comes after it: by Kafka, by HTTP and by the clock.
+        await schedule("new")
+        await schedule("missing", report_due_at="2025-01-01T00:00:00Z")
+        await states(new="awaited", missing="overdue")
+        initiatives = [{"title": "قرارگاه جهادی محله‌ها"}]
+        await submit("revised", initiatives=initiatives)
+        new = await submit("new", initiatives=initiatives)
+        await post(f"reports/{new['report_id']}/distribute", COORDINATION)
+        await post("circulars", COORDINATION, circular_id="c-1", catalogue_version=1)
+        await all_published(cluster, database)
+        before = await stored("submitted_by", "issued_by", "texts_lost")
+        told = ids_by_version(await records(cluster, *own_topics))
+        await eventually_looked(cluster, database)
+
+        await restore(cluster, copy, service)
+
+        async def equal() -> bool:
+            return await stored("submitted_by", "issued_by", "texts_lost") == before
+
+        await eventually(equal, 30, "the same reports as before")
+        lost = {r["session_id"]: r for r in await service.items("/v1/reports")}
+        assert [id_ for id_, r in lost.items() if r["texts_lost"]] == ["new", "revised"]
+        assert lost["kept"]["submitted_by"] == "g.rezaei"
+        assert lost["new"]["submitted_by"] is None
+        path = f"/v1/reports/{lost['revised']['report_id']}"
+        shown = (await service.http.get(path, headers=COORDINATION)).json()
+        assert (shown["revision"], shown["content"], shown["initiatives"]) == (2, None, 1)
+        refused = await service.http.post(f"{path}/distribute", headers=COORDINATION)
+        assert (refused.status_code, "lost" in refused.text) == (409, True)
+
+        # The province sends it again, and nothing was told under two ids.
+        again = await submit("revised")
+        assert (again["revision"], again["texts_lost"]) == (3, False)
+        assert again["content"]["answers"] == REPORT["answers"]
+        await all_published(cluster, database)
+        after = ids_by_version(await records(cluster, *own_topics))
+        assert {place: after[place] for place in told} == told
+        assert all(len(ids) == 1 for ids in after.values()), "one event a version"
+        assert after.keys() - told.keys() == {("revised", 3), ("revised/restricted", 3)}
 
 
 def published_to(topics: Topics) -> list[str]:

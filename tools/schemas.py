@@ -30,8 +30,8 @@ Made by `python -m tools.schemas` from the contracts; the examples are recorded 
 An event is a Kafka record: a CloudEvent 1.0 in its [Kafka protocol binding][binding], whose data
 is a JSON object. Peygir writes binary mode and reads binary and structured mode
 (`application/cloudevents+json`). Of outsiders only `specversion`, `id`, `source` and `type` are
-asked; `ce_sequence` is the version of the aggregate and comes from its owner alone. Other headers
-may hold any bytes.
+asked, and any other attribute that cannot be read is passed over; `ce_sequence` is the version of
+the aggregate and comes from its owner alone. Other headers may hold any bytes.
 
 [binding]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 

@@ -1,7 +1,7 @@
 """The envelope of an event: CloudEvents 1.0 in its Kafka protocol binding 1.0.
 
 Producers here write binary mode. Readers take binary and structured mode from any client; of
-outsiders only the four required attributes are asked.
+outsiders only the four required attributes are asked. An optional one that cannot be read is none.
 """
 
 from __future__ import annotations
@@ -31,12 +31,8 @@ _STRUCTURED: Final = "application/cloudevents+json"
 _CLOUDEVENTS: Final = "application/cloudevents"  # what all formats of events begin with
 _CONTENT_TYPE: Final = "content-type"
 _PREFIX: Final = "ce_"
-_NAMES: Final = frozenset(
-    {
-        "specversion", "id", "source", "type", "subject", "time", "dataschema", "sequence",
-        "traceparent",
-    }
-)  # fmt: skip
+_REQUIRED: Final = ("specversion", "id", "source", "type")
+_NAMES: Final = (*_REQUIRED, "subject", "time", "dataschema", "sequence", "traceparent")
 _HEADERS: Final = {_CONTENT_TYPE: _CONTENT_TYPE, **{f"{_PREFIX}{name}": name for name in _NAMES}}
 _INSTANT: Final = re.compile(RFC3339)
 # What CloudEvents 1.0 keeps out of a string. U+200C is not among it: Persian needs it.
@@ -78,12 +74,13 @@ class Unreadable(Exception):
 def read(headers: Headers, value: bytes | None) -> CloudEvent:
     """Read a record. Headers of other names may hold any bytes and are passed over.
 
-    A header of ours may come twice with the same value alone. Raises Unreadable.
+    A required attribute may come twice with the same value alone. Raises Unreadable.
     """
     if value is None:
         raise Unreadable("null-value", "the record has no value")
     ours: dict[str, bytes] = {}
-    media_type = differing = ""
+    differing: tuple[str, ...] = ()
+    media_type = ""
     for name, raw in headers:
         attribute = _HEADERS.get(name) or _HEADERS.get(name.lower())
         if attribute is None:
@@ -91,13 +88,17 @@ def read(headers: Headers, value: bytes | None) -> CloudEvent:
         if attribute == _CONTENT_TYPE:
             media_type = _media_type(name, raw, media_type)
         elif ours.setdefault(attribute, raw) != raw:
-            differing = name
+            differing += (attribute,)
     if media_type == _STRUCTURED:
         return _read_structured(value)
     if media_type.startswith(_CLOUDEVENTS):
         raise Unreadable("unsupported-content-type", f"{media_type} is not {_STRUCTURED}")
-    if differing:
-        raise Unreadable("invalid-attribute", f"{differing} is there twice, and differs")
+    for attribute in differing:
+        if attribute in _REQUIRED:
+            raise Unreadable(
+                "invalid-attribute", f"{_PREFIX}{attribute} is there twice, and differs"
+            )
+        ours.pop(attribute, None)
     return _event(_texts(ours), value)
 
 
@@ -145,7 +146,18 @@ def _texts(ours: Mapping[str, bytes]) -> dict[str, str]:
     try:
         return {name: raw.decode() for name, raw in ours.items()}
     except (UnicodeDecodeError, AttributeError):
-        return {name: _text(f"{_PREFIX}{name}", raw) for name, raw in ours.items()}  # names it
+        return _readable_texts(ours)
+
+
+def _readable_texts(ours: Mapping[str, bytes]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, raw in ours.items():
+        try:
+            texts[name] = _text(f"{_PREFIX}{name}", raw)
+        except Unreadable:
+            if name in _REQUIRED:
+                raise
+    return texts
 
 
 def _text(name: str, raw: bytes) -> str:
@@ -169,9 +181,10 @@ def _read_structured(value: bytes) -> CloudEvent:
             continue
         if name == "sequence" and type(content) is int:
             content = str(content)
-        if not isinstance(content, str):
+        if isinstance(content, str):
+            attributes[name] = content
+        elif name in _REQUIRED:
             raise Unreadable("invalid-attribute", f"{name} is not a string")
-        attributes[name] = content
     return _event(attributes, _structured_data(document))
 
 
@@ -197,15 +210,20 @@ def _structured_data(document: Mapping[str, Any]) -> bytes:
         raise Unreadable("broken-json", str(error)) from None
 
 
-def _event(attributes: Mapping[str, str], data: bytes) -> CloudEvent:
-    for name in ("specversion", "id", "source", "type"):
+def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
+    for name in _REQUIRED:
         if not attributes.get(name):
             raise Unreadable("missing-attribute", name)
+    faulty: tuple[str, ...] = ()
     for name, text in attributes.items():
-        if len(text) > LONGEST_ATTRIBUTE:
-            raise Unreadable("invalid-attribute", f"{name} is over {LONGEST_ATTRIBUTE} characters")
-        if not text.isprintable() and _NOT_IN_STRINGS.search(text):
-            raise Unreadable("invalid-attribute", f"{name} has characters that no string may have")
+        if len(text) > LONGEST_ATTRIBUTE or (
+            not text.isprintable() and _NOT_IN_STRINGS.search(text)
+        ):
+            faulty += (name,)
+    for name in faulty:
+        if name in _REQUIRED:
+            raise _faulty(name, attributes[name])
+        del attributes[name]
     if attributes["specversion"] != SPEC_VERSION:
         raise Unreadable("unsupported-version", f"specversion {attributes['specversion']!r}")
     return CloudEvent(
@@ -221,22 +239,22 @@ def _event(attributes: Mapping[str, str], data: bytes) -> CloudEvent:
     )
 
 
+def _faulty(name: str, text: str) -> Unreadable:
+    if len(text) > LONGEST_ATTRIBUTE:
+        return Unreadable("invalid-attribute", f"{name} is over {LONGEST_ATTRIBUTE} characters")
+    return Unreadable("invalid-attribute", f"{name} has characters that no string may have")
+
+
 def _time(text: str | None) -> datetime | None:
-    if text is None:
+    if text is None or not _INSTANT.fullmatch(text):
         return None
     try:
-        if not _INSTANT.fullmatch(text):
-            raise ValueError
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Unreadable(
-            "invalid-attribute", f"time {text!r} is not RFC 3339 with an offset"
-        ) from None
+    except (ValueError, OverflowError):  # no day of the calendar, or before its first in UTC
+        return None
 
 
 def _sequence(text: str | None) -> int | None:
-    if text is None:
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 18):
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Unreadable("invalid-attribute", f"sequence {text!r} is not a number")
     return int(text)

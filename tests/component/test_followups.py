@@ -161,7 +161,11 @@ POISON: dict[str, tuple[bytes | None, list[tuple[str, bytes]], str]] = {
     "null": (None, binary("ResolutionApproved", "p"), "null-value"),
     "broken": (b'{"resolution_id": ', binary("ResolutionApproved", "p"), "broken-json"),
     "no-type": (b"{}", binary("ResolutionApproved", "p")[:3], "missing-attribute"),
-    "bytes-in-ours": (b"{}", [*binary("X", "p"), ("ce_subject", b"\xff")], "invalid-attribute"),
+    "bytes-in-ours": (
+        b"{}",
+        [*binary("ResolutionApproved", "p")[:3], ("ce_type", b"\xff")],
+        "invalid-attribute",
+    ),
     "unknown-type": (b"{}", binary("ResolutionAproved", "p"), "unknown-type"),
     "wrong-deputy": (
         json.dumps(approval("wrong-deputy", deputy="social")).encode(),

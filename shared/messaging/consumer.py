@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -45,6 +46,7 @@ from shared.messaging.standing import KafkaConsumer, Standing, partition_of
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import HistoryChanged
 from shared.runtime.clocks import MachineClock
+from shared.runtime.logs import bind_event
 from shared.runtime.metrics import UNKNOWN, Metrics
 from shared.runtime.mongo import Database
 
@@ -60,6 +62,7 @@ Save: TypeAlias = Callable[[Sequence[C], Cause], Awaitable[None]]
 
 _FRESH_DECISIONS = 5  # before a collision that stays counts as a message's own fault
 _GIVE_UP_PAUSE_SECONDS = 5.0
+_BYTES_A_PART = 8_000_000
 
 
 class Collision(Exception):
@@ -89,8 +92,10 @@ class Consumer(Generic[C]):
         metrics: Metrics,
         clock: MachineClock,
         limit: FloodLimit,
+        tell: Callable[[HistoryChanged], None],
         reach: Reach = pass_by,
     ) -> None:
+        """`tell` is called where the database turns out to be another history."""
         self.group = group
         self._topics = frozenset(topics)
         self._handle = handle
@@ -100,6 +105,7 @@ class Consumer(Generic[C]):
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._clock = clock
+        self._tell = tell
         self._reach = reach
         self._turn = asyncio.Lock()  # one at a time: a batch, or a look at the positions
 
@@ -111,13 +117,16 @@ class Consumer(Generic[C]):
         return self._standing.listener
 
     async def check(self, kafka: KafkaConsumer) -> None:
-        """Go where the database stands (`Standing.check`); passes over while a batch is in hand.
+        """Go where the database stands (`Standing.check`); while a batch is in hand, show the lag.
 
-        Raises HistoryChanged, the driver's errors and KafkaError.
+        Raises HistoryChanged, TopicWentBack, the driver's errors and KafkaError.
         """
-        if not self._turn.locked():
-            async with self._turn:
-                await self._standing.check(kafka)
+        if self._turn.locked():
+            await self._standing.show_lag(kafka)
+            return
+        await self._gate.look()
+        async with self._turn:
+            await self._standing.check(kafka)
 
     async def consume(self, records: Sequence[Record], kafka: KafkaConsumer) -> None:
         """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
@@ -125,9 +134,10 @@ class Consumer(Generic[C]):
         async with self._turn:
             try:
                 await self._consume(records, kafka, started)
-            except HistoryChanged:
+            except HistoryChanged as changed:
                 _log.exception("nothing is applied to another history", group=self.group)
-                await asyncio.Future()  # until the process ends, which the host sees to
+                self._tell(changed)
+                await asyncio.Future()  # until the process ends, which whoever was told sees to
 
     async def _consume(
         self, records: Sequence[Record], kafka: KafkaConsumer, started: float
@@ -159,7 +169,7 @@ class Consumer(Generic[C]):
 
     async def _apply(self, items: Sequence[_Item], kafka: KafkaConsumer, started: float) -> None:
         """Apply a batch, halving it for as long as it fails for a permanent reason."""
-        parts = [list(items)]
+        parts = list(_parts(items))
         while parts:
             await self._gate.wait()
             part = [item for item in parts.pop() if self._standing.holds(item.record)]
@@ -189,7 +199,9 @@ class Consumer(Generic[C]):
         if isinstance(item.content, Refusal):  # not even giving it up works: ours to mend
             await self._clock.sleep(_GIVE_UP_PAUSE_SECONDS)
             return item
-        return _Item(item.record, Refusal("failed", f"{type(error).__name__}: {error}"))
+        # Its text may show what else the database holds; integrators read the refusal.
+        told = f"{type(error).__name__}; the log of {where} has more"
+        return _Item(item.record, Refusal("failed", told))
 
     async def _attempt(self, part: Sequence[_Item]) -> Sequence[Verdict]:
         """Decide, dead-letter and save one part; transient failures are waited out.
@@ -262,11 +274,37 @@ class Consumer(Generic[C]):
             delays[type_].append(now - item.record.timestamp / 1000)
             if isinstance(verdict, Refusal):
                 self._metrics.dead_letter(verdict.reason)
+                self._tell_of(item, verdict)
         for (type_, outcome), count in outcomes.items():
             self._metrics.event_consumed(type_, outcome.value, count)
         for type_, delayed in delays.items():
             self._metrics.events_committed(type_, seconds, delayed)
         await self._gate.shut_if_flooded()
+
+    def _tell_of(self, item: _Item, refusal: Refusal) -> None:
+        event = item.content.event if isinstance(item.content, Message) else None
+        with bind_event(event.id, event.traceparent) if event else nullcontext():
+            _log.warning(
+                "dead-lettered",
+                group=self.group,
+                origin=_where(item.record),
+                reason=refusal.reason,
+                detail=refusal.detail,
+            )
+
+
+def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    """Cut a batch from its end into parts that a transaction takes in its time; the first last."""
+    part: list[_Item] = []
+    size = 0
+    for item in reversed(items):
+        bytes_ = len(item.record.value or b"")
+        if part and size + bytes_ > _BYTES_A_PART:
+            yield part[::-1]
+            part, size = [], 0
+        part.append(item)
+        size += bytes_
+    yield part[::-1]
 
 
 def _where(record: Record) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Final, Protocol
 
 from shared.contracts.envelope import CloudEvent, Unreadable, read, write
 from shared.contracts.events.rejections import EventRejected
 from shared.contracts.topics import Topics
-from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.publisher import Outgoing, Publisher, TooLarge
 from shared.messaging.records import Origin, Refusal, event_id
 from shared.runtime.clocks import MachineClock
 
@@ -61,6 +62,14 @@ class DeadLetter:
     attempts: int
 
 
+class Extent(Enum):
+    """How much of a record its dead letter holds; the value says what does not fit."""
+
+    WHOLE = ""
+    WITHOUT_VALUE = "the value fits in no dead letter and stays at its origin; "
+    NOTES_ALONE = "key, headers and value fit in no dead letter and stay at their origin; "
+
+
 def first_origin(record: Record) -> Origin:
     """Where a record first stood: a replayed dead letter names that place in its headers."""
     headers = dict(record.headers)
@@ -109,28 +118,50 @@ class DeadLetters:
         return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
-        """Write all, acknowledged by Kafka. Raises KafkaError and Unsendable."""
-        now = self._clock.now()
-        records = [self._letter(letter, now) for letter in letters]
-        records += [self._rejection(letter, now) for letter in letters]
-        await self._publisher.send_all(records)
+        """Write all, acknowledged by Kafka.
 
-    def _letter(self, letter: DeadLetter, now: datetime) -> Outgoing:
+        Of what was sent compressed and fits in no dead letter only so much is written as does.
+        Raises KafkaError and Unsendable.
+        """
+        now = self._clock.now()
+        rejections = [self._rejection(letter, now) for letter in letters]
+        whole = [self._letter(letter, now, Extent.WHOLE) for letter in letters]
+        try:
+            await self._publisher.send_all([*whole, *rejections])
+        except TooLarge:
+            for letter in letters:
+                await self._send_what_fits(letter, now)
+            await self._publisher.send_all(rejections)
+
+    async def _send_what_fits(self, letter: DeadLetter, now: datetime) -> None:
+        for extent in Extent:
+            try:
+                await self._publisher.send_all([self._letter(letter, now, extent)])
+            except TooLarge:
+                if extent is Extent.NOTES_ALONE:
+                    raise
+            else:
+                return
+
+    def _letter(self, letter: DeadLetter, now: datetime, extent: Extent) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)
         replayed = record.topic == self._replay
         before = attempts_of(record.headers) if replayed else 0
         notes: Mapping[str, str] = {
             TYPE: letter.refusal.reason,
-            ERROR: letter.refusal.detail[:_LONGEST_ERROR],
+            ERROR: _told(extent.value + letter.refusal.detail),
             TOPIC: origin.topic,
             PARTITION: str(origin.partition),
             OFFSET: str(origin.offset),
             ATTEMPTS: str(before + letter.attempts),
             FAILED_AT: _rfc3339(now),
         }
+        headers = [(name, text.encode()) for name, text in notes.items()]
+        if extent is Extent.NOTES_ALONE:
+            return Outgoing(self._topic, None, None, headers)
         kept = [(k, v) for k, v in record.headers if not (replayed and k in NOTES)]
-        headers = [*kept, *((name, text.encode()) for name, text in notes.items())]
-        return Outgoing(self._topic, record.key, record.value, headers)
+        value = record.value if extent is Extent.WHOLE else None
+        return Outgoing(self._topic, record.key, value, [*kept, *headers])
 
     def _rejection(self, letter: DeadLetter, now: datetime) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)
@@ -143,7 +174,7 @@ class DeadLetters:
             partition=origin.partition,
             offset=origin.offset,
             reason=letter.refusal.reason,
-            detail=letter.refusal.detail[:_LONGEST_ERROR],
+            detail=_told(letter.refusal.detail),
         )
         place = f"{origin.partition}|{origin.offset}|{letter.refusal.reason}"
         headers, value = write(
@@ -166,6 +197,11 @@ def _attributes(record: Record) -> CloudEvent | None:
         return read(record.headers, record.value)
     except Unreadable:
         return None
+
+
+def _told(detail: str) -> str:
+    """As much as fits, in characters that can be written (no lone surrogates)."""
+    return detail[:_LONGEST_ERROR].encode(errors="replace").decode()
 
 
 def _rfc3339(instant: datetime) -> str:

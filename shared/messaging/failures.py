@@ -21,10 +21,14 @@ _NOT_THE_MESSAGES_FAULT = frozenset(
     {
         13,  # Unauthorized
         18,  # AuthenticationFailed
+        43,  # CursorNotFound: a cursor that was left alone too long
         50,  # MaxTimeMSExpired
+        237,  # CursorKilled
+        239,  # SnapshotTooOld
         246,  # SnapshotUnavailable
         251,  # NoSuchTransaction
         262,  # ExceededTimeLimit
+        11601,  # Interrupted
         14031,  # OutOfDiskSpace
     }
 )

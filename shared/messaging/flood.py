@@ -128,6 +128,10 @@ class FloodGate:
                 await self._pauses.pause(Pause(self._group, self._clock.now(), reason))
         self._shut = True
 
+    async def look(self) -> None:
+        """See whether another process of the group has paused it. Raises the driver's errors."""
+        self._shut = self._shut or await self._pauses.paused(self._group)
+
     async def wait(self) -> None:
         """Stay here until the subscription is not paused."""
         while self._shut:

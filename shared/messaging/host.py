@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import structlog
 import uvicorn
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from pymongo.errors import PyMongoError
 from starlette.responses import Response
 
@@ -35,7 +35,7 @@ from shared.messaging.relay import Relay
 from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
 from shared.messaging.sweeper import Sweep, Sweeper
-from shared.messaging.watch import Watch
+from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
@@ -53,7 +53,6 @@ _log = structlog.get_logger(__name__)
 
 _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
-_COMPARE_SECONDS: Final = 30.0
 _CLOCKS_APART: Final = timedelta(minutes=1)
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
@@ -104,12 +103,11 @@ class Host:
             drain_seconds=_DRAIN_SECONDS,
         )
         self._recovery = Recovery(bootstrap, self.source)
-        self._watches: list[Watch] = []
+        self._watches: dict[str, Watch] = {}  # by the name of the database
         self._preparations: list[Work] = []
         self._gauges: list[Work] = []
         self._parts: list[Part] = []
         self._prepared = False
-        self._compare_at = 0.0  # monotonic second
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
         self.health = Health()
@@ -121,6 +119,7 @@ class Host:
     def ledger(self, name: str) -> Ledger:
         """A database of this service with its ledger, and the relay that publishes it."""
         database = mongo.database(self.client, self.settings.namespace + name)
+        watch = self._watches.setdefault(database.name, Watch(database))
         lease = self._lease(database, "relay")
         relay = Relay(
             database,
@@ -129,12 +128,11 @@ class Host:
             source=self.source,
             metrics=self.metrics,
             clock=self.machine,
+            watch=watch,
             reach=self._reach,
         )
-        watch = Watch(database)
-        self._watches.append(watch)
         ledger = Ledger(
-            database, clock=self.machine, sure=watch.sure, ring=relay.ring, reach=self._reach
+            database, clock=self.machine, watch=watch, ring=relay.ring, reach=self._reach
         )
         self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
@@ -163,6 +161,7 @@ class Host:
             metrics=self.metrics,
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
+            tell=self._watches[database.name].tell,
             reach=self._reach,
         )
         self._receives.update(topics)
@@ -221,9 +220,12 @@ class Host:
         )
         app.add_exception_handler(Stale, _busy)
         app.add_exception_handler(PyMongoError, _unavailable)
+        app.add_exception_handler(HistoryChanged, _restored)
         if "api" in self.settings.run:
             for router in (*routers, operations.routes(tuple(self._read_into.values()))):
-                app.include_router(router, prefix="/v1")
+                app.include_router(
+                    router, prefix="/v1", dependencies=[Depends(self._require_prepared)]
+                )
         return app
 
     # -- its life -----------------------------------------------------------------------------
@@ -298,35 +300,32 @@ class Host:
             await work(lease)
 
     async def _clocks_agree(self) -> bool:
-        """Compare this machine's clock with MongoDB's, every half minute while they agree."""
-        now = self.machine.monotonic()
-        if now >= self._compare_at:
-            apart = abs(self.machine.now() - await mongo.server_time(self.client))
-            if apart > _CLOCKS_APART:
-                _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
-                return False
-            self._compare_at = now + _COMPARE_SECONDS
-        return True
+        """Compare this machine's clock with MongoDB's: each time, since either may be set."""
+        apart = abs(self.machine.now() - await mongo.server_time(self.client))
+        if apart > _CLOCKS_APART:
+            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
+        return apart <= _CLOCKS_APART
 
     async def _rest(self) -> None:
         await self.machine.sleep(self.settings.sweep_seconds)
 
     async def _keep_gauges(self) -> None:
         while True:
-            async for attempt in patient("gauges", self.machine):
-                with attempt:
-                    for gauge in self._gauges:
-                        await gauge()
+            for gauge in self._gauges:
+                try:
+                    await gauge()
+                except PyMongoError as error:  # whatever it is, nothing hangs on a figure
+                    _log.warning("gauge not shown", error=f"{type(error).__name__}: {error}")
             await self.machine.sleep(_GAUGES_SECONDS)
 
     def _doubt(self) -> None:
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.doubt()
 
     async def _watch(self) -> None:
         """Look whether a database went back in time. Raises HistoryChanged, which ends it all."""
         while True:
-            for watch in self._watches:
+            for watch in self._watches.values():
                 with suppress(PyMongoError):  # away is not back in time; the next look tells
                     await watch.look()
             await self.machine.sleep(_GAUGES_SECONDS)
@@ -335,6 +334,12 @@ class Host:
         pending, oldest = await ledger.pending()
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
         self.metrics.set_outbox(ledger.database.name, pending, max(0.0, age))
+
+    async def _require_prepared(self) -> None:
+        """Nothing is decided on a database that may not hold yet what its topics do."""
+        if not self._prepared:
+            told = "The database is being prepared (see /readyz); try again"
+            raise Problem(503, "unavailable", "Not available now", told)
 
     async def _check_kafka(self) -> None:
         try:
@@ -375,6 +380,11 @@ class _Server(uvicorn.Server):
 async def _busy(_: Request, __: Exception) -> Response:
     told = "Others change the same at this moment; try again"
     return respond(Problem(409, "busy", "Changed by others meanwhile", told))
+
+
+async def _restored(_: Request, __: Exception) -> Response:
+    told = "The database was restored from an older copy; this process starts anew, try again"
+    return respond(Problem(503, "unavailable", "Not available now", told))
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

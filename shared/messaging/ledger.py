@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Iterator,
@@ -25,10 +24,11 @@ from pymongo.errors import PyMongoError
 
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
-from shared.messaging.positions import Positions
+from shared.messaging.positions import Positions, position_id
 from shared.messaging.records import Cause, Effects, Event
 from shared.messaging.replays import Replays
 from shared.messaging.steps import Reach, Step, pass_by
+from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import (
     Database,
@@ -73,11 +73,11 @@ class Ledger:
         database: Database,
         *,
         clock: MachineClock,
-        sure: Callable[[], Awaitable[None]] | None = None,
+        watch: Watch | None = None,
         ring: Callable[[], None] = lambda: None,
         reach: Reach = pass_by,
     ) -> None:
-        """`sure` is called before a commit, and may refuse it; `ring` after one with events."""
+        """`watch` may refuse a commit and is told of each; `ring` is called after events."""
         self._database = database
         self._records = database["commits"]
         self._counts = database["counts"]
@@ -85,7 +85,7 @@ class Ledger:
         self._leases = Leases(database)
         self._replays = Replays(database)
         self._clock = clock
-        self._sure = sure
+        self._watch = watch or Watch(database)
         self._ring = ring
         self._reach = reach
 
@@ -111,8 +111,7 @@ class Ledger:
         Raises PositionMoved, LeaseLost, Stale, HistoryChanged, and the driver's errors
         (`failures.sort`).
         """
-        if self._sure is not None:
-            await self._sure()
+        await self._watch.sure()
         self._reach(Step.COMMIT_BEGUN)
         try:
             async with transaction(self._database.client) as session:
@@ -130,7 +129,9 @@ class Ledger:
         except PyMongoError as error:
             raise stale(error) or error from error
         self._reach(Step.COMMIT_DONE)
-        if effects.events:
+        self._watch.moved({position_id(m.group, m.topic, m.partition): m.next for m in cause.moves})
+        if records:
+            self._watch.wrote(records[-1]["_id"])
             self._ring()
 
     def _cut(self, cause: Cause, effects: Effects) -> Iterable[Document]:

@@ -11,7 +11,8 @@ from shared.messaging.records import Move
 from shared.runtime.mongo import Database, Session
 
 
-def _id(group: str, topic: str, partition: int) -> str:
+def position_id(group: str, topic: str, partition: int) -> str:
+    """The id of a stored position."""
     return f"{group}|{topic}|{partition}"
 
 
@@ -25,14 +26,14 @@ class Positions:
         self, group: str, partitions: Iterable[tuple[str, int]]
     ) -> dict[tuple[str, int], int]:
         """Return the next offsets of those partitions that have one."""
-        wanted = {_id(group, topic, number): (topic, number) for topic, number in partitions}
+        wanted = {position_id(group, *partition): partition for partition in partitions}
         found = self._collection.find({"_id": {"$in": list(wanted)}})
         return {wanted[entry["_id"]]: entry["next"] async for entry in found}
 
     async def move(self, moves: Iterable[Move], session: Session) -> None:
         """Step forward in a transaction. Raises PositionMoved where somebody else did before."""
         for move in moves:
-            key = _id(move.group, move.topic, move.partition)
+            key = position_id(move.group, move.topic, move.partition)
             if move.expected is None:
                 await self._begin(key, move, session)
             else:

@@ -19,12 +19,16 @@ from aiokafka.structs import RecordMetadata
 from shared.contracts.topics import LARGEST_DEAD_LETTER
 from shared.messaging.failures import Unsendable
 
-_ONE_RECORDS_FAULT = (
-    MessageSizeTooLargeError,
-    UnknownTopicOrPartitionError,
-    TopicAuthorizationFailedError,
-)
+_ONE_TOPICS_FAULT = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
 _STOP_SECONDS = 5.0
+
+
+class TooLarge(Unsendable):
+    """A record that is larger than its topic takes, which no operator can mend."""
+
+
+class Overtaking(Unsendable):
+    """A record that would overtake one of its key that cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,28 @@ class Publisher:
     async def hand(self, records: Sequence[Outgoing]) -> Handed:
         """Hand all to the producer, in order, without waiting for Kafka's answer.
 
-        Raises KafkaError where there is no broker to begin with.
+        What follows a record of its key that did not set out does not set out either: it would
+        overtake. A topic that could not be reached is not tried again for the rest, since each
+        try may last as long as a request. Raises KafkaError where there is no broker to begin with.
         """
         producer = await self._ready()
-        return Handed(producer, [await _handed(producer, record) for record in records])
+        closed: dict[str, Exception] = {}
+        held: set[tuple[str, bytes | None]] = set()
+        futures: list[asyncio.Future[RecordMetadata] | Exception] = []
+        for record in records:
+            key = (record.topic, record.key)
+            if record.topic in closed:
+                answer: asyncio.Future[RecordMetadata] | Exception = closed[record.topic]
+            elif key in held:
+                answer = Overtaking("waits for one before it, which cannot be sent")
+            else:
+                answer = await _handed(producer, record)
+                if isinstance(answer, MessageSizeTooLargeError):
+                    held.add(key)
+                elif isinstance(answer, Exception):
+                    closed[record.topic] = answer
+            futures.append(answer)
+        return Handed(producer, futures)
 
     async def answers(self, handed: Handed) -> list[RecordMetadata | Exception]:
         """Wait until Kafka has answered for each record: its place there, or its error.
@@ -73,12 +95,16 @@ class Publisher:
         `Unsendable` marks what is that record's own fault. While the broker is away this waits.
         """
         waiting = [future for future in handed.futures if not isinstance(future, Exception)]
-        answers = iter(await asyncio.gather(*waiting, return_exceptions=True))
+        heard = await asyncio.gather(*waiting, return_exceptions=True)
+        answers = iter(heard)
         results = [
             _sorted(future if isinstance(future, Exception) else next(answers))
             for future in handed.futures
         ]
-        if any(isinstance(r, Exception) and not isinstance(r, Unsendable) for r in results):
+        faults = [result for result in results if isinstance(result, Exception)]
+        # What the broker refused has used up a number in the producer's sequence.
+        refused = any(isinstance(answer, Exception) for answer in heard)
+        if refused or any(not isinstance(fault, Unsendable) for fault in faults):
             await self._discard(handed.producer)
         return results
 
@@ -131,9 +157,11 @@ class Publisher:
 async def _handed(
     producer: AIOKafkaProducer, record: Outgoing
 ) -> asyncio.Future[RecordMetadata] | Exception:
+    # aiokafka sends nothing that has neither; an empty key says no more than none.
+    key = b"" if record.key is None and record.value is None else record.key
     try:
         future: asyncio.Future[RecordMetadata] = await producer.send(
-            record.topic, value=record.value, key=record.key, headers=list(record.headers)
+            record.topic, value=record.value, key=key, headers=list(record.headers)
         )
     except (KafkaError, OSError, TimeoutError) as error:
         return error
@@ -141,7 +169,9 @@ async def _handed(
 
 
 def _sorted(answer: RecordMetadata | BaseException) -> RecordMetadata | Exception:
-    if isinstance(answer, _ONE_RECORDS_FAULT):
+    if isinstance(answer, MessageSizeTooLargeError):
+        return TooLarge(f"{type(answer).__name__}: {answer}")
+    if isinstance(answer, _ONE_TOPICS_FAULT):
         return Unsendable(f"{type(answer).__name__}: {answer}")
     if isinstance(answer, Exception):
         return answer

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
+from shared.messaging.positions import position_id
 from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Message, Origin
 from shared.messaging.relay import PUBLISHED
@@ -136,14 +137,14 @@ class Recovery:
 async def _known(
     database: Database, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    wanted = {f"{PUBLISHED}|{p.topic}|{p.partition}": p for p in partitions}
+    wanted = {position_id(PUBLISHED, *p): p for p in partitions}
     found = database["positions"].find({"_id": {"$in": list(wanted)}})
     return {wanted[entry["_id"]]: entry["next"] async for entry in found}
 
 
 async def _note(database: Database, partition: TopicPartition, end: int) -> None:
     await database["positions"].update_one(
-        {"_id": f"{PUBLISHED}|{partition.topic}|{partition.partition}"},
+        {"_id": position_id(PUBLISHED, *partition)},
         {"$max": {"next": end}},
         upsert=True,
     )

@@ -22,9 +22,11 @@ from shared.contracts.envelope import CloudEvent, write
 from shared.messaging.failures import Unsendable
 from shared.messaging.leases import Lease, Leases
 from shared.messaging.ledger import PENDING, loaded
+from shared.messaging.positions import position_id
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.records import Event
 from shared.messaging.steps import Reach, Step, pass_by
+from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database, Session, transaction
@@ -58,6 +60,7 @@ class Relay:
         source: str,
         metrics: Metrics,
         clock: MachineClock,
+        watch: Watch | None = None,
         poll_seconds: float = 0.5,
         reach: Reach = pass_by,
     ) -> None:
@@ -71,6 +74,7 @@ class Relay:
         self._source = source
         self._metrics = metrics
         self._clock = clock
+        self._watch = watch or Watch(database)
         self._poll_seconds = poll_seconds
         self._reach = reach
         self._bell = asyncio.Event()
@@ -89,8 +93,10 @@ class Relay:
     async def flush(self) -> int:
         """Make one pass over all that is pending; return how many events Kafka acknowledged.
 
-        Raises LeaseLost, KafkaError and the driver's errors; what was not marked stays pending.
+        Raises LeaseLost, HistoryChanged, KafkaError and the driver's errors; what was not marked
+        stays pending.
         """
+        await self._watch.sure()
         published = 0
         held: set[str] = set()
         async for chunk in self._chunks():
@@ -150,6 +156,8 @@ class Relay:
             for event in record.events:
                 place = places.get(event.id)
                 if not isinstance(place, Exception):
+                    if place is not None:
+                        self._stuck.pop(event.id, None)
                     continue
                 record.unsent.append(event.id)
                 held.add(event.aggregate_id)
@@ -179,6 +187,9 @@ class Relay:
         reached = _reached(place for place in places.values() if isinstance(place, RecordMetadata))
         if not (whole or partly):
             return
+        # A mark says that our topics hold all that this database knows: another history's do not.
+        await self._watch.sure()
+        moved = {position_id(PUBLISHED, *place): offset + 1 for place, offset in reached.items()}
         async with self._lease.fenced() as fence, transaction(self._database.client) as session:
             await self._leases.touch(fence, session)
             await self._commits.update_many(
@@ -191,14 +202,12 @@ class Relay:
                     {"_id": record.id}, {"$set": {"unsent": record.unsent}}, session=session
                 )
             await self._count(whole, session)
-            for (topic, partition), offset in reached.items():
+            for key, next_ in moved.items():
                 await self._positions.update_one(
-                    {"_id": f"{PUBLISHED}|{topic}|{partition}"},
-                    {"$max": {"next": offset + 1}},
-                    upsert=True,
-                    session=session,
+                    {"_id": key}, {"$max": {"next": next_}}, upsert=True, session=session
                 )
             self._reach(Step.MARK_WRITTEN)
+        self._watch.moved(moved)
         self._reach(Step.MARK_DONE)
 
     async def _count(self, whole: Sequence[_Record], session: Session) -> None:

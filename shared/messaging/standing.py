@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,6 +37,17 @@ class KafkaConsumer(Protocol):
     async def beginning_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]: ...
+    async def end_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]: ...
+
+
+class TopicWentBack(OSError):
+    """A topic ends before a stored position: it was made anew, or Kafka was restored.
+
+    What was published since then would be passed over, so nothing is read until a person has
+    looked: see the runbook.
+    """
 
 
 @dataclass(slots=True)
@@ -68,7 +79,7 @@ class Standing:
     def _forget(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
             if self._cursors.pop(partition, None) is not None:
-                self._metrics.forget_lag(partition.topic, partition.partition)
+                self._metrics.forget_lag(self._group, *partition)
 
     def holds(self, record: Record) -> bool:
         """Whether a record's partition is still this consumer's."""
@@ -83,11 +94,18 @@ class Standing:
         """
         assigned = list(kafka.assignment())
         stored = await self._positions.read(self._group, assigned)
-        for partition in assigned:
-            cursor = self._cursors.get(partition)
-            if cursor is None or cursor.stored != stored.get(partition):
-                await self._go(partition, stored.get(partition), kafka)
-            self._show_lag(partition, kafka)
+        cursors = {partition: self._cursors.get(partition) for partition in assigned}
+        await self._go(
+            [p for p, c in cursors.items() if c is None or c.stored != stored.get(p)],
+            stored,
+            kafka,
+        )
+        self._show_lag(assigned, kafka.highwater)
+
+    async def show_lag(self, kafka: KafkaConsumer) -> None:
+        """Show how far it lags while nothing is read: Kafka is asked where its partitions end."""
+        ends = await kafka.end_offsets(list(self._cursors))
+        self._show_lag(ends, ends.get)
 
     async def fresh(self, records: Sequence[Record], kafka: KafkaConsumer) -> list[Record]:
         """Return the records that stand where this consumer stands, in order."""
@@ -120,29 +138,42 @@ class Standing:
         async for attempt in patient(f"positions of {self._group}", self._clock):
             with attempt:
                 stored = await self._positions.read(self._group, partitions)
-                for partition in partitions:
-                    await self._go(partition, stored.get(partition), kafka)
+                await self._go(partitions, stored, kafka)
 
     async def _go(
-        self, partition: TopicPartition, stored: int | None, kafka: KafkaConsumer
+        self,
+        partitions: Collection[TopicPartition],
+        stored: Mapping[TopicPartition, int],
+        kafka: KafkaConsumer,
     ) -> None:
-        """Stand at a stored position; where nothing is stored, at the beginning.
+        """Stand at the stored positions; where nothing is stored, at the beginning.
 
-        Raises HistoryChanged where it lies before one that was stored already.
+        Raises HistoryChanged where one lies before what was stored already, and TopicWentBack.
         """
-        before = self._cursors.get(partition)
-        if before is not None and (stored or 0) < (before.stored or 0):
-            raise HistoryChanged(f"{self._group}: the position in {partition} went back")
-        try:
-            start = stored
-            if start is None:
-                start = (await kafka.beginning_offsets([partition]))[partition]
-            if await kafka.position(partition) != start:
-                kafka.seek(partition, start)
-        except IllegalStateError:  # taken away meanwhile
-            self._forget([partition])
-        else:
-            self._cursors[partition] = _Cursor(stored, start)
+        if not partitions:
+            return
+        for partition in partitions:
+            before = self._cursors.get(partition)
+            if before is not None and stored.get(partition, 0) < (before.stored or 0):
+                raise HistoryChanged(f"{self._group}: the position in {partition} went back")
+        ends = await kafka.end_offsets([p for p in partitions if p in stored])
+        for partition, end in ends.items():
+            if end < stored[partition]:
+                raise TopicWentBack(
+                    f"{partition} ends at {end}, {self._group} stands at {stored[partition]}"
+                )
+        starts = {
+            **await kafka.beginning_offsets([p for p in partitions if p not in stored]),
+            **stored,
+        }
+        for partition in partitions:
+            try:
+                if await kafka.position(partition) != starts[partition]:
+                    kafka.seek(partition, starts[partition])
+            except IllegalStateError:  # taken away meanwhile
+                self._forget([partition])
+            else:
+                self._cursors[partition] = _Cursor(stored.get(partition), starts[partition])
 
     def moves(self, records: Iterable[Record]) -> tuple[Move, ...]:
         """The steps that taking these records would be. Raises PositionMoved."""
@@ -175,20 +206,19 @@ class Standing:
             _log.info(
                 "offset not committed", group=self._group, why=f"{type(error).__name__}: {error}"
             )
-        for partition in offsets:
-            self._show_lag(partition, kafka)
+        self._show_lag(offsets, kafka.highwater)
 
-    def _show_lag(self, partition: TopicPartition, kafka: KafkaConsumer) -> None:
-        cursor = self._cursors.get(partition)
-        if cursor is None:
-            return
-        try:
-            end = kafka.highwater(partition)
-        except IllegalStateError:
-            return
-        if end is not None:
-            lag = max(0, end - cursor.next)
-            self._metrics.set_lag(partition.topic, partition.partition, lag)
+    def _show_lag(
+        self,
+        partitions: Iterable[TopicPartition],
+        end_of: Callable[[TopicPartition], int | None],
+    ) -> None:
+        for partition in partitions:
+            with suppress(IllegalStateError):  # taken away meanwhile
+                cursor, end = self._cursors.get(partition), end_of(partition)
+                if cursor is not None and end is not None:
+                    lag = max(0, end - cursor.next)
+                    self._metrics.set_lag(self._group, partition.topic, partition.partition, lag)
 
 
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.runtime.mongo import Database
 
 
@@ -13,28 +16,55 @@ class HistoryChanged(Exception):
 
 
 class Watch:
-    """Notices that a database went back in time while this process ran."""
+    """Notices that a database went back in time while this process ran.
+
+    It knows what others wrote as of its latest look, and what this process wrote at once: how far
+    each position came, and the latest commit record. Nothing that was acknowledged by a majority
+    goes back but by a restored copy.
+    """
 
     def __init__(self, database: Database) -> None:
         self._positions = database["positions"]
+        self._commits = database["commits"]
         self._name = database.name
         self._seen: dict[str, int] = {}
-        self._doubtful = False
+        self._latest: Any = None  # id of the latest commit record that this process wrote
+        self._changed: HistoryChanged | None = None
+        self._doubts = self._dispelled = 0
 
     def doubt(self) -> None:
         """Note that the server was away: what comes back may be another history."""
-        self._doubtful = True
+        self._doubts += 1
+
+    def moved(self, positions: Mapping[str, int]) -> None:
+        """Note how far this process has moved positions, by their ids."""
+        for key, next_ in positions.items():
+            self._seen[key] = max(next_, self._seen.get(key, next_))
+
+    def wrote(self, commit: Any) -> None:
+        """Note the id of a commit record that this process wrote."""
+        self._latest = commit
+
+    def tell(self, changed: HistoryChanged) -> None:
+        """Let whoever looks next hear what somebody else of this process found."""
+        self._changed = changed
 
     async def sure(self) -> None:
         """Look where there is a doubt, before anything is written. Raises HistoryChanged."""
-        if self._doubtful:
+        doubts = self._doubts
+        if self._changed is not None or doubts != self._dispelled:
             await self.look()
-            self._doubtful = False
+            self._dispelled = doubts
 
     async def look(self) -> None:
-        """Compare all positions with those seen before. Raises HistoryChanged."""
+        """Compare what there is with what was seen before. Raises HistoryChanged."""
+        if self._changed is not None:
+            raise self._changed
+        before, latest = dict(self._seen), self._latest
         now = {entry["_id"]: entry["next"] async for entry in self._positions.find()}
-        back = [key for key, seen in self._seen.items() if now.get(key, -1) < seen]
+        back = [key for key, seen in before.items() if now.get(key, -1) < seen]
         if back:
             raise HistoryChanged(f"{self._name} was restored: {back[0]} went back")
-        self._seen = now
+        if latest is not None and await self._commits.find_one({"_id": latest}, {"_id": 1}) is None:
+            raise HistoryChanged(f"{self._name} was restored: what was committed is not there")
+        self.moved(now)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -49,6 +48,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self.registry = CollectorRegistry()
         self._types = frozenset(types)
+        self._lags: dict[tuple[str, int], dict[str, int]] = {}  # by partition and group
         self._outboxes: dict[str, tuple[int, float]] = {}
         ProcessCollector(registry=self.registry)
 
@@ -164,13 +164,19 @@ class Metrics:
         self._outbox_pending.set(sum(events for events, _ in self._outboxes.values()))
         self._outbox_oldest.set(max(age for _, age in self._outboxes.values()))
 
-    def set_lag(self, topic: str, partition: int, records: int) -> None:
-        """How many records lie before this consumer."""
-        self._lag.labels(topic, partition).set(records)
+    def set_lag(self, group: str, topic: str, partition: int, records: int) -> None:
+        """How many records lie before a group's consumer; of several groups, the most is shown."""
+        lags = self._lags.setdefault((topic, partition), {})
+        lags[group] = records
+        self._lag.labels(topic, partition).set(max(lags.values()))
 
-    def forget_lag(self, topic: str, partition: int) -> None:
+    def forget_lag(self, group: str, topic: str, partition: int) -> None:
         """The partition went to another process, which shows its lag from now on."""
-        with suppress(KeyError):  # never shown
+        lags = self._lags.get((topic, partition), {})
+        lags.pop(group, None)
+        if lags:
+            self._lag.labels(topic, partition).set(max(lags.values()))
+        elif self._lags.pop((topic, partition), None) is not None:
             self._lag.remove(topic, str(partition))
 
     def set_paused(self, group: str, paused: bool) -> None:

@@ -132,8 +132,9 @@ async def test_nothing_is_lost_under_random_kills(
         killed = await kills
         assert {"kafka", "mongod", "followups"} <= set(killed)
         for service in services:
-            if not service.process.is_running:  # one that noticed something it cannot mend
-                service.launch()
+            assert service.process.is_running, (
+                f"nothing but our kills ends it\n{service.log[-3000:]}"
+            )
             await service.ready(60)
 
         await settled(cluster, topics, services[0], sent.good)

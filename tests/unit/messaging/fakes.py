@@ -18,6 +18,7 @@ from shared.messaging.failures import PositionMoved
 from shared.messaging.flood import FloodLimit
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.records import Cause, Decision, Message, Outcome
+from shared.messaging.watch import HistoryChanged
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 
@@ -109,6 +110,9 @@ class Kafka:
     ) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, self.log[0].offset)
 
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.log[-1].offset + 1)
+
 
 class Documents:
     """As much of a collection as positions and pauses ask for."""
@@ -159,6 +163,7 @@ class Bench:
         self.metrics = Metrics()
         self.handled: list[list[int]] = []
         self.applied: list[int] = []
+        self.told: list[HistoryChanged] = []
         self.save_failures: list[Exception] = []
         self.collections = {"positions": Documents(), "subscriptions": Documents()}
         publisher = cast(Publisher, self.sends)
@@ -184,6 +189,7 @@ class Bench:
             metrics=self.metrics,
             clock=self.clock,
             limit=self.limit,
+            tell=self.told.append,
         )
 
     @property

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from shared.messaging.failures import AlreadyThere, Stale, Unsendable
 from shared.messaging.flood import FloodLimit
+from shared.messaging.standing import TopicWentBack
 from shared.messaging.watch import HistoryChanged
 from tests.unit.messaging.fakes import GROUP, PLACE, Bench, record
 
@@ -122,6 +123,52 @@ async def test_a_position_that_goes_back_is_another_history() -> None:
     with pytest.raises(HistoryChanged):
         await bench.consumer.check(bench.kafka)
     assert bench.applied == [0, 1, 2, 3, 4, 5]
+
+
+async def test_whoever_has_to_end_the_process_hears_of_another_history() -> None:
+    """A batch in hand may be the first to find it."""
+    bench = Bench([record(n) for n in range(6)])
+    await bench.turn()
+    bench.store(2)
+    await bench.consumer.consume([record(9)], bench.kafka)  # a gap: nothing is asked
+    bench.save_failures.append(HistoryChanged("restored"))
+    waiting = asyncio.ensure_future(bench.consumer.consume([record(6)], bench.kafka))
+    while not bench.told:
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_topic_that_was_made_anew_is_not_read_from_a_position_behind_its_end() -> None:
+    """All that was published since would be passed over, for as long as that takes."""
+    bench = Bench([record(n) for n in range(5)])
+    bench.store(100)
+    with pytest.raises(TopicWentBack, match="ends at 5"):
+        await bench.consumer.check(bench.kafka)
+    bench.store(3)
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    assert bench.applied == [3, 4]
+
+
+async def test_while_a_batch_waits_the_lag_goes_on_being_shown() -> None:
+    bench = Bench([record(n) for n in range(3)])
+    await bench.consumer.check(bench.kafka)
+    bench.save_failures.append(AutoReconnect("away"))
+
+    lags: list[float | None] = []
+
+    async def shown() -> None:
+        bench.kafka.log += [record(n) for n in range(3, 9)]
+        await bench.consumer.check(bench.kafka)
+        labels = {"topic": PLACE.topic, "partition": str(PLACE.partition)}
+        lags.append(bench.metrics.registry.get_sample_value("peygir_consumer_lag", labels))
+
+    looks: list[asyncio.Task[None]] = []
+    bench.clock.during = lambda: looks.append(asyncio.ensure_future(shown()))
+    await bench.turn()
+    await asyncio.gather(*looks)
+    assert lags == [9]
 
 
 async def test_kafkas_own_offset_is_not_depended_on(monkeypatch: pytest.MonkeyPatch) -> None:

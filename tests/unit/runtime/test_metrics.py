@@ -48,7 +48,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.event_committed(KNOWN, 0.1, 0.2)
     metrics.dead_letter("conflict")
     metrics.set_outbox("followups_civil", 1, 2.0)
-    metrics.set_lag(OURS, 0, 3)
+    metrics.set_lag("followups-civil", OURS, 0, 3)
     metrics.set_paused("followups-civil", False)
     metrics.set_lease("relay", True)
     metrics.request_answered("GET", "/v1/followups", 200, 0.01)
@@ -157,12 +157,21 @@ def test_outboxes_of_several_databases_are_summed_and_the_oldest_counts() -> Non
 
 def test_the_lag_of_a_lost_partition_is_forgotten() -> None:
     metrics = Metrics()
-    metrics.set_lag(OURS, 0, 5)
-    metrics.set_lag(OURS, 1, 6)
-    metrics.forget_lag(OURS, 0)
-    metrics.forget_lag(OURS, 7)
+    metrics.set_lag("g", OURS, 0, 5)
+    metrics.set_lag("g", OURS, 1, 6)
+    metrics.forget_lag("g", OURS, 0)
+    metrics.forget_lag("g", OURS, 7)
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") is None
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="1") == 6
+
+
+def test_of_several_groups_on_one_topic_the_furthest_behind_is_shown() -> None:
+    metrics = Metrics()
+    metrics.set_lag("civil", OURS, 0, 5)
+    metrics.set_lag("social", OURS, 0, 2)
+    assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") == 5
+    metrics.forget_lag("civil", OURS, 0)
+    assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") == 2
 
 
 def test_the_end_of_a_sweep_is_unix_time() -> None:

@@ -12,7 +12,7 @@ from shared.contracts.events import EventData
 SERVICES: Final = ("scheduler", "reports", "followups", "notify")
 
 LARGEST_RECORD: Final = 1_048_576
-"""Bytes that a record of the domain's topics may have."""
+"""Bytes that a record of the domain's topics may have, not compressed."""
 
 LARGEST_DEAD_LETTER: Final = LARGEST_RECORD + 65_536
 """A dead letter holds its source's record and what is noted about it."""
@@ -22,6 +22,9 @@ _FOR_EVER: Final = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",
     "max.message.bytes": str(LARGEST_RECORD),
+    # Makes the broker weigh what a reader will hold: compressed, megabytes of blanks pass its
+    # limit, and fit in no dead letter.
+    "compression.type": "uncompressed",
 }
 _DEAD: Final = {**_FOR_EVER, "max.message.bytes": str(LARGEST_DEAD_LETTER)}
 

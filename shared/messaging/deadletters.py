@@ -31,6 +31,7 @@ REPLAY_ID: Final = "replay_id"
 
 _LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB that are set aside
 _LONGEST_ID: Final = 100  # characters
+_MANY: Final = 2**53  # no partition, offset or attempt reaches it, and JSON holds all below
 _UNKNOWN: Final = "unknown"
 
 
@@ -74,15 +75,18 @@ def first_origin(record: Record) -> Origin:
     """Where a record first stood: a replayed dead letter names that place in its headers."""
     headers = dict(record.headers)
     try:
-        return Origin(headers[TOPIC].decode(), int(headers[PARTITION]), int(headers[OFFSET]))
-    except (AttributeError, KeyError, TypeError, ValueError):  # not there, null, or no number
+        first = Origin(headers[TOPIC].decode(), int(headers[PARTITION]), int(headers[OFFSET]))
+        if not (0 <= first.partition < _MANY and 0 <= first.offset < _MANY):
+            raise ValueError(first)
+    except (AttributeError, KeyError, TypeError, ValueError):  # not there, null, or no place
         return Origin(record.topic, record.partition, record.offset)
+    return first
 
 
 def attempts_of(headers: Sequence[tuple[str, bytes]]) -> int:
     """How often a dead letter was tried; 0 where its headers do not say."""
     try:
-        return max(0, int(dict(headers)[ATTEMPTS]))
+        return min(max(0, int(dict(headers)[ATTEMPTS])), _MANY)
     except (KeyError, TypeError, ValueError):
         return 0
 

@@ -16,10 +16,11 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import RecordMetadata
 
-from shared.contracts.topics import LARGEST_DEAD_LETTER
+from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD
 from shared.messaging.failures import Unsendable
 
 _ONE_TOPICS_FAULT = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
+_ROOM_FOR_THE_REST = 65_536  # bytes of a record that are not its value
 _STOP_SECONDS = 5.0
 
 
@@ -64,7 +65,7 @@ class Publisher:
         self._starting = asyncio.Lock()
 
     async def hand(self, records: Sequence[Outgoing]) -> Handed:
-        """Hand all to the producer, in order, without waiting for Kafka's answer.
+        """Hand all to the producer, in order, waiting for no answer but those on the largest.
 
         What follows a record of its key that did not set out does not set out either: it would
         overtake. A topic that could not be reached is not tried again for the rest, since each
@@ -75,15 +76,15 @@ class Publisher:
         held: set[tuple[str, bytes | None]] = set()
         futures: list[asyncio.Future[RecordMetadata] | Exception] = []
         for record in records:
-            key = (record.topic, record.key)
+            answer: asyncio.Future[RecordMetadata] | Exception
             if record.topic in closed:
-                answer: asyncio.Future[RecordMetadata] | Exception = closed[record.topic]
-            elif key in held:
+                answer = closed[record.topic]
+            elif (record.topic, record.key) in held:
                 answer = Overtaking("waits for one before it, which cannot be sent")
             else:
                 answer = await _handed(producer, record)
-                if isinstance(answer, MessageSizeTooLargeError):
-                    held.add(key)
+                if await _is_too_large(answer, record):
+                    held.add((record.topic, record.key))
                 elif isinstance(answer, Exception):
                     closed[record.topic] = answer
             futures.append(answer)
@@ -152,6 +153,18 @@ class Publisher:
             self._producer = None
         with suppress(KafkaError, OSError, TimeoutError):
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+
+
+async def _is_too_large(
+    answer: asyncio.Future[RecordMetadata] | Exception, record: Outgoing
+) -> bool:
+    """Whether a record is refused for its size; where only the broker knows, it is waited for."""
+    if isinstance(answer, Exception):
+        return isinstance(answer, MessageSizeTooLargeError)
+    if len(record.value or b"") + _ROOM_FOR_THE_REST <= LARGEST_RECORD:
+        return False
+    await asyncio.wait({answer})
+    return not answer.cancelled() and isinstance(answer.exception(), MessageSizeTooLargeError)
 
 
 async def _handed(

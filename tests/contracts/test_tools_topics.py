@@ -162,6 +162,28 @@ def test_a_config_that_differs_is_reported_and_set_when_asked(
     assert run(cluster.bootstrap, prefix).returncode == 0
 
 
+def test_config_that_nobody_set_is_completed_on_topics_that_are_there(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    name = topics(prefix).resolutions("civil")
+    create(
+        witness, name, 3, retention_ms="-1", max_message_bytes="1048576", segment_bytes="2000000"
+    )
+    assert config(witness, name)["compression.type"] == "producer"
+
+    tried = run(cluster.bootstrap, prefix, "--dry-run")
+    assert (tried.returncode, tried.stderr) == (0, "")
+    assert f"would alter {name}\n" in tried.stdout
+    assert config(witness, name)["compression.type"] == "producer"
+
+    done = run(cluster.bootstrap, prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"altered {name}\n" in done.stdout
+    now = config(witness, name)
+    assert (now["compression.type"], now["segment.bytes"]) == ("uncompressed", "2000000")
+    assert "altered 0, 0 differences" in run(cluster.bootstrap, prefix).stdout
+
+
 def test_more_config_than_declared_is_no_fault(
     cluster: Cluster, witness: AdminClient, prefix: str
 ) -> None:

@@ -89,6 +89,11 @@ def test_a_dead_letter_has_room_for_what_is_noted_about_it() -> None:
         assert spec.config["max.message.bytes"] == str(size)
 
 
+def test_a_records_size_is_weighed_uncompressed() -> None:
+    for spec in TWO.all():
+        assert spec.config["compression.type"] == "uncompressed"
+
+
 def test_every_event_has_its_topic() -> None:
     assert {event for spec in TWO.all() for event in spec.events} == set(EVENTS.values())
 

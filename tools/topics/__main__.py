@@ -45,7 +45,7 @@ def create(
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
     alter: Annotated[
-        bool, typer.Option("--alter", help="Set config values that differ from the declared ones.")
+        bool, typer.Option("--alter", help="Also change what was set on a topic otherwise.")
     ] = False,
     replication_factor: Annotated[
         int | None,
@@ -53,7 +53,10 @@ def create(
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for Kafka.")] = 60.0,
 ) -> None:
-    """Create what is missing and verify the rest. Exit code 1 where something differs or fails."""
+    """Create what is missing, config of topics too, and verify the rest.
+
+    Exit code 1 where something differs or fails.
+    """
     settings = load(TopicsSettings)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one line
     specs = Topics(settings.known_deputies, settings.namespace).all()
@@ -88,17 +91,18 @@ def list_declared() -> None:
 
 def _tell(report: Report, specs: Sequence[TopicSpec], *, dry_run: bool) -> None:
     verb = "would create" if dry_run else "created"
+    change = "would alter" if dry_run else "altered"
     for name in report.created:
         print(f"{verb} {name}")
     for name in report.altered:
-        print(f"altered {name}")
+        print(f"{change} {name}")
     for fault in report.faults:
         _say(fault)
     there = len(specs) - len(report.created)
     print(
         f"{len(specs)} topics: {verb} {len(report.created)} "
         f"(replication factor {report.replication_factor}), {there} were there, "
-        f"{len(report.altered)} altered, {len(report.faults)} differences"
+        f"{change} {len(report.altered)}, {len(report.faults)} differences"
     )
 
 

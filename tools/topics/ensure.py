@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -67,10 +67,11 @@ async def ensure(
     dry_run: bool = False,
     timeout_seconds: float = 60.0,
 ) -> Report:
-    """Create the topics that are missing and compare the others.
+    """Create the topics that are missing, complete the config of the others, and compare them.
 
-    `say` is told when it has to wait for Kafka. A dry run asks the broker whether it would create
-    them. Raises NoAnswer and Refused.
+    What is declared and was never set on a topic itself is set; what somebody has set there
+    otherwise is changed with `alter` alone. `say` is told when it has to wait for Kafka. A dry run
+    asks the broker whether it would create them. Raises NoAnswer and Refused.
     """
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     async with _connected(bootstrap, timeout_seconds, say) as admin:
@@ -163,10 +164,7 @@ class _Job:
         # What was just created is looked at too: a broker hears of it a moment later, and services
         # that start after this job ask for it at once.
         there = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
-        found = await self._find(there)
-        if self._alter:
-            await self._set(there, found)
-            found = await self._find(there)
+        found = await self._completed(there, await self._find(there))
         faults = [fault for spec in there for fault in faults_of(spec, found[spec.name])]
         return Report(tuple(self._created), tuple(self._altered), tuple(faults), factor)
 
@@ -216,15 +214,38 @@ class _Job:
             found[name] = Found(partitions[name], _values(entries), _values(own))
         return found
 
-    async def _set(self, specs: Sequence[TopicSpec], found: Mapping[str, Found]) -> None:
-        """Set what differs. What else is set on a topic is sent along, for it would be unset."""
-        differing = [spec for spec in specs if _differing(spec, found[spec.name])]
-        if not differing:
-            return
+    async def _completed(
+        self, specs: Sequence[TopicSpec], found: Mapping[str, Found]
+    ) -> Mapping[str, Found]:
+        """Set what differs, as far as that may be changed; return the topics as they are then."""
+        changes = {
+            spec.name: change for spec in specs if (change := self._change(spec, found[spec.name]))
+        }
+        if not changes:
+            return found
+        self._altered += [name for name in changes if name not in self._altered]
+        if self._dry_run:
+            return {**found, **{name: _changed(found[name], changes[name]) for name in changes}}
+        # What else is set on a topic is sent along, for it would be unset.
         answers = await self._admin.alter_configs(
-            [_resource(spec.name, {**found[spec.name].own, **spec.config}) for spec in differing]
+            [_resource(name, {**found[name].own, **change}) for name, change in changes.items()]
         )
-        self._altered += [resource["resource_name"] for resource in _resources(answers)]
+        list(_resources(answers))
+        now = await self._find(specs)
+        for name, change in changes.items():
+            if not change.items() <= now[name].config.items():
+                raise NotYet(f"{name}: not every broker knows its config")
+        return now
+
+    def _change(self, spec: TopicSpec, found: Found) -> dict[str, str]:
+        differing = _differing(spec, found)
+        if self._alter:
+            return differing
+        return {key: value for key, value in differing.items() if key not in found.own}
+
+
+def _changed(found: Found, change: Mapping[str, str]) -> Found:
+    return replace(found, config={**found.config, **change})
 
 
 def _resource(name: str, config: Mapping[str, str | None] | None = None) -> ConfigResource:

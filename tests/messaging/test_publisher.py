@@ -1,0 +1,123 @@
+"""The publisher on the real Kafka: what one record's or one topic's fault does to the others."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from deploy.local.cluster import Cluster
+from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD, Topics
+from shared.messaging.failures import Unsendable
+from shared.messaging.publisher import Outgoing, Overtaking, Publisher, TooLarge
+from tests.component.harness import create_topics, records
+
+ASKING_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def topics(cluster: Cluster, namespace: str) -> Topics:
+    return create_topics(cluster, namespace)
+
+
+@pytest.fixture
+async def publisher(cluster: Cluster) -> AsyncIterator[Publisher]:
+    publisher = Publisher(cluster.bootstrap, client_id="test", timeout_seconds=ASKING_SECONDS)
+    yield publisher
+    await publisher.stop()
+
+
+def outgoing(topic: str, key: str | None, value: bytes | None) -> Outgoing:
+    return Outgoing(topic, None if key is None else key.encode(), value, [])
+
+
+async def sent(publisher: Publisher, *records: Outgoing) -> list[RecordMetadata | Exception]:
+    return await publisher.answers(await publisher.hand(records))
+
+
+async def test_a_missing_topic_is_asked_for_once_and_holds_up_no_other(
+    publisher: Publisher, topics: Topics
+) -> None:
+    missing = f"missing-{uuid.uuid4().hex}"
+    there = outgoing(topics.notices, "there", b"1")
+    begun = time.monotonic()
+    answers = await sent(
+        publisher,
+        *(outgoing(missing, str(n), b"1") for n in range(6)),
+        there,
+        *(outgoing(missing, str(n), b"2") for n in range(6)),
+    )
+    assert time.monotonic() - begun < 3 * ASKING_SECONDS
+    assert [type(answer) for answer in answers] == [
+        *[Unsendable] * 6,
+        RecordMetadata,
+        *[Unsendable] * 6,
+    ]
+    (again,) = await sent(publisher, there)
+    assert isinstance(again, RecordMetadata), "a topic that is not there is no producer's fault"
+
+
+@pytest.mark.parametrize(
+    "size", [LARGEST_RECORD, 2 * LARGEST_DEAD_LETTER], ids=["for the broker", "for the producer"]
+)
+async def test_what_is_too_large_is_overtaken_by_others_alone(
+    cluster: Cluster, publisher: Publisher, topics: Topics, size: int
+) -> None:
+    topic, key = topics.circulars, f"large-{size}"
+    answers = await sent(
+        publisher,
+        outgoing(topic, f"before-{size}", b"1"),
+        outgoing(topic, key, b" " * size),
+        outgoing(topic, key, b"the next of its key"),
+        outgoing(topics.sessions, "other", b"1"),
+    )
+    assert [type(answer) for answer in answers] == [
+        *(RecordMetadata, TooLarge, Overtaking, RecordMetadata),
+    ]
+    for _ in range(2):  # the producer goes on, or another in its place
+        await publisher.send_all([outgoing(topic, str(n), b"2") for n in range(9)])
+    keys = [record.key for record in await records(cluster, topic)]
+    assert key.encode() not in keys
+    assert keys.count(b"8") % 2 == 0
+
+
+async def test_a_producer_beyond_repair_is_thrown_away_and_built_anew(
+    cluster: Cluster, publisher: Publisher, topics: Topics
+) -> None:
+    topic = topics.rejections
+    await publisher.send_all([outgoing(topic, "1", b"1")])
+    broken = publisher._producer
+    assert broken is not None
+    broken._txn_manager.increment_sequence_number(TopicPartition(topic, 0), 7)  # some were lost
+    (answer,) = await sent(publisher, outgoing(topic, "2", b"1"))
+    assert isinstance(answer, KafkaError)
+    assert publisher._producer is None
+    await publisher.send_all([outgoing(topic, key, b"1") for key in ("2", "3")])
+    assert publisher._producer not in {None, broken}
+    assert [record.key for record in await records(cluster, topic)] == [b"1", b"2", b"3"]
+
+
+async def test_the_order_is_kept_in_each_partition(
+    cluster: Cluster, publisher: Publisher, topics: Topics
+) -> None:
+    values = [f"{n:05}".encode() * 50 for n in range(2_000)]
+    await publisher.send_all([outgoing(topics.reports, f"k{v[4]}", v) for v in values])
+    found = await records(cluster, topics.reports)
+    assert sorted(record.value for record in found) == values
+    for one, next_ in pairwise(found):
+        assert one.partition != next_.partition or one.value < next_.value
+
+
+async def test_a_record_without_key_and_value_is_sent(
+    cluster: Cluster, publisher: Publisher, topics: Topics
+) -> None:
+    topic = topics.deadletter("reports")
+    await publisher.send_all([outgoing(topic, None, None), outgoing(topic, None, b"1")])
+    found = await records(cluster, topic)
+    assert [(record.key, record.value) for record in found] == [(b"", None), (None, b"1")]

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import structlog
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 from pymongo.errors import PyMongoError
 
@@ -22,7 +22,7 @@ from services.followups.domain.records import ENDED, Fact, Followup, State
 from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
 from shared.messaging.ledger import Entry
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import Limit, Page, RequestBody, SortKeys, Traceparent, fitting
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
@@ -33,7 +33,6 @@ _log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 Note = Annotated[str, StringConstraints(max_length=20_000)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
-Traceparent = Annotated[str | None, Header()]
 
 _BY_ID = SortKeys(str)
 
@@ -101,26 +100,26 @@ class HistoryItem(BaseModel):
     data: dict[str, Any]
 
 
-class Acknowledge(BaseModel):
+class Acknowledge(RequestBody):
     stance: Literal["agreed", "disputed"] = "agreed"
     note: Note | None = None
 
 
-class ReportProgress(BaseModel):
+class ReportProgress(RequestBody):
     progress: int = Field(ge=0, le=100, strict=True)
     note: Note | None = None
 
 
-class Complete(BaseModel):
+class Complete(RequestBody):
     note: Note | None = None
 
 
-class Verify(BaseModel):
+class Verify(RequestBody):
     finding: Literal["done", "partly-done"] = "done"
     note: Note | None = None
 
 
-class Reopen(BaseModel):
+class Reopen(RequestBody):
     reason: Reason
 
 
@@ -128,6 +127,7 @@ class Reopen(BaseModel):
 class Filters:
     """The fields by which the list of follow-ups can be filtered."""
 
+    followup_id: str | None = None
     deputy: str | None = None
     resolution_id: str | None = None
     state: State | None = None
@@ -138,7 +138,7 @@ class Filters:
     level: Annotated[int | None, Field(ge=0, le=3)] = None
 
     def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field."""
+        """The wanted value of each stored field, but for its id and its deputy."""
         names = ("resolution_id", "session_id", "province", "axis", "priority", "level")
         wanted: dict[str, object] = {name: getattr(self, name) for name in names}
         wanted["state"] = None if self.state is None else self.state.value
@@ -158,6 +158,8 @@ def routes(desks: Mapping[str, Desk], clock: DomainClock) -> APIRouter:
     ) -> FollowupPage:
         """List follow-ups by their ids; of all deputies, or of one."""
         wanted = _wanted(desks, filters.deputy)
+        if filters.followup_id is not None:
+            return await _only(wanted, filters.followup_id, filters, after, await clock.now())
         query = Query(filters.fields(), None if after is None else after[0], limit + 1)
         pages, partial = await _ask(wanted, lambda desk: desk.store.page(query))
         found = sorted((f for page in pages for f in page), key=lambda f: f.followup_id)
@@ -292,6 +294,19 @@ async def _ask(
         told = "no deputy's database answers; try again"
         raise Problem(503, "unavailable", "Not available now", told)
     return results, partial
+
+
+async def _only(
+    desks: Mapping[str, Desk],
+    followup_id: str,
+    filters: Filters,
+    after: tuple[Any, ...] | None,
+    now: datetime,
+) -> FollowupPage:
+    answers, partial = await _ask(desks, lambda desk: desk.store.get(followup_id))
+    found = (_item(followup, now) for followup in answers if followup is not None)
+    one = fitting(next(found, None), "followup_id", after, filters.fields())
+    return FollowupPage(items=one, partial=partial)
 
 
 async def _find(desks: Mapping[str, Desk], followup_id: str) -> tuple[Desk, Followup]:

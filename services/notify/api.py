@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from services.notify.domain import CHANNEL, Notice, State, Template
 from services.notify.handlers import Query
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import Limit, Page, SortKeys, fitting
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.problems import not_found
@@ -47,12 +47,13 @@ class NoticeItem(BaseModel):
 class Filters:
     """The fields by which the list of notices can be filtered."""
 
+    notice_id: str | None = None
     subject: str | None = None
     state: State | None = None
     template: Template | None = None
 
     def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field."""
+        """The wanted value of each stored field, but for its id."""
         wanted = {
             "subject": self.subject,
             "state": None if self.state is None else self.state.value,
@@ -73,6 +74,10 @@ def routes(store: ReadableNotices) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[NoticeItem]:
         """List notices by their ids."""
+        if filters.notice_id is not None:
+            one = await store.get(filters.notice_id)
+            item = None if one is None else _item(one)
+            return Page[NoticeItem](items=fitting(item, "notice_id", after, filters.fields()))
         query = Query(filters.fields(), None if after is None else after[0], limit + 1)
         found = await store.page(query)
         more = len(found) > limit

@@ -100,6 +100,7 @@ async def test_the_season_of_1402_stands_in_the_calendar_and_in_the_topic(
     assert (await scheduler.http.get("/v1/seasons/1402")).json() == season
     sessions = await scheduler.items("/v1/sessions", season="1402", kind="provincial")
     assert sessions == season["sessions"]
+    assert await scheduler.items("/v1/sessions", season="1402", provinces="IR-30") == [last]
     assert await scheduler.items("/v1/sessions", season="1402", province="IR-30") == [last]
 
     ids = [session["session_id"] for session in sessions]
@@ -164,8 +165,8 @@ async def test_a_session_from_the_calendar_to_the_ministers_summary(
     ]
     assert events[1][2]["previous_starts_at"] == "2031-05-01T05:30:00.000Z"
     assert (events[3][2]["resolutions"], events[3][2]["summary"]) == (2, "جمع‌بندی وزیر")
-    for path in ("reschedule", "cancel", "open", "close"):
-        refused = await post(scheduler, f"/v1/sessions/{id_}/{path}", moved, status=409)
+    for path, sent in (("reschedule", moved), ("cancel", None), ("open", None), ("close", None)):
+        refused = await post(scheduler, f"/v1/sessions/{id_}/{path}", sent, status=409)
         assert refused["type"] == "urn:peygir:problem:not-now"
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 
 from services.reports import handlers
 from services.reports.api.items import (
@@ -39,13 +39,11 @@ from services.reports.domain.records import Expectation, Fact, State
 from services.reports.events import milliseconds
 from services.reports.handlers import Circulars, Expectations, Query, Reception
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import Limit, Page, SortKeys, Traceparent, fitting
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
-
-Traceparent = Annotated[str | None, Header()]
 
 _BY_ID = SortKeys(str)
 
@@ -76,9 +74,15 @@ class Desk:
 class ReportFilters:
     """The fields by which the list of reports can be filtered."""
 
+    report_id: str | None = None
     session_id: str | None = None
     province: str | None = None
     late: bool | None = None
+
+    def fields(self) -> dict[str, object]:
+        """The wanted value of each field, but for its id."""
+        names = ("session_id", "province", "late")
+        return {n: v for n in names if (v := getattr(self, n)) is not None}
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,13 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         _: Caller,
         after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
         limit: Limit = DEFAULT_LIMIT,
+        circular_id: str | None = None,
     ) -> Page[CircularItem]:
         """List circulars by their ids."""
+        if circular_id is not None:
+            one = await desk.circulars.get(circular_id)
+            item = None if one is None else circular_item(one)
+            return Page(items=fitting(item, "circular_id", after, {}))
         found = await desk.circulars.page(None if after is None else after[0], limit + 1)
         more = len(found) > limit
         return Page(
@@ -206,6 +215,10 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ReportItem]:
         """List reports by their sessions' ids, without what they say."""
+        if filters.report_id is not None:
+            one = await desk.store.of_report(filters.report_id)
+            item = None if one is None else report_item(one, by)
+            return Page(items=fitting(item, "session_id", after, filters.fields()))
         query = Query(
             None if after is None else after[0],
             limit + 1,
@@ -247,6 +260,14 @@ def _expectation_routes(router: APIRouter, desk: Desk) -> None:
             items=[expectation_item(expectation) for expectation in found[:limit]],
             next_cursor=_next(found, limit),
         )
+
+    @router.get("/expectations/{session_id}", tags=["expectations"])
+    async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
+        """What is expected for one session."""
+        expectation = await desk.store.get(session_id)
+        if expectation is None or expectation.session.province is None:
+            raise not_found(f"no report is expected for a session {session_id}")
+        return expectation_item(expectation)
 
 
 async def _find(desk: Desk, report_id: str) -> Expectation:

@@ -20,6 +20,7 @@ from services.reports.domain.records import (
 )
 from shared.contracts.events.base import Id, ProvinceCode, Text, Title
 from shared.contracts.reference import PROVINCES
+from shared.runtime.http import NewId, RequestBody
 from shared.runtime.principals import Principal
 
 Url = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^https?://\S+$")]
@@ -102,11 +103,8 @@ class ReportItem(BaseModel):
 
 
 class ParagraphItem(BaseModel):
-    title: Title
-    text: Text = ""
-
-
-Paragraphs = Annotated[list[ParagraphItem], Field(max_length=200)]
+    title: str
+    text: str
 
 
 class ReportContent(BaseModel):
@@ -123,23 +121,31 @@ class WholeReport(ReportItem):
     content: ReportContent | None = Field(description="null: it is lost, see texts_lost")
 
 
-class IssueCircular(BaseModel):
+class IssueCircular(RequestBody):
     catalogue_version: Edition
     provinces: Annotated[tuple[ProvinceCode, ...], Field(min_length=1)] = _EVERY_PROVINCE
-    circular_id: Id | None = None
+    circular_id: NewId | None = None
 
 
-class SubmitReport(BaseModel):
+class SentParagraph(RequestBody):
+    title: Title
+    text: Text = ""
+
+
+Paragraphs = Annotated[tuple[SentParagraph, ...], Field(max_length=200)]
+
+
+class SubmitReport(RequestBody):
     session_id: Id
     province: ProvinceCode
     catalogue_version: Edition
     answers: dict[str, dict[str, Text]] = Field(description="axis to sub-axis to text")
-    initiatives: Paragraphs = []
-    special_topics: Paragraphs = []
+    initiatives: Paragraphs = ()
+    special_topics: Paragraphs = ()
     url: Url | None = None
 
 
-def paragraphs(items: Sequence[ParagraphItem]) -> tuple[Paragraph, ...]:
+def paragraphs(items: Sequence[SentParagraph]) -> tuple[Paragraph, ...]:
     return tuple(Paragraph(item.title, item.text) for item in items)
 
 

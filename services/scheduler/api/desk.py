@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
-
-from fastapi import Header
+from typing import Protocol
 
 from services.scheduler.domain.decisions import Invalid, NotAllowed, Refused
 from services.scheduler.domain.records import Resolution, Season, Session
 from services.scheduler.handlers import Query, Register, Rules, UnknownResolution, UnknownSession
 from shared.runtime.clocks import DomainClock
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
-
-Traceparent = Annotated[str | None, Header()]
 
 
 class ReadableRegister(Register, Protocol):

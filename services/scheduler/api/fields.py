@@ -8,17 +8,14 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time
 from typing import Annotated, Final, TypeAlias, TypeVar
-from unicodedata import category
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.envelope import RFC3339
-from shared.contracts.events.base import Day, Instant, Text
+from shared.contracts.events.base import Day, Instant
 
 _YEARS: Final = range(1950, 2151)
-_NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
-"""Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
 
 AnyDate = TypeVar("AnyDate", bound=date)
 
@@ -46,14 +43,6 @@ def _to_the_millisecond(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
 
 
-def _addressable(id_: str) -> str:
-    if "/" in id_ or id_ in {".", ".."}:
-        raise PydanticCustomError("address", "must stand in an address: no slash, not dots alone")
-    if any(category(character) in _NOT_IN_EVENTS for character in id_):
-        raise PydanticCustomError("control", "must hold no control characters")
-    return id_
-
-
 _DAY: Final = _written("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2023-08-14")
 
 DueDay: TypeAlias = Annotated[Day, _DAY]
@@ -77,14 +66,4 @@ TimeOfDay: TypeAlias = Annotated[
 ]
 """Hours and minutes in Asia/Tehran."""
 
-NewId: TypeAlias = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(_addressable),
-]
-"""An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""
-
 SeasonName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")]
-Reason: TypeAlias = Annotated[
-    Text, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)
-]

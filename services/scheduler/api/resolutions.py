@@ -6,18 +6,26 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, Traceparent, problems
-from services.scheduler.api.fields import DueDay, NewId
+from services.scheduler.api.desk import Desk, problems
+from services.scheduler.api.fields import DueDay
 from services.scheduler.api.items import Recorded, ResolutionItem, resolution_item
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import Amendment, Standing, Terms
 from services.scheduler.handlers import Proposal, Query
 from shared.contracts.events.base import Name, ProvinceCode, Slug, Text, Title
 from shared.contracts.events.resolutions import OrNormal, Priority, Supporting
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import (
+    Limit,
+    NewId,
+    Page,
+    RequestBody,
+    SortKeys,
+    Traceparent,
+    fitting,
+)
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.problems import not_found
@@ -25,7 +33,7 @@ from shared.runtime.problems import not_found
 _BY_ID = SortKeys(str)
 
 
-class Propose(BaseModel):
+class Propose(RequestBody):
     resolution_id: NewId | None = Field(
         None,
         description="by default the session's next: `1402-IR-09-R001`. Whoever may have to ask "
@@ -52,11 +60,11 @@ class Propose(BaseModel):
         return Proposal(resolution_id, Terms(**terms))
 
 
-class Record(BaseModel):
+class Record(RequestBody):
     resolutions: Annotated[list[Propose], Field(min_length=1, max_length=200)]
 
 
-class Amend(BaseModel):
+class Amend(RequestBody):
     """What is to be otherwise; what is left out or null stays."""
 
     title: Title | None = None
@@ -75,7 +83,7 @@ class Amend(BaseModel):
         return Amendment(**changes)
 
 
-class Withdraw(BaseModel):
+class Withdraw(RequestBody):
     reason: Text | None = None
 
 
@@ -83,6 +91,7 @@ class Withdraw(BaseModel):
 class Filters:
     """The fields by which the list of resolutions can be filtered."""
 
+    resolution_id: str | None = None
     session_id: str | None = None
     deputy: str | None = None
     state: Standing | None = None
@@ -90,7 +99,7 @@ class Filters:
     axis: str | None = None
 
     def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field."""
+        """The wanted value of each stored field, but for its id."""
         names = ("session_id", "deputy", "province", "axis")
         wanted: dict[str, object] = {name: getattr(self, name) for name in names}
         wanted["state"] = None if self.state is None else self.state.value
@@ -122,6 +131,10 @@ def routes(desk: Desk) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ResolutionItem]:
         """List resolutions by their ids."""
+        if filters.resolution_id is not None:
+            one = await desk.register.resolution(filters.resolution_id)
+            item = None if one is None else resolution_item(one)
+            return Page(items=fitting(item, "resolution_id", after, filters.fields()))
         query = Query(filters.fields(), None if after is None else after[0], limit + 1)
         found = await desk.register.page_of_resolutions(query)
         more = len(found) > limit

@@ -6,10 +6,10 @@ from datetime import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, Traceparent, problems
+from services.scheduler.api.desk import Desk, problems
 from services.scheduler.api.fields import SeasonName, StartDay, TimeOfDay
 from services.scheduler.api.items import (
     SeasonItem,
@@ -21,7 +21,7 @@ from services.scheduler.handlers import Query
 from shared.contracts.events.base import Name, ProvinceCode
 from shared.contracts.events.sessions import SessionMode
 from shared.contracts.reference import PROVINCES
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import Limit, Page, RequestBody, SortKeys, Traceparent, fitting
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.problems import not_found
@@ -29,7 +29,7 @@ from shared.runtime.problems import not_found
 _BY_ID = SortKeys(str)
 
 
-class CreateSeason(BaseModel):
+class CreateSeason(RequestBody):
     season: SeasonName
     starts_on: StartDay = Field(description="of the first session, in Asia/Tehran")
     starts_at_time: TimeOfDay = Field(time(9), description="of every session, in Asia/Tehran")
@@ -63,8 +63,13 @@ def routes(desk: Desk) -> APIRouter:
         _: Caller,
         after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
         limit: Limit = DEFAULT_LIMIT,
+        season: str | None = None,
     ) -> Page[SeasonItem]:
         """List seasons by their names."""
+        if season is not None:
+            one = await desk.register.season(season)
+            item = None if one is None else SeasonItem.model_validate(one)
+            return Page(items=fitting(item, "season", after, {}))
         query = Query({}, None if after is None else after[0], limit + 1)
         found = await desk.register.page_of_seasons(query)
         return Page(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import ConfigDict, Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, Traceparent, problems
-from services.scheduler.api.fields import NewId, SeasonName, Start
+from services.scheduler.api.desk import Desk, problems
+from services.scheduler.api.fields import SeasonName, Start
 from services.scheduler.api.items import SessionItem, session_item
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import (
@@ -23,21 +23,34 @@ from services.scheduler.domain.records import (
     SessionFact,
     State,
 )
-from services.scheduler.handlers import Query
 from shared.contracts.events import Person
 from shared.contracts.events.base import Name, NullIsAbsent, ProvinceCode, Text, Title
 from shared.contracts.events.sessions import SessionKind, SessionMode
 from shared.runtime.calendar import TEHRAN
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.runtime.http import (
+    Limit,
+    NewId,
+    Page,
+    RequestBody,
+    SortKeys,
+    Traceparent,
+    fitting,
+)
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
-from shared.runtime.problems import not_found
+from shared.runtime.problems import invalid_field, not_found
 
 _BY_ID = SortKeys(str)
 
 
-class Schedule(BaseModel):
+class Invited(Person):
+    """Somebody in a role, as a request names one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Schedule(RequestBody):
     session_id: NewId | None = Field(
         None, description="by default of its kind and beginning: `visit-20230820-0900`"
     )
@@ -49,20 +62,20 @@ class Schedule(BaseModel):
     mode: SessionMode
     venue: Name | None = None
     season: SeasonName | None = None
-    attendees: Annotated[tuple[Person, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
+    attendees: Annotated[tuple[Invited, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
 
 
-class Reschedule(BaseModel):
+class Reschedule(RequestBody):
     starts_at: Start
     ends_at: Start
     reason: Text | None = None
 
 
-class Cancel(BaseModel):
+class Cancel(RequestBody):
     reason: Text | None = None
 
 
-class Close(BaseModel):
+class Close(RequestBody):
     summary: Text | None = None
 
 
@@ -70,18 +83,25 @@ class Close(BaseModel):
 class Filters:
     """The fields by which the list of sessions can be filtered."""
 
+    session_id: str | None = None
     season: str | None = None
     kind: Kind | None = None
     state: State | None = None
-    province: str | None = None
+    provinces: Annotated[str | None, Query(description="One that is among them.")] = None
+    province: Annotated[str | None, Query(description="The same as `provinces`.")] = None
 
     def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field."""
+        """The wanted value of each stored field, but for its id.
+
+        Raises Problem 422 where both names of one filter were given and differ.
+        """
+        if None not in {self.provinces, self.province} and self.provinces != self.province:
+            raise invalid_field("province", "differs from `provinces`, which is the same")
         wanted: dict[str, object] = {
             "season": self.season,
             "kind": self.kind,
             "state": None if self.state is None else self.state.value,
-            "provinces": self.province,
+            "provinces": self.provinces or self.province,
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
@@ -98,7 +118,11 @@ def routes(desk: Desk) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[SessionItem]:
         """List sessions by their ids."""
-        query = Query(filters.fields(), None if after is None else after[0], limit + 1)
+        if filters.session_id is not None:
+            one = await desk.register.session(filters.session_id)
+            item = None if one is None else session_item(one)
+            return Page(items=fitting(item, "session_id", after, filters.fields()))
+        query = handlers.Query(filters.fields(), None if after is None else after[0], limit + 1)
         found = await desk.register.page_of_sessions(query)
         return Page(
             items=[session_item(session) for session in found[:limit]],

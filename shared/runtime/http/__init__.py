@@ -1,6 +1,16 @@
 """The HTTP that every service speaks in the same way: errors, lists, limits, health, pages."""
 
 from shared.runtime.http.app import create_app
-from shared.runtime.http.lists import Limit, Page, SortKeys
+from shared.runtime.http.lists import Limit, Page, SortKeys, fitting
+from shared.runtime.http.requests import NewId, RequestBody, Traceparent
 
-__all__ = ["Limit", "Page", "SortKeys", "create_app"]
+__all__ = [
+    "Limit",
+    "NewId",
+    "Page",
+    "RequestBody",
+    "SortKeys",
+    "Traceparent",
+    "create_app",
+    "fitting",
+]

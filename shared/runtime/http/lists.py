@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from fastapi import Query
@@ -22,6 +23,24 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None = Field(None, description="Asks for the next page; null on the last.")
+
+
+def fitting(
+    item: Item | None, key: str, after: tuple[Any, ...] | None, fields: Mapping[str, object]
+) -> list[Item]:
+    """What a list answers to whoever asks for one id: the item of that id, where it stands behind
+    the cursor and its fields are as wanted; else nothing.
+
+    `key` is the field by which the list is sorted. A field of many values fits where the wanted
+    one is among them.
+    """
+    if item is None or (after is not None and getattr(item, key) <= after[0]):
+        return []
+    return [item] if all(_fits(getattr(item, name), v) for name, v in fields.items()) else []
+
+
+def _fits(value: object, wanted: object) -> bool:
+    return wanted in value if isinstance(value, tuple) else value == wanted
 
 
 class SortKeys:

@@ -1,0 +1,53 @@
+"""What the requests of every service hold in the same way: bodies, new ids, traces."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias
+from unicodedata import category
+
+from fastapi import Header
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from shared.runtime.logs import trace_id
+
+_NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
+"""Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
+
+_LONGEST_TRACE: Final = 256  # of a version to come; today's has 55 characters
+
+
+class RequestBody(BaseModel):
+    """A body, or a part of one. A field that is not known is named in a 422, never passed over:
+    a misspelt one would else be answered as if it had been done.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _addressable(id_: str) -> str:
+    if "/" in id_ or id_ in {".", ".."}:
+        raise PydanticCustomError("address", "must stand in an address: no slash, not dots alone")
+    if any(category(character) in _NOT_IN_EVENTS for character in id_):
+        raise PydanticCustomError("control", "must hold no control characters")
+    return id_
+
+
+NewId: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
+    AfterValidator(_addressable),
+]
+"""An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""
+
+
+def _valid_trace(traceparent: str | None) -> str | None:
+    if traceparent is None or len(traceparent) > _LONGEST_TRACE:
+        return None
+    return None if trace_id(traceparent) is None else traceparent
+
+
+Traceparent: TypeAlias = Annotated[
+    str | None, Header(description="W3C Trace Context."), AfterValidator(_valid_trace)
+]
+"""The trace that a request belongs to, which its events bear on; None where it is not valid."""

@@ -1,0 +1,162 @@
+"""The HTTP of every service over a store in memory, each with something to look at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import httpx
+from fastapi import APIRouter, FastAPI
+
+from services.followups import api as followups
+from services.followups import handlers as followups_handlers
+from services.notify import api as notify
+from services.notify import domain as notices
+from services.notify.handlers import Change
+from services.reports import api as reports
+from services.scheduler import api as scheduler
+from shared.messaging.records import Cause, Event
+from shared.runtime.health import Health
+from shared.runtime.http import create_app
+from shared.runtime.identity import OpenIdentity
+from shared.runtime.metrics import Metrics
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.fakes_notify import FakeNotices
+from tests.stores.fakes_scheduler import MemoryRegister
+from tests.unit.followups.examples import NOW, TRACKING
+from tests.unit.followups.test_handlers import approval
+from tests.unit.notify.matters import session
+from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
+from tests.unit.reports.offices import Office
+from tests.unit.scheduler.examples import rules
+
+REPORT: Final = {
+    "province": "IR-09",
+    "catalogue_version": 1,
+    "answers": {"crisis": {"relief": "سه انبار تازه آماده شد"}},
+    "initiatives": [{"title": "قرارگاه جهادی محله‌ها"}],
+}
+VISIT: Final = {
+    "kind": "visit",
+    "provinces": ["IR-09", "IR-07"],
+    "title": "بازدید از مرز دوغارون",
+    "starts_at": "2024-05-01T09:00:00+03:30",
+    "ends_at": "2024-05-01T12:00:00+03:30",
+    "mode": "in-person",
+    "attendees": [{"role": "governor", "id": "g.razavi"}],
+}
+BRIDGE: Final = {"deputy": "civil", "title": "تکمیل پل", "due_on": "2030-01-01"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A clock that shows one instant (UTC)."""
+
+    instant: datetime
+
+    async def now(self) -> datetime:
+        return self.instant
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A service's HTTP, and what it told since."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    told: Callable[[], Sequence[Event]]
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return await self.http.post(f"/v1{path}", json=body, headers=headers)
+
+    async def items(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+        answer = await self.http.get(f"/v1{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+
+@asynccontextmanager
+async def _counter(
+    told: Callable[[], Sequence[Event]], *routers: APIRouter
+) -> AsyncIterator[Counter]:
+    app = create_app(
+        title="Peygir",
+        version="0",
+        health=Health(),
+        metrics=Metrics(),
+        authenticator=OpenIdentity(),
+    )
+    for router in routers:
+        app.include_router(router, prefix="/v1")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as http:
+        yield Counter(app, http, told)
+
+
+@asynccontextmanager
+async def open_scheduler() -> AsyncIterator[Counter]:
+    """Two visits, which have begun, with a resolution each."""
+    register, clock = MemoryRegister(), Standing(NOW)
+    desk = scheduler.Desk(register, rules(), clock)
+    async with _counter(lambda: register.events, *scheduler.routes(desk)) as counter:
+        for id_ in ("visit-1", "visit-2"):
+            made = await counter.post("/sessions", {**VISIT, "session_id": id_})
+            assert made.status_code == 201, made.text
+            await counter.post(f"/sessions/{id_}/open")
+            recorded = {"resolutions": [{**BRIDGE, "resolution_id": f"{id_}-R1"}]}
+            made = await counter.post(f"/sessions/{id_}/resolutions", recorded)
+            assert made.status_code == 201, made.text
+        for season, starts_on in (("1403", "2024-08-12"), ("1404", "2025-08-11")):
+            made = await counter.post("/seasons", {"season": season, "starts_on": starts_on})
+            assert made.status_code == 201, made.text
+        yield counter
+
+
+@asynccontextmanager
+async def open_reports() -> AsyncIterator[Counter]:
+    """Two sessions, of which one has its report, and two circulars."""
+    office = Office()
+    for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
+        await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
+    desk = reports.Desk(office.store, office.circulars, RECEPTION)
+    async with _counter(lambda: office.told, reports.routes(desk, Standing(BEFORE))) as counter:
+        sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
+        assert sent.status_code == 201, sent.text
+        for id_ in ("1402-1", "1402-2"):
+            issued = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+            assert issued.status_code == 201, issued.text
+        yield counter
+
+
+@asynccontextmanager
+async def open_followups() -> AsyncIterator[Counter]:
+    """Two follow-ups of one deputy."""
+    store, now = MemoryFollowups(), NOW + timedelta(hours=1)
+    messages = [approval(id_, resolution_id=id_, deputy="civil") for id_ in ("R-1", "R-2")]
+    decision = await followups_handlers.take(messages, store, TRACKING, now)
+    await store.save(decision.changes, Cause("event", "followups"))
+    desks = {"civil": followups.Desk(store, TRACKING)}
+    async with _counter(lambda: store.events, followups.routes(desks, Standing(now))) as counter:
+        yield counter
+
+
+@asynccontextmanager
+async def open_notify() -> AsyncIterator[Counter]:
+    """The notices of one session."""
+    store = FakeNotices()
+    told = notices.notices(session(), NOW, None)
+    await store.save([Change(None, notice, (), NOW) for notice in told], Cause("event", "notify"))
+    async with _counter(lambda: store.events, notify.routes(store)) as counter:
+        yield counter
+
+
+OFFICES: Final = {
+    "scheduler": open_scheduler,
+    "reports": open_reports,
+    "followups": open_followups,
+    "notify": open_notify,
+}

@@ -1,0 +1,152 @@
+"""What every service takes of a request, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.unit.api.offices import (
+    BRIDGE,
+    OFFICES,
+    REPORT,
+    VISIT,
+    Counter,
+    open_followups,
+    open_reports,
+    open_scheduler,
+)
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+LATER_VERSION = "cc" + TRACE[2:] + "-"
+TRACES: list[tuple[str, str | None]] = [
+    (TRACE, TRACE),
+    (LATER_VERSION + "x" * 200, LATER_VERSION + "x" * 200),
+    (LATER_VERSION + "x" * 201, None),
+    (LATER_VERSION + "x" * 1_500, None),
+    (LATER_VERSION + "\x85", None),
+    (TRACE + "-x", None),
+    ("x" * 1_500, None),
+    ("\x85", None),
+    ("00-" + "0" * 32 + "-00f067aa0ba902b7-01", None),
+    ("", None),
+]
+
+
+async def traced(counter: Counter, path: str, body: Any, traceparent: str) -> str | None:
+    """The trace of the events that a request brought about."""
+    before = list(counter.told())
+    header = {b"traceparent": traceparent.encode("latin-1")}
+    answer = await counter.http.post(f"/v1{path}", json=body, headers=header)
+    assert answer.status_code in {200, 201}, answer.text
+    (trace,) = {event.trace for event in counter.told() if event not in before}
+    return trace
+
+
+@pytest.mark.parametrize(("traceparent", "told"), TRACES)
+async def test_events_bear_the_trace_of_a_request_where_it_is_one(
+    traceparent: str, told: str | None
+) -> None:
+    async with open_scheduler() as counter:
+        assert await traced(counter, "/sessions/visit-1/close", None, traceparent) == told
+    async with open_reports() as counter:
+        report = {**REPORT, "session_id": "1402-IR-09"}
+        assert await traced(counter, "/reports", report, traceparent) == told
+    async with open_followups() as counter:
+        id_ = (await counter.items("/followups"))[0]["followup_id"]
+        path = f"/followups/{id_}/acknowledge"
+        assert await traced(counter, path, {"stance": "agreed"}, traceparent) == told
+
+
+@pytest.mark.parametrize("id_", ["a/b", ".", "..", "a\x7f", "a\x85", "a b", "a|b", "", "x" * 191])
+async def test_an_id_that_could_not_be_asked_for_is_refused(id_: str) -> None:
+    async with open_reports() as counter:
+        answer = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["circular_id"]
+
+
+@pytest.mark.parametrize(
+    "id_", ["1402-3", "ابلاغیه‌ی ۱".replace(" ", "-"), "...", "a%2Fb", "x" * 190]
+)
+async def test_an_id_that_is_taken_can_be_asked_for(id_: str) -> None:
+    async with open_reports() as counter:
+        issued = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+        assert issued.status_code == 201, issued.text
+        answer = await counter.http.get(f"/v1/circulars/{quote(id_, safe='')}")
+    assert (answer.status_code, answer.json()) == (200, issued.json())
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "body", "field"),
+    [
+        ("scheduler", "/resolutions/visit-1-R1/amend", {"dueOn": "2031-01-01"}, "dueOn"),
+        ("scheduler", "/resolutions/visit-1-R1/withdraw", {"why": "تکراری"}, "why"),
+        ("scheduler", "/sessions", {**VISIT, "season_id": "1402"}, "season_id"),
+        (
+            "scheduler",
+            "/sessions",
+            {**VISIT, "attendees": [{"role": "governor", "id": "x", "title": "t"}]},
+            "attendees.0.title",
+        ),
+        (
+            "scheduler",
+            "/sessions/visit-1/resolutions",
+            {"resolutions": [{**BRIDGE, "dueOn": "2031-01-01"}]},
+            "resolutions.0.dueOn",
+        ),
+        ("scheduler", "/sessions/visit-1/close", {"Summary": "پایان"}, "Summary"),
+        ("scheduler", "/sessions/visit-1/cancel", {"Reason": "برف"}, "Reason"),
+        ("reports", "/circulars", {"catalogue_version": 1, "id": "x"}, "id"),
+        ("reports", "/reports", {**REPORT, "session_id": "1402-IR-10", "late": False}, "late"),
+        (
+            "reports",
+            "/reports",
+            {**REPORT, "session_id": "1402-IR-10", "initiatives": [{"title": "t", "txt": "x"}]},
+            "initiatives.0.txt",
+        ),
+        ("followups", "/followups/x/complete", {"notes": "تمام شد"}, "notes"),
+    ],
+)
+async def test_a_field_that_is_not_known_is_named(
+    service: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    async with OFFICES[service]() as counter:
+        before = len(counter.told())
+        answer = await counter.post(path, body)
+        assert answer.status_code == 422, answer.text
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        assert len(counter.told()) == before
+
+
+@pytest.mark.parametrize("service", OFFICES)
+async def test_no_body_of_any_route_takes_what_is_not_known(service: str) -> None:
+    """Asked of the documents: whoever adds a route may forget it."""
+    async with OFFICES[service]() as counter:
+        document = counter.app.openapi()
+    schemas = document["components"]["schemas"]
+    bodies = [
+        operation["requestBody"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+    ]
+    waiting, seen = _named(bodies), set[str]()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        waiting |= _named(schemas[name]) - seen
+    assert bool(seen) == (service != "notify")
+    open_ones = {n for n in seen if schemas[n].get("additionalProperties", True) is not False}
+    assert open_ones == set()
+
+
+def _named(part: Any) -> set[str]:
+    """The names of all schemas that a part of the document refers to."""
+    if isinstance(part, list):
+        return {name for inner in part for name in _named(inner)}
+    if not isinstance(part, dict):
+        return set()
+    here = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+    return here | {name for inner in part.values() for name in _named(inner)}

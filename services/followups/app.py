@@ -22,7 +22,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     """Wire the service: a consumer group, a database, a relay and a sweeper a deputy."""
     metrics = FollowupsMetrics()
     host = Host(SERVICE, settings, metrics)
-    ladder = Ladder(WorkingCalendar.iran(settings.thursday_off, settings.holidays_file))
+    ladder = ladder_of(settings)
     desks: dict[str, api.Desk] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
@@ -51,6 +51,12 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         )
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     return host, host.app("Peygir: follow-ups", [api.routes(desks, host.clock)], sends)
+
+
+def ladder_of(settings: FollowupsSettings) -> Ladder:
+    """The ladder of this site: its working days, and after how many a level is reached."""
+    calendar = WorkingCalendar.iran(settings.thursday_off, settings.holidays_file)
+    return Ladder(calendar, {"normal": settings.levels_normal, "urgent": settings.levels_urgent})
 
 
 async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMetrics) -> None:

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
 from shared.runtime.settings import CommonSettings, shifted_port
 
 PORT = 8103
+_MOST_DAYS = 1_000  # some four years; beyond it somebody has mistaken the unit
+
+
+def _steps(value: Any) -> Any:
+    """`0,5,10` as the three numbers that it lists."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    steps = tuple(int(part) for part in parts if re.fullmatch("[0-9]{1,4}", part))
+    rises = all(before < after for before, after in itertools.pairwise(steps))
+    if len(parts) != 3 or len(steps) != 3 or not rises or steps[-1] > _MOST_DAYS:
+        raise PydanticCustomError(
+            "levels",
+            "allowed are three whole numbers of working days, each higher than the one before, "
+            "from 0 to {most}, such as 0,5,10",
+            {"most": _MOST_DAYS},
+        )
+    return steps
+
+
+Steps: TypeAlias = Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_steps)]
 
 
 class FollowupsSettings(CommonSettings):
     """What the follow-ups are told besides what all services are."""
 
     http_port: int = shifted_port(PORT)
+    levels_normal: Steps = Field(
+        (0, 5, 10), description="Working days after which levels 1, 2, 3 of overdue are reached."
+    )
+    levels_urgent: Steps = Field((0, 2, 4), description="The same for urgent resolutions.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
@@ -33,6 +36,8 @@ PREFIX = "PEYGIR_"
 _SECRETS = Path("/run/secrets")
 _KAFKA_PORT = 29092
 _MONGODB_PORT = 27117
+# A host that DNS is asked for when the service connects (DNS Seedlist Discovery): one, no port.
+_MONGODB_SRV = re.compile(r"mongodb\+srv://([^\s/?@]+@)?[^\s/?@,:]+([/?]\S*)?")
 
 Part: TypeAlias = Literal["api", "consumer", "relay", "sweeper"]
 PARTS: tuple[Part, ...] = ("api", "consumer", "relay", "sweeper")
@@ -147,10 +152,32 @@ class CommonSettings(BaseSettings):
             )
         return host
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _ports(cls, servers: str) -> str:
+        for server in servers.split(","):
+            port = server.rpartition(":")[2]
+            if not (port.isascii() and len(port) <= 5 and 1 <= int(port) <= 65535):
+                raise _refused(f"{server!r} has no port from 1 to 65535")
+        return servers
+
     @field_validator("mongodb_uri")
     @classmethod
     def _mongodb(cls, uri: SecretStr) -> SecretStr:
-        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+        text = uri.get_secret_value()
+        if text.startswith("mongodb+srv://"):
+            if not _MONGODB_SRV.fullmatch(text):
+                raise _refused("a mongodb+srv:// connection string names one host and no port")
+        elif text.startswith("mongodb://"):
+            try:
+                parse_uri(text)
+            except (PyMongoError, ValueError, OSError):
+                # What the driver says may repeat a part of the password.
+                raise _refused(
+                    "not a connection string: mongodb://[user:password@]host[:port],…/?options, "
+                    "with user and password percent-encoded"
+                ) from None
+        else:
             raise _refused("a connection string starts with mongodb:// or mongodb+srv://")
         return uri
 

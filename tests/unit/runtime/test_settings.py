@@ -160,6 +160,10 @@ def test_development_listens_on_the_network_only_where_that_was_accepted(
         ("NAMESPACE", "Über", "pattern"),
         ("NAMESPACE", "a.b", "pattern"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "pattern"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "h:99999", "'h:99999' has no port from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "h:9092,h:0", "'h:0' has no port from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "h:۹۰۹۲", "no port from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "h:" + "1" * 5_000, "no port from 1 to 65535"),
         ("MONGODB_URI", "postgres://u:hidden@db", "mongodb://"),
         ("THURSDAY_OFF", "maybe", "boolean"),
         ("HOLIDAYS_FILE", "/nowhere/holidays.json", "No such file"),
@@ -201,6 +205,56 @@ def test_a_secret_is_not_repeated(
     assert "PEYGIR_SMTP_PASSWORD: " in line
     assert "tooshrt" not in line
     assert "hidden" not in line
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://",
+        "mongodb:///",
+        "mongodb://u:hidden@",
+        "mongodb://u:hidden@db:99999",
+        "mongodb://u:hidden@db:0",
+        "mongodb://u:hidden@db:x",
+        "mongodb://u:hid/den@db",
+        "mongodb://u:@hidden@db",
+        "mongodb://u:hid%zzden@db",
+        "mongodb://u:hidden",
+        "mongodb://u:hidden@db,,db",
+        "mongodb://u:hidden@db/?maxPoolSize=many",
+        "mongodb://u:hidden@db/?tls=maybe",
+        "mongodb://u:hidden@db/?tlsCAFile=/nowhere/hidden",
+        "mongodb://u:hidden@db/?hidden=1",
+        "mongodb+srv://",
+        "mongodb+srv://u:hidden@",
+        "mongodb+srv://u:hidden@db.example:27017",
+        "mongodb+srv://u:hidden@a.example,b.example",
+    ],
+)
+def test_what_is_no_connection_string_is_told_without_its_password(
+    environment: Environment, capsys: pytest.CaptureFixture[str], uri: str
+) -> None:
+    environment.set(MONGODB_URI=uri)
+    line = complaint(capsys, CommonSettings)
+    assert line.startswith("PEYGIR_MONGODB_URI: ")
+    assert "connection string" in line
+    assert not re.search("hid|den", line)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://db",
+        "mongodb://u:p%40ss@a:1,b:65535/?replicaSet=x&tls=true&authSource=admin",
+        "mongodb://[::1]:27017",
+        "mongodb+srv://u:p@db.nowhere.example/?replicaSet=x",
+    ],
+)
+def test_connection_strings_are_taken_without_asking_anybody(
+    environment: Environment, uri: str
+) -> None:
+    environment.set(MONGODB_URI=uri)
+    assert load(CommonSettings).mongodb_uri.get_secret_value() == uri
 
 
 def test_nothing_starts_open_by_default(

@@ -1,0 +1,76 @@
+"""Configuration of the follow-ups, from the variables to the ladder."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+
+import pytest
+
+from services.followups.app import ladder_of
+from services.followups.settings import FollowupsSettings
+from shared.runtime.calendar import start_of_day
+from shared.runtime.settings import load
+from tests.unit.followups.examples import followup
+
+
+@pytest.fixture(autouse=True)
+def development(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variables of ours but the one that lets a service start."""
+    for name in [name for name in os.environ if name.startswith("PEYGIR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PEYGIR_ENV", "development")
+
+
+def test_levels_by_default() -> None:
+    settings = load(FollowupsSettings)
+    assert settings.levels_normal == (0, 5, 10)
+    assert settings.levels_urgent == (0, 2, 4)
+
+
+@pytest.mark.parametrize("name", ["LEVELS_NORMAL", "LEVELS_URGENT"])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("1,2,3", (1, 2, 3)), (" 0 , 10, 1000 ", (0, 10, 1_000)), ("0,7,14", (0, 7, 14))],
+)
+def test_levels_are_three_numbers(
+    monkeypatch: pytest.MonkeyPatch, name: str, written: str, read: tuple[int, int, int]
+) -> None:
+    monkeypatch.setenv(f"PEYGIR_{name}", written)
+    assert getattr(load(FollowupsSettings), name.lower()) == read
+
+
+@pytest.mark.parametrize("name", ["LEVELS_NORMAL", "LEVELS_URGENT"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("5,0,10", "0,5,5", "-1,5,10", "0,5", "0,5,10,15", "0,5,10,", "0,5.5,10", "0,five,10"),
+        *("[0,5,10]", ",", "0;5;10", "0,5,1001", "0,5,99999", "۰,۵,۱۰", "0,5,1e1"),
+    ],
+)
+def test_wrong_levels_are_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, written: str
+) -> None:
+    monkeypatch.setenv(f"PEYGIR_{name}", written)
+    with pytest.raises(SystemExit) as stopped:
+        load(FollowupsSettings)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        f"PEYGIR_{name}: allowed are three whole numbers of working days, each higher than the "
+        f"one before, from 0 to 1000, such as 0,5,10, not {written!r}\n"
+    )
+
+
+def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEYGIR_LEVELS_NORMAL", "1,2,9")
+    monkeypatch.setenv("PEYGIR_LEVELS_URGENT", "0,1,3")
+    ladder = ladder_of(load(FollowupsSettings))
+    saturday = date(2023, 10, 14)  # no holiday follows but the Friday of the 20th
+
+    def reached(priority: str) -> list[date]:
+        late = followup(due_on=saturday, priority=priority)
+        days = {start_of_day(date(2023, 10, day)): date(2023, 10, day) for day in range(15, 30)}
+        return [days[ladder.reached_at(late, level)] for level in (1, 2, 3)]
+
+    assert reached("normal") == [date(2023, 10, 16), date(2023, 10, 17), date(2023, 10, 25)]
+    assert reached("urgent") == [date(2023, 10, 15), date(2023, 10, 16), date(2023, 10, 18)]

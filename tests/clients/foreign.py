@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
+import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 _SECONDS = 20
 _SCRIPT = Path(__file__).with_name("publish.mjs")
+_KAFKAJS: Final = "2.2.4"
+_PACKAGES: Final = {"nodejs": "node", "npm": "npm"}  # what brings which command
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
@@ -105,15 +108,21 @@ class KafkaJs:
 
 
 def install_kafkajs(folder: Path) -> None:
-    """Install kafkajs into a folder where it is not there yet."""
-    if (folder / "node_modules" / "kafkajs" / "package.json").exists():
+    """Install kafkajs into a folder where that version is not there yet.
+
+    Fails the test in one line where Node or npm is missing: without them nobody has asked.
+    """
+    missing = [package for package, name in _PACKAGES.items() if shutil.which(name) is None]
+    if missing:
+        told = f"missing: {', '.join(missing)}. Install with: apt-get install -y"
+        pytest.fail(f"{told} {' '.join(missing)}", pytrace=False)
+    described = folder / "node_modules" / "kafkajs" / "package.json"
+    if described.exists() and json.loads(described.read_bytes())["version"] == _KAFKAJS:
         return
-    npm = shutil.which("npm")
-    assert npm is not None, "npm is missing; `apt-get install npm` brings it"
     folder.mkdir(parents=True, exist_ok=True)
     install = ("install", "--no-package-lock", "--no-save", "--no-audit", "--no-fund")
     done = subprocess.run(
-        [npm, *install, "--prefix", str(folder), "kafkajs@2"],
+        ["npm", *install, "--prefix", str(folder), f"kafkajs@{_KAFKAJS}"],
         capture_output=True,
         text=True,
         check=False,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import structlog
 from pymongo.errors import PyMongoError
 
 from services.notify import handlers
 from services.notify.domain import Fact, Notice
 from services.notify.handlers import Notices, Office, Post
-from shared.messaging.failures import LeaseLost
+from shared.messaging.failures import Failure, LeaseLost, sort
 from shared.messaging.leases import Lease
+from shared.messaging.watch import HistoryChanged
 from shared.runtime.clocks import DomainClock, MachineClock
+
+_log = structlog.get_logger(__name__)
 
 BATCH: Final = 20
 """Mails sent before they are noted: as many may go out twice where a process is killed."""
@@ -29,7 +33,9 @@ class Courier:
     process dies, or loses the lease, between the server's answer and the note, or where the
     connection breaks before the answer is heard (RFC 1047); both mails bear one Message-ID.
     Answers that could not be noted for want of a database are kept and noted before anything else
-    is sent. An orderly stop waits for the answer to the mail that is under way.
+    is sent. One that cannot be noted for another reason holds up no other, and its mail does not
+    go out again while this process lives. An orderly stop waits for the answer to the mail that is
+    under way.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Courier:
         self._lease_seconds = lease_seconds
         self._sure_until = 0.0  # on the monotonic clock: so long nobody else can hold the lease
         self._answers: dict[str, Fact] = {}  # heard, and not noted yet
+        self._unnotable: set[str] = set()  # heard, and lost
 
     async def deliver(self, lease: Lease) -> None:
         """Send everything whose time has come.
@@ -60,7 +67,7 @@ class Courier:
         await self._note(lease)
         try:
             async with self._holding(lease):
-                while batch := await self._store.waiting(self._machine.now(), BATCH):
+                while batch := await self._waiting():
                     try:
                         await self._send(batch)
                     finally:
@@ -85,12 +92,34 @@ class Courier:
                 elif not handing.cancelled() and handing.exception() is None:
                     self._answers[notice.notice_id] = handing.result()
 
+    async def _waiting(self) -> Sequence[Notice]:
+        limit = BATCH + len(self._unnotable)
+        waiting = await self._store.waiting(self._machine.now(), limit)
+        return [notice for notice in waiting if notice.notice_id not in self._unnotable][:BATCH]
+
     async def _note(self, lease: Lease) -> None:
-        if self._answers:
+        if self._answers and not await self._is_noted(lease, self._answers):
+            for notice_id, fact in list(self._answers.items()):
+                if not await self._is_noted(lease, {notice_id: fact}):
+                    self._unnotable.add(notice_id)
+                    del self._answers[notice_id]
+
+    async def _is_noted(self, lease: Lease, answers: Mapping[str, Fact]) -> bool:
+        """Note answers; False where they cannot be noted for a reason that stays."""
+        try:
             async with lease.fenced() as fence:
                 at = self._machine.now()
-                await handlers.note(self._answers, self._store, self._office, at, fence)
-            self._answers.clear()
+                await handlers.note(answers, self._store, self._office, at, fence)
+        except (LeaseLost, HistoryChanged):
+            raise
+        except Exception as error:
+            if sort(error) is Failure.TRANSIENT:
+                raise
+            _log.exception("answers cannot be noted", notices=list(answers))
+            return False
+        for notice_id in list(answers):
+            del self._answers[notice_id]
+        return True
 
     @asynccontextmanager
     async def _holding(self, lease: Lease) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 from aiosmtplib import (
@@ -22,6 +22,7 @@ from services.notify.handlers import Declined, NotYet, Unreachable
 _log = structlog.get_logger(__name__)
 
 _CLOSING = 421  # RFC 5321, 3.8: the server hangs up
+_LONGEST_ANSWER: Final = 1_000  # characters kept of what the server says
 
 
 class SmtpPost:
@@ -71,13 +72,13 @@ class SmtpPost:
             raise self._verdict(refused) from refused
         except (SMTPException, OSError) as error:
             self._client.close()
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise Unreachable(_readable(f"{type(error).__name__}: {error}")) from error
         except asyncio.CancelledError:  # in the midst of a dialogue that nobody can take up again
             self._client.close()
             raise
 
     def _verdict(self, refused: SMTPRecipientRefused | SMTPDataError) -> Exception:
-        told = f"{refused.code} {' '.join(refused.message.split())}"
+        told = _readable(f"{refused.code} {refused.message}")
         if refused.code == _CLOSING:
             self._client.close()
             return Unreachable(told)
@@ -91,3 +92,11 @@ class SmtpPost:
             except (SMTPException, OSError) as error:
                 _log.debug("the mail server did not say goodbye", error=str(error))
                 self._client.close()
+
+
+def _readable(text: str) -> str:
+    """What a server said, in one line of characters that can be written anywhere.
+
+    It may answer in any bytes; what is no UTF-8 comes as lone surrogates, which nothing takes.
+    """
+    return " ".join(text.split())[:_LONGEST_ANSWER].encode(errors="replace").decode()

@@ -10,6 +10,15 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 OK = "250 OK"
 
 
+class _AnyBytes(SMTP):
+    """Answers in bytes that need not be UTF-8: a lone surrogate stands for one of them."""
+
+    async def push(self, status: str | bytes) -> None:
+        if isinstance(status, str):
+            status = status.encode(errors="surrogateescape")
+        await super().push(status)
+
+
 class Server:
     """Answers MAIL, RCPT and DATA as it is told, and counts; a context manager that listens."""
 
@@ -23,7 +32,9 @@ class Server:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: SMTP(self, loop=loop), "127.0.0.1", 0)
+        self._listening = await loop.create_server(
+            lambda: _AnyBytes(self, loop=loop), "127.0.0.1", 0
+        )
         self.port = self._listening.sockets[0].getsockname()[1]
         return self
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
+import bson
 import pytest
 import pytest_asyncio
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import Scribe
 from services.notify.adapters.smtp import SmtpPost
-from services.notify.domain import notices
+from services.notify.domain import Failed, evolve, notices
+from services.notify.events import announce
 from services.notify.handlers import Declined, NotYet, Unreachable
 from tests.unit.notify.mailserver import OK, Server
 from tests.unit.notify.matters import NOW, resolution
@@ -62,6 +65,26 @@ async def test_5xx_is_for_ever_and_4xx_is_for_now(server: Server, of: str) -> No
     setattr(server, of, OK)
     await post.send(NOTICE, NOW)
     assert len(server.taken) == server.connections == 1
+    await post.close()
+
+
+@pytest.mark.parametrize("of", ["recipient_answer", "data_answer"])
+async def test_an_answer_in_any_bytes_becomes_text_that_can_be_written(
+    server: Server, of: str
+) -> None:
+    post = post_to(server.port)
+    answer = b"550 refus\xe9: " + "صندوق پر است".encode() + b" \xff" * 2_000
+    setattr(server, of, answer.decode(errors="surrogateescape"))
+    with pytest.raises(Declined) as declined:
+        await post.send(NOTICE, NOW)
+    told = str(declined.value)
+    assert told.startswith("550 refus?: صندوق پر است ? ? ?")
+    assert len(told) == 1_000
+    fact = Failed(NOW, told)
+    event = announce(evolve(NOTICE, fact), fact, "notices")
+    assert event is not None
+    assert json.loads(event.data)["reason"] == told
+    assert bson.decode(bson.encode({"reason": told}))["reason"] == told
     await post.close()
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.notify import api, subscribers
+from services.notify import api, handlers, subscribers
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import Scribe
 from services.notify.adapters.smtp import SmtpPost
@@ -34,6 +34,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     }
     office = Office(topics.notices, deputies, settings.mail_retry_seconds)
     host.prepare(store.prepare)
+    host.own(ledger.database, [topics.notices], partial(handlers.take_in, store=store))
     host.consume(
         SERVICE,
         [topics.sessions, topics.reports, *deputies],

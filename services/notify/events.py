@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from services.notify.domain import (
     CHANNEL,
     ApprovedResolution,
@@ -25,6 +27,8 @@ from shared.contracts.events import (
     SessionScheduled,
 )
 from shared.messaging.records import Event, event_id
+
+NoticeEvent: TypeAlias = NoticeDelivered | NoticeFailed
 
 _SESSION = (
     *("session_id", "kind", "title", "provinces", "starts_at", "ends_at", "mode", "venue"),
@@ -73,6 +77,15 @@ def announce(notice: Notice, fact: Fact, topic: str) -> Event | None:
         data=data.to_json(),
         trace=notice.trace,
     )
+
+
+def fact_of(data: NoticeEvent) -> Fact:
+    """The fact that one of our own events tells."""
+    match data:
+        case NoticeDelivered():
+            return Delivered(data.at)
+        case NoticeFailed():
+            return Failed(data.at, data.reason)
 
 
 def _data(notice: Notice, fact: Fact) -> EventData | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.notify import domain, events
 from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, Refused, State
@@ -18,7 +18,10 @@ from shared.messaging.records import (
     Outcome,
     Refusal,
     Verdict,
+    published,
 )
+
+_RECOVERY: Final = Cause("recovery", "recovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,17 @@ class Notices(Protocol):
 
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         """Return those that exist."""
+        ...
+
+    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+        """Return the fates that were kept of those of the ids that have one, by id."""
+        ...
+
+    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+        """Keep the fates of notices that do not exist, by our own events that tell them.
+
+        Raises Stale where another process does the same at this moment.
+        """
         ...
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
@@ -87,6 +101,7 @@ async def take(
             wanted.append(Refusal(refused.reason, str(refused)))
     ids = {n.notice_id for entry in wanted if isinstance(entry, list) for n in entry}
     known = set(await store.known(ids)) if ids else set()
+    kept = await store.kept(ids - known) if ids - known else {}
     verdicts: list[Verdict] = []
     changes: list[Change] = []
     for entry in wanted:
@@ -95,7 +110,7 @@ async def take(
             continue
         fresh = [notice for notice in entry if notice.notice_id not in known]
         known.update(notice.notice_id for notice in fresh)
-        changes += [Change(None, notice, (), at) for notice in fresh]
+        changes += [_new(notice, kept.get(notice.notice_id), at) for notice in fresh]
         verdicts.append(_verdict(entry, fresh))
     return Decision(verdicts, changes)
 
@@ -108,10 +123,47 @@ def _wanted(message: Message, office: Office, now: datetime) -> list[Notice]:
     return domain.notices(matter, now, message.event.traceparent)
 
 
+def _new(notice: Notice, fate: Fact | None, at: datetime) -> Change:
+    """A notice to be sent from `at` on, or one whose fate was kept and that is not sent again."""
+    if fate is None:
+        return Change(None, notice, (), at)
+    return Change(None, domain.evolve(notice, fate), (), None)
+
+
 def _verdict(wanted: Sequence[Notice], fresh: Sequence[Notice]) -> Verdict:
     if not wanted:
         return Outcome.IGNORED
     return Outcome.APPLIED if fresh else Outcome.DUPLICATE
+
+
+# -- after a restored copy ----------------------------------------------------------------------
+
+
+async def take_in(messages: Sequence[Message], store: Notices) -> int:
+    """Apply those of our own events that the store does not hold; return how many.
+
+    A notice that is not known comes again with the event that causes it; until then its fate is
+    kept. Raises Stale where another process does the same at this moment.
+    """
+    told: dict[str, tuple[Event, Fact]] = {}
+    for message in messages:
+        data = message.data
+        if isinstance(data, events.NoticeEvent):
+            event = published(message, data.notice_id, data.notice_id)
+            told[data.notice_id] = event, events.fact_of(data)
+    known = {notice.notice_id: notice for notice in await store.of(told.keys())}
+    kept = await store.kept(told.keys() - known.keys())
+    changes = [
+        Change(before, domain.evolve(before, told[id_][1]), (told[id_][0],), None)
+        for id_, before in known.items()
+        if before.state is State.PENDING
+    ]
+    new = [event for id_, (event, _) in told.items() if id_ not in known and id_ not in kept]
+    if changes:
+        await store.save(changes, _RECOVERY)
+    if new:
+        await store.keep(new, _RECOVERY)
+    return len(changes) + len(new)
 
 
 # -- what the mail server answers ---------------------------------------------------------------

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.notify.domain import Matter, Notice, State
+from services.notify.domain import Fact, Matter, Notice, State
+from services.notify.events import NoticeEvent, fact_of
 from services.notify.handlers import Change, Query
+from shared.contracts.events import NoticeDelivered, NoticeFailed
 from shared.messaging.failures import Stale
 from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Effects
+from shared.messaging.records import Cause, Effects, Event
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
@@ -40,6 +42,7 @@ class MongoNotices:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._notices = ledger.database["notices"]
+        self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -53,6 +56,15 @@ class MongoNotices:
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         found = self._notices.find({"_id": {"$in": list(ids)}})
         return [_loaded(document) async for document in found]
+
+    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+        found = self._kept.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: _fate(document) async for document in found}
+
+    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+        kept = [{"_id": e.aggregate_id, "type": e.type, "data": e.data} for e in events]
+        async with self._ledger.commit(cause, Effects(events)) as session:
+            await self._kept.insert_many(kept, session=session)
 
     async def get(self, notice_id: str) -> Notice | None:
         """Return one."""
@@ -108,6 +120,13 @@ class MongoNotices:
         result = await self._notices.bulk_write(updates, ordered=False, session=session)
         if result.matched_count < len(updates):
             raise Stale(f"{len(updates) - result.matched_count} notices have moved on")
+
+
+def _fate(document: Document) -> Fact:
+    told: type[NoticeEvent] = (
+        NoticeFailed if document["type"] == NoticeFailed.TYPE else NoticeDelivered
+    )
+    return fact_of(told.from_json(document["data"]))
 
 
 def _stored(change: Change) -> Document:

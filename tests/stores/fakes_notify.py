@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from services.notify.domain import Notice
+from services.notify import events
+from services.notify.domain import Fact, Notice
 from services.notify.handlers import Change, Query
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
+from tests.unit.published import as_read
 
 
 class FakeNotices:
@@ -17,6 +19,7 @@ class FakeNotices:
     def __init__(self) -> None:
         self._notices: dict[str, Notice] = {}
         self._next_tries: dict[str, datetime] = {}
+        self._kept: dict[str, Fact] = {}
         self.events: list[Event] = []
 
     async def known(self, ids: Collection[str]) -> Collection[str]:
@@ -24,6 +27,17 @@ class FakeNotices:
 
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         return [self._notices[id_] for id_ in ids if id_ in self._notices]
+
+    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+        return {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+
+    async def keep(self, told: Sequence[Event], cause: Cause) -> None:
+        if any(event.aggregate_id in self._kept for event in told):
+            raise AlreadyThere
+        for event in told:
+            data = as_read(event).data
+            assert isinstance(data, events.NoticeEvent)
+            self._kept[event.aggregate_id] = events.fact_of(data)
 
     async def get(self, notice_id: str) -> Notice | None:
         return self._notices.get(notice_id)

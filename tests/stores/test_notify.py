@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.cluster import Cluster
-from services.notify import domain, events
+from services.notify import domain, events, handlers
 from services.notify.domain import Delivered, Fact, Failed, Matter, Notice, PutOff, State
-from services.notify.handlers import Change, Office, Query, Unreachable
+from services.notify.handlers import Change, Declined, Office, Query, Unreachable
 from services.notify.jobs import BATCH, Courier
 from services.notify.store import MongoNotices
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
@@ -24,7 +24,9 @@ from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, followup, report, resolution, session
+from tests.unit.notify.matters import NOW, followup, message, report, resolution, session
+from tests.unit.notify.test_handlers import approved
+from tests.unit.published import as_read
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CAUSE = Cause("event", "test")
@@ -135,6 +137,43 @@ async def test_whoever_decided_on_an_older_state_is_refused(store: Store) -> Non
     assert await store.get(two.after.notice_id) == two.after
 
 
+async def test_what_is_kept_of_a_notice_that_does_not_exist_comes_back_once(store: Store) -> None:
+    facts: list[Fact] = [Delivered(NOW), Failed(NOW, "550 ناشناس")]
+    changes = [moved(new.after, fact) for new, fact in zip(many(2), facts, strict=True)]
+    told = [event for change in changes for event in change.events]
+    ids = [change.after.notice_id for change in changes]
+    assert await store.kept(ids) == {}
+    await store.keep(told, CAUSE)
+    with pytest.raises(Stale):
+        await store.keep(told[1:], CAUSE)
+    assert await store.kept([*ids, "nobody"]) == dict(zip(ids, facts, strict=True))
+    assert await store.known(ids) == set(), "it is no notice yet"
+    await store.save([Change(None, change.after, (), None) for change in changes], CAUSE)
+    assert [await store.get(id_) for id_ in ids] == [change.after for change in changes]
+    assert await store.count_waiting() == 0
+
+
+async def test_what_is_taken_in_is_not_published_again(
+    notices: MongoNotices, database: Database
+) -> None:
+    one, two = many(2)
+    told = [as_read(event) for c in (one, two) for event in moved(c.after, Delivered(NOW)).events]
+    await notices.save([one], CAUSE)
+    assert await handlers.take_in(told, notices) == 2
+    assert await handlers.take_in(told, notices) == 0
+    assert await database["commits"].count_documents({"kind": "recovery", "pending": None}) == 2
+    decided = await handlers.take(
+        [message(approved("r000"), "civil"), message(approved("r001"), "civil")],
+        notices,
+        replace(OFFICE, deputies={"civil": "civil"}),
+        NOW,
+        AT,
+    )
+    await notices.save(decided.changes, CAUSE)
+    assert {notice.subject for notice in await delivered(notices)} == {"r000", "r001"}
+    assert await notices.count_waiting() == 0
+
+
 async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> None:
     changes = many(5)
     await store.save([*changes, new(session())], CAUSE)
@@ -241,6 +280,34 @@ async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
         await delivering
     assert [n.notice_id for n in await delivered(notices)] == post.taken
     assert len(post.taken) == 1
+
+
+class OddPost(Post):
+    """A mail server one of whose answers nobody can write down."""
+
+    odd: str
+
+    async def send(self, notice: Notice, now: datetime) -> None:
+        await super().send(notice, now)
+        if notice.notice_id == self.odd:
+            raise Declined("550 refus\udce9")
+
+
+async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
+    notices: MongoNotices, database: Database
+) -> None:
+    changes = many(2 * BATCH + 5)
+    await notices.save(changes, CAUSE)
+    post, mine = OddPost(), lease(database, "a")
+    post.odd = changes[3].after.notice_id
+    await mine.acquire()
+    with_one = courier(notices, post)
+    for _ in range(2):
+        await with_one.deliver(mine)
+    ids = {change.after.notice_id for change in changes}
+    assert {n.notice_id for n in await delivered(notices)} == ids - {post.odd}
+    assert sorted(post.taken) == sorted(ids), "nothing goes out twice"
+    assert await notices.count_waiting() == 1
 
 
 async def test_a_slow_server_does_not_cost_the_lease(

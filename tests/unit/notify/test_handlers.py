@@ -24,6 +24,7 @@ from shared.contracts.events import (
 from shared.messaging.records import Cause, Fence, Message, Outcome, Refusal
 from tests.stores.fakes_notify import FakeNotices
 from tests.unit.notify.matters import NOW, message
+from tests.unit.published import as_read
 
 OFFICE = Office(
     topic="peygir.notices.v1",
@@ -154,6 +155,49 @@ async def test_a_refused_one_leaves_the_others() -> None:
     assert early.reason == "due-before-approval"
     assert good is Outcome.APPLIED
     assert [notice.subject for notice in await store.waiting(AT, 100)] == ["r3"]
+
+
+async def outcome_of(store: FakeNotices, **answers: Fact) -> list[Message]:
+    """Approve these resolutions, note what became of their notices; return what was published."""
+    for id_ in answers:
+        await take(store, message(approved(id_), "resolutions.civil"))
+    waiting = {notice.subject: notice.notice_id for notice in await store.waiting(AT, 100)}
+    by_id = {waiting[id_]: answer for id_, answer in answers.items()}
+    before = len(store.events)
+    await handlers.note(by_id, store, OFFICE, AT, FENCE)
+    return [as_read(event) for event in store.events[before:]]
+
+
+async def test_after_a_restored_copy_nothing_is_sent_again() -> None:
+    store, copy = FakeNotices(), FakeNotices()
+    told = await outcome_of(
+        store, r1=Delivered(NOW), r2=Failed(NOW, "550 unknown"), r3=PutOff(NOW, "451 later")
+    )
+    await take(copy, message(approved("r1"), "resolutions.civil"))
+    assert await handlers.take_in(told, copy) == 2
+    assert await handlers.take_in(told, copy) == 0
+    again = [message(approved(f"r{n}"), "resolutions.civil") for n in (1, 2, 3)]
+    assert await take(copy, *again) == [Outcome.DUPLICATE, Outcome.APPLIED, Outcome.APPLIED]
+    assert [notice.subject for notice in await copy.waiting(AT, 10)] == ["r3"]
+    assert len(told) == 2
+    for event in told:
+        id_ = event.event.subject or ""
+        assert await copy.get(id_) == await store.get(id_)
+    assert copy.events == store.events[:1], "what was kept is announced no second time"
+    assert await handlers.take_in(told, copy) == 0
+
+
+async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None:
+    store, copy = FakeNotices(), FakeNotices()
+    for one in (store, copy):
+        await outcome_of(one, r1=PutOff(NOW, "451 later"))
+    (notice,) = await store.waiting(AT + timedelta(seconds=10), 1)
+    await handlers.note({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
+    assert await handlers.take_in([as_read(store.events[0])], copy) == 1
+    assert await copy.count_waiting() == 0
+    found = await copy.get(notice.notice_id)
+    assert found is not None
+    assert (found.state, found.version, found.tries) == (State.DELIVERED, 1, 2)
 
 
 class Answering:

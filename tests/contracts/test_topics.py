@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from pydantic import ValidationError
 
-from shared.contracts.events import EVENTS, EventRejected
+from shared.contracts.events import (
+    EVENTS,
+    EventData,
+    EventRejected,
+    FollowupAmended,
+    FollowupOpened,
+    ResolutionAmended,
+    ResolutionApproved,
+)
 from shared.contracts.reference import DEPUTIES
 from shared.contracts.topics import (
     LARGEST_DEAD_LETTER,
@@ -15,6 +25,7 @@ from shared.contracts.topics import (
     Topics,
     TopicSpec,
 )
+from tests.contracts import samples
 
 EVERYBODY = [deputy.id for deputy in DEPUTIES]
 TWO = Topics(["civil", "crisis"])
@@ -92,6 +103,23 @@ def test_a_dead_letter_has_room_for_what_is_noted_about_it() -> None:
 def test_a_records_size_is_weighed_uncompressed() -> None:
     for spec in TWO.all():
         assert spec.config["compression.type"] == "uncompressed"
+
+
+@pytest.mark.parametrize(
+    "event", [ResolutionApproved, ResolutionAmended, FollowupOpened, FollowupAmended]
+)
+def test_the_longest_resolution_fits_its_topic(event: type[EventData]) -> None:
+    """A character that JSON escapes takes six bytes; headers and key take less than 64 KiB."""
+    lengths = {"title": 500, "text": 20_000, "reason": 20_000, "executing_body": 200, "number": 200}
+    texts = {name: "\x01" * n for name, n in lengths.items() if name in event.model_fields}
+    bodies = ["\x01" * 200] * 100
+    known = {**samples.of(event).data, **texts}
+
+    longest = event.from_json(json.dumps({**known, "supporting": bodies}).encode())
+
+    assert len(longest.to_json()) + 64 * 1024 < LARGEST_RECORD
+    with pytest.raises(ValidationError, match="supporting"):
+        event.from_json(json.dumps({**known, "supporting": [*bodies, "x"]}).encode())
 
 
 def test_every_event_has_its_topic() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal, TypeAlias
 
+from pydantic import Field
+
 from shared.contracts.events.base import (
     Day,
     EventData,
@@ -21,7 +23,10 @@ from shared.contracts.events.sessions import SessionKind
 
 Priority: TypeAlias = Literal["normal", "urgent"]
 OrNormal: TypeAlias = Annotated[Priority, NullIsAbsent("normal")]
-Supporting: TypeAlias = Annotated[tuple[Name, ...], NullIsAbsent(())]
+Bodies: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=100)]
+"""Bodies that support an execution; a follow-up's events carry all of them, and have to fit."""
+
+Supporting: TypeAlias = Annotated[Bodies, NullIsAbsent(())]
 
 
 class ResolutionApproved(EventData):
@@ -53,7 +58,7 @@ class ResolutionAmended(EventData):
     title: Title | None = None
     due_on: Day | None = None
     text: Text | None = None
-    supporting: tuple[Name, ...] | None = None
+    supporting: Bodies | None = None
     executing_body: Name | None = None
     priority: Priority | None = None
     number: Name | None = None

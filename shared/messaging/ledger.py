@@ -189,7 +189,7 @@ class Ledger:
         return counts
 
 
-_SIZE: Final = {"$size": "$events"}
+_SIZE: Final = {"$size": {"$ifNull": ["$unsent", "$events"]}}  # what is left of a record
 
 
 def _cuts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:

@@ -165,7 +165,7 @@ class Relay:
                     self._stuck[event.id] = self._clock.monotonic() + _RETRY_STUCK_SECONDS
                     _log.error(
                         "event cannot be sent",
-                        event=event.id,
+                        event_id=event.id,
                         topic=event.topic,
                         aggregate=event.aggregate_id,
                         error=str(place),

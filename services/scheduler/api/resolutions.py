@@ -16,7 +16,7 @@ from services.scheduler.domain import decisions
 from services.scheduler.domain.records import Amendment, Standing, Terms
 from services.scheduler.handlers import Proposal, Query
 from shared.contracts.events.base import Name, ProvinceCode, Slug, Text, Title
-from shared.contracts.events.resolutions import OrNormal, Priority, Supporting
+from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
 from shared.runtime.http import (
     Limit,
     NewId,
@@ -70,7 +70,7 @@ class Amend(RequestBody):
     title: Title | None = None
     due_on: DueDay | None = None
     text: Text | None = None
-    supporting: tuple[Name, ...] | None = None
+    supporting: Bodies | None = None
     executing_body: Name | None = None
     priority: Priority | None = None
     number: Name | None = None

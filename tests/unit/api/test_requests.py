@@ -120,6 +120,16 @@ async def test_a_field_that_is_not_known_is_named(
         assert len(counter.told()) == before
 
 
+async def test_more_supporting_bodies_than_an_event_holds_are_refused_by_name() -> None:
+    async with open_scheduler() as counter:
+        before = len(counter.told())
+        bodies = [f"استانداری {n}" for n in range(101)]
+        answer = await counter.post("/resolutions/visit-1-R1/amend", {"supporting": bodies})
+        assert answer.status_code == 422, answer.text
+        assert [error["field"] for error in answer.json()["errors"]] == ["supporting"]
+        assert len(counter.told()) == before
+
+
 @pytest.mark.parametrize("service", OFFICES)
 async def test_no_body_of_any_route_takes_what_is_not_known(service: str) -> None:
     """Asked of the documents: whoever adds a route may forget it."""

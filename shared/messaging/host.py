@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from shared.contracts.topics import Topics
 from shared.messaging import operations
+from shared.messaging.agreement import Agreement
 from shared.messaging.consumer import Consumer, Handle, Save
 from shared.messaging.deadletters import DeadLetters
 from shared.messaging.duty import Duty
@@ -53,7 +54,6 @@ _log = structlog.get_logger(__name__)
 
 _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
-_CLOCKS_APART: Final = timedelta(minutes=1)
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
@@ -81,6 +81,7 @@ class Host:
         uri = settings.mongodb_uri.get_secret_value()
         self.client = mongo.connect(uri, app=service, lost=self._doubt)
         self.clock = domain_clock(settings, self.client)
+        self._agreement = Agreement(self.machine, partial(mongo.server_time, self.client))
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
         self._reach = _reach(settings)
@@ -296,15 +297,8 @@ class Host:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
 
     async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
-        if await self._clocks_agree():
+        if await self._agreement.holds():
             await work(lease)
-
-    async def _clocks_agree(self) -> bool:
-        """Compare this machine's clock with MongoDB's: each time, since either may be set."""
-        apart = abs(self.machine.now() - await mongo.server_time(self.client))
-        if apart > _CLOCKS_APART:
-            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
-        return apart <= _CLOCKS_APART
 
     async def _rest(self) -> None:
         await self.machine.sleep(self.settings.sweep_seconds)

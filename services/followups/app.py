@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.followups import api, handlers, subscribers
+from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.handlers import Tracking
 from services.followups.settings import FollowupsSettings
@@ -22,7 +23,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     """Wire the service: a consumer group, a database, a relay and a sweeper a deputy."""
     metrics = FollowupsMetrics()
     host = Host(SERVICE, settings, metrics)
-    ladder = ladder_of(settings)
+    calendar = WorkingCalendar.iran(settings.thursday_off, settings.holidays_file)
+    ladder, rules = ladder_of(settings, calendar), rules_of(settings, calendar)
     desks: dict[str, api.Desk] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
@@ -50,13 +52,26 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             swept=partial(metrics.swept, deputy),
         )
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    return host, host.app("Peygir: follow-ups", [api.routes(desks, host.clock)], sends)
+    return host, host.app("Peygir: follow-ups", api.routes(desks, rules, host.clock), sends)
 
 
-def ladder_of(settings: FollowupsSettings) -> Ladder:
+def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:
     """The ladder of this site: its working days, and after how many a level is reached."""
-    calendar = WorkingCalendar.iran(settings.thursday_off, settings.holidays_file)
-    return Ladder(calendar, {"normal": settings.levels_normal, "urgent": settings.levels_urgent})
+    return Ladder(
+        calendar,
+        {"normal": settings.levels_normal, "urgent": settings.levels_urgent},
+        settings.soon_days,
+    )
+
+
+def rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> ExtensionRules:
+    """By which rules more time can be had at this site."""
+    return ExtensionRules(
+        calendar,
+        settings.extensions_most,
+        settings.extension_days_most,
+        settings.extension_lapse_days,
+    )
 
 
 async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMetrics) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
+    Blocked,
+    CameDueSoon,
     Closed,
     Completed,
+    Extended,
+    ExtensionRefused,
+    ExtensionRequested,
     Fact,
     FellOverdue,
     Followup,
@@ -17,19 +23,28 @@ from services.followups.domain.records import (
     Progressed,
     Reopened,
     Resolution,
+    Settled,
+    Unblocked,
     Verified,
 )
 from shared.contracts.events import (
     EventData,
     FollowupAcknowledged,
     FollowupAmended,
+    FollowupBlocked,
     FollowupClosed,
     FollowupCompleted,
+    FollowupDueSoon,
     FollowupEvent,
+    FollowupExtended,
+    FollowupExtensionRefused,
+    FollowupExtensionRequested,
     FollowupOpened,
     FollowupOverdue,
     FollowupProgressed,
     FollowupReopened,
+    FollowupSettled,
+    FollowupUnblocked,
     FollowupVerified,
     ResolutionAmended,
     ResolutionApproved,
@@ -48,11 +63,8 @@ _RESOLUTION = (
 def announce(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
     """The event of a fact, with the follow-up as the fact left it."""
     data = _data(followup, fact)
-    distinction = (
-        f"{fact.due_on}|{fact.level}" if isinstance(fact, FellOverdue) else followup.version
-    )
     return Event(
-        id=event_id(data.TYPE, followup.followup_id, distinction),
+        id=event_id(data.TYPE, followup.followup_id, _distinction(followup, fact)),
         type=data.TYPE,
         topic=topic,
         key=followup.resolution_id,
@@ -63,6 +75,17 @@ def announce(followup: Followup, fact: Fact, topic: str, trace: str | None) -> E
         data=data.to_json(),
         trace=trace,
     )
+
+
+def _distinction(followup: Followup, fact: Fact) -> str | int:
+    """What tells an event from others of its type: what comes once a due date, by that date."""
+    match fact:
+        case FellOverdue():
+            return f"{fact.due_on}|{fact.level}"
+        case CameDueSoon():
+            return fact.due_on.isoformat()
+        case _:
+            return followup.version
 
 
 def _data(followup: Followup, fact: Fact) -> EventData:
@@ -89,14 +112,8 @@ def _data(followup: Followup, fact: Fact) -> EventData:
             changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
             changed["amended_at"] = fact.amended_at
             return FollowupAmended(**ids, at=fact.at, **changed)
-        case Acknowledged():
-            return FollowupAcknowledged(
-                **ids, at=fact.at, by=fact.by, stance=fact.stance, note=fact.note
-            )
-        case Progressed():
-            return FollowupProgressed(
-                **ids, at=fact.at, by=fact.by, progress=fact.progress, note=fact.note
-            )
+        case CameDueSoon():
+            return FollowupDueSoon(**ids, title=resolution.title, due_on=fact.due_on, at=fact.at)
         case FellOverdue():
             return FollowupOverdue(
                 **ids,
@@ -111,18 +128,14 @@ def _data(followup: Followup, fact: Fact) -> EventData:
                 axis=resolution.axis,
                 at=fact.at,
             )
-        case Completed():
-            return FollowupCompleted(**ids, at=fact.at, by=fact.by, note=fact.note)
-        case Verified():
-            return FollowupVerified(
-                **ids, at=fact.at, by=fact.by, finding=fact.finding, note=fact.note
-            )
-        case Reopened():
-            return FollowupReopened(**ids, at=fact.at, by=fact.by, reason=fact.reason)
-        case Closed():
-            return FollowupClosed(
-                **ids, at=fact.at, by=fact.by, outcome=fact.outcome, reason=fact.reason
-            )
+        case Extended():
+            original = followup.original_due_on
+            return FollowupExtended(**ids, original_due_on=original, **_fields(fact))
+        case ExtensionRefused():
+            told = {**_fields(fact), "by": fact.by or _TIME, "lapsed": fact.by is None or None}
+            return FollowupExtensionRefused(**ids, **told)
+        case _:
+            return _TOLD_AS[type(fact)](**ids, **_fields(fact))
 
 
 def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
@@ -140,22 +153,41 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             return Amended(
                 data.at, data.by, resolution, data.reason, data.amendment, data.amended_at
             )
-        case FollowupAcknowledged():
-            return Acknowledged(data.at, data.by, data.stance, data.note)
-        case FollowupProgressed():
-            return Progressed(data.at, data.by, data.progress, data.note)
+        case FollowupDueSoon():
+            return CameDueSoon(data.at, data.due_on)
         case FollowupOverdue() if data.at is not None:
             return FellOverdue(data.at, data.level, data.due_on, data.days_overdue)
-        case FollowupCompleted():
-            return Completed(data.at, data.by, data.note)
-        case FollowupVerified():
-            return Verified(data.at, data.by, data.finding, data.note)
-        case FollowupReopened():
-            return Reopened(data.at, data.by, data.reason)
-        case FollowupClosed():
-            return Closed(data.at, data.by, data.outcome, data.reason)
+        case FollowupExtended():
+            return Extended(data.at, data.by, data.due_on, data.previous_due_on, data.note)
+        case FollowupExtensionRefused():
+            by = None if data.lapsed else data.by
+            return ExtensionRefused(data.at, by, data.due_on, data.reason)
         case _:
-            return None
+            told = _TELLS.get(type(data))
+            if told is None:
+                return None
+            return told(**{field.name: getattr(data, field.name) for field in fields(told)})
+
+
+_TIME = "time"  # `by` of what nobody did
+_TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
+    Acknowledged: FollowupAcknowledged,
+    Settled: FollowupSettled,
+    Progressed: FollowupProgressed,
+    Blocked: FollowupBlocked,
+    Unblocked: FollowupUnblocked,
+    ExtensionRequested: FollowupExtensionRequested,
+    Completed: FollowupCompleted,
+    Verified: FollowupVerified,
+    Reopened: FollowupReopened,
+    Closed: FollowupClosed,
+}
+"""Facts whose events have the same fields under the same names."""
+_TELLS = {event: fact for fact, event in _TOLD_AS.items()}
+
+
+def _fields(fact: Fact) -> dict[str, Any]:
+    return {field.name: getattr(fact, field.name) for field in fields(fact)}
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:

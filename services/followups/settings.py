@@ -44,3 +44,13 @@ class FollowupsSettings(CommonSettings):
         (0, 5, 10), description="Working days after which levels 1, 2, 3 of overdue are reached."
     )
     levels_urgent: Steps = Field((0, 2, 4), description="The same for urgent resolutions.")
+    soon_days: int = Field(
+        3, ge=0, le=100, description="Working days before a due date on which it is near; 0: never."
+    )
+    extensions_most: int = Field(3, ge=0, le=100, description="Extensions of one follow-up.")
+    extension_days_most: int = Field(
+        180, ge=1, le=3_650, description="Calendar days past the original due date, in all."
+    )
+    extension_lapse_days: int = Field(
+        10, ge=1, le=100, description="Working days after which a request lapses undecided."
+    )

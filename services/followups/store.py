@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
-from services.followups.domain.records import Followup, Resolution, State
+from services.followups.domain.records import Extension, Followup, Request, Resolution, State
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -18,7 +19,7 @@ from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import Cause, Effects
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
-_SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
+_SCHEMA: Final = 2  # of a stored document; a reader takes older ones too
 
 _INDEXES = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
@@ -142,13 +143,25 @@ def _stored(change: Change) -> Document:
         "fingerprint": followup.fingerprint,
         "opened_at": followup.opened_at,
         "changed_at": followup.changed_at,
-        "progress": followup.progress,
+        "progress": followup.reported,
         "level": followup.level,
+        "acknowledged_at": followup.acknowledged_at,
+        "blocked_by": followup.blocked_by,
         "claimed_by": followup.claimed_by,
+        "claimed_at": followup.claimed_at,
         "verified_by": followup.verified_by,
+        "finding": followup.finding,
         "amended_at": followup.amended_at,
         "outcome": followup.outcome,
+        "closed_by": followup.closed_by,
         "former_levels": [[day.isoformat(), level] for day, level in followup.former_levels],
+        "due_soon_for": [day.isoformat() for day in followup.due_soon_for],
+        "request": None if followup.request is None else _stored_request(followup.request),
+        "requested_for": [day.isoformat() for day in followup.requested_for],
+        "extensions": [
+            {"from": e.from_.isoformat(), "to": e.to.isoformat(), "by": e.by, "at": e.at}
+            for e in followup.extensions
+        ],
         "next_alert": change.next_alert,
     }
 
@@ -181,7 +194,7 @@ def _loaded(document: Document) -> Followup:
         fingerprint=document["fingerprint"],
         opened_at=document["opened_at"],
         changed_at=document["changed_at"],
-        progress=document["progress"],
+        reported=document["progress"],
         level=document["level"],
         claimed_by=document["claimed_by"],
         verified_by=document["verified_by"],
@@ -190,7 +203,34 @@ def _loaded(document: Document) -> Followup:
         former_levels=tuple(
             (date.fromisoformat(day), level) for day, level in document.get("former_levels", ())
         ),
+        # What follows came with schema 2.
+        acknowledged_at=document.get("acknowledged_at"),
+        blocked_by=document.get("blocked_by"),
+        claimed_at=document.get("claimed_at"),
+        finding=document.get("finding"),
+        closed_by=document.get("closed_by"),
+        due_soon_for=_days(document.get("due_soon_for", ())),
+        request=_request(document.get("request")),
+        requested_for=_days(document.get("requested_for", ())),
+        extensions=tuple(
+            Extension(date.fromisoformat(e["from"]), date.fromisoformat(e["to"]), e["by"], e["at"])
+            for e in document.get("extensions", ())
+        ),
     )
+
+
+def _stored_request(request: Request) -> Document:
+    return {**asdict(request), "due_on": request.due_on.isoformat()}
+
+
+def _request(stored: Mapping[str, Any] | None) -> Request | None:
+    if stored is None:
+        return None
+    return Request(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
+
+
+def _days(stored: Sequence[str]) -> tuple[date, ...]:
+    return tuple(map(date.fromisoformat, stored))
 
 
 def _iso(day: date | None) -> str | None:

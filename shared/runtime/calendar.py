@@ -146,6 +146,19 @@ class WorkingCalendar:
             left -= self.is_working(day)
         return day
 
+    def before(self, day: date, working_days: int) -> date:
+        """The date of the n-th working day before `day`; for 0, `day` itself, worked or not.
+
+        Raises ValueError for a negative number and OverflowError before the year 1.
+        """
+        if working_days < 0:
+            raise ValueError("working days are counted as they are, backward")
+        left = working_days
+        while left:
+            day -= _DAY
+            left -= self.is_working(day)
+        return day
+
 
 def _in_tehran(instant: datetime) -> datetime:
     if instant.tzinfo is None:

@@ -9,10 +9,20 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
+from bson import json_util
 
 from deploy.local.cluster import Cluster
+from deploy.local.layout import PROJECT
 from services.followups import events
-from services.followups.domain.records import Fact, FellOverdue, Followup, evolve, opened
+from services.followups.domain.records import (
+    CameDueSoon,
+    Extended,
+    Fact,
+    FellOverdue,
+    Followup,
+    evolve,
+    opened,
+)
 from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
 from shared.messaging.failures import AlreadyThere, Stale
@@ -24,11 +34,18 @@ from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
+    BLOCKED,
     CLOSED,
     COMPLETED,
+    DISPUTED,
+    LATER,
     NOW,
     PROGRESSED,
+    REOPENED,
+    REQUESTED,
+    SETTLED,
     TOPIC,
+    UNBLOCKED,
     VERIFIED,
     amended,
     fact_of_opening,
@@ -109,6 +126,19 @@ async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:
     assert await store.get(whole.after.followup_id) == whole.after
     known = await store.of_resolutions(["R-1", "R-2", "R-3"])
     assert known == {"R-1": whole.after, "R-2": least.after}
+
+
+async def test_disputes_blocks_and_more_time_are_kept(store: AnyFollowups) -> None:
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    granted = Extended(LATER, "c.ahmadi", date(2024, 2, 1), date(2024, 1, 1), "با تأکید")
+    soon = CameDueSoon(LATER, date(2024, 2, 1))
+    before = first.after
+    for fact in (DISPUTED, SETTLED, BLOCKED, REQUESTED, granted, UNBLOCKED, soon):
+        life = step(before, fact)
+        await store.save([life], CAUSE)
+        assert await store.get(before.followup_id) == life.after
+        before = life.after
 
 
 async def test_every_fact_is_kept(store: AnyFollowups) -> None:
@@ -267,3 +297,53 @@ async def test_what_was_stored_before_there_were_former_levels_is_still_read(
     await store.save([first], CAUSE)
     await database["followups"].update_one({}, {"$unset": {"former_levels": ""}})
     assert await store.get(first.after.followup_id) == first.after
+
+
+# -- what older versions stored -----------------------------------------------------------------
+
+STORED = PROJECT / "tests/contracts/stored"
+
+
+async def recorded(database: Database, schema: int) -> Followup:
+    """A document as a version of the past stored it, read by today's code."""
+    text = (STORED / f"followup.{schema}.json").read_text(encoding="utf-8")
+    document = json_util.loads(text)
+    await database["followups"].insert_one(document)
+    found = await (await prepared(database)).get(document["_id"])
+    assert found is not None
+    return found
+
+
+async def test_a_document_of_schema_1_is_read(database: Database) -> None:
+    """Recorded once, never edited."""
+    found = await recorded(database, 1)
+    assert (found.state, found.progress, found.level) == ("verified", 100, 0)
+    assert (found.claimed_by, found.verified_by) == ("d.karimi", "c.ahmadi")
+    assert found.former_levels == ((date(2024, 1, 1), 1),)
+    assert (found.resolution.due_on, found.original_due_on) == (
+        date(2024, 6, 1),
+        date(2024, 1, 1),
+    )
+    assert (found.request, found.extensions, found.due_soon_for) == (None, (), ())
+
+
+async def test_a_document_of_schema_2_is_read(database: Database) -> None:
+    found = await recorded(database, 2)
+    assert (found.state, found.progress, found.blocked_by) == (
+        "blocked", 60, "سازمان برنامه و بودجه",
+    )  # fmt: skip
+    assert found.request is not None
+    assert found.request.due_on == date(2024, 3, 1)
+    assert [(e.from_, e.to) for e in found.extensions] == [(date(2024, 1, 1), date(2024, 2, 1))]
+    assert found.due_soon_for == (date(2024, 1, 1),)
+    assert found.requested_for == (date(2024, 1, 1), date(2024, 2, 1))
+
+
+async def test_what_an_older_version_stored_is_changed_and_kept_as_today(
+    database: Database,
+) -> None:
+    before = await recorded(database, 1)
+    store = await prepared(database)
+    life = step(before, REOPENED, BLOCKED)
+    await store.save([life], CAUSE)
+    assert await store.get(before.followup_id) == life.after

@@ -109,8 +109,8 @@ class _Life:
         self.day = date.min  # of the last deed
 
     def acknowledge(self, day: date) -> None:
-        agreed = self._rng.random() < 0.95
-        self._add(day, self._deputy, "acknowledge", stance="agreed" if agreed else "disputed")
+        self._rng.random()  # chance has one more word here, so that a seed gives the season it gave
+        self._add(day, self._deputy, "acknowledge", stance="agreed")
 
     def progress_until(self, last: date) -> None:
         """No, one or two reports of progress between now and then."""

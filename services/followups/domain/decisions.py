@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 
+from services.followups.domain.extensions import ExtensionRules
+from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
     ENDED,
     Acknowledged,
     Amended,
+    Blocked,
     Closed,
     Completed,
+    Ending,
+    Extended,
+    ExtensionRefused,
+    ExtensionRequested,
     Finding,
     Followup,
     Opened,
     Progressed,
     Reopened,
+    Request,
     Resolution,
+    Settled,
     Stance,
-    State,
+    Unblocked,
     Verified,
 )
 from shared.runtime.calendar import tehran_date
-from shared.runtime.principals import Principal
+from shared.runtime.principals import COORDINATION, Principal
 
 
 class Refused(Exception):
@@ -77,6 +86,24 @@ class NotNow(Refused):
     """It cannot be done as the follow-up stands."""
 
     reason = "not-now"
+
+
+class ReasonMissing(Refused):
+    """What is asked for takes a reason."""
+
+    reason = "reason-missing"
+
+
+class BadDueDate(Refused):
+    """A later due date has to be later, and not beyond what may be granted in all."""
+
+    reason = "bad-due-date"
+
+
+class TooManyExtensions(Refused):
+    """No further extension can be had."""
+
+    reason = "too-many-extensions"
 
 
 class BadProgress(Refused):
@@ -153,15 +180,16 @@ def _require_the_approver(followup: Followup, source: str, scheduler: str) -> No
         raise NotTheApprover(f"{source} did not approve {followup.resolution_id}")
 
 
-# -- what people do -----------------------------------------------------------------------------
+# -- what the deputy does -----------------------------------------------------------------------
 
 
 def acknowledge(
     followup: Followup, by: Principal, stance: Stance, note: str | None, now: datetime
 ) -> Acknowledged:
-    """Take note of it. Raises NotAllowed, NotNow."""
-    _require_the_deputy(followup, by)
-    _require_state(followup, State.OPENED)
+    """Take note of it, and agree or dispute. Raises NotAllowed, NotNow, ReasonMissing."""
+    _require(followup, Step.ACKNOWLEDGE if stance == "agreed" else Step.DISPUTE, by)
+    if stance == "disputed" and not (note and note.strip()):
+        raise ReasonMissing("a dispute says why, in its note")
     return Acknowledged(now, by.id, stance, note)
 
 
@@ -169,61 +197,159 @@ def report_progress(
     followup: Followup, by: Principal, progress: int, note: str | None, now: datetime
 ) -> Progressed:
     """Say how far it is. Raises NotAllowed, NotNow, BadProgress."""
-    _require_the_deputy(followup, by)
-    _require_state(followup, State.ACKNOWLEDGED, State.IN_PROGRESS, State.REOPENED)
+    _require(followup, Step.PROGRESS, by)
     if not 0 <= progress <= 100:
         raise BadProgress(f"{progress} is not from 0 to 100")
     return Progressed(now, by.id, progress, note)
 
 
+def block(
+    followup: Followup, by: Principal, blocked_by: str, reason: str, now: datetime
+) -> Blocked:
+    """Say who has to act first. Raises NotAllowed, NotNow."""
+    _require(followup, Step.BLOCK, by)
+    return Blocked(now, by.id, blocked_by, reason)
+
+
+def unblock(followup: Followup, by: Principal, note: str | None, now: datetime) -> Unblocked:
+    """Say that it goes on. Raises NotAllowed, NotNow."""
+    _require(followup, Step.UNBLOCK, by)
+    return Unblocked(now, by.id, note)
+
+
 def complete(followup: Followup, by: Principal, note: str | None, now: datetime) -> Completed:
     """Claim that it is done. Raises NotAllowed, NotNow."""
-    _require_the_deputy(followup, by)
-    _require_state(followup, State.ACKNOWLEDGED, State.IN_PROGRESS, State.REOPENED)
+    _require(followup, Step.COMPLETE, by)
     return Completed(now, by.id, note)
+
+
+def request_extension(
+    followup: Followup,
+    by: Principal,
+    due_on: date,
+    reason: str,
+    rules: ExtensionRules,
+    now: datetime,
+) -> ExtensionRequested:
+    """Ask for a later due date, once for each due date.
+
+    Raises NotAllowed, NotNow, TooManyExtensions, BadDueDate.
+    """
+    _require(followup, Step.REQUEST_EXTENSION, by)
+    present = followup.resolution.due_on
+    if followup.request is not None:
+        raise NotNow("an extension is asked for already")
+    if present in followup.requested_for:
+        raise TooManyExtensions(f"more time than until {present} was asked for before")
+    if len(followup.extensions) >= rules.most:
+        raise TooManyExtensions(f"{rules.most} extensions were granted, no more can be")
+    _require_later(followup, due_on, rules)
+    return ExtensionRequested(now, by.id, present, due_on, reason, rules.lapses_at(now))
+
+
+# -- what others decide -------------------------------------------------------------------------
+
+
+def settle(followup: Followup, by: Principal, reason: str, now: datetime) -> Settled:
+    """Decide that what the deputy disputes stands. Raises NotAllowed, NotNow."""
+    _require(followup, Step.SETTLE, by)
+    return Settled(now, by.id, reason)
+
+
+def extend(
+    followup: Followup,
+    by: Principal,
+    due_on: date | None,
+    note: str | None,
+    rules: ExtensionRules,
+    now: datetime,
+) -> Extended:
+    """Grant the later date that is asked for, or another one.
+
+    Raises NotAllowed, NotNow, BadDueDate.
+    """
+    request = _requested(followup, Step.EXTEND, by)
+    granted = request.due_on if due_on is None else due_on
+    _require_later(followup, granted, rules)
+    return Extended(now, by.id, granted, followup.resolution.due_on, note)
+
+
+def refuse_extension(
+    followup: Followup, by: Principal, reason: str, now: datetime
+) -> ExtensionRefused:
+    """Refuse the later date that is asked for. Raises NotAllowed, NotNow."""
+    request = _requested(followup, Step.REFUSE_EXTENSION, by)
+    return ExtensionRefused(now, by.id, request.due_on, reason)
 
 
 def verify(
     followup: Followup, by: Principal, finding: Finding, note: str | None, now: datetime
 ) -> Verified:
     """Confirm that it is done. Raises NotAllowed, NotNow."""
-    _require_state(followup, State.DONE)
-    _require_the_verifier(followup, by)
+    _require(followup, Step.VERIFY, by)
     return Verified(now, by.id, finding, note)
 
 
 def reopen(followup: Followup, by: Principal, reason: str, now: datetime) -> Reopened:
     """Refuse a claim, or take a confirmation back. Raises NotAllowed, NotNow."""
-    _require_state(followup, State.DONE, State.VERIFIED)
-    _require_the_verifier(followup, by)
+    _require(followup, Step.REOPEN, by)
     return Reopened(now, by.id, reason)
 
 
-def _require_the_deputy(followup: Followup, by: Principal) -> None:
-    if not by.answers_for(followup.deputy):
-        raise NotAllowed(f"{by.id} does not answer for {followup.deputy}")
+def close(followup: Followup, by: Principal, outcome: Ending, reason: str, now: datetime) -> Closed:
+    """End it otherwise than done. Raises NotAllowed, NotNow."""
+    _require(followup, Step.CLOSE, by)
+    return Closed(now, by.id, outcome, reason)
 
 
-def _require_the_verifier(followup: Followup, by: Principal) -> None:
-    """Coordination or the province concerned; coordination's own by the Minister's office.
-
-    Never whoever claimed it, whatever else that person may be.
-    """
-    if by.id == followup.claimed_by:
-        raise NotAllowed(f"{by.id} claimed it; somebody else confirms")
-    if followup.deputy == "coordination":
-        allowed = by.is_minister_office
-    else:
-        province = followup.resolution.province
-        allowed = by.is_coordination or (province is not None and by.speaks_for(province))
-    if not allowed:
-        raise NotAllowed(f"{by.id} may not confirm for {followup.deputy}")
+# -- who, and from where ------------------------------------------------------------------------
 
 
-def _require_state(followup: Followup, *states: State) -> None:
-    if followup.state not in states:
-        wanted = " or ".join(states)
+def _require(followup: Followup, step: Step, by: Principal) -> None:
+    """Raises NotAllowed and NotNow, in this order: who has no right learns nothing more."""
+    rule = RULES[step]
+    if not _may(rule.by, followup, by):
+        raise NotAllowed(f"{by.id} may not {step}: that is for {rule.by}")
+    if followup.state not in rule.sources:
+        wanted = " or ".join(sorted(rule.sources))
         raise NotNow(f"the follow-up is {followup.state}; this needs {wanted}")
+
+
+def _may(who: Who, followup: Followup, by: Principal) -> bool:
+    """Whether somebody is whom a step takes. Nobody decides about what is his own."""
+    own = followup.deputy == COORDINATION
+    decides = by.is_minister_office if own else by.is_coordination
+    match who:
+        case Who.DEPUTY:
+            return by.answers_for(followup.deputy)
+        case Who.DECIDER:
+            return decides and not by.answers_for(followup.deputy)
+        case Who.VERIFIER:
+            province = followup.resolution.province
+            concerned = not own and province is not None and by.speaks_for(province)
+            return (decides or concerned) and by.id != followup.claimed_by
+        case Who.APPROVER | Who.CLOCK:
+            return False
+
+
+def _requested(followup: Followup, step: Step, by: Principal) -> Request:
+    _require(followup, step, by)
+    if followup.request is None:
+        raise NotNow("no extension is asked for")
+    if followup.request.by == by.id:
+        raise NotAllowed(f"{by.id} asked for it; somebody else decides")
+    return followup.request
+
+
+def _require_later(followup: Followup, due_on: date, rules: ExtensionRules) -> None:
+    present = followup.resolution.due_on
+    if due_on <= present:
+        raise BadDueDate(f"{due_on} is not later than the present due date {present}")
+    latest = rules.latest(followup.original_due_on)
+    if due_on > latest:
+        raise BadDueDate(
+            f"{due_on} is beyond {latest}, {rules.days} days after the original due date"
+        )
 
 
 def buckets(followup: Followup | None) -> frozenset[str]:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from services.followups.domain.records import WAITS_FOR_THE_DEPUTY, FellOverdue, Followup, Priority
+from services.followups.domain.records import (
+    WAITS_FOR_THE_DEPUTY,
+    CameDueSoon,
+    ExtensionRefused,
+    Fact,
+    FellOverdue,
+    Followup,
+    Priority,
+)
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date
 
 _DAY = timedelta(days=1)
@@ -23,6 +31,7 @@ class Ladder:
 
     calendar: WorkingCalendar
     steps: Mapping[Priority, tuple[int, ...]] = field(default_factory=lambda: _DEFAULT_STEPS)
+    soon_days: int = 3  # working days before a due date on which it is said to be near; 0: never
 
     def reached_at(self, followup: Followup, level: int) -> datetime:
         """The instant (UTC) at which a level, from 1, is reached."""
@@ -33,26 +42,51 @@ class Ladder:
         passed = self.steps[resolution.priority][level - 1]
         return start_of_day(self.calendar.after(start, passed) + _DAY)
 
-    def next_alert(self, followup: Followup) -> datetime | None:
-        """The instant (UTC) of the next level, or None where none comes as things stand.
-
-        A claim of being done waits for somebody else, so it is not escalated meanwhile.
-        """
-        top = len(self.steps[followup.resolution.priority])
-        if followup.state not in WAITS_FOR_THE_DEPUTY or followup.level >= top:
+    def soon_at(self, followup: Followup) -> datetime | None:
+        """The instant (UTC) at which a due date is near; None where that was told, or is late."""
+        resolution = followup.resolution
+        due_on, baseline = resolution.due_on, resolution.baseline_on
+        told = followup.level > 0 or due_on in followup.due_soon_for
+        if told or not self.soon_days or (baseline is not None and baseline > due_on):
             return None
-        return self.reached_at(followup, followup.level + 1)
+        day = self.calendar.before(due_on, self.soon_days)
+        return start_of_day(day if baseline is None else max(day, baseline))
 
-    def passed(self, followup: Followup, now: datetime) -> list[FellOverdue]:
-        """The levels reached by `now` (UTC) that were not announced yet, in order."""
-        facts: list[FellOverdue] = []
+    def next_alert(self, followup: Followup) -> datetime | None:
+        """The instant (UTC) at which time does something next, or None as things stand.
+
+        A claim of being done waits for somebody else, so it is not escalated meanwhile; nor is
+        what more time is asked for, until that is decided or lapses.
+        """
+        if followup.state not in WAITS_FOR_THE_DEPUTY:
+            return None
+        if followup.request is not None:
+            return followup.request.lapses_at
         top = len(self.steps[followup.resolution.priority])
+        level = None if followup.level >= top else self.reached_at(followup, followup.level + 1)
+        soon = self.soon_at(followup)
+        return level if soon is None or level is None else min(soon, level)
+
+    def passed(self, followup: Followup, now: datetime) -> list[Fact]:
+        """What time has done by `now` (UTC) that was not told yet, in order.
+
+        That a due date is near is not told once it is past.
+        """
+        facts: list[Fact] = []
         if followup.state not in WAITS_FOR_THE_DEPUTY:
             return facts
+        if followup.request is not None:
+            if followup.request.lapses_at > now:
+                return facts
+            facts.append(ExtensionRefused(now, None, followup.request.due_on, None))
+        due_on = followup.resolution.due_on
+        soon, overdue_at = self.soon_at(followup), self.reached_at(followup, 1)
+        if soon is not None and soon <= now < overdue_at:
+            facts.append(CameDueSoon(now, due_on))
+        top = len(self.steps[followup.resolution.priority])
         for level in range(followup.level + 1, top + 1):
             if self.reached_at(followup, level) > now:
                 break
-            due_on = followup.resolution.due_on
             facts.append(FellOverdue(now, level, due_on, days_overdue(due_on, now)))
         return facts
 

@@ -14,11 +14,13 @@ _FOLLOWUP_IDS = UUID("5f0f5f3e-6a31-5c1e-8d0c-1c8e2f9b7d21")
 
 
 class State(StrEnum):
-    """Where a follow-up stands."""
+    """Where a follow-up stands. Being overdue is no state: it may come on top of most of them."""
 
     OPENED = "opened"
     ACKNOWLEDGED = "acknowledged"
+    DISPUTED = "disputed"  # the deputy says that it is not for him, or not so
     IN_PROGRESS = "in-progress"
+    BLOCKED = "blocked"  # somebody else has to act first
     DONE = "done"  # claimed by the deputy, not yet confirmed
     REOPENED = "reopened"
     VERIFIED = "verified"  # confirmed by another
@@ -26,7 +28,8 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.VERIFIED, State.CLOSED})
-WAITS_FOR_THE_DEPUTY = frozenset(State) - ENDED - {State.DONE}
+OPEN = frozenset(State) - ENDED
+WAITS_FOR_THE_DEPUTY = OPEN - {State.DONE}
 
 Priority: TypeAlias = Literal["normal", "urgent"]
 Stance: TypeAlias = Literal["agreed", "disputed"]
@@ -56,6 +59,27 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A later due date that the deputy asks for, until it is decided or lapses."""
+
+    due_on: date  # wanted, Asia/Tehran
+    by: str
+    at: datetime  # UTC
+    reason: str
+    lapses_at: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A later due date that was granted."""
+
+    from_: date  # Asia/Tehran
+    to: date
+    by: str
+    at: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True)
 class Followup:
     """A follow-up as it stands after its latest fact."""
 
@@ -68,15 +92,24 @@ class Followup:
     fingerprint: str  # of the approval's known data (hex SHA-256)
     opened_at: datetime
     changed_at: datetime
-    progress: int = 0  # 0…100
+    reported: int = 0  # 0…100: how far it is, as the deputy said last
     level: int = (
         0  # announced for the present due date: 0 none, 1 deputy, 2 coordination, 3 minister
     )
+    acknowledged_at: datetime | None = None
+    blocked_by: str | None = None  # whoever has to act first
     claimed_by: str | None = None
+    claimed_at: datetime | None = None  # the latest claim: lateness is told by it
     verified_by: str | None = None
+    finding: Finding | None = None
     amended_at: datetime | None = None  # of the latest amendment, as its source says
     outcome: Ending | None = None  # of an ending other than done
+    closed_by: str | None = None
     former_levels: tuple[tuple[date, int], ...] = ()  # announced for former due dates, by date
+    due_soon_for: tuple[date, ...] = ()  # the due dates that were announced as near
+    request: Request | None = None
+    requested_for: tuple[date, ...] = ()  # the due dates beyond which was asked for more
+    extensions: tuple[Extension, ...] = ()
 
     @property
     def deputy(self) -> str:
@@ -85,6 +118,14 @@ class Followup:
     @property
     def resolution_id(self) -> str:
         return self.resolution.resolution_id
+
+    @property
+    def progress(self) -> int:
+        """0 to 100; whole once it is claimed, and as it was where the claim is not confirmed."""
+        return 100 if self.state in {State.DONE, State.VERIFIED} else self.reported
+
+
+# -- what happens to it -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +161,15 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """Coordination decided a dispute: it stands."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progressed:
     """The deputy reports how far it is."""
 
@@ -130,6 +180,33 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """The deputy can't go on until somebody else has acted."""
+
+    at: datetime
+    by: str
+    blocked_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked:
+    """What was in the way is gone."""
+
+    at: datetime
+    by: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CameDueSoon:
+    """The due date has come near, told once for a due date."""
+
+    at: datetime
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class FellOverdue:
     """A level of escalation was reached, once for a due date."""
 
@@ -137,6 +214,39 @@ class FellOverdue:
     level: int
     due_on: date
     days_overdue: int  # calendar days
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionRequested:
+    """The deputy asks for a later due date; escalation pauses until it is decided or lapses."""
+
+    at: datetime
+    by: str
+    due_on: date  # at present
+    requested_due_on: date
+    reason: str
+    lapses_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A later due date was granted."""
+
+    at: datetime
+    by: str
+    due_on: date
+    previous_due_on: date
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionRefused:
+    """A later due date was refused, or nobody decided in time."""
+
+    at: datetime
+    by: str | None  # None: it lapsed
+    due_on: date
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +291,15 @@ Fact: TypeAlias = (
     Opened
     | Amended
     | Acknowledged
+    | Settled
     | Progressed
+    | Blocked
+    | Unblocked
+    | CameDueSoon
     | FellOverdue
+    | ExtensionRequested
+    | Extended
+    | ExtensionRefused
     | Completed
     | Verified
     | Reopened
@@ -191,7 +308,7 @@ Fact: TypeAlias = (
 
 
 def followup_id(deputy: str, resolution_id: str) -> str:
-    """One follow-up a deputy and resolution: its id is theirs (UUID, RFC 4122 version 5)."""
+    """One follow-up a deputy and resolution: its id is theirs (UUID, RFC 9562 version 5)."""
     return name_id(_FOLLOWUP_IDS, f"{deputy}|{resolution_id}")
 
 
@@ -211,32 +328,63 @@ def opened(fact: Opened) -> Followup:
     )
 
 
-def evolve(followup: Followup, fact: Fact) -> Followup:
+def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one case a fact
     """The follow-up after one more fact. Decides nothing: a fact has happened."""
     next_ = replace(followup, version=followup.version + 1, changed_at=fact.at)
     match fact:
         case Opened():
             return opened(fact)
         case Amended():
-            return _amended(replace(next_, amended_at=fact.amended_at), fact.resolution)
+            return _due(replace(next_, amended_at=fact.amended_at), fact.resolution)
         case Acknowledged():
+            state = State.ACKNOWLEDGED if fact.stance == "agreed" else State.DISPUTED
+            return replace(next_, state=state, acknowledged_at=fact.at)
+        case Settled():
             return replace(next_, state=State.ACKNOWLEDGED)
         case Progressed():
-            return replace(next_, state=State.IN_PROGRESS, progress=fact.progress)
+            return replace(next_, state=State.IN_PROGRESS, reported=fact.progress)
+        case Blocked():
+            return replace(next_, state=State.BLOCKED, blocked_by=fact.blocked_by)
+        case Unblocked():
+            return replace(next_, state=State.IN_PROGRESS, blocked_by=None)
+        case CameDueSoon():
+            return replace(next_, due_soon_for=(*followup.due_soon_for, fact.due_on))
         case FellOverdue():
             return replace(next_, level=fact.level)
+        case ExtensionRequested():
+            request = Request(fact.requested_due_on, fact.by, fact.at, fact.reason, fact.lapses_at)
+            asked = (*followup.requested_for, fact.due_on)
+            return replace(next_, request=request, requested_for=asked)
+        case Extended():
+            granted = Extension(fact.previous_due_on, fact.due_on, fact.by, fact.at)
+            extended = replace(next_, request=None, extensions=(*followup.extensions, granted))
+            return _due(extended, replace(followup.resolution, due_on=fact.due_on))
+        case ExtensionRefused():
+            return replace(next_, request=None)
         case Completed():
-            return replace(next_, state=State.DONE, progress=100, claimed_by=fact.by)
+            return replace(
+                next_, state=State.DONE, claimed_by=fact.by, claimed_at=fact.at, blocked_by=None,
+                request=None,
+            )  # fmt: skip
         case Verified():
-            return replace(next_, state=State.VERIFIED, verified_by=fact.by)
+            return replace(next_, state=State.VERIFIED, verified_by=fact.by, finding=fact.finding)
         case Reopened():
-            return replace(next_, state=State.REOPENED, claimed_by=None, verified_by=None)
+            return replace(
+                next_, state=State.REOPENED, claimed_by=None, claimed_at=None, verified_by=None,
+                finding=None,
+            )  # fmt: skip
         case Closed():
-            return replace(next_, state=State.CLOSED, outcome=fact.outcome)
+            return replace(
+                next_, state=State.CLOSED, outcome=fact.outcome, closed_by=fact.by, request=None,
+                blocked_by=None,
+            )  # fmt: skip
 
 
-def _amended(followup: Followup, resolution: Resolution) -> Followup:
-    """A new due date has its own levels; one that was due before keeps those it had."""
+def _due(followup: Followup, resolution: Resolution) -> Followup:
+    """A new due date has its own levels; one that was due before keeps those it had.
+
+    A request for more time was about the former date.
+    """
     was = followup.resolution.due_on
     if resolution.due_on == was:
         return replace(followup, resolution=resolution)
@@ -245,4 +393,4 @@ def _amended(followup: Followup, resolution: Resolution) -> Followup:
         levels[was] = followup.level
     level = levels.pop(resolution.due_on, 0)
     former = tuple(sorted(levels.items()))
-    return replace(followup, resolution=resolution, level=level, former_levels=former)
+    return replace(followup, resolution=resolution, level=level, former_levels=former, request=None)

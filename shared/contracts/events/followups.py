@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from shared.contracts.events.base import (
     Count,
@@ -85,6 +85,31 @@ class FollowupAcknowledged(FollowupEvent):
     note: Text | None = None
 
 
+class FollowupSettled(FollowupEvent):
+    """Coordination decided what the deputy disputes: it stands."""
+
+    at: Instant
+    by: By
+    reason: Text
+
+
+class FollowupBlocked(FollowupEvent):
+    """The deputy can't go on until somebody else has acted; due dates go on."""
+
+    at: Instant
+    by: By
+    blocked_by: Name
+    reason: Text
+
+
+class FollowupUnblocked(FollowupEvent):
+    """What was in the way is gone."""
+
+    at: Instant
+    by: By
+    note: Text | None = None
+
+
 class FollowupProgressed(FollowupEvent):
     """The deputy reports how far it is."""
 
@@ -118,13 +143,14 @@ class FollowupOverdue(FollowupEvent):
 
 
 class FollowupExtensionRequested(FollowupEvent):
-    """The deputy asks for a later due date."""
+    """The deputy asks for a later due date; until it is decided or lapses, escalation pauses."""
 
     at: Instant
     by: By
     due_on: Day
     requested_due_on: Day
     reason: Text
+    lapses_at: Instant | None = None
 
 
 class FollowupExtended(FollowupEvent):
@@ -139,12 +165,13 @@ class FollowupExtended(FollowupEvent):
 
 
 class FollowupExtensionRefused(FollowupEvent):
-    """Coordination refuses a later due date."""
+    """A later due date was refused; where `lapsed`, because nobody decided in time."""
 
     at: Instant
     by: By
     due_on: Day
     reason: Text | None = None
+    lapsed: StrictBool | None = None
 
 
 class FollowupCompleted(FollowupEvent):

@@ -26,7 +26,7 @@ from shared.runtime.metrics import Metrics
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.unit.followups.examples import NOW, TRACKING
+from tests.unit.followups.examples import EXTENSIONS, NOW, TRACKING
 from tests.unit.followups.test_handlers import approval
 from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
@@ -140,7 +140,8 @@ async def open_followups() -> AsyncIterator[Counter]:
     decision = await followups_handlers.take(messages, store, TRACKING, now)
     await store.save(decision.changes, Cause("event", "followups"))
     desks = {"civil": followups.Desk(store, TRACKING)}
-    async with _counter(lambda: store.events, followups.routes(desks, Standing(now))) as counter:
+    routers = followups.routes(desks, EXTENSIONS, Standing(now))
+    async with _counter(lambda: store.events, *routers) as counter:
         yield counter
 
 

@@ -10,13 +10,19 @@ from typing import Any, get_args
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
+    Blocked,
+    CameDueSoon,
     Closed,
     Completed,
     Ending,
+    Extended,
+    ExtensionRefused,
+    ExtensionRequested,
     Fact,
     FellOverdue,
     Finding,
@@ -25,7 +31,9 @@ from services.followups.domain.records import (
     Progressed,
     Reopened,
     Resolution,
+    Settled,
     Stance,
+    Unblocked,
     Verified,
     evolve,
     opened,
@@ -44,7 +52,10 @@ SCHEDULER = "urn:peygir:scheduler"
 STRANGER = "/somebody"
 FINGERPRINT = "a" * 64
 TOPIC = "peygir.followups.v1.civil"
-FRIDAYS_OFF = Ladder(WorkingCalendar(frozenset({FRIDAY})))
+CALENDAR = WorkingCalendar(frozenset({FRIDAY}))
+FRIDAYS_OFF = Ladder(CALENDAR, soon_days=0)
+SOON = Ladder(CALENDAR, soon_days=3)
+EXTENSIONS = ExtensionRules(CALENDAR, most=2, days=90, lapse_days=5)
 TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER)
 
 
@@ -97,6 +108,13 @@ def amended(to: Resolution, at: datetime = LATER) -> Amended:
 
 
 ACKNOWLEDGED = Acknowledged(LATER, "d.karimi", "agreed", None)
+DISPUTED = Acknowledged(LATER, "d.karimi", "disputed", "در صلاحیت این معاونت نیست")
+SETTLED = Settled(LATER, "c.ahmadi", "طبق شرح وظایف با همین معاونت است")
+BLOCKED = Blocked(LATER, "d.karimi", "سازمان برنامه و بودجه", "اعتبار ابلاغ نشده است")
+UNBLOCKED = Unblocked(LATER, "d.karimi", None)
+REQUESTED = ExtensionRequested(
+    LATER, "d.karimi", date(2024, 1, 1), date(2024, 2, 1), "بارش سنگین", LATER + timedelta(days=6)
+)
 PROGRESSED = Progressed(LATER, "d.karimi", 60, None)
 COMPLETED = Completed(LATER, "d.karimi", None)
 VERIFIED = Verified(LATER, "c.ahmadi", "done", None)
@@ -161,6 +179,15 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
             lambda to: Amended(at, by, to, note, draw(names), draw(st.none() | instants()))
         ),
         stances.map(lambda s: Acknowledged(at, by, s, note)),
+        st.just(Settled(at, by, note or "بجاست")),
+        st.just(Blocked(at, by, draw(names), note or "اعتبار")),
+        st.just(Unblocked(at, by, note)),
+        st.just(CameDueSoon(at, due_on)),
+        few_days.map(
+            lambda to: ExtensionRequested(at, by, due_on, to, note or "باران", draw(instants()))
+        ),
+        few_days.map(lambda to: Extended(at, by, to, due_on, note)),
+        st.sampled_from([by, None]).map(lambda who: ExtensionRefused(at, who, due_on, note)),
         st.integers(0, 100).map(lambda n: Progressed(at, by, n, note)),
         level,
         st.just(Completed(at, by, note)),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from services.followups.domain import decisions
 from services.followups.domain.decisions import (
+    BadDueDate,
     BadProgress,
     Conflict,
     DueBeforeApproval,
@@ -16,12 +19,17 @@ from services.followups.domain.decisions import (
     NotNow,
     NotTheApprover,
     Outdated,
+    ReasonMissing,
+    TooManyExtensions,
     WrongDeputy,
 )
+from services.followups.domain.machine import RULES, Step, allowed
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
     Closed,
+    ExtensionRefused,
+    ExtensionRequested,
     Fact,
     Followup,
     Opened,
@@ -31,14 +39,18 @@ from services.followups.domain.records import (
     followup_id,
     opened,
 )
+from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     APPROVER,
+    BLOCKED,
     CIVIL,
     CLOSED,
     COMPLETED,
     COORDINATION,
+    DISPUTED,
+    EXTENSIONS,
     FINGERPRINT,
     KHORASAN,
     LATER,
@@ -46,6 +58,7 @@ from tests.unit.followups.examples import (
     NOW,
     PROGRESSED,
     REOPENED,
+    REQUESTED,
     SCHEDULER,
     SOCIAL,
     STRANGER,
@@ -57,10 +70,13 @@ from tests.unit.followups.examples import (
     resolution,
 )
 
+BOTH = principal("d.karimi", "deputy:civil", "coordination")
 IN_STATE: dict[State, Followup] = {
     State.OPENED: followup(),
     State.ACKNOWLEDGED: after(ACKNOWLEDGED),
+    State.DISPUTED: after(DISPUTED),
     State.IN_PROGRESS: after(ACKNOWLEDGED, PROGRESSED),
+    State.BLOCKED: after(ACKNOWLEDGED, BLOCKED),
     State.DONE: after(ACKNOWLEDGED, COMPLETED),
     State.REOPENED: after(ACKNOWLEDGED, COMPLETED, REOPENED),
     State.VERIFIED: after(ACKNOWLEDGED, COMPLETED, VERIFIED),
@@ -68,21 +84,40 @@ IN_STATE: dict[State, Followup] = {
 }
 DECIDE: dict[str, tuple[Principal, Callable[[Followup, Principal], Fact]]] = {
     "acknowledge": (CIVIL, lambda f, by: decisions.acknowledge(f, by, "agreed", None, LATER)),
+    "dispute": (CIVIL, lambda f, by: decisions.acknowledge(f, by, "disputed", "نه ما", LATER)),
+    "settle": (COORDINATION, lambda f, by: decisions.settle(f, by, "بجاست", LATER)),
     "progress": (CIVIL, lambda f, by: decisions.report_progress(f, by, 60, None, LATER)),
+    "block": (CIVIL, lambda f, by: decisions.block(f, by, "استانداری", "اعتبار", LATER)),
+    "unblock": (CIVIL, lambda f, by: decisions.unblock(f, by, None, LATER)),
+    "request": (CIVIL, lambda f, by: request(f, by, date(2024, 2, 1))),
     "complete": (CIVIL, lambda f, by: decisions.complete(f, by, None, LATER)),
     "verify": (COORDINATION, lambda f, by: decisions.verify(f, by, "done", None, LATER)),
     "reopen": (COORDINATION, lambda f, by: decisions.reopen(f, by, "ناقص", LATER)),
+    "close": (COORDINATION, lambda f, by: decisions.close(f, by, "superseded", "ادغام", LATER)),
 }
-WORK = {"progress", "complete"}
+WORK = {"progress", "block", "request", "complete", "close"}
 ALLOWED = {
-    State.OPENED: {"acknowledge"},
+    State.OPENED: {"acknowledge", "dispute", "close"},
     State.ACKNOWLEDGED: WORK,
+    State.DISPUTED: {"settle", "close"},
     State.IN_PROGRESS: WORK,
-    State.DONE: {"verify", "reopen"},
+    State.BLOCKED: {"unblock", "request", "complete", "close"},
+    State.DONE: {"verify", "reopen", "close"},
     State.REOPENED: WORK,
     State.VERIFIED: {"reopen"},
     State.CLOSED: set[str](),
 }
+DEPUTYS = ["acknowledge", "dispute", "progress", "block", "unblock", "request", "complete"]
+COORDINATIONS = ["settle", "close"]
+
+
+def request(stands: Followup, by: Principal, due_on: date) -> ExtensionRequested:
+    return decisions.request_extension(stands, by, due_on, "بارش سنگین", EXTENSIONS, LATER)
+
+
+def state_for(name: str) -> Followup:
+    """A follow-up that stands where such a step may be taken."""
+    return next(IN_STATE[state] for state, names in ALLOWED.items() if name in names)
 
 
 @pytest.mark.parametrize("state", State)
@@ -98,12 +133,109 @@ def test_each_state_allows_what_it_allows_and_no_more(state: State, name: str) -
             decide(stands, by)
 
 
-@pytest.mark.parametrize("name", ["acknowledge", "progress", "complete"])
+@pytest.mark.parametrize("name", DEPUTYS)
 @pytest.mark.parametrize("by", [SOCIAL, COORDINATION, MINISTER_OFFICE, KHORASAN])
 def test_only_the_deputy_does_the_deputys_work(name: str, by: Principal) -> None:
-    state = State.OPENED if name == "acknowledge" else State.ACKNOWLEDGED
     with pytest.raises(NotAllowed):
-        DECIDE[name][1](IN_STATE[state], by)
+        DECIDE[name][1](state_for(name), by)
+
+
+@pytest.mark.parametrize("name", COORDINATIONS)
+@pytest.mark.parametrize("by", [CIVIL, SOCIAL, MINISTER_OFFICE, KHORASAN, BOTH])
+def test_only_coordination_decides_and_nobody_about_what_is_his_own(
+    name: str, by: Principal
+) -> None:
+    with pytest.raises(NotAllowed):
+        DECIDE[name][1](state_for(name), by)
+
+
+@pytest.mark.parametrize("name", COORDINATIONS)
+def test_about_what_coordination_answers_for_the_ministers_office_decides(name: str) -> None:
+    stands = state_for(name)
+    own = replace(stands, resolution=replace(stands.resolution, deputy="coordination"))
+    assert DECIDE[name][1](own, MINISTER_OFFICE).at == LATER
+    with pytest.raises(NotAllowed):
+        DECIDE[name][1](own, COORDINATION)
+
+
+def test_the_table_names_every_step_and_no_state_is_without_a_way_out() -> None:
+    assert set(RULES) == set(Step)
+    for state in State:
+        assert any(allowed(state)) is (state is not State.CLOSED)
+
+
+# -- more time ----------------------------------------------------------------------------------
+
+
+def requested(**changes: Any) -> Followup:
+    return replace(after(ACKNOWLEDGED, REQUESTED), **changes)
+
+
+def test_more_time_is_asked_for_with_a_reason_and_lapses_when_nobody_decides() -> None:
+    """Monday 16 October: five working days end on Saturday 21, a Friday not counted."""
+    fact = request(IN_STATE[State.ACKNOWLEDGED], CIVIL, date(2024, 2, 1))
+    assert (fact.due_on, fact.requested_due_on) == (date(2024, 1, 1), date(2024, 2, 1))
+    assert fact.lapses_at == start_of_day(date(2023, 10, 23))
+
+
+@pytest.mark.parametrize("due_on", [date(2023, 12, 31), date(2024, 1, 1), date(2024, 4, 1)])
+def test_a_date_that_is_not_later_or_beyond_the_limit_is_refused(due_on: date) -> None:
+    """The limit of 90 days past 1 January 2024 is 31 March."""
+    with pytest.raises(BadDueDate):
+        request(IN_STATE[State.ACKNOWLEDGED], CIVIL, due_on)
+    with pytest.raises(BadDueDate):
+        decisions.extend(requested(), COORDINATION, due_on, None, EXTENSIONS, LATER)
+    request(IN_STATE[State.ACKNOWLEDGED], CIVIL, date(2024, 3, 31))
+
+
+def test_it_is_asked_for_once_a_due_date_and_so_often_in_all() -> None:
+    with pytest.raises(NotNow):
+        request(requested(), CIVIL, date(2024, 2, 1))
+    refused = evolve(requested(), ExtensionRefused(LATER, None, date(2024, 2, 1), None))
+    with pytest.raises(TooManyExtensions):
+        request(refused, CIVIL, date(2024, 2, 1))
+    stands = IN_STATE[State.ACKNOWLEDGED]
+    for due_on in (date(2024, 2, 1), date(2024, 3, 1)):
+        stands = evolve(stands, request(stands, CIVIL, due_on))
+        more = decisions.extend(stands, COORDINATION, None, None, EXTENSIONS, LATER)
+        assert more.due_on == due_on
+        stands = evolve(stands, more)
+    with pytest.raises(TooManyExtensions):
+        request(stands, CIVIL, date(2024, 3, 10))
+
+
+def test_coordination_decides_it_and_may_grant_another_date() -> None:
+    fact = decisions.extend(
+        requested(), COORDINATION, date(2024, 1, 20), "تا پایان دی", EXTENSIONS, LATER
+    )
+    assert (fact.due_on, fact.previous_due_on) == (date(2024, 1, 20), date(2024, 1, 1))
+    refused = decisions.refuse_extension(requested(), COORDINATION, "بی‌دلیل", LATER)
+    assert (refused.due_on, refused.by) == (date(2024, 2, 1), "c.ahmadi")
+    with pytest.raises(NotNow):
+        decisions.extend(IN_STATE[State.ACKNOWLEDGED], COORDINATION, None, None, EXTENSIONS, LATER)
+
+
+@pytest.mark.parametrize("by", [CIVIL, SOCIAL, MINISTER_OFFICE, KHORASAN, BOTH])
+def test_nobody_else_decides_it(by: Principal) -> None:
+    with pytest.raises(NotAllowed):
+        decisions.extend(requested(), by, None, None, EXTENSIONS, LATER)
+    with pytest.raises(NotAllowed):
+        decisions.refuse_extension(requested(), by, "نه", LATER)
+
+
+def test_whoever_asked_does_not_decide_in_another_role() -> None:
+    moved_on = principal("d.karimi", "coordination")
+    with pytest.raises(NotAllowed, match="asked"):
+        decisions.extend(requested(), moved_on, None, None, EXTENSIONS, LATER)
+
+
+@pytest.mark.parametrize("note", [None, "", "  "])
+def test_a_dispute_says_why(note: str | None) -> None:
+    with pytest.raises(ReasonMissing):
+        decisions.acknowledge(followup(), CIVIL, "disputed", note, LATER)
+
+
+# -- claims -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["verify", "reopen"])

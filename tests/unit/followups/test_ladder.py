@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,15 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups.domain.ladder import Ladder, days_overdue
-from services.followups.domain.records import FellOverdue, Followup, State, evolve
+from services.followups.domain.records import (
+    CameDueSoon,
+    ExtensionRefused,
+    Fact,
+    FellOverdue,
+    Followup,
+    State,
+    evolve,
+)
 from shared.runtime.calendar import FRIDAY, THURSDAY, WorkingCalendar, start_of_day, tehran_date
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
+    BLOCKED,
     CLOSED,
     COMPLETED,
+    DISPUTED,
     FRIDAYS_OFF,
     PROGRESSED,
     REOPENED,
+    REQUESTED,
+    SOON,
     VERIFIED,
     after,
     amended,
@@ -33,12 +46,25 @@ STEPS = {"normal": (0, 5, 10), "urgent": (0, 2, 4)}  # as promised
 days = st.dates(date(2019, 1, 1), date(2030, 1, 1))
 
 
+def overdues(facts: Sequence[Fact]) -> list[FellOverdue]:
+    """All of these facts, which have to be levels."""
+    levels = [fact for fact in facts if isinstance(fact, FellOverdue)]
+    assert len(levels) == len(facts)
+    return levels
+
+
+def levels(facts: Sequence[Fact]) -> list[int]:
+    """The levels that facts tell of; they have to tell of nothing else."""
+    return [fact.level for fact in overdues(facts)]
+
+
 @st.composite
 def ladders(draw: st.DrawFn, around: date) -> Ladder:
     """A ladder over any weekend and any holidays within some weeks of a date."""
     weekend = draw(st.sampled_from([frozenset({FRIDAY}), frozenset({THURSDAY, FRIDAY})]))
     offsets = draw(st.sets(st.integers(-10, 60)))
-    return Ladder(WorkingCalendar(weekend, frozenset(around + n * DAY for n in offsets)))
+    calendar = WorkingCalendar(weekend, frozenset(around + n * DAY for n in offsets))
+    return Ladder(calendar, soon_days=0)
 
 
 @st.composite
@@ -74,11 +100,11 @@ def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have
     ladder, stands, looks = case
     announced: list[int] = []
     for now in looks:
-        facts = ladder.passed(stands, now)
+        facts = overdues(ladder.passed(stands, now))
         assert all(f.at == now and f.due_on == stands.resolution.due_on for f in facts)
         for fact in facts:
             stands = evolve(stands, fact)
-        announced += [fact.level for fact in facts]
+        announced += levels(facts)
         assert announced == list(range(1, levels_due(ladder, stands, now) + 1))
 
 
@@ -92,7 +118,7 @@ def test_the_next_alert_is_the_very_instant_of_the_next_level(
         alert = ladder.next_alert(stands)
         assert alert is not None
         assert ladder.passed(stands, alert - timedelta(milliseconds=1)) == []
-        fact = ladder.passed(stands, alert)[0]
+        fact = overdues(ladder.passed(stands, alert))[0]
         assert fact.level == level
         stands = evolve(stands, fact)
     assert ladder.next_alert(stands) is None
@@ -106,7 +132,7 @@ def at(year: int, month: int, day: int) -> datetime:
 
 def test_over_nowruz_only_working_days_count() -> None:
     """27 Esfand 1402; 29 Esfand, 1 to 4 and 12 and 13 Farvardin are holidays."""
-    ladder = Ladder(WorkingCalendar.iran())
+    ladder = Ladder(WorkingCalendar.iran(), soon_days=0)
     stands = followup(due_on=date(2024, 3, 17))
     reached = [ladder.reached_at(stands, level) for level in (1, 2, 3)]
     assert reached == [at(2024, 3, 18), at(2024, 3, 28), at(2024, 4, 5)]
@@ -125,13 +151,13 @@ def test_a_day_is_over_at_midnight_in_tehran() -> None:
     stands = followup(due_on=date(2024, 1, 1))
     midnight = datetime(2024, 1, 1, 20, 30, tzinfo=UTC)
     assert FRIDAYS_OFF.passed(stands, midnight - timedelta(milliseconds=1)) == []
-    assert [f.level for f in FRIDAYS_OFF.passed(stands, midnight)] == [1]
+    assert levels(FRIDAYS_OFF.passed(stands, midnight)) == [1]
 
 
 def test_what_is_taken_over_from_before_is_announced_from_its_baseline() -> None:
     stands = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
     assert FRIDAYS_OFF.passed(stands, at(2024, 1, 1) - timedelta(milliseconds=1)) == []
-    (first,) = FRIDAYS_OFF.passed(stands, at(2024, 1, 1))
+    (first,) = overdues(FRIDAYS_OFF.passed(stands, at(2024, 1, 1)))
     assert (first.level, first.due_on, first.days_overdue) == (1, date(2023, 11, 1), 61)
     assert FRIDAYS_OFF.reached_at(stands, 2) == at(2024, 1, 7)  # 5 January is a Friday
 
@@ -150,7 +176,9 @@ LONG_AFTER = at(2025, 1, 1)
     [
         (followup(), True),
         (after(ACKNOWLEDGED), True),
+        (after(DISPUTED), True),
         (after(ACKNOWLEDGED, PROGRESSED), True),
+        (after(ACKNOWLEDGED, BLOCKED), True),
         (after(ACKNOWLEDGED, COMPLETED), False),
         (after(ACKNOWLEDGED, COMPLETED, REOPENED), True),
         (after(ACKNOWLEDGED, COMPLETED, VERIFIED), False),
@@ -159,7 +187,7 @@ LONG_AFTER = at(2025, 1, 1)
     ids=[*State],
 )
 def test_only_what_waits_for_the_deputy_is_escalated(stands: Followup, escalated: bool) -> None:
-    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [1, 2, 3] * escalated
+    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [1, 2, 3] * escalated
     assert (FRIDAYS_OFF.next_alert(stands) is not None) is escalated
 
 
@@ -167,13 +195,83 @@ def test_a_new_due_date_begins_anew_and_an_old_one_where_it_was() -> None:
     first, second = date(2024, 1, 1), date(2024, 2, 1)
     stands = after(FellOverdue(at(2024, 1, 2), 1, first, 1))
     stands = evolve(stands, amended(resolution(due_on=second)))
-    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [1, 2, 3]
+    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [1, 2, 3]
     stands = evolve(stands, FellOverdue(at(2024, 2, 2), 1, second, 1))
     stands = evolve(stands, FellOverdue(at(2024, 2, 8), 2, second, 7))
     stands = evolve(stands, amended(resolution(due_on=first)))
-    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [2, 3]
+    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [2, 3]
     stands = evolve(stands, amended(resolution(due_on=second)))
-    assert [f.level for f in FRIDAYS_OFF.passed(stands, LONG_AFTER)] == [3]
+    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [3]
+
+
+# -- that a due date is near --------------------------------------------------------------------
+
+
+def test_a_due_date_is_near_some_working_days_before_it_and_is_told_once() -> None:
+    """1 January 2024 is a Monday; the third working day before it is a Thursday."""
+    stands, near = followup(), at(2023, 12, 28)
+    assert SOON.next_alert(stands) == near
+    assert SOON.passed(stands, near - timedelta(milliseconds=1)) == []
+    assert SOON.passed(stands, near) == [CameDueSoon(near, date(2024, 1, 1))]
+    stands = evolve(stands, CameDueSoon(near, date(2024, 1, 1)))
+    assert SOON.passed(stands, near) == []
+    assert SOON.next_alert(stands) == at(2024, 1, 2)
+
+
+def test_once_it_is_past_it_is_not_told_that_it_is_near() -> None:
+    assert levels(SOON.passed(followup(), at(2024, 1, 2))) == [1]
+
+
+def test_what_is_taken_over_overdue_is_never_near() -> None:
+    stands = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
+    assert SOON.next_alert(stands) == at(2024, 1, 1)
+    assert levels(SOON.passed(stands, at(2024, 1, 1))) == [1]
+
+
+def test_each_new_due_date_comes_near_again() -> None:
+    stands = after(CameDueSoon(at(2023, 12, 28), date(2024, 1, 1)))
+    stands = evolve(stands, amended(resolution(due_on=date(2024, 2, 1))))
+    assert SOON.next_alert(stands) == at(2024, 1, 29)
+    stands = evolve(stands, amended(resolution(due_on=date(2024, 1, 1))))
+    assert SOON.next_alert(stands) == at(2024, 1, 2)
+
+
+@unhurried
+@given(overdue(), st.integers(1, 20))
+def test_time_does_the_same_however_often_somebody_looks(
+    case: tuple[Ladder, Followup, list[datetime]], soon_days: int
+) -> None:
+    """Sleeping leaves out that it is near, and no level; looking twice tells nothing twice."""
+    ladder, stands, looks = case
+    ladder = Ladder(ladder.calendar, soon_days=soon_days)
+    often: list[Fact] = []
+    seen = stands
+    for now in looks:
+        for fact in ladder.passed(seen, now):
+            seen = evolve(seen, fact)
+            often.append(fact)
+        assert ladder.passed(seen, now) == []
+        assert (alert := ladder.next_alert(seen)) is None or alert > now
+    slept = [f for f in ladder.passed(stands, looks[-1]) if isinstance(f, FellOverdue)]
+    woken = [f for f in often if isinstance(f, FellOverdue)]
+    assert levels(woken) == levels(slept)
+    assert sum(isinstance(f, CameDueSoon) for f in often) <= 1
+
+
+# -- while more time is asked for ---------------------------------------------------------------
+
+
+def test_escalation_pauses_while_an_extension_is_open_and_goes_on_when_it_lapses() -> None:
+    stands = after(ACKNOWLEDGED, REQUESTED)
+    lapses_at = REQUESTED.lapses_at
+    assert FRIDAYS_OFF.next_alert(stands) == lapses_at
+    assert FRIDAYS_OFF.passed(stands, lapses_at - timedelta(milliseconds=1)) == []
+    assert FRIDAYS_OFF.passed(stands, lapses_at) == [
+        ExtensionRefused(lapses_at, None, date(2024, 2, 1), None)
+    ]
+    lapsed, *late = FRIDAYS_OFF.passed(stands, LONG_AFTER)
+    assert isinstance(lapsed, ExtensionRefused)
+    assert levels(late) == [1, 2, 3]
 
 
 @unhurried

@@ -15,19 +15,25 @@ from services.followups.domain.decisions import buckets, tally
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
+    Blocked,
+    CameDueSoon,
     Closed,
     Completed,
+    Extended,
+    ExtensionRefused,
     Fact,
     FellOverdue,
     Followup,
     Progressed,
     Reopened,
+    Settled,
     State,
+    Unblocked,
     Verified,
     evolve,
 )
 from shared.contracts.envelope import CloudEvent, read, write
-from shared.contracts.events import FollowupDueSoon, FollowupEvent, FollowupOverdue, parse
+from shared.contracts.events import FollowupEvent, FollowupOverdue, parse
 from shared.messaging.records import Message, Origin, published
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
@@ -37,6 +43,7 @@ from tests.unit.followups.examples import (
     NOW,
     PROGRESSED,
     REOPENED,
+    REQUESTED,
     TOPIC,
     after,
     amended,
@@ -49,7 +56,9 @@ from tests.unit.followups.examples import (
 )
 
 STATES = {
-    Acknowledged: State.ACKNOWLEDGED,
+    Settled: State.ACKNOWLEDGED,
+    Blocked: State.BLOCKED,
+    Unblocked: State.IN_PROGRESS,
     Progressed: State.IN_PROGRESS,
     Completed: State.DONE,
     Verified: State.VERIFIED,
@@ -68,8 +77,15 @@ def test_every_fact_is_a_version_and_leaves_the_beginning_as_it_was(life: list[F
         for name in ("followup_id", "original_due_on", "approved_source", "opened_at"):
             assert getattr(now, name) == getattr(first, name)
         if before is not None:
-            assert now.state is STATES.get(type(fact), before.state)
-            if not isinstance(fact, Amended):
+            if isinstance(fact, Acknowledged):
+                agreed = fact.stance == "agreed"
+                assert now.state is (State.ACKNOWLEDGED if agreed else State.DISPUTED)
+            else:
+                assert now.state is STATES.get(type(fact), before.state)
+            if isinstance(fact, Extended):
+                changed = replace(before.resolution, due_on=fact.due_on)
+                assert now.resolution == changed
+            elif not isinstance(fact, Amended):
                 assert now.resolution == before.resolution
 
 
@@ -80,6 +96,34 @@ def test_a_claim_is_whole_and_whoever_made_it_is_remembered_until_it_is_refused(
     assert (verified.claimed_by, verified.verified_by) == ("d.karimi", "c.ahmadi")
     refused = evolve(verified, REOPENED)
     assert (refused.claimed_by, refused.verified_by) == (None, None)
+    assert refused.progress == PROGRESSED.progress, "as far as the deputy had said before"
+
+
+def test_an_extension_is_a_due_date_with_levels_of_its_own_and_the_original_stays() -> None:
+    late = after(ACKNOWLEDGED, FellOverdue(LATER, 1, date(2024, 1, 1), 1), REQUESTED)
+    assert late.request is not None
+    more = Extended(LATER, "c.ahmadi", date(2024, 2, 1), date(2024, 1, 1), None)
+    extended = evolve(late, more)
+    assert (extended.resolution.due_on, extended.level) == (date(2024, 2, 1), 0)
+    assert (extended.original_due_on, extended.request) == (date(2024, 1, 1), None)
+    (kept,) = extended.extensions
+    assert (kept.from_, kept.to, kept.by) == (date(2024, 1, 1), date(2024, 2, 1), "c.ahmadi")
+    refused = evolve(late, ExtensionRefused(LATER, None, date(2024, 2, 1), None))
+    assert (refused.resolution.due_on, refused.level, refused.request) == (
+        date(2024, 1, 1),
+        1,
+        None,
+    )
+    assert evolve(late, amended(resolution(due_on=date(2024, 6, 1)))).request is None
+    assert evolve(late, COMPLETED).request is None
+
+
+def test_that_it_is_near_has_one_id_a_due_date() -> None:
+    one = CameDueSoon(LATER, date(2024, 1, 1))
+    other = CameDueSoon(LATER, date(2024, 2, 1))
+    ids = [events.announce(after(*facts, one), one, TOPIC, None).id for facts in ((), (one,))]
+    assert len(set(ids)) == 1
+    assert events.announce(after(one, other), other, TOPIC, None).id not in ids
 
 
 def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
@@ -187,8 +231,6 @@ def test_events_that_change_no_state_tell_no_fact() -> None:
         "deputy": "civil",
         "title": "پل",
     }
-    soon = FollowupDueSoon(**ids, due_on=date(2024, 1, 1), at=NOW)
-    assert events.fact_of(soon, followup()) is None
     old = FollowupOverdue(
         **ids,
         due_on=date(2024, 1, 1),

@@ -9,7 +9,7 @@ import pytest
 
 from services.followups.app import ladder_of
 from services.followups.settings import FollowupsSettings
-from shared.runtime.calendar import start_of_day
+from shared.runtime.calendar import WorkingCalendar, start_of_day
 from shared.runtime.settings import load
 from tests.unit.followups.examples import followup
 
@@ -64,7 +64,7 @@ def test_wrong_levels_are_one_line_that_names_the_variable(
 def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEYGIR_LEVELS_NORMAL", "1,2,9")
     monkeypatch.setenv("PEYGIR_LEVELS_URGENT", "0,1,3")
-    ladder = ladder_of(load(FollowupsSettings))
+    ladder = ladder_of(load(FollowupsSettings), WorkingCalendar.iran())
     saturday = date(2023, 10, 14)  # no holiday follows but the Friday of the 20th
 
     def reached(priority: str) -> list[date]:

@@ -1,0 +1,228 @@
+"""What the API of follow-ups takes and answers, with the field names of the events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from services.followups.domain.ladder import days_overdue
+from services.followups.domain.records import ENDED, Extension, Followup, Request, State
+from shared.messaging.ledger import Entry
+from shared.runtime.http import Page, RequestBody
+
+Note = Annotated[str, StringConstraints(max_length=20_000)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
+Body = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class RequestItem(BaseModel):
+    """A later due date that is asked for and not yet decided."""
+
+    due_on: date = Field(description="wanted, in Asia/Tehran")
+    by: str
+    at: datetime
+    reason: str
+    lapses_at: datetime = Field(description="when it lapses where nobody decides")
+
+
+class ExtensionItem(BaseModel):
+    """A later due date that was granted."""
+
+    previous_due_on: date
+    due_on: date
+    by: str
+    at: datetime
+
+
+class FollowupItem(BaseModel):
+    """A follow-up as it stands."""
+
+    followup_id: str
+    resolution_id: str
+    deputy: str
+    title: str
+    state: State
+    progress: int = Field(description="0 to 100")
+    approved_at: datetime
+    due_on: date = Field(description="in Asia/Tehran")
+    original_due_on: date = Field(description="as approved; never changes")
+    days_overdue: int = Field(
+        description="calendar days past due_on; until the claim where it is claimed done"
+    )
+    days_overdue_original: int = Field(description="the same against original_due_on")
+    level: int = Field(description="announced for this due date; 0 none")
+    session_id: str | None
+    session_kind: str | None
+    province: str | None
+    axis: str | None
+    text: str | None
+    supporting: tuple[str, ...]
+    executing_body: str | None
+    priority: str
+    number: str | None
+    baseline_on: date | None
+    acknowledged_at: datetime | None
+    blocked_by: str | None = Field(description="whoever has to act first")
+    claimed_by: str | None
+    claimed_at: datetime | None
+    verified_by: str | None
+    finding: str | None
+    outcome: str | None
+    closed_by: str | None
+    extension_request: RequestItem | None
+    extensions: list[ExtensionItem]
+    opened_at: datetime
+    changed_at: datetime
+    version: int
+
+
+class FollowupPage(Page[FollowupItem]):
+    """A page of follow-ups; `partial` names deputies whose database did not answer."""
+
+    partial: list[str] = Field(default_factory=list)
+
+
+class HistoryItem(BaseModel):
+    """One event of a follow-up's history."""
+
+    version: int
+    type: str
+    time: datetime
+    by: str
+    data: dict[str, Any]
+
+
+class Acknowledge(RequestBody):
+    stance: Literal["agreed", "disputed"] = "agreed"
+    note: Note | None = Field(None, description="needed where it is disputed")
+
+
+class Settle(RequestBody):
+    reason: Reason
+
+
+class ReportProgress(RequestBody):
+    progress: int = Field(ge=0, le=100, strict=True)
+    note: Note | None = None
+
+
+class Block(RequestBody):
+    blocked_by: Body = Field(description="whoever has to act first")
+    reason: Reason
+
+
+class Unblock(RequestBody):
+    note: Note | None = None
+
+
+class RequestExtension(RequestBody):
+    due_on: date = Field(description="wanted, in Asia/Tehran")
+    reason: Reason
+
+
+class Extend(RequestBody):
+    due_on: date | None = Field(None, description="granted; the one asked for where left out")
+    note: Note | None = None
+
+
+class RefuseExtension(RequestBody):
+    reason: Reason
+
+
+class Complete(RequestBody):
+    note: Note | None = None
+
+
+class Verify(RequestBody):
+    finding: Literal["done", "partly-done"] = "done"
+    note: Note | None = None
+
+
+class Reopen(RequestBody):
+    reason: Reason
+
+
+class Close(RequestBody):
+    outcome: Literal["partly-done", "superseded", "will-not-be-done"]
+    reason: Reason
+
+
+def followup_item(followup: Followup, now: datetime) -> FollowupItem:
+    """A follow-up as it is shown at an instant (UTC)."""
+    r = followup.resolution
+    return FollowupItem(
+        followup_id=followup.followup_id,
+        resolution_id=r.resolution_id,
+        deputy=r.deputy,
+        title=r.title,
+        state=followup.state,
+        progress=followup.progress,
+        approved_at=r.approved_at,
+        due_on=r.due_on,
+        original_due_on=followup.original_due_on,
+        days_overdue=_late(followup, r.due_on, now),
+        days_overdue_original=_late(followup, followup.original_due_on, now),
+        level=followup.level,
+        session_id=r.session_id,
+        session_kind=r.session_kind,
+        province=r.province,
+        axis=r.axis,
+        text=r.text,
+        supporting=r.supporting,
+        executing_body=r.executing_body,
+        priority=r.priority,
+        number=r.number,
+        baseline_on=r.baseline_on,
+        acknowledged_at=followup.acknowledged_at,
+        blocked_by=followup.blocked_by,
+        claimed_by=followup.claimed_by,
+        claimed_at=followup.claimed_at,
+        verified_by=followup.verified_by,
+        finding=followup.finding,
+        outcome=followup.outcome,
+        closed_by=followup.closed_by,
+        extension_request=None if followup.request is None else _request(followup.request),
+        extensions=_extensions(followup.extensions),
+        opened_at=followup.opened_at,
+        changed_at=followup.changed_at,
+        version=followup.version,
+    )
+
+
+def history_item(entry: Entry) -> HistoryItem:
+    """An event of a follow-up's history, with who brought it about."""
+    event = entry.event
+    return HistoryItem(
+        version=event.version,
+        type=event.type,
+        time=event.time,
+        by=entry.by,
+        data=json.loads(event.data),
+    )
+
+
+def _late(followup: Followup, due_on: date, now: datetime) -> int:
+    """Calendar days past a date: by the claim, where there is one; 0 where it ended otherwise."""
+    if followup.claimed_at is not None:
+        return days_overdue(due_on, followup.claimed_at)
+    return 0 if followup.state in ENDED else days_overdue(due_on, now)
+
+
+def _request(request: Request) -> RequestItem:
+    return RequestItem(
+        due_on=request.due_on,
+        by=request.by,
+        at=request.at,
+        reason=request.reason,
+        lapses_at=request.lapses_at,
+    )
+
+
+def _extensions(extensions: Sequence[Extension]) -> list[ExtensionItem]:
+    return [
+        ExtensionItem(previous_due_on=e.from_, due_on=e.to, by=e.by, at=e.at) for e in extensions
+    ]

@@ -1,0 +1,126 @@
+"""The steps of a follow-up's life over HTTP: whole, and refused to whoever has no right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.api.offices import Counter, open_followups
+
+CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
+COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
+PROVINCE = {"X-Peygir-User": "g.razavi", "X-Peygir-Roles": "province:IR-09"}
+
+
+class Walk:
+    """One follow-up, step by step."""
+
+    def __init__(self, counter: Counter, followup_id: str) -> None:
+        self._http = counter.http
+        self._path = f"/v1/followups/{followup_id}"
+
+    async def step(self, name: str, who: dict[str, str], **body: Any) -> httpx.Response:
+        return await self._http.post(f"{self._path}/{name}", json=body, headers=who)
+
+    async def taken(self, name: str, who: dict[str, str], **body: Any) -> dict[str, Any]:
+        answer = await self.step(name, who, **body)
+        assert answer.status_code == 200, answer.text
+        item: dict[str, Any] = answer.json()
+        return item
+
+    async def refused(self, status: int, name: str, who: dict[str, str], **body: Any) -> str:
+        answer = await self.step(name, who, **body)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        return answer.text
+
+    async def history(self) -> list[str]:
+        answer = await self._http.get(f"{self._path}/history", headers=COORDINATION)
+        return [entry["type"].split(".")[1] for entry in answer.json()]
+
+
+async def first(counter: Counter) -> Walk:
+    listed = await counter.http.get("/v1/followups", headers=COORDINATION)
+    return Walk(counter, listed.json()["items"][0]["followup_id"])
+
+
+async def test_a_whole_life_over_http() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        disputed = await walk.taken("acknowledge", CIVIL, stance="disputed", note="نه ما")
+        assert disputed["state"] == "disputed"
+        assert (await walk.taken("settle", COORDINATION, reason="بجاست"))["state"] == "acknowledged"
+        blocked = await walk.taken("block", CIVIL, blocked_by="استانداری", reason="زمین")
+        assert (blocked["state"], blocked["blocked_by"]) == ("blocked", "استانداری")
+        assert (await walk.taken("unblock", CIVIL))["blocked_by"] is None
+        due_on, wanted = blocked["due_on"], "2024-02-01"
+        asked = await walk.taken("request-extension", CIVIL, due_on=wanted, reason="باران")
+        assert asked["extension_request"]["due_on"] == wanted
+        extended = await walk.taken("extend", COORDINATION)
+        assert (extended["due_on"], extended["original_due_on"]) == (wanted, due_on)
+        assert [(e["previous_due_on"], e["due_on"]) for e in extended["extensions"]] == [
+            (due_on, wanted)
+        ]
+        assert (await walk.taken("progress", CIVIL, progress=70))["progress"] == 70
+        assert (await walk.taken("complete", CIVIL))["progress"] == 100
+        assert (await walk.taken("reopen", COORDINATION, reason="ناقص"))["progress"] == 70
+        await walk.taken("complete", CIVIL, note="با عکس")
+        verified = await walk.taken("verify", COORDINATION, finding="partly-done")
+        assert (verified["state"], verified["finding"]) == ("verified", "partly-done")
+        assert await walk.history() == [
+            "FollowupOpened", "FollowupAcknowledged", "FollowupSettled", "FollowupBlocked",
+            "FollowupUnblocked", "FollowupExtensionRequested", "FollowupExtended",
+            "FollowupProgressed", "FollowupCompleted", "FollowupReopened", "FollowupCompleted",
+            "FollowupVerified",
+        ]  # fmt: skip
+
+
+async def test_it_may_end_otherwise_than_done() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        ending = {"outcome": "will-not-be-done", "reason": "با مصوبه‌ی دیگری ادغام شد"}
+        await walk.refused(403, "close", CIVIL, **ending)
+        closed = await walk.taken("close", COORDINATION, **ending)
+        assert (closed["state"], closed["outcome"], closed["closed_by"]) == (
+            "closed", "will-not-be-done", "c.ahmadi",
+        )  # fmt: skip
+        await walk.refused(409, "close", COORDINATION, **ending)
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "field"),
+    [
+        ("acknowledge", {"stance": "disputed"}, "note"),
+        ("acknowledge", {"stance": "refused"}, "stance"),
+        ("progress", {"progress": 101}, "progress"),
+        ("request-extension", {"due_on": "2023-12-31", "reason": "باران"}, "due_on"),
+        ("request-extension", {"due_on": "2030-01-01", "reason": "باران"}, "due_on"),
+        ("request-extension", {"due_on": "2024-02-01", "reason": "  "}, "reason"),
+        ("block", {"reason": "زمین"}, "blocked_by"),
+        ("close", {"outcome": "withdrawn", "reason": "x"}, "outcome"),
+    ],
+)
+async def test_what_is_wrong_is_named(step: str, body: dict[str, Any], field: str) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        if step != "acknowledge":
+            await walk.taken("acknowledge", CIVIL)
+        before = await walk.history()
+        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
+        assert await walk.history() == before, "nothing is stored"
+
+
+async def test_an_extension_is_decided_by_coordination_alone() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("acknowledge", CIVIL)
+        await walk.refused(409, "extend", COORDINATION)
+        await walk.taken("request-extension", CIVIL, due_on="2024-02-01", reason="باران")
+        for who in (CIVIL, PROVINCE):
+            await walk.refused(403, "extend", who)
+            await walk.refused(403, "refuse-extension", who, reason="نه")
+        refused = await walk.taken("refuse-extension", COORDINATION, reason="بی‌دلیل")
+        assert refused["extension_request"] is None
+        await walk.refused(409, "request-extension", CIVIL, due_on="2024-02-01", reason="باز هم")

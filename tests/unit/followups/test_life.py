@@ -1,0 +1,411 @@
+"""Any life of two follow-ups, against a model that knows less than the code.
+
+Events come in any order, again, and out of turn; people act with and without a right; the clock
+jumps either way; two sweepers look at the same moment; and whoever saves may die before it has
+saved, or after it and before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from services.followups import events, handlers
+from services.followups.domain import decisions
+from services.followups.domain.decisions import Refused
+from services.followups.domain.machine import RULES, Step, Who
+from services.followups.domain.records import (
+    Acknowledged,
+    Amended,
+    Blocked,
+    CameDueSoon,
+    Closed,
+    Completed,
+    Extended,
+    ExtensionRefused,
+    ExtensionRequested,
+    Fact,
+    FellOverdue,
+    Followup,
+    Opened,
+    Progressed,
+    Reopened,
+    Settled,
+    Unblocked,
+    Verified,
+    evolve,
+    opened,
+)
+from services.followups.handlers import Change, Tracking, UnknownFollowup
+from shared.contracts.envelope import CloudEvent, read, write
+from shared.contracts.events import FollowupEvent, parse
+from shared.messaging.failures import Stale
+from shared.messaging.records import Cause, Message, Outcome, Verdict
+from shared.runtime.calendar import start_of_day
+from shared.runtime.principals import Principal
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.followups.examples import (
+    APPROVER,
+    CIVIL,
+    COORDINATION,
+    EXTENSIONS,
+    KHORASAN,
+    NOW,
+    SCHEDULER,
+    SOCIAL,
+    SOON,
+    STRANGER,
+    TOPIC,
+    principal,
+)
+from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval, withdrawal
+
+TRACKING = Tracking("civil", SOON, TOPIC, SCHEDULER)
+BOTH = principal("d.karimi", "deputy:civil", "coordination")
+PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH]
+DATES = [date(2023, 12, 20), date(2024, 1, 1), date(2024, 1, 20), date(2024, 2, 1)]
+IDS = ["R-1", "R-2"]
+
+T = TypeVar("T")
+Decide = Callable[[Followup, Principal, datetime], Fact]
+
+COMMANDS: dict[str, Decide] = {
+    "agree": lambda f, by, now: decisions.acknowledge(f, by, "agreed", None, now),
+    "dispute": lambda f, by, now: decisions.acknowledge(f, by, "disputed", "نه ما", now),
+    "settle": lambda f, by, now: decisions.settle(f, by, "بجاست", now),
+    "progress": lambda f, by, now: decisions.report_progress(f, by, 40, None, now),
+    "block": lambda f, by, now: decisions.block(f, by, "استانداری", "زمین", now),
+    "unblock": lambda f, by, now: decisions.unblock(f, by, None, now),
+    "request": lambda f, by, now: decisions.request_extension(
+        f, by, f.resolution.due_on + timedelta(days=20), "باران", EXTENSIONS, now
+    ),
+    "extend": lambda f, by, now: decisions.extend(f, by, None, None, EXTENSIONS, now),
+    "refuse": lambda f, by, now: decisions.refuse_extension(f, by, "نه", now),
+    "complete": lambda f, by, now: decisions.complete(f, by, None, now),
+    "verify": lambda f, by, now: decisions.verify(f, by, "done", None, now),
+    "reopen": lambda f, by, now: decisions.reopen(f, by, "ناقص", now),
+    "close": lambda f, by, now: decisions.close(f, by, "superseded", "ادغام", now),
+}
+
+
+STEPS = {
+    "agree": Step.ACKNOWLEDGE,
+    "dispute": Step.DISPUTE,
+    "settle": Step.SETTLE,
+    "progress": Step.PROGRESS,
+    "block": Step.BLOCK,
+    "unblock": Step.UNBLOCK,
+    "request": Step.REQUEST_EXTENSION,
+    "extend": Step.EXTEND,
+    "complete": Step.COMPLETE,
+    "verify": Step.VERIFY,
+    "reopen": Step.REOPEN,
+}
+
+
+MAY = {
+    Who.DEPUTY: [CIVIL, BOTH],
+    Who.DECIDER: [COORDINATION, BOTH],
+    Who.VERIFIER: [COORDINATION, KHORASAN, BOTH],
+}
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+@dataclass
+class Mortal:
+    """A store whose user may die just before or just after it has saved."""
+
+    store: MemoryFollowups
+    before: bool = False
+    after: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        if self.before:
+            raise Died
+        await self.store.save(changes, cause)
+        if self.after:
+            raise Died
+
+
+@dataclass
+class Model:
+    """What must be so, whatever happened: told in the words of those who use it."""
+
+    approved: set[str] = field(default_factory=set)
+    acknowledged: Counter[str] = field(default_factory=Counter)
+    """Commands that somebody was told had worked, by follow-up."""
+
+
+deaths = st.sampled_from([(False, False)] * 6 + [(True, False), (False, True)])
+
+
+class Lives(RuleBasedStateMachine):
+    """The machine: every rule is something that happens to the service."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.store = MemoryFollowups()
+        self.now = NOW
+        self.model = Model()
+        self.sent: list[Message] = []
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await work
+
+        return self.loop.run_until_complete(awaited())
+
+    # -- what comes by event --------------------------------------------------------------------
+
+    def deliver(self, batch: Sequence[Message], death: tuple[bool, bool]) -> None:
+        """As the consumer does: where it dies, the batch comes again."""
+
+        async def once(store: Any) -> list[Verdict]:
+            decision = await handlers.take(batch, store, TRACKING, self.now)
+            await store.save(decision.changes, CAUSE)
+            return list(decision.verdicts)
+
+        try:
+            verdicts = self.run(once(Mortal(self.store, *death)))
+        except Died:
+            verdicts = self.run(once(self.store))
+            if death[1]:  # it was applied: whatever was not refused before is nothing now
+                assert all(v is not Outcome.APPLIED for v in verdicts)
+        for message, verdict in zip(batch, verdicts, strict=True):
+            if message.event.type == "peygir.ResolutionApproved.v1" and isinstance(
+                verdict, Outcome
+            ):
+                self.model.approved.add(message.event.id.split("/")[0])
+
+    @rule(id_=st.sampled_from(IDS), due_on=st.sampled_from(DATES), death=deaths)
+    def approve(self, id_: str, due_on: date, death: tuple[bool, bool]) -> None:
+        self.sent.append(
+            approval(f"{id_}/a{len(self.sent)}", resolution_id=id_, due_on=str(due_on))
+        )
+        self.deliver(self.sent[-1:], death)
+
+    @rule(
+        id_=st.sampled_from(IDS),
+        due_on=st.sampled_from(DATES),
+        source=st.sampled_from([APPROVER, SCHEDULER, STRANGER]),
+        death=deaths,
+    )
+    def amend(self, id_: str, due_on: date, source: str, death: tuple[bool, bool]) -> None:
+        self.sent.append(
+            amendment(f"{id_}/m{len(self.sent)}", source, resolution_id=id_, due_on=str(due_on))
+        )
+        self.deliver(self.sent[-1:], death)
+
+    @rule(
+        id_=st.sampled_from(IDS), source=st.sampled_from([APPROVER] + 5 * [STRANGER]), death=deaths
+    )
+    def withdraw(self, id_: str, source: str, death: tuple[bool, bool]) -> None:
+        self.sent.append(withdrawal(f"{id_}/w{len(self.sent)}", source, resolution_id=id_))
+        self.deliver(self.sent[-1:], death)
+
+    @rule(data=st.data(), death=deaths)
+    def everything_again(self, data: st.DataObject, death: tuple[bool, bool]) -> None:
+        if self.sent:
+            batch = data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=4))
+            self.deliver(batch, death)
+
+    # -- what people do -------------------------------------------------------------------------
+
+    @rule(
+        id_=st.sampled_from(IDS),
+        name=st.sampled_from(sorted(COMMANDS)),
+        by=st.sampled_from(PEOPLE),
+        death=deaths,
+    )
+    def anybody_does_anything(
+        self, id_: str, name: str, by: Principal, death: tuple[bool, bool]
+    ) -> None:
+        self.act(id_, name, by, death)
+
+    @rule(id_=st.sampled_from(IDS), dates=st.lists(st.sampled_from(DATES), min_size=2, max_size=5))
+    def its_due_date_goes_to_and_fro(self, id_: str, dates: list[date]) -> None:
+        for due_on in dates:
+            self.amend(id_=id_, due_on=due_on, source=APPROVER, death=(False, False))
+            self.somebody_looks_about_its_due_date(id_=id_, days=2)
+
+    @rule(id_=st.sampled_from(IDS), data=st.data())
+    def it_goes_on(self, id_: str, data: st.DataObject) -> None:
+        """Chance alone seldom gets far: some steps by whoever may take them, if he may."""
+        if id_ not in self.model.approved:
+            self.approve(id_=id_, due_on=DATES[1], death=(False, False))
+        for _ in range(data.draw(st.integers(1, 6))):
+            found = self.run(self.store.of_resolutions([id_]))[id_]
+            names = sorted(n for n, step in STEPS.items() if found.state in RULES[step].sources)
+            if not names:
+                return
+            name = data.draw(st.sampled_from(names))
+            by = data.draw(st.sampled_from(MAY[RULES[STEPS[name]].by]))
+            self.act(id_, name, by, (False, False))
+
+    def act(self, id_: str, name: str, by: Principal, death: tuple[bool, bool]) -> None:
+        found = self.run(self.store.of_resolutions([id_])).get(id_)
+        followup_id = "none" if found is None else found.followup_id
+        decide = COMMANDS[name]
+        try:
+            after = self.run(
+                handlers.act(
+                    followup_id,
+                    Mortal(self.store, *death),
+                    TRACKING,
+                    by,
+                    lambda f: decide(f, by, self.now),
+                )
+            )
+        except (UnknownFollowup, Refused, Died):
+            return
+        self.model.acknowledged[after.followup_id] += 1
+        stored = self.run(self.store.get(after.followup_id))
+        assert stored == after, "what somebody was told had worked is there"
+
+    # -- what time does -------------------------------------------------------------------------
+
+    @rule(days=st.integers(-40, 60))
+    def the_clock_jumps(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    @rule(death=deaths, limit=st.integers(1, 3))
+    def sweep(self, death: tuple[bool, bool], limit: int) -> None:
+        try:
+            store = Mortal(self.store, *death)
+            self.run(handlers.sweep(store, TRACKING, self.now, FENCE, limit))
+        except Died:
+            return
+
+    @rule(id_=st.sampled_from(IDS), days=st.sampled_from([-2, 1, 7, 30]))
+    def somebody_looks_about_its_due_date(self, id_: str, days: int) -> None:
+        found = self.run(self.store.of_resolutions([id_])).get(id_)
+        if found is not None:
+            self.now = start_of_day(found.resolution.due_on) + timedelta(days=days)
+            self.run(handlers.sweep(self.store, TRACKING, self.now, FENCE))
+
+    @rule()
+    def two_sweep_at_once(self) -> None:
+        """The lease keeps them apart; where it did not, the versions would."""
+
+        async def both() -> list[Any]:
+            return await asyncio.gather(
+                *(handlers.sweep(self.store, TRACKING, self.now, FENCE) for _ in range(2)),
+                return_exceptions=True,
+            )
+
+        assert all(isinstance(done, int | Stale) for done in self.run(both()))
+
+    # -- what must be so ------------------------------------------------------------------------
+
+    @invariant()
+    def each_approval_has_one_follow_up(self) -> None:
+        followups = self.run(self.store.page(handlers.Query({}, None, 100)))
+        assert {f.resolution_id for f in followups} == self.model.approved
+        assert len(followups) == len(self.model.approved)
+
+    @invariant()
+    def each_history_is_a_life_that_may_be(self) -> None:
+        for followup in self.run(self.store.page(handlers.Query({}, None, 100))):
+            entries = self.run(self.store.history(followup.followup_id))
+            assert [e.event.version for e in entries] == list(range(1, followup.version + 1))
+            assert len({e.event.id for e in entries}) == len(entries)
+            lived = self._lived(followup.followup_id)
+            assert lived == followup, "the events tell all of the state"
+            assert followup.verified_by is None or followup.verified_by != followup.claimed_by
+            people = sum(e.by in {"d.karimi", "c.ahmadi", "g.razavi"} for e in entries)
+            assert people >= self.model.acknowledged[followup.followup_id], "no lost update"
+
+    def _lived(self, followup_id: str) -> Followup | None:
+        """The follow-up as somebody who reads its events has it; each has to be allowed."""
+        current: Followup | None = None
+        told: Counter[object] = Counter()
+        for entry in self.run(self.store.history(followup_id)):
+            event = entry.event
+            sent = CloudEvent(event.id, "urn:peygir:followups", event.type, event.data)
+            data = parse(read(*write(sent)))
+            assert isinstance(data, FollowupEvent)
+            fact = events.fact_of(data, current)
+            assert fact is not None
+            if current is None:
+                assert isinstance(fact, Opened)
+                current = opened(fact)
+                continue
+            assert current.state in RULES[step_of(fact)].sources
+            if isinstance(fact, FellOverdue):
+                told["level", fact.due_on, fact.level] += 1
+                assert fact.level == current.level + 1, "levels come in order"
+                assert current.request is None, "escalation pauses while more time is asked for"
+            if step_of(fact) is Step.LAPSE:
+                assert current.request is not None
+                assert fact.at >= current.request.lapses_at
+            if isinstance(fact, CameDueSoon):
+                told["soon", fact.due_on] += 1
+            current = evolve(current, fact)
+            assert current.original_due_on <= max(DATES)
+        assert not [what for what, times in told.items() if times > 1], "each once a due date"
+        return current
+
+
+def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
+    """The step that a fact is the outcome of."""
+    match fact:
+        case Acknowledged(stance="agreed"):
+            return Step.ACKNOWLEDGE
+        case Acknowledged():
+            return Step.DISPUTE
+        case Settled():
+            return Step.SETTLE
+        case Progressed():
+            return Step.PROGRESS
+        case Blocked():
+            return Step.BLOCK
+        case Unblocked():
+            return Step.UNBLOCK
+        case ExtensionRequested():
+            return Step.REQUEST_EXTENSION
+        case Extended():
+            return Step.EXTEND
+        case ExtensionRefused(by=None):
+            return Step.LAPSE
+        case ExtensionRefused():
+            return Step.REFUSE_EXTENSION
+        case Completed():
+            return Step.COMPLETE
+        case Verified():
+            return Step.VERIFY
+        case Reopened():
+            return Step.REOPEN
+        case Closed(outcome="withdrawn"):
+            return Step.WITHDRAW
+        case Closed():
+            return Step.CLOSE
+        case Amended():
+            return Step.AMEND
+        case CameDueSoon():
+            return Step.COME_DUE_SOON
+        case FellOverdue():
+            return Step.FALL_OVERDUE
+        case Opened():
+            raise AssertionError("it was opened already")
+
+
+Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestLives = Lives.TestCase

@@ -1,0 +1,26 @@
+"""The table of steps, held against the documents, the decisions and the facts."""
+
+from __future__ import annotations
+
+from deploy.local.layout import PROJECT
+from services.followups.domain.machine import RULES, Step, diagram, table
+from services.followups.domain.records import State
+
+
+def test_the_documents_show_the_rules_as_they_are() -> None:
+    text = (PROJECT / "docs/followups.md").read_text(encoding="utf-8")
+    assert diagram() in text, "draw it anew from services/followups/domain/machine.py"
+    assert table() in text
+
+
+def test_every_state_can_be_reached_and_left_but_the_last() -> None:
+    reached = {State.OPENED} | {rule.target for rule in RULES.values() if rule.target}
+    assert reached == set(State)
+    for state in State:
+        moves = [s for s, rule in RULES.items() if state in rule.sources and rule.target]
+        assert bool(moves) is (state is not State.CLOSED)
+
+
+def test_what_time_does_it_does_to_what_waits_for_the_deputy_alone() -> None:
+    for step in (Step.COME_DUE_SOON, Step.FALL_OVERDUE, Step.LAPSE):
+        assert not RULES[step].sources & {State.DONE, State.VERIFIED, State.CLOSED}

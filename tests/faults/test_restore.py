@@ -135,6 +135,7 @@ async def test_a_restored_copy_ends_equal(
         await act(one, "progress", CIVIL, progress=10)  # and it goes on
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_a_restored_calendar_ends_equal(
     cluster: Cluster, namespace: str, test_folder: Path
@@ -214,6 +215,7 @@ async def test_a_restored_calendar_ends_equal(
         assert len(after) == len(told) + 3
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_restored_reports_are_known_again_but_not_what_they_said(
     cluster: Cluster, namespace: str, test_folder: Path

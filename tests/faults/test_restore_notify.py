@@ -19,6 +19,7 @@ NEVER = "550 5.1.1 نشانی ناشناس"
 ADDRESS = "deputy.{}@peygir.example"
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_what_was_delivered_after_the_copy_is_not_sent_again(
     cluster: Cluster, namespace: str, test_folder: Path

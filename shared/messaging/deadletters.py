@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Final, Protocol
 
-from shared.contracts.envelope import CloudEvent, Unreadable, read, write
+from shared.contracts.envelope import CloudEvent, Unreadable, read, rfc3339, write
 from shared.contracts.events.rejections import EventRejected
 from shared.contracts.topics import Topics
 from shared.messaging.publisher import Outgoing, Publisher, TooLarge
@@ -158,7 +158,7 @@ class DeadLetters:
             PARTITION: str(origin.partition),
             OFFSET: str(origin.offset),
             ATTEMPTS: str(before + letter.attempts),
-            FAILED_AT: _rfc3339(now),
+            FAILED_AT: rfc3339(now),
         }
         headers = [(name, text.encode()) for name, text in notes.items()]
         if extent is Extent.NOTES_ALONE:
@@ -206,7 +206,3 @@ def _attributes(record: Record) -> CloudEvent | None:
 def _told(detail: str) -> str:
     """As much as fits, in characters that can be written (no lone surrogates)."""
     return detail[:_LONGEST_ERROR].encode(errors="replace").decode()
-
-
-def _rfc3339(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

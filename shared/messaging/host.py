@@ -45,7 +45,7 @@ from shared.runtime.http import create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
-from shared.runtime.problems import Problem, internal, respond
+from shared.runtime.problems import Problem, internal, respond, unavailable
 from shared.runtime.settings import CommonSettings, refuse
 from shared.runtime.simulation import domain_clock
 from shared.runtime.version import VERSION
@@ -333,7 +333,7 @@ class Host:
         """Nothing is decided on a database that may not hold yet what its topics do."""
         if not self._prepared:
             told = "The database is being prepared (see /readyz); try again"
-            raise Problem(503, "unavailable", "Not available now", told)
+            raise unavailable(told)
 
     async def _check_kafka(self) -> None:
         try:
@@ -378,7 +378,7 @@ async def _busy(_: Request, __: Exception) -> Response:
 
 async def _restored(_: Request, __: Exception) -> Response:
     told = "The database was restored from an older copy; this process starts anew, try again"
-    return respond(Problem(503, "unavailable", "Not available now", told))
+    return respond(unavailable(told))
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
@@ -386,4 +386,4 @@ async def _unavailable(_: Request, error: Exception) -> Response:
         _log.error("request failed in the database", exc_info=error)
         return respond(internal())
     told = f"The database does not answer ({type(error).__name__}); try again"
-    return respond(Problem(503, "unavailable", "Not available now", told))
+    return respond(unavailable(told))

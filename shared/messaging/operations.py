@@ -20,7 +20,7 @@ from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 from shared.runtime.mongo import Database
 from shared.runtime.principals import OPERATOR
-from shared.runtime.problems import Problem, not_found
+from shared.runtime.problems import Problem, not_found, unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ def routes(databases: Sequence[Database]) -> APIRouter:
         """List the subscriptions that a flood of refusals paused, by their groups."""
         answers, partial = await _ask(databases, lambda database: Pauses(database).list())
         if partial and not answers:
-            raise _unavailable("no database answers", partial)
+            raise _silent("no database answers", partial)
         pauses = sorted((p for found in answers for p in found), key=lambda pause: pause.group)
         if after is not None:
             pauses = [pause for pause in pauses if pause.group > after[0]]
@@ -125,13 +125,12 @@ async def _ask(
 
 def _missing(what: str, partial: Sequence[str]) -> Problem:
     if partial:
-        return _unavailable(f"{what}, but some databases do not answer", partial)
+        return _silent(f"{what}, but some databases do not answer", partial)
     return not_found(what)
 
 
-def _unavailable(what: str, partial: Sequence[str]) -> Problem:
-    told = f"{what}: {', '.join(partial)}"
-    return Problem(503, "unavailable", "Not available now", told)
+def _silent(what: str, partial: Sequence[str]) -> Problem:
+    return unavailable(f"{what}: {', '.join(partial)}")
 
 
 def _subscription(pause: Pause) -> SubscriptionItem:

@@ -89,6 +89,11 @@ def malformed_json(why: str) -> Problem:
     return Problem(400, "malformed-json", "The body is not JSON", why)
 
 
+def unavailable(why: str) -> Problem:
+    """503 for what passes by itself."""
+    return Problem(503, "unavailable", "Not available now", why)
+
+
 def internal() -> Problem:
     """500 that tells nothing of what is inside; the log has it."""
     return Problem(500, "internal", "The service failed; its log says why")

@@ -21,7 +21,7 @@ from services.followups.domain.decisions import (
 from services.followups.domain.records import Followup
 from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
 from shared.messaging.ledger import Entry
-from shared.runtime.problems import Problem, invalid_field, not_found
+from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -73,8 +73,7 @@ async def ask(
         else:
             results.append(answer)
     if not results:
-        told = "no deputy's database answers; try again"
-        raise Problem(503, "unavailable", "Not available now", told)
+        raise unavailable("no deputy's database answers; try again")
     return results, partial
 
 

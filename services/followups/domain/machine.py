@@ -5,7 +5,7 @@ This table is the rule; decisions ask it, and the diagram in the docs is drawn f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -77,11 +77,6 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.COME_DUE_SOON: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
     Step.FALL_OVERDUE: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
 }
-
-
-def allowed(state: State) -> Iterable[Step]:
-    """The steps that lead on from a state, whoever may take them."""
-    return [step for step, rule in RULES.items() if state in rule.sources]
 
 
 def diagram() -> str:

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from services.followups.api import lists, steps
-from services.followups.api.desks import Desk, ReadableFollowups
+from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.domain.extensions import ExtensionRules
 from shared.runtime.clocks import DomainClock
 
 
 def routes(desks: Mapping[str, Desk], rules: ExtensionRules, clock: DomainClock) -> list[APIRouter]:
     """The routes over the desks of the deputies that this process serves."""
-    return [lists.routes(desks, clock), steps.routes(desks, rules, clock)]
+    served = Desks(desks)
+    return [lists.routes(served, clock), steps.routes(served, rules, clock)]
 
 
 __all__ = ["Desk", "ReadableFollowups", "routes"]

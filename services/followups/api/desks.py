@@ -30,6 +30,8 @@ Result = TypeVar("Result")
 _FIELDS: Final = {BadProgress: "progress", BadDueDate: "due_on", ReasonMissing: "note"}
 """The field of the body that a refusal is about."""
 
+_REMEMBERED: Final = 10_000  # ids, some 2 MB
+
 
 class ReadableFollowups(Followups, Protocol):
     """What the API needs of a store besides what the handlers do."""
@@ -46,12 +48,53 @@ class Desk:
     tracking: Tracking
 
 
-def wanted(desks: Mapping[str, Desk], deputy: str | None) -> Mapping[str, Desk]:
-    if deputy is None:
-        return desks
-    if deputy not in desks:
-        raise invalid_field("deputy", f"not served here; served are {', '.join(desks)}")
-    return {deputy: desks[deputy]}
+class Desks:
+    """The desks of the deputies that this process serves."""
+
+    def __init__(self, desks: Mapping[str, Desk]) -> None:
+        self._desks = desks
+        self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
+
+    def wanted(self, deputy: str | None) -> Mapping[str, Desk]:
+        """Those that a request is about: all, or one. Raises Problem 400 for one of nobody's."""
+        if deputy is None:
+            return self._desks
+        if deputy not in self._desks:
+            raise invalid_field("deputy", f"not served here; served are {', '.join(self._desks)}")
+        return {deputy: self._desks[deputy]}
+
+    async def find(self, followup_id: str) -> tuple[Desk, Followup]:
+        """Find a follow-up wherever it is kept: an id does not tell whose it is for ever.
+
+        Where it was found last is asked first, and everybody where it is there no more. Raises
+        Problem 404, and 503 where it may be with one that does not answer.
+        """
+        last = self._found.get(followup_id)
+        if last is not None:
+            followup = await self._desks[last].store.get(followup_id)
+            if followup is not None:
+                return self._desks[last], followup
+        return await self._search(followup_id)
+
+    async def _search(self, followup_id: str) -> tuple[Desk, Followup]:
+        async def look(desk: Desk) -> tuple[Desk, Followup | None]:
+            return desk, await desk.store.get(followup_id)
+
+        answers, partial = await ask(self._desks, look)
+        for desk, followup in answers:
+            if followup is not None:
+                self._remember(followup_id, desk.tracking.deputy)
+                return desk, followup
+        if partial:
+            told = f"not found, but these deputies' databases do not answer: {', '.join(partial)}"
+            raise Problem(503, "unavailable", "Part of the data is not available", told)
+        raise not_found(f"no follow-up {followup_id}")
+
+    def _remember(self, followup_id: str, deputy: str) -> None:
+        self._found.pop(followup_id, None)
+        self._found[followup_id] = deputy
+        if len(self._found) > _REMEMBERED:
+            del self._found[next(iter(self._found))]
 
 
 async def ask(
@@ -75,22 +118,6 @@ async def ask(
     if not results:
         raise unavailable("no deputy's database answers; try again")
     return results, partial
-
-
-async def find(desks: Mapping[str, Desk], followup_id: str) -> tuple[Desk, Followup]:
-    """Find a follow-up wherever it is kept: an id does not tell whose it is for ever."""
-
-    async def look(desk: Desk) -> tuple[Desk, Followup | None]:
-        return desk, await desk.store.get(followup_id)
-
-    answers, partial = await ask(desks, look)
-    for desk, followup in answers:
-        if followup is not None:
-            return desk, followup
-    if partial:
-        told = f"not found, but these deputies' databases do not answer: {', '.join(partial)}"
-        raise Problem(503, "unavailable", "Part of the data is not available", told)
-    raise not_found(f"no follow-up {followup_id}")
 
 
 @contextmanager

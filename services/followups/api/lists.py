@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from services.followups.api.desks import Desk, ask, find, wanted
+from services.followups.api.desks import Desk, Desks, ask
 from services.followups.api.items import (
     FollowupItem,
     FollowupPage,
@@ -50,7 +50,7 @@ class Filters:
         return {name: value for name, value in wanted.items() if value is not None}
 
 
-def routes(desks: Mapping[str, Desk], clock: DomainClock) -> APIRouter:
+def routes(desks: Desks, clock: DomainClock) -> APIRouter:
     """The routes that read."""
     router = APIRouter(tags=["follow-ups"])
 
@@ -62,7 +62,7 @@ def routes(desks: Mapping[str, Desk], clock: DomainClock) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> FollowupPage:
         """List follow-ups by their ids; of all deputies, or of one."""
-        asked = wanted(desks, filters.deputy)
+        asked = desks.wanted(filters.deputy)
         if filters.followup_id is not None:
             return await _only(asked, filters.followup_id, filters, after, await clock.now())
         query = Query(filters.fields(), None if after is None else after[0], limit + 1)
@@ -79,13 +79,13 @@ def routes(desks: Mapping[str, Desk], clock: DomainClock) -> APIRouter:
     @router.get("/followups/{followup_id}")
     async def get_followup(_: Caller, followup_id: str) -> FollowupItem:
         """One follow-up."""
-        _desk, followup = await find(desks, followup_id)
+        _desk, followup = await desks.find(followup_id)
         return followup_item(followup, await clock.now())
 
     @router.get("/followups/{followup_id}/history")
     async def get_history(_: Caller, followup_id: str) -> list[HistoryItem]:
         """Everything that happened to a follow-up, by version."""
-        desk, _followup = await find(desks, followup_id)
+        desk, _followup = await desks.find(followup_id)
         return [history_item(entry) for entry in await desk.store.history(followup_id)]
 
     return router

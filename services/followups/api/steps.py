@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import APIRouter
 
 from services.followups import handlers
 from services.followups.api import items
-from services.followups.api.desks import Desk, find, problems
+from services.followups.api.desks import Desks, problems
 from services.followups.api.items import FollowupItem, followup_item
 from services.followups.domain import decisions
 from services.followups.domain.extensions import ExtensionRules
@@ -20,7 +20,7 @@ from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
 
 
-def routes(desks: Mapping[str, Desk], rules: ExtensionRules, clock: DomainClock) -> APIRouter:
+def routes(desks: Desks, rules: ExtensionRules, clock: DomainClock) -> APIRouter:
     """The routes that change."""
     router = APIRouter(prefix="/followups/{followup_id}", tags=["follow-ups"])
 
@@ -30,7 +30,7 @@ def routes(desks: Mapping[str, Desk], rules: ExtensionRules, clock: DomainClock)
         decide: Callable[[Followup, datetime], Fact],
         trace: str | None,
     ) -> FollowupItem:
-        desk, _ = await find(desks, followup_id)
+        desk, _ = await desks.find(followup_id)
         now = await clock.now()
         with problems(followup_id):
             after = await handlers.act(

@@ -1,0 +1,109 @@
+"""Where a follow-up is looked for: where it was found last, then everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from services.followups import handlers
+from services.followups.api import Desk
+from services.followups.api.desks import Desks
+from services.followups.domain.records import Followup
+from services.followups.handlers import Change
+from shared.messaging.records import Cause
+from shared.runtime.problems import Problem
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.followups.examples import NOW, TRACKING
+from tests.unit.followups.test_handlers import approval
+
+DEPUTIES = ("civil", "crisis", "social")
+
+
+class Asked(MemoryFollowups):
+    """Counts how often it was asked for one, and may have given all away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.gave_away = False
+
+    async def get(self, followup_id: str) -> Followup | None:
+        self.asked += 1
+        return None if self.gave_away else await super().get(followup_id)
+
+
+class Office:
+    """Three deputies' desks, of whom one keeps a follow-up."""
+
+    def __init__(self) -> None:
+        self.stores = {deputy: Asked() for deputy in DEPUTIES}
+        self.desks = Desks(
+            {d: Desk(store, replace(TRACKING, deputy=d)) for d, store in self.stores.items()}
+        )
+
+    @property
+    def asked(self) -> Sequence[int]:
+        """How often each was asked, in the order of the deputies, since it was last asked for."""
+        asked = [store.asked for store in self.stores.values()]
+        for store in self.stores.values():
+            store.asked = 0
+        return asked
+
+    async def open_with(self, deputy: str) -> str:
+        """Open a follow-up at that desk; return its id."""
+        tracking = replace(TRACKING, deputy=deputy)
+        store = self.stores[deputy]
+        decision = await handlers.take([approval("R-1", deputy=deputy)], store, tracking, NOW)
+        await store.save(decision.changes, Cause("event", "followups"))
+        (change,) = decision.changes
+        return change.after.followup_id
+
+    async def move(self, followup_id: str, from_: str, to: str) -> None:
+        """Hand one over, as it is, and everything else of that desk with it."""
+        moved = await self.stores[from_].get(followup_id)
+        assert moved is not None
+        await self.stores[to].save([Change(None, moved, (), None)], Cause("event", "followups"))
+        self.stores[from_].gave_away = True
+
+    async def keeper(self, followup_id: str) -> str:
+        desk, found = await self.desks.find(followup_id)
+        assert found.followup_id == followup_id
+        return desk.tracking.deputy
+
+
+async def test_only_whoever_had_it_last_is_asked_again() -> None:
+    office = Office()
+    id_ = await office.open_with("crisis")
+    assert await office.keeper(id_) == "crisis"
+    assert office.asked == [1, 1, 1]
+    assert await office.keeper(id_) == "crisis"
+    assert office.asked == [0, 1, 0]
+
+
+async def test_one_that_went_over_to_another_deputy_is_found_there() -> None:
+    office = Office()
+    id_ = await office.open_with("crisis")
+    assert await office.keeper(id_) == "crisis"
+    await office.move(id_, "crisis", "social")
+    assert await office.keeper(id_) == "social"
+    assert await office.keeper(id_) == "social"
+
+
+async def test_one_that_is_nowhere_is_not_found_again_and_again() -> None:
+    office = Office()
+    for _ in range(2):
+        with pytest.raises(Problem, match="404") as refused:
+            await office.desks.find("nobody")
+        assert refused.value.status_code == 404
+        assert office.asked == [1, 1, 1]
+
+
+async def test_it_remembers_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.followups.api.desks._REMEMBERED", 0)
+    office = Office()
+    id_ = await office.open_with("civil")
+    for _ in range(2):
+        assert await office.keeper(id_) == "civil"
+        assert office.asked == [1, 1, 1]

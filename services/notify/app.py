@@ -14,6 +14,7 @@ from services.notify.handlers import Office
 from services.notify.jobs import Courier
 from services.notify.settings import NotifySettings
 from services.notify.store import MongoNotices
+from shared.messaging.bell import Bell
 from shared.messaging.host import Host
 from shared.runtime.metrics import NotifyMetrics
 
@@ -26,7 +27,8 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     host = Host(SERVICE, settings, metrics)
     topics = host.topics
     ledger = host.ledger(SERVICE)
-    store = MongoNotices(ledger)
+    bell = Bell()
+    store = MongoNotices(ledger, arrived=bell.ring)
     deputies = {
         name(deputy): deputy
         for name in (topics.resolutions, topics.followups)
@@ -50,7 +52,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         machine=host.machine,
         lease_seconds=settings.lease_seconds,
     )
-    host.by_the_clock(ledger.database, "delivery", courier.deliver)
+    host.by_the_clock(ledger.database, "delivery", courier.deliver, bell)
     host.gauge(partial(_show_waiting, store, metrics))
     return host, host.app("Peygir: notices", [api.routes(store)], [topics.notices])
 

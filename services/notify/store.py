@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -39,8 +39,10 @@ _INDEXES = (
 class MongoNotices:
     """Implements `handlers.Notices`, and what the API reads."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, arrived: Callable[[], None] = lambda: None) -> None:
+        """`arrived` is called after new notices were saved."""
         self._ledger = ledger
+        self._arrived = arrived
         self._notices = ledger.database["notices"]
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
 
@@ -92,9 +94,12 @@ class MongoNotices:
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         effects = Effects([event for change in changes for event in change.events])
+        new = [change for change in changes if change.before is None]
         async with self._ledger.commit(cause, effects) as session:
-            await self._insert([c for c in changes if c.before is None], session)
+            await self._insert(new, session)
             await self._replace([c for c in changes if c.before is not None], session)
+        if new:
+            self._arrived()
 
     async def _insert(self, changes: Sequence[Change], session: Session) -> None:
         if changes:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from shared.contracts.topics import Topics
 from shared.messaging import operations
 from shared.messaging.agreement import Agreement
+from shared.messaging.bell import Bell
 from shared.messaging.consumer import Consumer, Handle, Save
 from shared.messaging.deadletters import DeadLetters
 from shared.messaging.duty import Duty
@@ -47,7 +48,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.problems import Problem, internal, respond, unavailable
 from shared.runtime.settings import CommonSettings, refuse
-from shared.runtime.simulation import domain_clock
+from shared.runtime.simulation import SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
 
 _log = structlog.get_logger(__name__)
@@ -108,6 +109,9 @@ class Host:
         self._preparations: list[Work] = []
         self._gauges: list[Work] = []
         self._parts: list[Part] = []
+        self._bells: list[Bell] = []  # of everything that is done by the clock
+        if isinstance(self.clock, SimulatedDomainClock):
+            self._parts.append(partial(self._heed, self.clock))
         self._prepared = False
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
@@ -171,15 +175,22 @@ class Host:
             self._subscriptions.add(consumer, *topics, self.topics.replay(self.service))
 
     def by_the_clock(
-        self, database: Database, name: str, work: Callable[[Lease], Awaitable[object]]
+        self,
+        database: Database,
+        name: str,
+        work: Callable[[Lease], Awaitable[object]],
+        bell: Bell | None = None,
     ) -> None:
         """Do something again and again, in one process at a time: a sweeper.
 
-        It waits while this machine's clock and MongoDB's differ by more than a minute.
+        It waits while this machine's clock and MongoDB's differ by more than a minute. Where it is
+        this process that does it, `bell` calls it before its time.
         """
         if "sweeper" in self.settings.run:
-            lease = self._lease(database, name)
-            self._duty(lease, partial(self._in_time, work, lease), self._rest)
+            lease, heard = self._lease(database, name), bell or Bell()
+            self._bells.append(heard)
+            rest = partial(heard.wait, self.settings.sweep_seconds)
+            self._duty(lease, partial(self._in_time, work, lease), rest)
 
     def sweep(
         self, database: Database, sweep: Sweep, swept: Callable[[datetime], None] = lambda _: None
@@ -300,8 +311,13 @@ class Host:
         if await self._agreement.holds():
             await work(lease)
 
-    async def _rest(self) -> None:
-        await self.machine.sleep(self.settings.sweep_seconds)
+    async def _heed(self, clock: SimulatedDomainClock) -> None:
+        """Wake whatever rests between two looks at the clock when its time is set."""
+        async for attempt in patient(self.settings.clock, self.machine):
+            with attempt:
+                async for _ in clock.moves():
+                    for bell in self._bells:
+                        bell.ring()
 
     async def _keep_gauges(self) -> None:
         while True:

@@ -8,10 +8,8 @@ same `ce_id`.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +17,7 @@ import structlog
 from aiokafka.structs import RecordMetadata
 
 from shared.contracts.envelope import CloudEvent, write
+from shared.messaging.bell import Bell
 from shared.messaging.failures import Unsendable
 from shared.messaging.leases import Lease, Leases
 from shared.messaging.ledger import PENDING, loaded
@@ -77,18 +76,16 @@ class Relay:
         self._watch = watch or Watch(database)
         self._poll_seconds = poll_seconds
         self._reach = reach
-        self._bell = asyncio.Event()
+        self._bell = Bell()
         self._stuck: dict[str, float] = {}  # event id -> monotonic second of the next try
 
     def ring(self) -> None:
         """Say that something was committed; without it the relay looks every `poll_seconds`."""
-        self._bell.set()
+        self._bell.ring()
 
     async def rest(self) -> None:
         """Wait for the bell, `poll_seconds` at most."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._bell.wait(), self._poll_seconds)
-        self._bell.clear()
+        await self._bell.wait(self._poll_seconds)
 
     async def flush(self) -> int:
         """Make one pass over all that is pending; return how many events Kafka acknowledged.

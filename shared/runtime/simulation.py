@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,6 +35,17 @@ class SimulatedDomainClock:
         await self._collection.update_one(
             _TIME, {"$max": {"now": instant.astimezone(UTC)}}, upsert=True
         )
+
+    async def moves(self) -> AsyncGenerator[None, None]:
+        """Yield once the clock is watched, and then whenever its time was set forward.
+
+        Raises the driver's errors.
+        """
+        async with self._collection.watch() as stream:
+            await stream.try_next()  # only this opens it
+            yield
+            async for _ in stream:
+                yield
 
 
 class NoTime(OSError):

@@ -18,7 +18,6 @@ SERVICES: Final[tuple[Name, ...]] = ("scheduler", "reports", "followups", "notif
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PEYGIR_ENV": "development",
     "PEYGIR_CLOCK": "simulated",
-    "PEYGIR_SWEEP_SECONDS": "0.1",
     "PEYGIR_SOON_DAYS": "0",  # what comes near costs the replay a step a day
     "PEYGIR_LEASE_SECONDS": "20",  # a machine that is short of time is no reason to hand over
     "PEYGIR_LOG_LEVEL": "warning",

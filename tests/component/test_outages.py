@@ -1,4 +1,4 @@
-"""The service `followups` while Kafka or MongoDB is away, and how it starts and ends."""
+"""The services while Kafka or MongoDB is away, and how they start and end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.component.harness import Producer, Service, create_topics, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SERVICES = ("scheduler", "reports", "followups", "notify")
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 IDLE_MIB = 96
 READY_SECONDS = 2.0
@@ -39,11 +41,14 @@ def topics(cluster: Cluster, namespace: str) -> Topics:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def followups(
+async def services(
     cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
-) -> AsyncIterator[Service]:
-    async with Service("followups", cluster, namespace, test_folder) as service:
-        yield service
+) -> AsyncIterator[Mapping[str, Service]]:
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(Service(name, cluster, namespace, test_folder))
+            for name in SERVICES
+        }
 
 
 async def stop(cluster: Cluster, name: Name) -> None:
@@ -106,22 +111,28 @@ async def only_missing(service: Service, name: str) -> None:
     assert (await service.http.get("/livez")).status_code == 200
 
 
-async def test_an_idle_service_is_small(followups: Service) -> None:
+def processes(services: Mapping[str, Service]) -> list[tuple[bool, int]]:
+    return [(service.process.is_running, service.pid) for service in services.values()]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_an_idle_service_is_small(services: Mapping[str, Service], name: str) -> None:
     async def swept() -> bool:
-        text = (await followups.http.get("/metrics")).text
-        name = "peygir_last_sweep_timestamp_seconds"
-        return all(f'{name}{{deputy="{deputy.id}"}}' in text for deputy in DEPUTIES)
+        text = (await services["followups"].http.get("/metrics")).text
+        sweep = "peygir_last_sweep_timestamp_seconds"
+        return all(f'{sweep}{{deputy="{deputy.id}"}}' in text for deputy in DEPUTIES)
 
     await eventually(swept, 30, "every deputy's first sweep")
-    lines = Path(f"/proc/{followups.pid}/status").read_text(encoding="ascii").splitlines()  # noqa: ASYNC240  # /proc does not block
+    lines = Path(f"/proc/{services[name].pid}/status").read_text(encoding="ascii").splitlines()  # noqa: ASYNC240  # /proc does not block
     (resident,) = (int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-    print(f"idle, nine deputies: {resident / 1024:.1f} MiB")
+    print(f"idle, {name}: {resident / 1024:.1f} MiB")
     assert resident / 1024 <= IDLE_MIB
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-async def test_prometheus_accepts_the_metrics(followups: Service) -> None:
-    answer = await followups.http.get("/metrics")
+@pytest.mark.parametrize("name", SERVICES)
+async def test_prometheus_accepts_the_metrics(services: Mapping[str, Service], name: str) -> None:
+    answer = await services[name].http.get("/metrics")
     checked = await asyncio.to_thread(
         subprocess.run,
         ["promtool", "check", "metrics"],
@@ -133,21 +144,23 @@ async def test_prometheus_accepts_the_metrics(followups: Service) -> None:
 
 
 async def test_without_kafka_people_work_on_and_what_they_did_is_told_later(
-    cluster: Cluster, followups: Service, topics: Topics
+    cluster: Cluster, services: Mapping[str, Service], topics: Topics
 ) -> None:
-    pid = followups.pid
+    before, followups = processes(services), services["followups"]
     async with Producer(cluster) as producer:
         await approve(producer, topics, "before")
     item = await followed(followups, "before")
     await stop(cluster, "kafka")
     try:
-        await only_missing(followups, "kafka")
+        for service in services.values():
+            await only_missing(service, "kafka")
         path = f"/v1/followups/{item['followup_id']}/acknowledge"
         answer = await followups.http.post(path, json={}, headers=CIVIL)
         assert (answer.status_code, answer.json()["state"]) == (200, "acknowledged")
     finally:
         await start(cluster, "kafka")
-    await followups.ready()
+    for service in services.values():
+        await service.ready()
     async with Producer(cluster) as producer:
         await approve(producer, topics, "after")
     await followed(followups, "after")
@@ -158,20 +171,21 @@ async def test_without_kafka_people_work_on_and_what_they_did_is_told_later(
         return mine == [b"peygir.FollowupOpened.v1", b"peygir.FollowupAcknowledged.v1"]
 
     await eventually(told, 30, "what was done while Kafka was away")
-    assert (followups.process.is_running, followups.pid) == (True, pid)
+    assert processes(services) == before
 
 
 async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_meanwhile(
-    cluster: Cluster, followups: Service, topics: Topics
+    cluster: Cluster, services: Mapping[str, Service], topics: Topics
 ) -> None:
-    pid = followups.pid
+    before, followups = processes(services), services["followups"]
     async with Producer(cluster) as producer:
         await approve(producer, topics, "known")
         item = await followed(followups, "known")
         await stop(cluster, "mongod")
         try:
             await approve(producer, topics, "meanwhile")
-            await only_missing(followups, "mongodb")
+            for service in services.values():
+                await only_missing(service, "mongodb")
             one = f"/v1/followups/{item['followup_id']}"
             longest = 0.0
             for method, path, body in (
@@ -197,10 +211,11 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
             assert longest < ANSWER_SECONDS
         finally:
             await start(cluster, "mongod")
-    await followups.ready()
+    for service in services.values():
+        await service.ready()
     await followed(followups, "meanwhile")
     assert (await followed(followups, "known")) == item
-    assert (followups.process.is_running, followups.pid) == (True, pid)
+    assert processes(services) == before
 
 
 async def test_told_to_end_while_it_waits_for_kafka_it_ends(
@@ -270,10 +285,12 @@ async def ready_after_kafka(service: Service, cluster: Cluster) -> float:
     return max(0.0, ready_at - kafka_at)
 
 
-async def test_told_to_end_it_ends_well(followups: Service) -> None:
-    """The last test of the module's service."""
-    assert followups.stop(), followups.log[-3000:]
-    assert followups.process.ending == "exit code 0"
+@pytest.mark.parametrize("name", SERVICES)
+async def test_told_to_end_it_ends_well(services: Mapping[str, Service], name: str) -> None:
+    """The last test of the module's services."""
+    service = services[name]
+    assert service.stop(), service.log[-3000:]
+    assert service.process.ending == "exit code 0"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
+from shared.messaging.counts import Counts
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions, position_id
@@ -37,6 +38,8 @@ BYTES_A_RECORD: Final = 8_000_000
 
 PENDING: Final = "pending"
 """The partial index over the records not yet published, in the order of their insertion."""
+
+_RECOVERY: Final = "recovery"
 
 _INDEXES = (
     IndexModel([("pending", ASCENDING)], name=PENDING, partialFilterExpression={"pending": True}),
@@ -73,7 +76,7 @@ class Ledger:
         """`watch` may refuse a commit and is told of each; `ring` is called after events."""
         self._database = database
         self._records = database["commits"]
-        self._counts = database["counts"]
+        self._counts = Counts(database)
         self._positions = Positions(database)
         self._leases = Leases(database)
         self._replays = Replays(database)
@@ -118,6 +121,8 @@ class Ledger:
                 records = list(self._cut(cause, effects))
                 if records:
                     await self._records.insert_many(records, session=session)
+                if cause.kind == _RECOVERY:  # no relay will pass by to add it up
+                    await self._counts.add(effects.tally, session)
                 self._reach(Step.COMMIT_RECORDED)
         except PyMongoError as error:
             raise stale(error) or error from error
@@ -141,7 +146,7 @@ class Ledger:
             }
             if number == 0 and effects.tally:
                 record["tally"] = dict(effects.tally)
-            if cause.kind != "recovery":  # what is taken in from the topic stands there already
+            if cause.kind != _RECOVERY:  # what is taken in from the topic stands there already
                 record["pending"] = True
             yield record
 
@@ -172,13 +177,11 @@ class Ledger:
     async def counts(self) -> Mapping[str, int]:
         """Return the counters kept with the state, changes not yet published included."""
         async with transaction(self._database.client) as session:  # both of one moment
-            settled = await self._counts.find_one({"_id": "counts"}, session=session) or {}
-            counts: dict[str, int] = dict(settled.get("n", {}))
+            counts = await self._counts.read(session)
             async for record in self._records.find(
                 {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session
             ).hint(PENDING):
-                for name, change in record["tally"].items():
-                    counts[name] = counts.get(name, 0) + change
+                counts.update(record["tally"])
         return counts
 
 

@@ -18,6 +18,7 @@ from aiokafka.structs import RecordMetadata
 
 from shared.contracts.envelope import CloudEvent, write
 from shared.messaging.bell import Bell
+from shared.messaging.counts import Counts
 from shared.messaging.failures import Unsendable
 from shared.messaging.leases import Lease, Leases
 from shared.messaging.ledger import PENDING, loaded
@@ -28,7 +29,7 @@ from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
-from shared.runtime.mongo import Database, Session, transaction
+from shared.runtime.mongo import Database, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Relay:
     ) -> None:
         self._database = database
         self._commits = database["commits"]
-        self._counts = database["counts"]
+        self._counts = Counts(database)
         self._positions = database["positions"]
         self._lease = lease
         self._leases = Leases(database)
@@ -198,7 +199,7 @@ class Relay:
                 await self._commits.update_one(
                     {"_id": record.id}, {"$set": {"unsent": record.unsent}}, session=session
                 )
-            await self._count(whole, session)
+            await self._counts.add(_total(whole), session)
             for key, next_ in moved.items():
                 await self._positions.update_one(
                     {"_id": key}, {"$max": {"next": next_}}, upsert=True, session=session
@@ -207,16 +208,6 @@ class Relay:
         self._watch.moved(moved)
         self._reach(Step.MARK_DONE)
 
-    async def _count(self, whole: Sequence[_Record], session: Session) -> None:
-        total: Counter[str] = Counter()
-        for record in whole:
-            total.update(record.tally)
-        changes = {f"n.{name}": change for name, change in total.items() if change}
-        if changes:
-            await self._counts.update_one(
-                {"_id": "counts"}, {"$inc": changes}, upsert=True, session=session
-            )
-
 
 def _record(entry: Mapping[str, Any]) -> _Record:
     events = [loaded(stored) for stored in entry["events"]]
@@ -224,6 +215,13 @@ def _record(entry: Mapping[str, Any]) -> _Record:
     if left is not None:
         events = [event for event in events if event.id in left]
     return _Record(entry["_id"], events, entry.get("tally", {}))
+
+
+def _total(records: Iterable[_Record]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for record in records:
+        total.update(record.tally)
+    return total
 
 
 def _outgoing(event: Event, source: str) -> Outgoing:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
@@ -55,6 +57,29 @@ def approval(resolution_id: str, due_on: str) -> bytes:
         "due_on": due_on,
     }
     return json.dumps(data).encode()
+
+
+async def shown(service: Service) -> Counter[str]:
+    """How many follow-ups each state and level has by the metrics."""
+    answer = await service.http.get("/metrics")
+    return Counter(
+        {
+            sample.labels.get("state") or f"overdue {sample.labels['level']}": int(sample.value)
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+            if sample.name in {"peygir_followups", "peygir_followups_overdue"} and sample.value
+        }
+    )
+
+
+def count(items: Iterable[dict[str, Any]]) -> Counter[str]:
+    """How many follow-ups each state and level has, counted."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts[item["state"]] += 1
+        if item["level"] and item["state"] not in {"verified", "closed"}:
+            counts[f"overdue {item['level']}"] += 1
+    return counts
 
 
 @pytest.mark.timeout(600)
@@ -129,6 +154,11 @@ async def test_a_restored_copy_ends_equal(
             return await stored() == before
 
         await eventually(equal, 30, "the same follow-ups as before")
+
+        async def counted() -> bool:
+            return await shown(service) == count(before.values())
+
+        await eventually(counted, 30, "as many shown as there are")
         await all_published(cluster, f"{namespace}followups_civil")
         told = events_of(await records(cluster, topics.followups("civil")))
         assert not faults([*early, *late], list(before.values()), told)

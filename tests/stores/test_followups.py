@@ -251,6 +251,13 @@ async def test_the_counts_are_those_of_what_is_stored(store: AnyFollowups) -> No
     assert counts == {"state:closed": 1, "state:acknowledged": 1}
 
 
+async def test_what_is_taken_back_from_the_topic_counts_at_once(store: AnyFollowups) -> None:
+    first, second = new("R-1"), new("R-2")
+    await store.save([first], CAUSE)
+    await store.save([second], Cause("recovery", "recovery"))
+    assert await store.counts() == {"state:opened": 2}
+
+
 async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups) -> None:
     changes = [
         new("a", session_id="1402-IR-09", axis="crisis"),

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.layout import PROJECT
 
-_ARGUMENTS = (sys.executable, "-m", "tools.demo", "--sessions", "3", "--seed", "1402")
+_ARGUMENTS = (sys.executable, "-m", "tools.demo", "--sessions", "2", "--seed", "1402")
 _SECONDS = 240  # on a machine with much else to do
 
 

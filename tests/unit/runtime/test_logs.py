@@ -25,10 +25,10 @@ Lines = Callable[[], list[dict[str, Any]]]
 def restored() -> Iterator[None]:
     """Logging as it was before the test."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 

@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 
 _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
+_AWAY_SECONDS: Final = 2.0  # an election of a new primary is waited for
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
@@ -80,7 +81,8 @@ class Host:
         self.metrics = metrics
         self.machine = SystemMachineClock()
         uri = settings.mongodb_uri.get_secret_value()
-        self.client = mongo.connect(uri, app=service, lost=self._doubt)
+        self._link = mongo.Link()
+        self.client = mongo.connect(uri, app=service, lost=self._doubt, link=self._link)
         self.clock = domain_clock(settings, self.client)
         self._agreement = Agreement(self.machine, partial(mongo.server_time, self.client))
         self.topics = Topics(settings.known_deputies, settings.namespace)
@@ -236,7 +238,7 @@ class Host:
         if "api" in self.settings.run:
             for router in (*routers, operations.routes(tuple(self._read_into.values()))):
                 app.include_router(
-                    router, prefix="/v1", dependencies=[Depends(self._require_prepared)]
+                    router, prefix="/v1", dependencies=[Depends(self._require_database)]
                 )
         return app
 
@@ -345,11 +347,15 @@ class Host:
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
         self.metrics.set_outbox(ledger.database.name, pending, max(0.0, age))
 
-    async def _require_prepared(self) -> None:
-        """Nothing is decided on a database that may not hold yet what its topics do."""
+    async def _require_database(self) -> None:
+        """Nothing is decided on a database that may not hold yet what its topics do.
+
+        Nor does a request wait, with a thread of the driver, for one that is known to be away.
+        """
         if not self._prepared:
-            told = "The database is being prepared (see /readyz); try again"
-            raise unavailable(told)
+            raise unavailable("The database is being prepared (see /readyz); try again")
+        if self._link.away_seconds() > _AWAY_SECONDS:
+            raise unavailable("The database does not answer (see /readyz); try again")
 
     async def _check_kafka(self) -> None:
         try:

@@ -5,6 +5,7 @@ Everybody else takes the names declared here; a change of driver is a change of 
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,10 @@ from pymongo.monitoring import (
     ServerHeartbeatListener,
     ServerHeartbeatStartedEvent,
     ServerHeartbeatSucceededEvent,
+    TopologyClosedEvent,
+    TopologyDescriptionChangedEvent,
+    TopologyListener,
+    TopologyOpenedEvent,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -60,12 +65,42 @@ class _Lost(ServerHeartbeatListener):
         self._lost()
 
 
+class Link(TopologyListener):
+    """Whether a primary is there, as the driver has heard last; asking costs nothing."""
+
+    def __init__(self) -> None:
+        self._away_since: float | None = None  # monotonic
+
+    def away_seconds(self) -> float:
+        """How long there has been no primary; 0 where there is one."""
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def opened(self, event: TopologyOpenedEvent) -> None:
+        pass
+
+    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
+        if event.new_description.has_writable_server():
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
+
+    def closed(self, event: TopologyClosedEvent) -> None:
+        pass
+
+
 def connect(
-    uri: str, *, app: str, wait_ms: int = 2_000, lost: Callable[[], None] = lambda: None
+    uri: str,
+    *,
+    app: str,
+    wait_ms: int = 2_000,
+    lost: Callable[[], None] = lambda: None,
+    link: Link | None = None,
 ) -> Client:
     """Build a client. Nothing is connected before its first operation.
 
-    `lost` is called, in the driver's thread, when a server that answered stops doing so.
+    `lost` is called, in the driver's thread, when a server that answered stops doing so; `link`
+    hears of the primary.
 
     An operation that finds no primary fails after `wait_ms` milliseconds; whoever asked decides
     whether to wait on.
@@ -76,7 +111,7 @@ def connect(
         serverSelectionTimeoutMS=wait_ms,
         connectTimeoutMS=wait_ms,
         retryWrites=True,
-        event_listeners=[_Lost(lost)],
+        event_listeners=[_Lost(lost), *([] if link is None else [link])],
         tz_aware=True,
         tzinfo=UTC,
     )
@@ -133,6 +168,7 @@ __all__ = [
     "Database",
     "Document",
     "IndexConflict",
+    "Link",
     "Session",
     "connect",
     "database",

@@ -31,7 +31,7 @@ SERVICES = ("scheduler", "reports", "followups", "notify")
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 IDLE_MIB = 96
 READY_SECONDS = 2.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 WEARY_TRIES = 9  # by then its pauses have grown as long as they get
 
 
@@ -187,26 +187,20 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
             for service in services.values():
                 await only_missing(service, "mongodb")
             one = f"/v1/followups/{item['followup_id']}"
-            longest = 0.0
-            for method, path, body in (
-                ("GET", "/v1/followups", None),
-                ("GET", "/v1/followups?deputy=civil", None),
-                ("GET", one, None),
-                ("GET", f"{one}/history", None),
-                ("POST", f"{one}/acknowledge", b"{}"),
-                ("GET", "/v1/subscriptions", None),
-            ):
-                begun = time.monotonic()
-                answer = await followups.http.request(
-                    method,
-                    path,
-                    content=body,
-                    headers={**CIVIL, "content-type": "application/json"},
+            waits = await asyncio.gather(
+                *(
+                    refused(followups, method, path)
+                    for method, path in (
+                        ("GET", "/v1/followups"),
+                        ("GET", "/v1/followups?deputy=civil"),
+                        ("GET", one),
+                        ("GET", f"{one}/history"),
+                        ("POST", f"{one}/acknowledge"),
+                        ("GET", "/v1/subscriptions"),
+                    )
                 )
-                assert answer.status_code == 503, f"{path}: {answer.text}"
-                assert answer.headers["content-type"] == "application/problem+json"
-                assert answer.json()["status"] == 503
-                longest = max(longest, time.monotonic() - begun)
+            )
+            longest = max(waits)
             print(f"without MongoDB refused after {longest:.1f} s at most")
             assert longest < ANSWER_SECONDS
         finally:
@@ -216,6 +210,18 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
     await followed(followups, "meanwhile")
     assert (await followed(followups, "known")) == item
     assert processes(services) == before
+
+
+async def refused(service: Service, method: str, path: str) -> float:
+    """Ask what needs the database; the seconds until a problem said that it is away."""
+    begun = time.monotonic()
+    body = b"{}" if method == "POST" else None
+    head = {**CIVIL, "content-type": "application/json"}
+    answer = await service.http.request(method, path, content=body, headers=head)
+    assert answer.status_code == 503, f"{path}: {answer.text}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 503
+    return time.monotonic() - begun
 
 
 async def test_told_to_end_while_it_waits_for_kafka_it_ends(

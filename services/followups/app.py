@@ -61,6 +61,7 @@ def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:
         calendar,
         {"normal": settings.levels_normal, "urgent": settings.levels_urgent},
         settings.soon_days,
+        settings.acknowledge_days,
     )
 
 

@@ -26,6 +26,7 @@ from services.followups.domain.records import (
     Settled,
     Unblocked,
     Verified,
+    WentUnacknowledged,
 )
 from shared.contracts.events import (
     EventData,
@@ -44,6 +45,7 @@ from shared.contracts.events import (
     FollowupProgressed,
     FollowupReopened,
     FollowupSettled,
+    FollowupUnacknowledged,
     FollowupUnblocked,
     FollowupVerified,
     ResolutionAmended,
@@ -84,6 +86,8 @@ def _distinction(followup: Followup, fact: Fact) -> str | int:
             return f"{fact.due_on}|{fact.level}"
         case CameDueSoon():
             return fact.due_on.isoformat()
+        case WentUnacknowledged():
+            return fact.acknowledge_by.isoformat()
         case _:
             return followup.version
 
@@ -105,6 +109,7 @@ def _data(followup: Followup, fact: Fact) -> EventData:
                     "at": fact.at,
                     "approved_source": fact.approved_source,
                     "fingerprint": fact.fingerprint,
+                    "acknowledge_by": fact.acknowledge_by,
                 }
             )
         case Amended():
@@ -112,6 +117,16 @@ def _data(followup: Followup, fact: Fact) -> EventData:
             changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
             changed["amended_at"] = fact.amended_at
             return FollowupAmended(**ids, at=fact.at, **changed)
+        case WentUnacknowledged():
+            return FollowupUnacknowledged(
+                **ids,
+                title=resolution.title,
+                acknowledge_by=fact.acknowledge_by,
+                at=fact.at,
+                session_id=resolution.session_id,
+                province=resolution.province,
+                axis=resolution.axis,
+            )
         case CameDueSoon():
             return FollowupDueSoon(**ids, title=resolution.title, due_on=fact.due_on, at=fact.at)
         case FellOverdue():
@@ -146,13 +161,17 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
     match data:
         case FollowupOpened():
             known = {name: getattr(data, name) for name in _RESOLUTION}
-            return Opened(data.at, Resolution(**known), data.approved_source, data.fingerprint)
+            resolution = Resolution(**known)
+            source, last = data.approved_source, data.acknowledge_by
+            return Opened(data.at, resolution, source, data.fingerprint, last)
         case FollowupAmended() if followup is not None:
             changed = {name: getattr(data, name) for name in _AMENDABLE}
             resolution = replace(followup.resolution, **changed)
             return Amended(
                 data.at, data.by, resolution, data.reason, data.amendment, data.amended_at
             )
+        case FollowupUnacknowledged():
+            return WentUnacknowledged(data.at, data.acknowledge_by)
         case FollowupDueSoon():
             return CameDueSoon(data.at, data.due_on)
         case FollowupOverdue() if data.at is not None:

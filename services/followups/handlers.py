@@ -169,7 +169,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
             decisions.approve_again(draft.after, fingerprint)
             return Outcome.DUPLICATE
         resolution = events.resolution_of(data)
-        draft.add(decisions.open_(resolution, source, fingerprint, now), trace)
+        last = tracking.ladder.acknowledge_by(resolution, now)
+        draft.add(decisions.open_(resolution, source, fingerprint, now, last), trace)
         return Outcome.APPLIED
     if message.inbox_id in seen:
         return Outcome.DUPLICATE

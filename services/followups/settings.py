@@ -44,6 +44,9 @@ class FollowupsSettings(CommonSettings):
         (0, 5, 10), description="Working days after which levels 1, 2, 3 of overdue are reached."
     )
     levels_urgent: Steps = Field((0, 2, 4), description="The same for urgent resolutions.")
+    acknowledge_days: int = Field(
+        3, ge=0, le=100, description="Working days in which a deputy takes note; 0: no limit."
+    )
     soon_days: int = Field(
         3, ge=0, le=100, description="Working days before a due date on which it is near; 0: never."
     )

@@ -19,7 +19,7 @@ from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import Cause, Effects
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
-_SCHEMA: Final = 2  # of a stored document; a reader takes older ones too
+_SCHEMA: Final = 3  # of a stored document; a reader takes older ones too
 
 _INDEXES = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
@@ -145,6 +145,8 @@ def _stored(change: Change) -> Document:
         "changed_at": followup.changed_at,
         "progress": followup.reported,
         "level": followup.level,
+        "acknowledge_by": _iso(followup.acknowledge_by),
+        "unacknowledged_at": followup.unacknowledged_at,
         "acknowledged_at": followup.acknowledged_at,
         "blocked_by": followup.blocked_by,
         "claimed_by": followup.claimed_by,
@@ -167,7 +169,6 @@ def _stored(change: Change) -> Document:
 
 
 def _loaded(document: Document) -> Followup:
-    baseline_on = document["baseline_on"]
     return Followup(
         followup_id=document["_id"],
         version=document["version"],
@@ -187,7 +188,7 @@ def _loaded(document: Document) -> Followup:
             executing_body=document["executing_body"],
             priority=document["priority"],
             number=document["number"],
-            baseline_on=None if baseline_on is None else date.fromisoformat(baseline_on),
+            baseline_on=_day(document["baseline_on"]),
         ),
         original_due_on=date.fromisoformat(document["original_due_on"]),
         approved_source=document["approved_source"],
@@ -216,6 +217,9 @@ def _loaded(document: Document) -> Followup:
             Extension(date.fromisoformat(e["from"]), date.fromisoformat(e["to"]), e["by"], e["at"])
             for e in document.get("extensions", ())
         ),
+        # What follows came with schema 3.
+        acknowledge_by=_day(document.get("acknowledge_by")),
+        unacknowledged_at=document.get("unacknowledged_at"),
     )
 
 
@@ -231,6 +235,10 @@ def _request(stored: Mapping[str, Any] | None) -> Request | None:
 
 def _days(stored: Sequence[str]) -> tuple[date, ...]:
     return tuple(map(date.fromisoformat, stored))
+
+
+def _day(stored: str | None) -> date | None:
+    return None if stored is None else date.fromisoformat(stored)
 
 
 def _iso(day: date | None) -> str | None:

@@ -48,6 +48,7 @@ _FOLLOWUPS = (
     events.FollowupOpened,
     events.FollowupAmended,
     events.FollowupAcknowledged,
+    events.FollowupUnacknowledged,
     events.FollowupSettled,
     events.FollowupProgressed,
     events.FollowupBlocked,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from services.followups.domain.records import (
     Fact,
     FellOverdue,
     Followup,
+    WentUnacknowledged,
     evolve,
     opened,
 )
@@ -90,9 +92,16 @@ async def store(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator
         yield await prepared(database)
 
 
-def new(resolution_id: str, *inbox: str, alert: datetime | None = None, **changes: Any) -> Change:
+def new(
+    resolution_id: str,
+    *inbox: str,
+    alert: datetime | None = None,
+    acknowledge_by: date | None = None,
+    **changes: Any,
+) -> Change:
     """A new follow-up, with its event."""
-    fact = fact_of_opening(resolution_id=resolution_id, **changes)
+    opening = fact_of_opening(resolution_id=resolution_id, **changes)
+    fact = replace(opening, acknowledge_by=acknowledge_by)
     followup = opened(fact)
     return Change(None, followup, [events.announce(followup, fact, TOPIC, None)], alert, inbox)
 
@@ -129,12 +138,13 @@ async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:
 
 
 async def test_disputes_blocks_and_more_time_are_kept(store: AnyFollowups) -> None:
-    first = new("R-1")
+    first = new("R-1", acknowledge_by=date(2023, 10, 19))
     await store.save([first], CAUSE)
     granted = Extended(LATER, "c.ahmadi", date(2024, 2, 1), date(2024, 1, 1), "با تأکید")
     soon = CameDueSoon(LATER, date(2024, 2, 1))
     before = first.after
-    for fact in (DISPUTED, SETTLED, BLOCKED, REQUESTED, granted, UNBLOCKED, soon):
+    unacknowledged = WentUnacknowledged(LATER, date(2023, 10, 19))
+    for fact in (unacknowledged, DISPUTED, SETTLED, BLOCKED, REQUESTED, granted, UNBLOCKED, soon):
         life = step(before, fact)
         await store.save([life], CAUSE)
         assert await store.get(before.followup_id) == life.after

@@ -18,6 +18,7 @@ SERVICES: Final[tuple[Name, ...]] = ("scheduler", "reports", "followups", "notif
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PEYGIR_ENV": "development",
     "PEYGIR_CLOCK": "simulated",
+    "PEYGIR_ACKNOWLEDGE_DAYS": "0",  # the season shows levels of being overdue alone
     "PEYGIR_SOON_DAYS": "0",  # what comes near costs the replay a step a day
     "PEYGIR_LEASE_SECONDS": "20",  # a machine that is short of time is no reason to hand over
     "PEYGIR_LOG_LEVEL": "warning",

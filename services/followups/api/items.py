@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.followups.domain.ladder import days_overdue
+from services.followups.domain.ladder import days_overdue, is_unacknowledged
 from services.followups.domain.records import ENDED, Extension, Followup, Request, State
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
@@ -65,6 +65,10 @@ class FollowupItem(BaseModel):
     priority: str
     number: str | None
     baseline_on: date | None
+    acknowledge_by: date | None = Field(
+        description="the last day to take note, in Asia/Tehran; null where there is no limit"
+    )
+    unacknowledged: bool = Field(description="that day is past, and nobody has taken note")
     acknowledged_at: datetime | None
     blocked_by: str | None = Field(description="whoever has to act first")
     claimed_by: str | None
@@ -177,6 +181,8 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         priority=r.priority,
         number=r.number,
         baseline_on=r.baseline_on,
+        acknowledge_by=followup.acknowledge_by,
+        unacknowledged=is_unacknowledged(followup, now),
         acknowledged_at=followup.acknowledged_at,
         blocked_by=followup.blocked_by,
         claimed_by=followup.claimed_by,

@@ -121,14 +121,20 @@ def require_own(named: str, deputy: str) -> None:
         raise WrongDeputy(f"data.deputy is {named!r}, the topic is of {deputy!r}")
 
 
-def open_(resolution: Resolution, source: str, fingerprint: str, now: datetime) -> Opened:
+def open_(
+    resolution: Resolution,
+    source: str,
+    fingerprint: str,
+    now: datetime,
+    acknowledge_by: date | None = None,
+) -> Opened:
     """Open a follow-up for a resolution that is not known yet. Raises DueBeforeApproval."""
     approved_on = tehran_date(resolution.approved_at)
     if resolution.due_on < approved_on:
         raise DueBeforeApproval(
             f"due_on {resolution.due_on} is before the approval on {approved_on}"
         )
-    return Opened(now, resolution, source, fingerprint)
+    return Opened(now, resolution, source, fingerprint, acknowledge_by)
 
 
 def approve_again(followup: Followup, fingerprint: str) -> None:

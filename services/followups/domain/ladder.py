@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from services.followups.domain.records import (
     WAITS_FOR_THE_DEPUTY,
@@ -14,6 +15,9 @@ from services.followups.domain.records import (
     FellOverdue,
     Followup,
     Priority,
+    Resolution,
+    State,
+    WentUnacknowledged,
 )
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date
 
@@ -32,6 +36,7 @@ class Ladder:
     calendar: WorkingCalendar
     steps: Mapping[Priority, tuple[int, ...]] = field(default_factory=lambda: _DEFAULT_STEPS)
     soon_days: int = 3  # working days before a due date on which it is said to be near; 0: never
+    acknowledge_days: int = 3  # working days that a deputy has to take note; 0: without a limit
 
     def reached_at(self, followup: Followup, level: int) -> datetime:
         """The instant (UTC) at which a level, from 1, is reached."""
@@ -52,6 +57,16 @@ class Ladder:
         day = self.calendar.before(due_on, self.soon_days)
         return start_of_day(day if baseline is None else max(day, baseline))
 
+    def acknowledge_by(self, resolution: Resolution, opened_at: datetime) -> date | None:
+        """The last day (Asia/Tehran) to take note of what is opened at an instant (UTC).
+
+        None where there is no limit. No day before the baseline counts.
+        """
+        if not self.acknowledge_days:
+            return None
+        baseline = resolution.baseline_on
+        return _last_day(self.calendar, opened_at, baseline, self.acknowledge_days)
+
     def next_alert(self, followup: Followup) -> datetime | None:
         """The instant (UTC) at which time does something next, or None as things stand.
 
@@ -64,8 +79,10 @@ class Ladder:
             return followup.request.lapses_at
         top = len(self.steps[followup.resolution.priority])
         level = None if followup.level >= top else self.reached_at(followup, followup.level + 1)
-        soon = self.soon_at(followup)
-        return level if soon is None or level is None else min(soon, level)
+        last = _waited_until(followup)
+        unacknowledged = None if last is None else start_of_day(last + _DAY)
+        instants = (level, self.soon_at(followup), unacknowledged)
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def passed(self, followup: Followup, now: datetime) -> list[Fact]:
         """What time has done by `now` (UTC) that was not told yet, in order.
@@ -79,6 +96,9 @@ class Ladder:
             if followup.request.lapses_at > now:
                 return facts
             facts.append(ExtensionRefused(now, None, followup.request.due_on, None))
+        last = _waited_until(followup)
+        if last is not None and start_of_day(last + _DAY) <= now:
+            facts.append(WentUnacknowledged(now, last))
         due_on = followup.resolution.due_on
         soon, overdue_at = self.soon_at(followup), self.reached_at(followup, 1)
         if soon is not None and soon <= now < overdue_at:
@@ -89,6 +109,28 @@ class Ladder:
                 break
             facts.append(FellOverdue(now, level, due_on, days_overdue(due_on, now)))
         return facts
+
+
+@lru_cache(maxsize=256)
+def _last_day(
+    calendar: WorkingCalendar, opened_at: datetime, baseline: date | None, working_days: int
+) -> date:
+    # A batch opens thousands at one instant, and they all have the same last day.
+    opened_on = tehran_date(opened_at)
+    start = opened_on if baseline is None else max(opened_on, baseline - _DAY)
+    return calendar.after(start, working_days)
+
+
+def is_unacknowledged(followup: Followup, now: datetime) -> bool:
+    """Whether the deputy has to take note still, and the last day to do so is past (`now`: UTC)."""
+    last = followup.acknowledge_by
+    return followup.state is State.OPENED and last is not None and last < tehran_date(now)
+
+
+def _waited_until(followup: Followup) -> date | None:
+    """The last day to take note; None where nobody waits for that, or that it passed was told."""
+    waits = followup.state is State.OPENED and followup.unacknowledged_at is None
+    return followup.acknowledge_by if waits else None
 
 
 def days_overdue(due_on: date, now: datetime) -> int:

@@ -41,6 +41,7 @@ class Step(StrEnum):
     REFUSE_EXTENSION = "refuse extension"
     AMEND = "amend"
     WITHDRAW = "withdraw"
+    GO_UNACKNOWLEDGED = "go unacknowledged"
     COME_DUE_SOON = "come due soon"
     FALL_OVERDUE = "fall overdue"
     LAPSE = "lapse"
@@ -74,6 +75,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.EXTEND: Rule(Who.DECIDER, WAITS_FOR_THE_DEPUTY, None),
     Step.REFUSE_EXTENSION: Rule(Who.DECIDER, WAITS_FOR_THE_DEPUTY, None),
     Step.LAPSE: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
+    Step.GO_UNACKNOWLEDGED: Rule(Who.CLOCK, frozenset({State.OPENED}), None),
     Step.COME_DUE_SOON: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
     Step.FALL_OVERDUE: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
 }

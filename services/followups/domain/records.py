@@ -96,6 +96,8 @@ class Followup:
     level: int = (
         0  # announced for the present due date: 0 none, 1 deputy, 2 coordination, 3 minister
     )
+    acknowledge_by: date | None = None  # Asia/Tehran; None: without a limit
+    unacknowledged_at: datetime | None = None  # when it was told that it went unacknowledged
     acknowledged_at: datetime | None = None
     blocked_by: str | None = None  # whoever has to act first
     claimed_by: str | None = None
@@ -136,6 +138,8 @@ class Opened:
     resolution: Resolution
     approved_source: str
     fingerprint: str
+    acknowledge_by: date | None = None  # Asia/Tehran; set here, so that a change of the rule
+    # changes nothing for what was opened before
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,14 @@ class Unblocked:
     at: datetime
     by: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WentUnacknowledged:
+    """The days in which the deputy has to take note are over, told once."""
+
+    at: datetime
+    acknowledge_by: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +307,7 @@ Fact: TypeAlias = (
     | Progressed
     | Blocked
     | Unblocked
+    | WentUnacknowledged
     | CameDueSoon
     | FellOverdue
     | ExtensionRequested
@@ -325,6 +338,7 @@ def opened(fact: Opened) -> Followup:
         fingerprint=fact.fingerprint,
         opened_at=fact.at,
         changed_at=fact.at,
+        acknowledge_by=fact.acknowledge_by,
     )
 
 
@@ -347,6 +361,8 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
             return replace(next_, state=State.BLOCKED, blocked_by=fact.blocked_by)
         case Unblocked():
             return replace(next_, state=State.IN_PROGRESS, blocked_by=None)
+        case WentUnacknowledged():
+            return replace(next_, unacknowledged_at=fact.at)
         case CameDueSoon():
             return replace(next_, due_soon_for=(*followup.due_soon_for, fact.due_on))
         case FellOverdue():

@@ -26,6 +26,7 @@ from shared.contracts.events.followups import (
     FollowupProgressed,
     FollowupReopened,
     FollowupSettled,
+    FollowupUnacknowledged,
     FollowupUnblocked,
     FollowupVerified,
 )
@@ -75,6 +76,7 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupOpened,
         FollowupAmended,
         FollowupAcknowledged,
+        FollowupUnacknowledged,
         FollowupSettled,
         FollowupProgressed,
         FollowupBlocked,
@@ -148,6 +150,7 @@ __all__ = [
     "FollowupProgressed",
     "FollowupReopened",
     "FollowupSettled",
+    "FollowupUnacknowledged",
     "FollowupUnblocked",
     "FollowupVerified",
     "InitiativeHighlighted",

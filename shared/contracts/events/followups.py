@@ -54,6 +54,7 @@ class FollowupOpened(FollowupEvent):
     priority: OrNormal = "normal"
     number: Name | None = None
     baseline_on: Day | None = None
+    acknowledge_by: Day | None = None
 
 
 class FollowupAmended(FollowupEvent):
@@ -83,6 +84,17 @@ class FollowupAcknowledged(FollowupEvent):
     by: By
     stance: Literal["agreed", "disputed"]
     note: Text | None = None
+
+
+class FollowupUnacknowledged(FollowupEvent):
+    """The deputy has not taken note in time: the last day to do so is past. Told once."""
+
+    title: Title
+    acknowledge_by: Day
+    at: Instant
+    session_id: Id | None = None
+    province: ProvinceCode | None = None
+    axis: Slug | None = None
 
 
 class FollowupSettled(FollowupEvent):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from shared.runtime.metrics import Metrics
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.unit.followups.examples import EXTENSIONS, NOW, TRACKING
+from tests.unit.followups.examples import EXTENSIONS, NOW, TRACKING, WATCHED
 from tests.unit.followups.test_handlers import approval
 from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
@@ -133,14 +133,15 @@ async def open_reports() -> AsyncIterator[Counter]:
 
 
 @asynccontextmanager
-async def open_followups() -> AsyncIterator[Counter]:
-    """Two follow-ups of one deputy."""
+async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
+    """Two follow-ups of one deputy, looked at an hour after they were opened, or at an instant."""
     store, now = MemoryFollowups(), NOW + timedelta(hours=1)
+    tracking = replace(TRACKING, ladder=WATCHED)
     messages = [approval(id_, resolution_id=id_, deputy="civil") for id_ in ("R-1", "R-2")]
-    decision = await followups_handlers.take(messages, store, TRACKING, now)
+    decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
-    desks = {"civil": followups.Desk(store, TRACKING)}
-    routers = followups.routes(desks, EXTENSIONS, Standing(now))
+    desks = {"civil": followups.Desk(store, tracking)}
+    routers = followups.routes(desks, EXTENSIONS, Standing(at or now))
     async with _counter(lambda: store.events, *routers) as counter:
         yield counter
 

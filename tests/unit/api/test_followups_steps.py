@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -35,6 +36,11 @@ class Walk:
         assert answer.status_code == status, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
         return answer.text
+
+    async def shown(self) -> dict[str, Any]:
+        answer = await self._http.get(self._path, headers=COORDINATION)
+        item: dict[str, Any] = answer.json()
+        return item
 
     async def history(self) -> list[str]:
         answer = await self._http.get(f"{self._path}/history", headers=COORDINATION)
@@ -87,6 +93,17 @@ async def test_it_may_end_otherwise_than_done() -> None:
             "closed", "will-not-be-done", "c.ahmadi",
         )  # fmt: skip
         await walk.refused(409, "close", COORDINATION, **ending)
+
+
+async def test_until_when_it_has_to_be_acknowledged_is_shown() -> None:
+    """Opened on Monday 16 October 2023; the fourth working day after it is Saturday 21."""
+    async with open_followups(datetime(2023, 10, 21, 20, 30, tzinfo=UTC)) as counter:
+        walk = await first(counter)
+        item = await walk.shown()
+        assert (item["acknowledge_by"], item["unacknowledged"]) == ("2023-10-21", True)
+        assert not (await walk.taken("acknowledge", CIVIL))["unacknowledged"]
+    async with open_followups(datetime(2023, 10, 21, 20, 29, tzinfo=UTC)) as counter:
+        assert not (await (await first(counter)).shown())["unacknowledged"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from services.followups.domain.records import (
     Stance,
     Unblocked,
     Verified,
+    WentUnacknowledged,
     evolve,
     opened,
 )
@@ -53,8 +54,9 @@ STRANGER = "/somebody"
 FINGERPRINT = "a" * 64
 TOPIC = "peygir.followups.v1.civil"
 CALENDAR = WorkingCalendar(frozenset({FRIDAY}))
-FRIDAYS_OFF = Ladder(CALENDAR, soon_days=0)
-SOON = Ladder(CALENDAR, soon_days=3)
+FRIDAYS_OFF = Ladder(CALENDAR, soon_days=0, acknowledge_days=0)
+SOON = Ladder(CALENDAR, soon_days=3, acknowledge_days=0)
+WATCHED = Ladder(CALENDAR, soon_days=3, acknowledge_days=4)
 EXTENSIONS = ExtensionRules(CALENDAR, most=2, days=90, lapse_days=5)
 TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER)
 
@@ -163,7 +165,8 @@ def openings(draw: st.DrawFn) -> Opened:
         axis=draw(st.none() | st.just("crisis")),
         baseline_on=draw(st.none() | days),
     )
-    return Opened(draw(instants()), draw(st.sampled_from([least, whole])), APPROVER, FINGERPRINT)
+    approved = draw(st.sampled_from([least, whole]))
+    return Opened(draw(instants()), approved, APPROVER, FINGERPRINT, draw(st.none() | days))
 
 
 @st.composite
@@ -183,6 +186,7 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         st.just(Blocked(at, by, draw(names), note or "اعتبار")),
         st.just(Unblocked(at, by, note)),
         st.just(CameDueSoon(at, due_on)),
+        days.map(lambda last: WentUnacknowledged(at, last)),
         few_days.map(
             lambda to: ExtensionRequested(at, by, due_on, to, note or "باران", draw(instants()))
         ),

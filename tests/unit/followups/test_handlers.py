@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -42,6 +42,7 @@ from tests.unit.followups.examples import (
     STRANGER,
     TOPIC,
     TRACKING,
+    WATCHED,
     unhurried,
 )
 
@@ -354,6 +355,26 @@ async def test_a_sweep_announces_all_that_passed_once_and_the_longest_due_first(
     assert await handlers.sweep(store, TRACKING, late, FENCE, limit=1) == 0
     levels = [json.loads(e.data).get("level") for e in store.events if e.key == "R-1"]
     assert levels == [None, 1, 2, 3]
+
+
+async def test_that_nobody_took_note_is_told_once_whoever_sweeps_and_whatever_the_clock() -> None:
+    store, tracking = MemoryFollowups(), replace(TRACKING, ladder=WATCHED)
+    decision = await handlers.take(
+        [approval(), approval(resolution_id="R-2")], store, tracking, NOW
+    )
+    await store.save(decision.changes, CAUSE)
+    taken = (await _of(store, "R-2")).followup_id
+    await handlers.act(taken, store, tracking, CIVIL, _acknowledge)
+    past = start_of_day(date(2023, 10, 22))
+    for now in (past - timedelta(milliseconds=1), past, NOW, past + timedelta(days=9)):
+        again = await asyncio.gather(
+            *(handlers.sweep(store, tracking, now, FENCE) for _ in range(2)),
+            return_exceptions=True,
+        )
+        assert all(isinstance(done, int | Stale) for done in again)
+    told = [e for e in store.events if e.type == "peygir.FollowupUnacknowledged.v1"]
+    assert [(e.key, e.time) for e in told] == [("R-1", past)]
+    assert json.loads(told[0].data)["acknowledge_by"] == "2023-10-21"
 
 
 async def test_a_date_that_no_longer_holds_is_set_anew() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.followups.domain.ladder import Ladder, days_overdue
+from services.followups.domain.ladder import Ladder, days_overdue, is_unacknowledged
 from services.followups.domain.records import (
     CameDueSoon,
     ExtensionRefused,
@@ -17,6 +19,7 @@ from services.followups.domain.records import (
     FellOverdue,
     Followup,
     State,
+    WentUnacknowledged,
     evolve,
 )
 from shared.runtime.calendar import FRIDAY, THURSDAY, WorkingCalendar, start_of_day, tehran_date
@@ -32,6 +35,7 @@ from tests.unit.followups.examples import (
     REQUESTED,
     SOON,
     VERIFIED,
+    WATCHED,
     after,
     amended,
     followup,
@@ -256,6 +260,67 @@ def test_time_does_the_same_however_often_somebody_looks(
     woken = [f for f in often if isinstance(f, FellOverdue)]
     assert levels(woken) == levels(slept)
     assert sum(isinstance(f, CameDueSoon) for f in often) <= 1
+
+
+# -- that nobody takes note ---------------------------------------------------------------------
+
+
+def watched(opened_at: datetime, **changes: Any) -> Followup:
+    """A follow-up opened at an instant, with the day until which it has to be acknowledged."""
+    stands = followup(**changes)
+    last = WATCHED.acknowledge_by(stands.resolution, opened_at)
+    return replace(stands, opened_at=opened_at, acknowledge_by=last)
+
+
+def test_it_has_to_be_acknowledged_within_some_working_days() -> None:
+    """Monday 16 October 2023: the fourth working day after it is Saturday 21."""
+    opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
+    stands, past = watched(opened_at), at(2023, 10, 22)
+    assert stands.acknowledge_by == date(2023, 10, 21)
+    assert WATCHED.next_alert(stands) == past
+    assert WATCHED.passed(stands, past - timedelta(milliseconds=1)) == []
+    assert not is_unacknowledged(stands, past - timedelta(milliseconds=1))
+    told = WentUnacknowledged(past, date(2023, 10, 21))
+    assert WATCHED.passed(stands, past) == [told]
+    after_it = evolve(stands, told)
+    assert is_unacknowledged(after_it, past)
+    assert WATCHED.passed(after_it, past) == []
+    assert WATCHED.next_alert(after_it) == at(2023, 12, 28)
+
+
+def test_days_are_those_of_tehran() -> None:
+    """21:00 UTC of the 16th is 00:30 of the 17th in Tehran."""
+    stands = watched(datetime(2023, 10, 16, 21, 0, tzinfo=UTC))
+    assert stands.acknowledge_by == date(2023, 10, 22)
+
+
+@pytest.mark.parametrize("taken_note", [ACKNOWLEDGED, DISPUTED, CLOSED])
+def test_whoever_took_note_or_has_nothing_to_note_is_not_told_of(taken_note: Fact) -> None:
+    stands = evolve(watched(datetime(2023, 10, 16, 9, 0, tzinfo=UTC)), taken_note)
+    assert not is_unacknowledged(stands, LONG_AFTER)
+    passed = WATCHED.passed(stands, LONG_AFTER)
+    assert not [fact for fact in passed if isinstance(fact, WentUnacknowledged)]
+
+
+def test_what_is_taken_over_has_to_be_acknowledged_from_its_baseline_on() -> None:
+    opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
+    late = watched(opened_at, baseline_on=date(2023, 11, 4))  # a Saturday, and the first day
+    assert late.acknowledge_by == date(2023, 11, 7)
+    assert watched(opened_at, baseline_on=date(2023, 10, 1)).acknowledge_by == date(2023, 10, 21)
+
+
+def test_without_a_limit_and_before_there_was_one_nothing_is_told() -> None:
+    """What was opened by an earlier version, or by the event of one, has no such day."""
+    opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
+    assert FRIDAYS_OFF.acknowledge_by(resolution(), opened_at) is None
+    assert levels(WATCHED.passed(followup(), LONG_AFTER)) == [1, 2, 3]
+    assert not is_unacknowledged(followup(), LONG_AFTER)
+
+
+def test_all_that_passed_meanwhile_is_told_at_once() -> None:
+    first, *late = WATCHED.passed(watched(datetime(2023, 10, 16, 9, 0, tzinfo=UTC)), LONG_AFTER)
+    assert isinstance(first, WentUnacknowledged)
+    assert levels(late) == [1, 2, 3]
 
 
 # -- while more time is asked for ---------------------------------------------------------------

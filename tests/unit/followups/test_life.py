@@ -41,6 +41,7 @@ from services.followups.domain.records import (
     Settled,
     Unblocked,
     Verified,
+    WentUnacknowledged,
     evolve,
     opened,
 )
@@ -61,14 +62,14 @@ from tests.unit.followups.examples import (
     NOW,
     SCHEDULER,
     SOCIAL,
-    SOON,
     STRANGER,
     TOPIC,
+    WATCHED,
     principal,
 )
 from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval, withdrawal
 
-TRACKING = Tracking("civil", SOON, TOPIC, SCHEDULER)
+TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER)
 BOTH = principal("d.karimi", "deputy:civil", "coordination")
 PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH]
 DATES = [date(2023, 12, 20), date(2024, 1, 1), date(2024, 1, 20), date(2024, 2, 1)]
@@ -358,9 +359,13 @@ class Lives(RuleBasedStateMachine):
                 assert fact.at >= current.request.lapses_at
             if isinstance(fact, CameDueSoon):
                 told["soon", fact.due_on] += 1
+            if isinstance(fact, WentUnacknowledged):
+                told["unacknowledged"] += 1
+                assert fact.acknowledge_by == current.acknowledge_by
+                assert fact.at >= start_of_day(fact.acknowledge_by + timedelta(days=1))
             current = evolve(current, fact)
             assert current.original_due_on <= max(DATES)
-        assert not [what for what, times in told.items() if times > 1], "each once a due date"
+        assert not [what for what, times in told.items() if times > 1], "each is told once"
         return current
 
 
@@ -399,6 +404,8 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.CLOSE
         case Amended():
             return Step.AMEND
+        case WentUnacknowledged():
+            return Step.GO_UNACKNOWLEDGED
         case CameDueSoon():
             return Step.COME_DUE_SOON
         case FellOverdue():

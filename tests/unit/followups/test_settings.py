@@ -11,7 +11,7 @@ from services.followups.app import ladder_of
 from services.followups.settings import FollowupsSettings
 from shared.runtime.calendar import WorkingCalendar, start_of_day
 from shared.runtime.settings import load
-from tests.unit.followups.examples import followup
+from tests.unit.followups.examples import followup, resolution
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,34 @@ def test_wrong_levels_are_one_line_that_names_the_variable(
         f"PEYGIR_{name}: allowed are three whole numbers of working days, each higher than the "
         f"one before, from 0 to 1000, such as 0,5,10, not {written!r}\n"
     )
+
+
+def test_how_long_a_deputy_has_to_take_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    saturday = start_of_day(date(2023, 10, 14))
+    calendar = WorkingCalendar.iran()
+
+    def last() -> date | None:
+        ladder = ladder_of(load(FollowupsSettings), calendar)
+        return ladder.acknowledge_by(resolution(), saturday)
+
+    assert last() == date(2023, 10, 17)
+    monkeypatch.setenv("PEYGIR_ACKNOWLEDGE_DAYS", "1")
+    assert last() == date(2023, 10, 15)
+    monkeypatch.setenv("PEYGIR_ACKNOWLEDGE_DAYS", "0")
+    assert last() is None
+
+
+@pytest.mark.parametrize("written", ["-1", "101", "۳", "three", "3.5"])
+def test_a_wrong_number_of_days_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: str
+) -> None:
+    monkeypatch.setenv("PEYGIR_ACKNOWLEDGE_DAYS", written)
+    with pytest.raises(SystemExit) as stopped:
+        load(FollowupsSettings)
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("PEYGIR_ACKNOWLEDGE_DAYS: ")
+    assert told.count("\n") == 1
 
 
 def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

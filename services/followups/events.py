@@ -28,13 +28,17 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
+from services.followups.domain.work import Assigned, Delegated, DelegationEnded
 from shared.contracts.events import (
     EventData,
     FollowupAcknowledged,
     FollowupAmended,
+    FollowupAssigned,
     FollowupBlocked,
     FollowupClosed,
     FollowupCompleted,
+    FollowupDelegated,
+    FollowupDelegationEnded,
     FollowupDueSoon,
     FollowupEvent,
     FollowupExtended,
@@ -200,6 +204,9 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     Verified: FollowupVerified,
     Reopened: FollowupReopened,
     Closed: FollowupClosed,
+    Assigned: FollowupAssigned,
+    Delegated: FollowupDelegated,
+    DelegationEnded: FollowupDelegationEnded,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

@@ -12,6 +12,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
+from services.followups.domain.work import Delegation, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -164,6 +165,8 @@ def _stored(change: Change) -> Document:
             {"from": e.from_.isoformat(), "to": e.to.isoformat(), "by": e.by, "at": e.at}
             for e in followup.extensions
         ],
+        "officer": followup.work.officer,
+        "delegation": _stored_delegation(followup.work.delegation),
         "next_alert": change.next_alert,
     }
 
@@ -220,6 +223,10 @@ def _loaded(document: Document) -> Followup:
         # What follows came with schema 3.
         acknowledge_by=_day(document.get("acknowledge_by")),
         unacknowledged_at=document.get("unacknowledged_at"),
+        work=Work(
+            officer=document.get("officer"),
+            delegation=_delegation(document.get("delegation")),
+        ),
     )
 
 
@@ -231,6 +238,18 @@ def _request(stored: Mapping[str, Any] | None) -> Request | None:
     if stored is None:
         return None
     return Request(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
+
+
+def _stored_delegation(delegation: Delegation | None) -> Document | None:
+    if delegation is None:
+        return None
+    return {**asdict(delegation), "until": delegation.until.isoformat()}
+
+
+def _delegation(stored: Mapping[str, Any] | None) -> Delegation | None:
+    if stored is None:
+        return None
+    return Delegation(**{**stored, "until": date.fromisoformat(stored["until"])})
 
 
 def _days(stored: Sequence[str]) -> tuple[date, ...]:

@@ -62,6 +62,9 @@ _FOLLOWUPS = (
     events.FollowupVerified,
     events.FollowupReopened,
     events.FollowupClosed,
+    events.FollowupAssigned,
+    events.FollowupDelegated,
+    events.FollowupDelegationEnded,
 )
 
 

@@ -36,9 +36,12 @@ from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
+    ASSIGNED,
     BLOCKED,
     CLOSED,
     COMPLETED,
+    DELEGATED,
+    DELEGATION_ENDED,
     DISPUTED,
     LATER,
     NOW,
@@ -47,6 +50,7 @@ from tests.unit.followups.examples import (
     REQUESTED,
     SETTLED,
     TOPIC,
+    UNASSIGNED,
     UNBLOCKED,
     VERIFIED,
     amended,
@@ -149,6 +153,17 @@ async def test_disputes_blocks_and_more_time_are_kept(store: AnyFollowups) -> No
         await store.save([life], CAUSE)
         assert await store.get(before.followup_id) == life.after
         before = life.after
+
+
+async def test_who_works_on_it_is_kept(store: AnyFollowups) -> None:
+    before = new("R-1")
+    await store.save([before], CAUSE)
+    stands = before.after
+    for fact in (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED):
+        life = step(stands, fact)
+        await store.save([life], CAUSE)
+        assert await store.get(stands.followup_id) == life.after
+        stands = life.after
 
 
 async def test_every_fact_is_kept(store: AnyFollowups) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.followups.api import lists, steps
+from services.followups.api import lists, steps, teamwork
+from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.domain.extensions import ExtensionRules
 from shared.runtime.clocks import DomainClock
@@ -15,7 +16,8 @@ from shared.runtime.clocks import DomainClock
 def routes(desks: Mapping[str, Desk], rules: ExtensionRules, clock: DomainClock) -> list[APIRouter]:
     """The routes over the desks of the deputies that this process serves."""
     served = Desks(desks)
-    return [lists.routes(served, clock), steps.routes(served, rules, clock)]
+    act = Acts(served, clock)
+    return [lists.routes(served, clock), steps.routes(act, rules), teamwork.routes(act)]
 
 
 __all__ = ["Desk", "ReadableFollowups", "routes"]

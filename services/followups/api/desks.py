@@ -19,6 +19,7 @@ from services.followups.domain.decisions import (
     Refused,
 )
 from services.followups.domain.records import Followup
+from services.followups.domain.teamwork import BadDelegate, BadUntil
 from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
 from shared.messaging.ledger import Entry
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
@@ -27,7 +28,13 @@ _log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
-_FIELDS: Final = {BadProgress: "progress", BadDueDate: "due_on", ReasonMissing: "note"}
+_FIELDS: Final = {
+    BadProgress: "progress",
+    BadDueDate: "due_on",
+    ReasonMissing: "note",
+    BadDelegate: "to",
+    BadUntil: "until",
+}
 """The field of the body that a refusal is about."""
 
 _REMEMBERED: Final = 10_000  # ids, some 2 MB

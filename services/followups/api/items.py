@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from services.followups.api.work import DelegationItem, delegation_item
 from services.followups.domain.ladder import days_overdue, is_unacknowledged
 from services.followups.domain.records import ENDED, Extension, Followup, Request, State
 from shared.messaging.ledger import Entry
@@ -79,6 +80,8 @@ class FollowupItem(BaseModel):
     closed_by: str | None
     extension_request: RequestItem | None
     extensions: list[ExtensionItem]
+    officer: str | None = Field(description="may report progress, block and unblock")
+    delegation: DelegationItem | None = Field(description="where it counts still")
     opened_at: datetime
     changed_at: datetime
     version: int
@@ -157,7 +160,8 @@ class Close(RequestBody):
 
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
     """A follow-up as it is shown at an instant (UTC)."""
-    r = followup.resolution
+    r, work = followup.resolution, followup.work
+    delegation = work.delegation
     return FollowupItem(
         followup_id=followup.followup_id,
         resolution_id=r.resolution_id,
@@ -193,6 +197,10 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         closed_by=followup.closed_by,
         extension_request=None if followup.request is None else _request(followup.request),
         extensions=_extensions(followup.extensions),
+        officer=work.officer,
+        delegation=delegation_item(delegation)
+        if delegation is not None and delegation.counts(now)
+        else None,
         opened_at=followup.opened_at,
         changed_at=followup.changed_at,
         version=followup.version,

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import APIRouter
 
-from services.followups import handlers
 from services.followups.api import items
-from services.followups.api.desks import Desks, problems
-from services.followups.api.items import FollowupItem, followup_item
+from services.followups.api.acts import Acts
+from services.followups.api.items import FollowupItem
 from services.followups.domain import decisions
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.records import Fact, Followup
-from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Traceparent
 from shared.runtime.identity import Caller
-from shared.runtime.principals import Principal
 
 
-def routes(desks: Desks, rules: ExtensionRules, clock: DomainClock) -> APIRouter:
+def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
     """The routes that change."""
     router = APIRouter(prefix="/followups/{followup_id}", tags=["follow-ups"])
-
-    async def act(
-        followup_id: str,
-        by: Principal,
-        decide: Callable[[Followup, datetime], Fact],
-        trace: str | None,
-    ) -> FollowupItem:
-        desk, _ = await desks.find(followup_id)
-        now = await clock.now()
-        with problems(followup_id):
-            after = await handlers.act(
-                followup_id, desk.store, desk.tracking, by, lambda f: decide(f, now), trace
-            )
-        return followup_item(after, now)
 
     @router.post("/acknowledge")
     async def acknowledge(

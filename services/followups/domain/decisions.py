@@ -193,7 +193,7 @@ def acknowledge(
     followup: Followup, by: Principal, stance: Stance, note: str | None, now: datetime
 ) -> Acknowledged:
     """Take note of it, and agree or dispute. Raises NotAllowed, NotNow, ReasonMissing."""
-    _require(followup, Step.ACKNOWLEDGE if stance == "agreed" else Step.DISPUTE, by)
+    require(followup, Step.ACKNOWLEDGE if stance == "agreed" else Step.DISPUTE, by, now)
     if stance == "disputed" and not (note and note.strip()):
         raise ReasonMissing("a dispute says why, in its note")
     return Acknowledged(now, by.id, stance, note)
@@ -203,7 +203,7 @@ def report_progress(
     followup: Followup, by: Principal, progress: int, note: str | None, now: datetime
 ) -> Progressed:
     """Say how far it is. Raises NotAllowed, NotNow, BadProgress."""
-    _require(followup, Step.PROGRESS, by)
+    require(followup, Step.PROGRESS, by, now)
     if not 0 <= progress <= 100:
         raise BadProgress(f"{progress} is not from 0 to 100")
     return Progressed(now, by.id, progress, note)
@@ -213,19 +213,19 @@ def block(
     followup: Followup, by: Principal, blocked_by: str, reason: str, now: datetime
 ) -> Blocked:
     """Say who has to act first. Raises NotAllowed, NotNow."""
-    _require(followup, Step.BLOCK, by)
+    require(followup, Step.BLOCK, by, now)
     return Blocked(now, by.id, blocked_by, reason)
 
 
 def unblock(followup: Followup, by: Principal, note: str | None, now: datetime) -> Unblocked:
     """Say that it goes on. Raises NotAllowed, NotNow."""
-    _require(followup, Step.UNBLOCK, by)
+    require(followup, Step.UNBLOCK, by, now)
     return Unblocked(now, by.id, note)
 
 
 def complete(followup: Followup, by: Principal, note: str | None, now: datetime) -> Completed:
     """Claim that it is done. Raises NotAllowed, NotNow."""
-    _require(followup, Step.COMPLETE, by)
+    require(followup, Step.COMPLETE, by, now)
     return Completed(now, by.id, note)
 
 
@@ -241,7 +241,7 @@ def request_extension(
 
     Raises NotAllowed, NotNow, TooManyExtensions, BadDueDate.
     """
-    _require(followup, Step.REQUEST_EXTENSION, by)
+    require(followup, Step.REQUEST_EXTENSION, by, now)
     present = followup.resolution.due_on
     if followup.request is not None:
         raise NotNow("an extension is asked for already")
@@ -258,7 +258,7 @@ def request_extension(
 
 def settle(followup: Followup, by: Principal, reason: str, now: datetime) -> Settled:
     """Decide that what the deputy disputes stands. Raises NotAllowed, NotNow."""
-    _require(followup, Step.SETTLE, by)
+    require(followup, Step.SETTLE, by, now)
     return Settled(now, by.id, reason)
 
 
@@ -274,7 +274,7 @@ def extend(
 
     Raises NotAllowed, NotNow, BadDueDate.
     """
-    request = _requested(followup, Step.EXTEND, by)
+    request = _requested(followup, Step.EXTEND, by, now)
     granted = request.due_on if due_on is None else due_on
     _require_later(followup, granted, rules)
     return Extended(now, by.id, granted, followup.resolution.due_on, note)
@@ -284,7 +284,7 @@ def refuse_extension(
     followup: Followup, by: Principal, reason: str, now: datetime
 ) -> ExtensionRefused:
     """Refuse the later date that is asked for. Raises NotAllowed, NotNow."""
-    request = _requested(followup, Step.REFUSE_EXTENSION, by)
+    request = _requested(followup, Step.REFUSE_EXTENSION, by, now)
     return ExtensionRefused(now, by.id, request.due_on, reason)
 
 
@@ -292,54 +292,64 @@ def verify(
     followup: Followup, by: Principal, finding: Finding, note: str | None, now: datetime
 ) -> Verified:
     """Confirm that it is done. Raises NotAllowed, NotNow."""
-    _require(followup, Step.VERIFY, by)
+    require(followup, Step.VERIFY, by, now)
     return Verified(now, by.id, finding, note)
 
 
 def reopen(followup: Followup, by: Principal, reason: str, now: datetime) -> Reopened:
     """Refuse a claim, or take a confirmation back. Raises NotAllowed, NotNow."""
-    _require(followup, Step.REOPEN, by)
+    require(followup, Step.REOPEN, by, now)
     return Reopened(now, by.id, reason)
 
 
 def close(followup: Followup, by: Principal, outcome: Ending, reason: str, now: datetime) -> Closed:
     """End it otherwise than done. Raises NotAllowed, NotNow."""
-    _require(followup, Step.CLOSE, by)
+    require(followup, Step.CLOSE, by, now)
     return Closed(now, by.id, outcome, reason)
 
 
 # -- who, and from where ------------------------------------------------------------------------
 
 
-def _require(followup: Followup, step: Step, by: Principal) -> None:
-    """Raises NotAllowed and NotNow, in this order: who has no right learns nothing more."""
+def require(followup: Followup, step: Step, by: Principal, now: datetime) -> None:
+    """What every decision asks first; `now` (UTC) tells what was delegated.
+
+    Raises NotAllowed and NotNow, in this order: who has no right learns nothing more.
+    """
     rule = RULES[step]
-    if not _may(rule.by, followup, by):
+    if not _may(rule.by, followup, by, now):
         raise NotAllowed(f"{by.id} may not {step}: that is for {rule.by}")
     if followup.state not in rule.sources:
         wanted = " or ".join(sorted(rule.sources))
         raise NotNow(f"the follow-up is {followup.state}; this needs {wanted}")
 
 
-def _may(who: Who, followup: Followup, by: Principal) -> bool:
+def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
     """Whether somebody is whom a step takes. Nobody decides about what is his own."""
     own = followup.deputy == COORDINATION
     decides = by.is_minister_office if own else by.is_coordination
+    himself = by.answers_for(followup.deputy)
+    delegate, officer = followup.work.delegate(now) == by.id, followup.work.officer == by.id
     match who:
         case Who.DEPUTY:
-            return by.answers_for(followup.deputy)
+            return himself or delegate
+        case Who.HIMSELF:
+            return himself
+        case Who.OFFICER:
+            return himself or delegate or officer
         case Who.DECIDER:
-            return decides and not by.answers_for(followup.deputy)
+            return decides and not (himself or delegate or officer)
         case Who.VERIFIER:
             province = followup.resolution.province
             concerned = not own and province is not None and by.speaks_for(province)
-            return (decides or concerned) and by.id != followup.claimed_by
+            other = not (delegate or officer) and by.id != followup.claimed_by
+            return (decides or concerned) and other
         case Who.APPROVER | Who.CLOCK:
             return False
 
 
-def _requested(followup: Followup, step: Step, by: Principal) -> Request:
-    _require(followup, step, by)
+def _requested(followup: Followup, step: Step, by: Principal, now: datetime) -> Request:
+    require(followup, step, by, now)
     if followup.request is None:
         raise NotNow("no extension is asked for")
     if followup.request.by == by.id:

@@ -16,9 +16,11 @@ from services.followups.domain.records import ENDED, OPEN, WAITS_FOR_THE_DEPUTY,
 class Who(StrEnum):
     """Who may take a step."""
 
-    DEPUTY = "the deputy"
+    DEPUTY = "the deputy"  # or to whom he delegated it
+    HIMSELF = "the deputy himself"
+    OFFICER = "the deputy or his officer"
     DECIDER = "coordination"  # of coordination's own: the Minister's office
-    VERIFIER = "coordination or the province, never whoever claimed it"
+    VERIFIER = "coordination or the province, never whoever claimed it"  # or acts for the deputy
     APPROVER = "whoever approved"  # or the scheduler
     CLOCK = "time"
 
@@ -29,6 +31,10 @@ class Step(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     DISPUTE = "dispute"
     SETTLE = "settle"
+    ASSIGN = "assign"
+    UNASSIGN = "unassign"
+    DELEGATE = "delegate"
+    END_DELEGATION = "end delegation"
     PROGRESS = "progress"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -62,14 +68,18 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.ACKNOWLEDGE: Rule(Who.DEPUTY, frozenset({State.OPENED}), State.ACKNOWLEDGED),
     Step.DISPUTE: Rule(Who.DEPUTY, frozenset({State.OPENED}), State.DISPUTED),
     Step.SETTLE: Rule(Who.DECIDER, frozenset({State.DISPUTED}), State.ACKNOWLEDGED),
-    Step.PROGRESS: Rule(Who.DEPUTY, _AT_WORK, State.IN_PROGRESS),
-    Step.BLOCK: Rule(Who.DEPUTY, _AT_WORK, State.BLOCKED),
-    Step.UNBLOCK: Rule(Who.DEPUTY, frozenset({State.BLOCKED}), State.IN_PROGRESS),
+    Step.PROGRESS: Rule(Who.OFFICER, _AT_WORK, State.IN_PROGRESS),
+    Step.BLOCK: Rule(Who.OFFICER, _AT_WORK, State.BLOCKED),
+    Step.UNBLOCK: Rule(Who.OFFICER, frozenset({State.BLOCKED}), State.IN_PROGRESS),
     Step.COMPLETE: Rule(Who.DEPUTY, _AT_WORK | {State.BLOCKED}, State.DONE),
     Step.VERIFY: Rule(Who.VERIFIER, frozenset({State.DONE}), State.VERIFIED),
     Step.REOPEN: Rule(Who.VERIFIER, frozenset({State.DONE, State.VERIFIED}), State.REOPENED),
     Step.CLOSE: Rule(Who.DECIDER, OPEN, State.CLOSED),
     Step.WITHDRAW: Rule(Who.APPROVER, OPEN, State.CLOSED),
+    Step.ASSIGN: Rule(Who.DEPUTY, OPEN, None),
+    Step.UNASSIGN: Rule(Who.OFFICER, OPEN, None),
+    Step.DELEGATE: Rule(Who.HIMSELF, OPEN, None),
+    Step.END_DELEGATION: Rule(Who.DEPUTY, OPEN, None),
     Step.AMEND: Rule(Who.APPROVER, OPEN, None),
     Step.REQUEST_EXTENSION: Rule(Who.DEPUTY, _AT_WORK | {State.BLOCKED}, None),
     Step.EXTEND: Rule(Who.DECIDER, WAITS_FOR_THE_DEPUTY, None),

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from services.followups.domain import work
+from services.followups.domain.work import Work, WorkFact
 from shared.runtime.ids import name_id
 
 _FOLLOWUP_IDS = UUID("5f0f5f3e-6a31-5c1e-8d0c-1c8e2f9b7d21")
@@ -112,6 +114,7 @@ class Followup:
     request: Request | None = None
     requested_for: tuple[date, ...] = ()  # the due dates beyond which was asked for more
     extensions: tuple[Extension, ...] = ()
+    work: Work = work.NONE
 
     @property
     def deputy(self) -> str:
@@ -317,6 +320,7 @@ Fact: TypeAlias = (
     | Verified
     | Reopened
     | Closed
+    | WorkFact
 )
 
 
@@ -394,6 +398,8 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
                 next_, state=State.CLOSED, outcome=fact.outcome, closed_by=fact.by, request=None,
                 blocked_by=None,
             )  # fmt: skip
+        case _:
+            return replace(next_, work=work.after(followup.work, fact))
 
 
 def _due(followup: Followup, resolution: Resolution) -> Followup:

@@ -54,6 +54,11 @@ from shared.contracts.events.sessions import (
     SessionRescheduled,
     SessionScheduled,
 )
+from shared.contracts.events.work import (
+    FollowupAssigned,
+    FollowupDelegated,
+    FollowupDelegationEnded,
+)
 
 EVENTS: Final[Mapping[str, type[EventData]]] = {
     event.TYPE: event
@@ -90,6 +95,9 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupVerified,
         FollowupReopened,
         FollowupClosed,
+        FollowupAssigned,
+        FollowupDelegated,
+        FollowupDelegationEnded,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -137,9 +145,12 @@ __all__ = [
     "EventRejected",
     "FollowupAcknowledged",
     "FollowupAmended",
+    "FollowupAssigned",
     "FollowupBlocked",
     "FollowupClosed",
     "FollowupCompleted",
+    "FollowupDelegated",
+    "FollowupDelegationEnded",
     "FollowupDueSoon",
     "FollowupEvent",
     "FollowupExtended",

@@ -39,6 +39,7 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
+from services.followups.domain.work import Assigned, Delegated, DelegationEnded
 from services.followups.handlers import Tracking
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
@@ -71,6 +72,8 @@ MINISTER_OFFICE = principal("m.rezaei", "minister-office")
 CIVIL = principal("d.karimi", "deputy:civil")
 SOCIAL = principal("d.sadeghi", "deputy:social")
 KHORASAN = principal("g.razavi", "province:IR-09")
+AIDE = principal("a.nouri")
+"""Nobody by his roles: whom the deputy names."""
 TEHRAN_PROVINCE = principal("g.tehrani", "province:IR-23")
 
 
@@ -122,6 +125,10 @@ COMPLETED = Completed(LATER, "d.karimi", None)
 VERIFIED = Verified(LATER, "c.ahmadi", "done", None)
 REOPENED = Reopened(LATER, "c.ahmadi", "مستندات ناقص است")
 CLOSED = Closed(LATER, APPROVER, "withdrawn", None)
+ASSIGNED = Assigned(LATER, "d.karimi", "a.nouri", "مسئول پل‌ها")
+UNASSIGNED = Assigned(LATER, "a.nouri", None, None)
+DELEGATED = Delegated(LATER, "d.karimi", "a.nouri", date(2023, 10, 21), "مرخصی")
+DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
 
 # -- any chain of facts -------------------------------------------------------------------------
 
@@ -198,6 +205,9 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         findings.map(lambda f: Verified(at, by, f, note)),
         st.just(Reopened(at, by, note or "ناقص")),
         endings.map(lambda outcome: Closed(at, by, outcome, note)),
+        (st.none() | people).map(lambda officer: Assigned(at, by, officer, note)),
+        days.map(lambda until: Delegated(at, by, draw(people), until, note)),
+        st.just(DelegationEnded(at, by, note)),
     ]
     return draw(st.one_of(kinds))
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.followups import events, handlers
-from services.followups.domain import decisions
+from services.followups.domain import decisions, teamwork
 from services.followups.domain.decisions import Refused
 from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
@@ -45,15 +45,17 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
+from services.followups.domain.work import Assigned, Delegated, DelegationEnded
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
 from shared.messaging.failures import Stale
 from shared.messaging.records import Cause, Message, Outcome, Verdict
-from shared.runtime.calendar import start_of_day
+from shared.runtime.calendar import start_of_day, tehran_date
 from shared.runtime.principals import Principal
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
+    AIDE,
     APPROVER,
     CIVIL,
     COORDINATION,
@@ -71,7 +73,7 @@ from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval
 
 TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER)
 BOTH = principal("d.karimi", "deputy:civil", "coordination")
-PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH]
+PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH, AIDE]
 DATES = [date(2023, 12, 20), date(2024, 1, 1), date(2024, 1, 20), date(2024, 2, 1)]
 IDS = ["R-1", "R-2"]
 
@@ -94,7 +96,18 @@ COMMANDS: dict[str, Decide] = {
     "verify": lambda f, by, now: decisions.verify(f, by, "done", None, now),
     "reopen": lambda f, by, now: decisions.reopen(f, by, "ناقص", now),
     "close": lambda f, by, now: decisions.close(f, by, "superseded", "ادغام", now),
+    "assign": lambda f, by, now: teamwork.assign(f, by, somebody(now), None, now),
+    "unassign": lambda f, by, now: teamwork.unassign(f, by, None, now),
+    "delegate": lambda f, by, now: teamwork.delegate(
+        f, by, somebody(now), tehran_date(now) + timedelta(days=9), None, now
+    ),
+    "end delegation": lambda f, by, now: teamwork.end_delegation(f, by, None, now),
 }
+
+
+def somebody(now: datetime) -> str:
+    """Whom the deputy names: also those who decide and confirm."""
+    return ["a.nouri", "c.ahmadi", "g.razavi"][now.day % 3]
 
 
 STEPS = {
@@ -114,6 +127,7 @@ STEPS = {
 
 MAY = {
     Who.DEPUTY: [CIVIL, BOTH],
+    Who.OFFICER: [CIVIL, BOTH, AIDE],
     Who.DECIDER: [COORDINATION, BOTH],
     Who.VERIFIER: [COORDINATION, KHORASAN, BOTH],
 }
@@ -261,6 +275,10 @@ class Lives(RuleBasedStateMachine):
             by = data.draw(st.sampled_from(MAY[RULES[STEPS[name]].by]))
             self.act(id_, name, by, (False, False))
 
+    @rule(id_=st.sampled_from(IDS), name=st.sampled_from(["assign", "delegate"]))
+    def the_deputy_shares_his_work(self, id_: str, name: str) -> None:
+        self.act(id_, name, CIVIL, (False, False))
+
     def act(self, id_: str, name: str, by: Principal, death: tuple[bool, bool]) -> None:
         found = self.run(self.store.of_resolutions([id_])).get(id_)
         followup_id = "none" if found is None else found.followup_id
@@ -331,7 +349,7 @@ class Lives(RuleBasedStateMachine):
             lived = self._lived(followup.followup_id)
             assert lived == followup, "the events tell all of the state"
             assert followup.verified_by is None or followup.verified_by != followup.claimed_by
-            people = sum(e.by in {"d.karimi", "c.ahmadi", "g.razavi"} for e in entries)
+            people = sum(e.by in {person.id for person in PEOPLE} for e in entries)
             assert people >= self.model.acknowledged[followup.followup_id], "no lost update"
 
     def _lived(self, followup_id: str) -> Followup | None:
@@ -349,7 +367,12 @@ class Lives(RuleBasedStateMachine):
                 assert isinstance(fact, Opened)
                 current = opened(fact)
                 continue
-            assert current.state in RULES[step_of(fact)].sources
+            rule = RULES[step_of(fact)]
+            assert current.state in rule.sources
+            if rule.by in {Who.DECIDER, Who.VERIFIER}:
+                acting = {current.work.officer, current.work.delegate(fact.at)}
+                assert entry.by not in acting, "whoever acts for the deputy decides nothing"
+                assert rule.by is Who.DECIDER or entry.by != current.claimed_by
             if isinstance(fact, FellOverdue):
                 told["level", fact.due_on, fact.level] += 1
                 assert fact.level == current.level + 1, "levels come in order"
@@ -406,6 +429,14 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.AMEND
         case WentUnacknowledged():
             return Step.GO_UNACKNOWLEDGED
+        case Assigned(officer=None):
+            return Step.UNASSIGN
+        case Assigned():
+            return Step.ASSIGN
+        case Delegated():
+            return Step.DELEGATE
+        case DelegationEnded():
+            return Step.END_DELEGATION
         case CameDueSoon():
             return Step.COME_DUE_SOON
         case FellOverdue():

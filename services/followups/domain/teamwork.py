@@ -1,0 +1,76 @@
+"""How others work on a follow-up beside its deputy. A refusal is a named error."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from services.followups.domain.decisions import NotNow, Refused, require
+from services.followups.domain.machine import Step
+from services.followups.domain.records import Followup
+from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from shared.runtime.calendar import tehran_date
+from shared.runtime.principals import Principal
+
+LONGEST_DELEGATION: Final = 366  # calendar days from today
+
+
+class BadUntil(Refused):
+    """A delegation ends on a day to come, within a year."""
+
+    reason = "bad-until"
+
+
+class BadDelegate(Refused):
+    """Nobody delegates to himself."""
+
+    reason = "bad-delegate"
+
+
+def assign(
+    followup: Followup, by: Principal, officer: str, note: str | None, now: datetime
+) -> Assigned:
+    """Name the officer who may report progress, block and unblock; one at a time.
+
+    Raises NotAllowed, NotNow.
+    """
+    require(followup, Step.ASSIGN, by, now)
+    if followup.work.officer == officer:
+        raise NotNow(f"{officer} is its officer already")
+    return Assigned(now, by.id, officer, note)
+
+
+def unassign(followup: Followup, by: Principal, note: str | None, now: datetime) -> Assigned:
+    """Have no officer any more; he himself may give it back. Raises NotAllowed, NotNow."""
+    require(followup, Step.UNASSIGN, by, now)
+    if followup.work.officer is None:
+        raise NotNow("it has no officer")
+    return Assigned(now, by.id, None, note)
+
+
+def delegate(
+    followup: Followup, by: Principal, to: str, until: date, note: str | None, now: datetime
+) -> Delegated:
+    """Have all of the deputy's steps taken by another up to and with a day (Asia/Tehran).
+
+    The deputy alone may: nobody passes on what was delegated to him. A later delegation takes the
+    place of the one before. Raises NotAllowed, NotNow, BadDelegate, BadUntil.
+    """
+    require(followup, Step.DELEGATE, by, now)
+    if to == by.id:
+        raise BadDelegate(f"{to} cannot delegate to himself")
+    today = tehran_date(now)
+    latest = today + timedelta(days=LONGEST_DELEGATION)
+    if not today <= until <= latest:
+        raise BadUntil(f"{until} is not from today, {today}, to {latest}")
+    return Delegated(now, by.id, to, until, note)
+
+
+def end_delegation(
+    followup: Followup, by: Principal, note: str | None, now: datetime
+) -> DelegationEnded:
+    """Take a delegation back, or give it back. Raises NotAllowed, NotNow."""
+    require(followup, Step.END_DELEGATION, by, now)
+    if followup.work.delegate(now) is None:
+        raise NotNow("nothing is delegated")
+    return DelegationEnded(now, by.id, note)

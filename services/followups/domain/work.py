@@ -1,0 +1,84 @@
+"""Work on a follow-up: who does it beside the deputy, and how these facts change that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final, TypeAlias
+
+from shared.runtime.calendar import tehran_date
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """Somebody takes all of the deputy's steps, up to and with a day."""
+
+    to: str
+    until: date  # the last day, Asia/Tehran
+    by: str
+    at: datetime  # UTC
+
+    def counts(self, now: datetime) -> bool:
+        """Whether it counts still at an instant (UTC). Nothing has to happen for it to end."""
+        return tehran_date(now) <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is agreed about the work on a follow-up."""
+
+    officer: str | None = None  # takes some of the deputy's steps
+    delegation: Delegation | None = None  # the latest that was not taken back, over or not
+
+    def delegate(self, now: datetime) -> str | None:
+        """Who takes the deputy's steps at an instant (UTC) besides him."""
+        delegation = self.delegation
+        return delegation.to if delegation is not None and delegation.counts(now) else None
+
+
+NONE: Final = Work()
+"""Nothing is agreed: as every follow-up begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An officer was named, or is one no more."""
+
+    at: datetime
+    by: str
+    officer: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delegated:
+    """The deputy has all of his steps taken by somebody for some days."""
+
+    at: datetime
+    by: str
+    to: str
+    until: date  # the last day, Asia/Tehran
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationEnded:
+    """What was delegated was taken, or given, back before its last day."""
+
+    at: datetime
+    by: str
+    note: str | None
+
+
+WorkFact: TypeAlias = Assigned | Delegated | DelegationEnded
+
+
+def after(work: Work, fact: WorkFact) -> Work:
+    """The work after one more fact. Decides nothing: a fact has happened."""
+    match fact:
+        case Assigned():
+            return replace(work, officer=fact.officer)
+        case Delegated():
+            return replace(work, delegation=Delegation(fact.to, fact.until, fact.by, fact.at))
+        case DelegationEnded():
+            return replace(work, delegation=None)

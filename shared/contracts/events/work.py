@@ -1,0 +1,39 @@
+"""Events of the work on a follow-up; the service `followups` owns them, in the same topics."""
+
+from __future__ import annotations
+
+from shared.contracts.events.base import Day, Instant, Text
+from shared.contracts.events.followups import By, FollowupEvent
+
+
+class FollowupAssigned(FollowupEvent):
+    """The deputy named an officer, who may report progress, block and unblock; one at a time.
+
+    Without `officer` nobody is it any more.
+    """
+
+    at: Instant
+    by: By
+    officer: By | None = None
+    note: Text | None = None
+
+
+class FollowupDelegated(FollowupEvent):
+    """The deputy has all of his steps taken by another, `until` a day: it counts too.
+
+    After that day it no longer holds, which no event tells. It takes the place of one before.
+    """
+
+    at: Instant
+    by: By
+    to: By
+    until: Day
+    note: Text | None = None
+
+
+class FollowupDelegationEnded(FollowupEvent):
+    """What was delegated was taken, or given, back before its last day."""
+
+    at: Instant
+    by: By
+    note: Text | None = None

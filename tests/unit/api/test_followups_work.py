@@ -1,0 +1,118 @@
+"""The work on a follow-up over HTTP: shared with others, and refused to whoever has no right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.followups.api.items import followup_item
+from shared.runtime.calendar import start_of_day
+from tests.unit.api.offices import open_followups
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, first
+from tests.unit.followups.examples import DELEGATED, LATER, after
+
+AIDE = {"X-Peygir-User": "a.nouri", "X-Peygir-Roles": "operator"}
+OFFICE = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
+SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
+
+# -- who does it --------------------------------------------------------------------------------
+
+
+async def test_an_officer_does_the_daily_work_and_the_deputy_claims() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.refused(403, "progress", AIDE, progress=10)
+        assert (await walk.taken("assign", CIVIL, officer="a.nouri"))["officer"] == "a.nouri"
+        await walk.refused(403, "acknowledge", AIDE)
+        await walk.taken("acknowledge", CIVIL)
+        assert (await walk.taken("progress", AIDE, progress=30))["progress"] == 30
+        await walk.taken("block", AIDE, blocked_by="استانداری", reason="زمین")
+        await walk.taken("unblock", AIDE)
+        for step, body in (("complete", {}), ("delegate", {"to": "x", "until": "2023-10-20"})):
+            await walk.refused(403, step, AIDE, **body)
+        await walk.refused(409, "assign", CIVIL, officer="a.nouri")
+        assert (await walk.taken("unassign", AIDE))["officer"] is None
+        await walk.refused(403, "progress", AIDE, progress=50)
+        assert await walk.history() == [
+            "FollowupOpened", "FollowupAssigned", "FollowupAcknowledged", "FollowupProgressed",
+            "FollowupBlocked", "FollowupUnblocked", "FollowupAssigned",
+        ]  # fmt: skip
+
+
+async def test_a_delegate_takes_all_steps_until_it_is_taken_back() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        lent = await walk.taken("delegate", CIVIL, to="a.nouri", until="2023-10-20", note="مرخصی")
+        assert (lent["delegation"]["to"], lent["delegation"]["until"]) == ("a.nouri", "2023-10-20")
+        await walk.taken("acknowledge", AIDE)
+        await walk.taken("request-extension", AIDE, due_on="2024-02-01", reason="باران")
+        await walk.refused(403, "delegate", AIDE, to="b.amini", until="2023-10-20")
+        assert (await walk.taken("complete", AIDE))["claimed_by"] == "a.nouri"
+        assert (await walk.taken("end-delegation", CIVIL))["delegation"] is None
+        await walk.refused(409, "end-delegation", CIVIL)
+        own = {**AIDE, "X-Peygir-Roles": "coordination"}
+        await walk.refused(403, "verify", own)
+        assert (await walk.taken("verify", COORDINATION))["verified_by"] == "c.ahmadi"
+
+
+async def test_whoever_acts_for_the_deputy_neither_closes_nor_confirms() -> None:
+    both = {"X-Peygir-User": "a.nouri", "X-Peygir-Roles": "coordination,province:IR-09"}
+    ending = {"outcome": "superseded", "reason": "ادغام"}
+    async with open_followups() as counter:
+        walk = await first(counter)
+        for step, body in (
+            ("assign", {"officer": "a.nouri"}),
+            ("delegate", {"to": "a.nouri", "until": "2023-10-20"}),
+        ):
+            await walk.taken(step, CIVIL, **body)
+            for who in (both, CIVIL):
+                await walk.refused(403, "close", who, **ending)
+        await walk.taken("acknowledge", CIVIL)
+        await walk.taken("complete", CIVIL)
+        await walk.refused(403, "verify", both)
+        await walk.taken("end-delegation", both)
+        await walk.refused(403, "verify", both)
+        await walk.taken("unassign", both)
+        await walk.taken("verify", both)
+
+
+def test_a_delegation_is_shown_while_it_counts() -> None:
+    lent, over = after(DELEGATED), start_of_day(DELEGATED.until + timedelta(days=1))
+    shown = followup_item(lent, over - timedelta(milliseconds=1)).delegation
+    assert shown is not None
+    assert (shown.to, shown.by, shown.at) == ("a.nouri", "d.karimi", LATER)
+    assert followup_item(lent, over).delegation is None
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "field"),
+    [
+        ("assign", {}, "officer"),
+        ("assign", {"officer": " "}, "officer"),
+        ("assign", {"officer": "x" * 201}, "officer"),
+        ("delegate", {"to": "a.nouri"}, "until"),
+        ("delegate", {"to": "a.nouri", "until": "2023-10-15"}, "until"),
+        ("delegate", {"to": "a.nouri", "until": "2025-01-01"}, "until"),
+        ("delegate", {"to": "d.karimi", "until": "2023-10-20"}, "to"),
+        ("end-delegation", {"reason": "x"}, "reason"),
+    ],
+)
+async def test_what_is_wrong_is_named(step: str, body: dict[str, Any], field: str) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("acknowledge", CIVIL)
+        before = await walk.history()
+        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
+        assert await walk.history() == before, "nothing is stored"
+
+
+@pytest.mark.parametrize("who", [AIDE, OFFICE, SOCIAL, COORDINATION, PROVINCE])
+async def test_nobody_else_shares_the_deputys_work(who: dict[str, str]) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.refused(403, "assign", who, officer="a.nouri")
+        await walk.refused(403, "unassign", who)
+        await walk.refused(403, "delegate", who, to="a.nouri", until="2023-10-20")
+        await walk.refused(403, "end-delegation", who)

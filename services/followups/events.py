@@ -28,7 +28,7 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
-from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
 from shared.contracts.events import (
     EventData,
     FollowupAcknowledged,
@@ -36,6 +36,7 @@ from shared.contracts.events import (
     FollowupAssigned,
     FollowupBlocked,
     FollowupClosed,
+    FollowupCommented,
     FollowupCompleted,
     FollowupDelegated,
     FollowupDelegationEnded,
@@ -207,6 +208,7 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     Assigned: FollowupAssigned,
     Delegated: FollowupDelegated,
     DelegationEnded: FollowupDelegationEnded,
+    Commented: FollowupCommented,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

@@ -65,6 +65,7 @@ _FOLLOWUPS = (
     events.FollowupAssigned,
     events.FollowupDelegated,
     events.FollowupDelegationEnded,
+    events.FollowupCommented,
 )
 
 

@@ -18,6 +18,7 @@ from services.followups.api.items import (
     followup_item,
     history_item,
 )
+from services.followups.api.work import CommentItem, comment_items
 from services.followups.domain.records import State
 from services.followups.handlers import Query
 from shared.runtime.clocks import DomainClock
@@ -87,6 +88,12 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         """Everything that happened to a follow-up, by version."""
         desk, _followup = await desks.find(followup_id)
         return [history_item(entry) for entry in await desk.store.history(followup_id)]
+
+    @router.get("/followups/{followup_id}/comments")
+    async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:
+        """What was said about a follow-up, the earliest first."""
+        desk, _followup = await desks.find(followup_id)
+        return comment_items(await desk.store.history(followup_id))
 
     return router
 

@@ -63,4 +63,15 @@ def routes(act: Acts) -> APIRouter:
 
         return await act(followup_id, by, decide, traceparent)
 
+    @router.post("/comments")
+    async def comment(
+        by: Caller, followup_id: str, body: work.Comment, traceparent: Traceparent = None
+    ) -> FollowupItem:
+        """Whoever is concerned says something, at any time; `/comments` shows it."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.comment(f, by, body.text, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
     return router

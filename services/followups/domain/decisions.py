@@ -344,6 +344,11 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
             concerned = not own and province is not None and by.speaks_for(province)
             other = not (delegate or officer) and by.id != followup.claimed_by
             return (decides or concerned) and other
+        case Who.CONCERNED:
+            province = followup.resolution.province
+            concerned = province is not None and by.speaks_for(province)
+            heads = by.is_coordination or by.is_minister_office
+            return himself or delegate or officer or concerned or heads
         case Who.APPROVER | Who.CLOCK:
             return False
 

@@ -21,6 +21,9 @@ class Who(StrEnum):
     OFFICER = "the deputy or his officer"
     DECIDER = "coordination"  # of coordination's own: the Minister's office
     VERIFIER = "coordination or the province, never whoever claimed it"  # or acts for the deputy
+    CONCERNED = "whoever is concerned"
+    """The deputy and whoever acts for him, coordination, the province, the Minister's office."""
+
     APPROVER = "whoever approved"  # or the scheduler
     CLOCK = "time"
 
@@ -35,6 +38,7 @@ class Step(StrEnum):
     UNASSIGN = "unassign"
     DELEGATE = "delegate"
     END_DELEGATION = "end delegation"
+    COMMENT = "comment"
     PROGRESS = "progress"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -62,6 +66,7 @@ class Rule:
     target: State | None  # None: it stays where it is
 
 
+_ANY = frozenset(State)
 _AT_WORK = frozenset({State.ACKNOWLEDGED, State.IN_PROGRESS, State.REOPENED})
 
 RULES: Final[Mapping[Step, Rule]] = {
@@ -80,6 +85,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.UNASSIGN: Rule(Who.OFFICER, OPEN, None),
     Step.DELEGATE: Rule(Who.HIMSELF, OPEN, None),
     Step.END_DELEGATION: Rule(Who.DEPUTY, OPEN, None),
+    Step.COMMENT: Rule(Who.CONCERNED, _ANY, None),
     Step.AMEND: Rule(Who.APPROVER, OPEN, None),
     Step.REQUEST_EXTENSION: Rule(Who.DEPUTY, _AT_WORK | {State.BLOCKED}, None),
     Step.EXTEND: Rule(Who.DECIDER, WAITS_FOR_THE_DEPUTY, None),
@@ -107,12 +113,13 @@ def table() -> str:
     """Every step with who may take it, as a Markdown table."""
     lines = ["| step | who | from | to |", "| --- | --- | --- | --- |"]
     for step, rule in RULES.items():
-        sources = "whatever is open" if rule.sources == OPEN else ", ".join(sorted(rule.sources))
+        sources = _TOGETHER.get(rule.sources) or ", ".join(sorted(rule.sources))
         lines.append(f"| {step} | {rule.by} | {sources} | {rule.target or 'the same'} |")
     return "\n".join(lines) + "\n"
 
 
 _OPEN: Final = "open"
+_TOGETHER: Final = {OPEN: "whatever is open", _ANY: "whatever it is"}
 
 
 def _name(state: State) -> str:

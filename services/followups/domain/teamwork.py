@@ -8,7 +8,7 @@ from typing import Final
 from services.followups.domain.decisions import NotNow, Refused, require
 from services.followups.domain.machine import Step
 from services.followups.domain.records import Followup
-from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
 
@@ -74,3 +74,9 @@ def end_delegation(
     if followup.work.delegate(now) is None:
         raise NotNow("nothing is delegated")
     return DelegationEnded(now, by.id, note)
+
+
+def comment(followup: Followup, by: Principal, text: str, now: datetime) -> Commented:
+    """Say something about it, also after its end. Raises NotAllowed."""
+    require(followup, Step.COMMENT, by, now)
+    return Commented(now, by.id, text)

@@ -70,7 +70,16 @@ class DelegationEnded:
     note: str | None
 
 
-WorkFact: TypeAlias = Assigned | Delegated | DelegationEnded
+@dataclass(frozen=True, slots=True)
+class Commented:
+    """Somebody who is concerned said something. It changes nothing, and stands in the history."""
+
+    at: datetime
+    by: str
+    text: str
+
+
+WorkFact: TypeAlias = Assigned | Delegated | DelegationEnded | Commented
 
 
 def after(work: Work, fact: WorkFact) -> Work:
@@ -82,3 +91,5 @@ def after(work: Work, fact: WorkFact) -> Work:
             return replace(work, delegation=Delegation(fact.to, fact.until, fact.by, fact.at))
         case DelegationEnded():
             return replace(work, delegation=None)
+        case Commented():
+            return work

@@ -56,6 +56,7 @@ from shared.contracts.events.sessions import (
 )
 from shared.contracts.events.work import (
     FollowupAssigned,
+    FollowupCommented,
     FollowupDelegated,
     FollowupDelegationEnded,
 )
@@ -98,6 +99,7 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupAssigned,
         FollowupDelegated,
         FollowupDelegationEnded,
+        FollowupCommented,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -148,6 +150,7 @@ __all__ = [
     "FollowupAssigned",
     "FollowupBlocked",
     "FollowupClosed",
+    "FollowupCommented",
     "FollowupCompleted",
     "FollowupDelegated",
     "FollowupDelegationEnded",

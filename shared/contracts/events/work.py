@@ -37,3 +37,11 @@ class FollowupDelegationEnded(FollowupEvent):
     at: Instant
     by: By
     note: Text | None = None
+
+
+class FollowupCommented(FollowupEvent):
+    """Somebody who is concerned said something about it; nothing changes."""
+
+    at: Instant
+    by: By
+    text: Text

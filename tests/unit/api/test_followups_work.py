@@ -116,3 +116,38 @@ async def test_nobody_else_shares_the_deputys_work(who: dict[str, str]) -> None:
         await walk.refused(403, "unassign", who)
         await walk.refused(403, "delegate", who, to="a.nouri", until="2023-10-20")
         await walk.refused(403, "end-delegation", who)
+
+
+# -- comments -----------------------------------------------------------------------------------
+
+
+async def test_comments_are_shown_in_order_also_after_the_end() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        for who, text in ((CIVIL, "آغاز شد"), (PROVINCE, "  پل هنوز بسته است "), (OFFICE, "چرا؟")):
+            assert (await walk.taken("comments", who, text=text))["state"] == "opened"
+        await walk.taken("close", COORDINATION, outcome="superseded", reason="ادغام")
+        assert (await walk.taken("comments", COORDINATION, text="پایان"))["state"] == "closed"
+        path = f"{counter_path(await walk.shown())}/comments"
+        comments = (await counter.http.get(path)).json()
+        assert [(c["version"], c["by"], c["text"]) for c in comments] == [
+            (2, "d.karimi", "آغاز شد"),
+            (3, "g.razavi", "پل هنوز بسته است"),
+            (4, "m.rezaei", "چرا؟"),
+            (6, "c.ahmadi", "پایان"),
+        ]
+        assert comments[0]["at"] == (await walk.shown())["opened_at"]
+
+
+@pytest.mark.parametrize("text", ["", "  \n", None, "x" * 20_001])
+async def test_an_empty_comment_is_none(text: str | None) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        assert '"text"' in await walk.refused(422, "comments", CIVIL, text=text)
+        for who in (SOCIAL, AIDE):
+            await walk.refused(403, "comments", who, text="بازدید شد")
+        assert await walk.history() == ["FollowupOpened"]
+
+
+def counter_path(item: dict[str, Any]) -> str:
+    return f"/v1/followups/{item['followup_id']}"

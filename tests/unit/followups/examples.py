@@ -39,7 +39,7 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
-from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
 from services.followups.handlers import Tracking
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
@@ -128,6 +128,7 @@ CLOSED = Closed(LATER, APPROVER, "withdrawn", None)
 ASSIGNED = Assigned(LATER, "d.karimi", "a.nouri", "مسئول پل‌ها")
 UNASSIGNED = Assigned(LATER, "a.nouri", None, None)
 DELEGATED = Delegated(LATER, "d.karimi", "a.nouri", date(2023, 10, 21), "مرخصی")
+COMMENTED = Commented(LATER, "g.razavi", "پل هنوز بسته است")
 DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
 
 # -- any chain of facts -------------------------------------------------------------------------
@@ -208,6 +209,7 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         (st.none() | people).map(lambda officer: Assigned(at, by, officer, note)),
         days.map(lambda until: Delegated(at, by, draw(people), until, note)),
         st.just(DelegationEnded(at, by, note)),
+        st.just(Commented(at, by, note or "بازدید شد")),
     ]
     return draw(st.one_of(kinds))
 

@@ -45,7 +45,7 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
-from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
@@ -101,6 +101,7 @@ COMMANDS: dict[str, Decide] = {
     "delegate": lambda f, by, now: teamwork.delegate(
         f, by, somebody(now), tehran_date(now) + timedelta(days=9), None, now
     ),
+    "comment": lambda f, by, now: teamwork.comment(f, by, "بازدید شد", now),
     "end delegation": lambda f, by, now: teamwork.end_delegation(f, by, None, now),
 }
 
@@ -435,6 +436,8 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.ASSIGN
         case Delegated():
             return Step.DELEGATE
+        case Commented():
+            return Step.COMMENT
         case DelegationEnded():
             return Step.END_DELEGATION
         case CameDueSoon():

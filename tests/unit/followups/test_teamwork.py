@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.followups.examples import (
     BLOCKED,
     CIVIL,
     CLOSED,
+    COMMENTED,
     COMPLETED,
     COORDINATION,
     DELEGATED,
@@ -32,6 +34,7 @@ from tests.unit.followups.examples import (
     MINISTER_OFFICE,
     REQUESTED,
     SOCIAL,
+    TEHRAN_PROVINCE,
     UNASSIGNED,
     VERIFIED,
     after,
@@ -236,3 +239,25 @@ def test_neither_officer_nor_delegate_closes_it() -> None:
 
 def test_what_has_ended_stays_as_it_was_shared() -> None:
     assert after(ASSIGNED, DELEGATED, CLOSED).work == after(ASSIGNED, DELEGATED).work
+
+
+# -- comments -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("by", [CIVIL, COORDINATION, MINISTER_OFFICE, KHORASAN, AIDE])
+def test_whoever_is_concerned_comments_at_any_time(by: Principal, state: State) -> None:
+    stands = as_stands(IN_STATE[state], ASSIGNED)
+    fact = teamwork.comment(stands, by, "بازدید شد", LATER)
+    assert (fact.by, fact.text) == (by.id, "بازدید شد")
+
+
+@pytest.mark.parametrize("by", [SOCIAL, TEHRAN_PROVINCE, AIDE])
+def test_nobody_else_comments(by: Principal) -> None:
+    with pytest.raises(NotAllowed):
+        teamwork.comment(followup(), by, "بازدید شد", LATER)
+
+
+def test_a_comment_is_a_version_and_changes_nothing_else() -> None:
+    stands = after(ACKNOWLEDGED)
+    assert evolve(stands, COMMENTED) == replace(stands, version=3, changed_at=COMMENTED.at)

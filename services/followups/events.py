@@ -28,7 +28,15 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
-from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
+from services.followups.domain.work import (
+    Assigned,
+    Commented,
+    Delegated,
+    DelegationEnded,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+)
 from shared.contracts.events import (
     EventData,
     FollowupAcknowledged,
@@ -45,6 +53,9 @@ from shared.contracts.events import (
     FollowupExtended,
     FollowupExtensionRefused,
     FollowupExtensionRequested,
+    FollowupItemAdded,
+    FollowupItemDone,
+    FollowupItemDropped,
     FollowupOpened,
     FollowupOverdue,
     FollowupProgressed,
@@ -209,6 +220,9 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     Delegated: FollowupDelegated,
     DelegationEnded: FollowupDelegationEnded,
     Commented: FollowupCommented,
+    ItemAdded: FollowupItemAdded,
+    ItemDone: FollowupItemDone,
+    ItemDropped: FollowupItemDropped,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

@@ -12,7 +12,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
-from services.followups.domain.work import Delegation, Work
+from services.followups.domain.work import Delegation, Item, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -167,6 +167,7 @@ def _stored(change: Change) -> Document:
         ],
         "officer": followup.work.officer,
         "delegation": _stored_delegation(followup.work.delegation),
+        "items": [_stored_item(item) for item in followup.work.items],
         "next_alert": change.next_alert,
     }
 
@@ -226,6 +227,7 @@ def _loaded(document: Document) -> Followup:
         work=Work(
             officer=document.get("officer"),
             delegation=_delegation(document.get("delegation")),
+            items=tuple(map(_item, document.get("items", ()))),
         ),
     )
 
@@ -250,6 +252,14 @@ def _delegation(stored: Mapping[str, Any] | None) -> Delegation | None:
     if stored is None:
         return None
     return Delegation(**{**stored, "until": date.fromisoformat(stored["until"])})
+
+
+def _stored_item(item: Item) -> Document:
+    return {**asdict(item), "due_on": item.due_on.isoformat()}
+
+
+def _item(stored: Mapping[str, Any]) -> Item:
+    return Item(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
 
 
 def _days(stored: Sequence[str]) -> tuple[date, ...]:

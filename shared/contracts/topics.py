@@ -66,6 +66,9 @@ _FOLLOWUPS = (
     events.FollowupDelegated,
     events.FollowupDelegationEnded,
     events.FollowupCommented,
+    events.FollowupItemAdded,
+    events.FollowupItemDone,
+    events.FollowupItemDropped,
 )
 
 

@@ -39,10 +39,14 @@ from tests.unit.followups.examples import (
     ASSIGNED,
     BLOCKED,
     CLOSED,
+    COMMENTED,
     COMPLETED,
     DELEGATED,
     DELEGATION_ENDED,
     DISPUTED,
+    ITEM_ADDED,
+    ITEM_DONE,
+    ITEM_DROPPED,
     LATER,
     NOW,
     PROGRESSED,
@@ -159,7 +163,10 @@ async def test_who_works_on_it_is_kept(store: AnyFollowups) -> None:
     before = new("R-1")
     await store.save([before], CAUSE)
     stands = before.after
-    for fact in (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED):
+    second = replace(ITEM_ADDED, item=2)
+    dropped = replace(ITEM_DROPPED, item=2)
+    shared = (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED)
+    for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, COMMENTED):
         life = step(stands, fact)
         await store.save([life], CAUSE)
         assert await store.get(stands.followup_id) == life.after

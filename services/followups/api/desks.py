@@ -19,7 +19,12 @@ from services.followups.domain.decisions import (
     Refused,
 )
 from services.followups.domain.records import Followup
-from services.followups.domain.teamwork import BadDelegate, BadUntil
+from services.followups.domain.teamwork import (
+    BadDelegate,
+    BadUntil,
+    DueAfterFollowup,
+    UnknownItem,
+)
 from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
 from shared.messaging.ledger import Entry
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
@@ -34,6 +39,7 @@ _FIELDS: Final = {
     ReasonMissing: "note",
     BadDelegate: "to",
     BadUntil: "until",
+    DueAfterFollowup: "due_on",
 }
 """The field of the body that a refusal is about."""
 
@@ -134,6 +140,8 @@ def problems(followup_id: str) -> Iterator[None]:
         yield
     except UnknownFollowup:
         raise not_found(f"no follow-up {followup_id}") from None
+    except UnknownItem as refused:
+        raise not_found(str(refused)) from refused
     except Refused as refused:
         field = _FIELDS.get(type(refused))
         if field is not None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.followups.api.work import DelegationItem, delegation_item
-from services.followups.domain.ladder import days_overdue, is_unacknowledged
-from services.followups.domain.records import ENDED, Extension, Followup, Request, State
+from services.followups.api.work import DelegationItem, WorkItem, delegation_item, work_items
+from services.followups.domain.ladder import days_late, is_unacknowledged
+from services.followups.domain.records import Extension, Followup, Request, State
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
 
@@ -82,6 +82,7 @@ class FollowupItem(BaseModel):
     extensions: list[ExtensionItem]
     officer: str | None = Field(description="may report progress, block and unblock")
     delegation: DelegationItem | None = Field(description="where it counts still")
+    items: list[WorkItem] = Field(description="parts of the work, by their numbers")
     opened_at: datetime
     changed_at: datetime
     version: int
@@ -172,8 +173,8 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         approved_at=r.approved_at,
         due_on=r.due_on,
         original_due_on=followup.original_due_on,
-        days_overdue=_late(followup, r.due_on, now),
-        days_overdue_original=_late(followup, followup.original_due_on, now),
+        days_overdue=days_late(followup, r.due_on, now),
+        days_overdue_original=days_late(followup, followup.original_due_on, now),
         level=followup.level,
         session_id=r.session_id,
         session_kind=r.session_kind,
@@ -201,6 +202,7 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         delegation=delegation_item(delegation)
         if delegation is not None and delegation.counts(now)
         else None,
+        items=work_items(followup, now),
         opened_at=followup.opened_at,
         changed_at=followup.changed_at,
         version=followup.version,
@@ -217,13 +219,6 @@ def history_item(entry: Entry) -> HistoryItem:
         by=entry.by,
         data=json.loads(event.data),
     )
-
-
-def _late(followup: Followup, due_on: date, now: datetime) -> int:
-    """Calendar days past a date: by the claim, where there is one; 0 where it ended otherwise."""
-    if followup.claimed_at is not None:
-        return days_overdue(due_on, followup.claimed_at)
-    return 0 if followup.state in ENDED else days_overdue(due_on, now)
 
 
 def _request(request: Request) -> RequestItem:

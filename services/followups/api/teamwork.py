@@ -63,6 +63,47 @@ def routes(act: Acts) -> APIRouter:
 
         return await act(followup_id, by, decide, traceparent)
 
+    @router.post("/items")
+    async def add_item(
+        by: Caller, followup_id: str, body: work.AddItem, traceparent: Traceparent = None
+    ) -> FollowupItem:
+        """A part of the work has an owner and a due date from now on."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.add_item(f, by, body.title, body.owner, body.due_on, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
+    @router.post("/items/{item}/done")
+    async def finish_item(
+        by: Caller,
+        followup_id: str,
+        item: int,
+        body: work.FinishItem,
+        traceparent: Traceparent = None,
+    ) -> FollowupItem:
+        """An item is done."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.finish_item(f, by, item, body.note, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
+    @router.post("/items/{item}/drop")
+    async def drop_item(
+        by: Caller,
+        followup_id: str,
+        item: int,
+        body: work.DropItem,
+        traceparent: Traceparent = None,
+    ) -> FollowupItem:
+        """An item will not be done."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.drop_item(f, by, item, body.reason, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
     @router.post("/comments")
     async def comment(
         by: Caller, followup_id: str, body: work.Comment, traceparent: Traceparent = None

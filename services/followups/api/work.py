@@ -8,12 +8,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.followups.domain.work import Delegation
+from services.followups.domain.ladder import days_late, days_overdue
+from services.followups.domain.records import Followup
+from services.followups.domain.work import Delegation, Item, ItemState
 from shared.contracts.events import FollowupCommented
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
 
 Note = Annotated[str, StringConstraints(max_length=20_000)]
+Brief = Annotated[str, StringConstraints(max_length=2_000)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 User = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 """The id of a user, as whoever sends a request has it."""
 
@@ -55,6 +59,40 @@ class CommentItem(BaseModel):
     text: str
 
 
+class WorkItem(BaseModel):
+    """A part of the work on a follow-up."""
+
+    item: int = Field(description="its number, from 1")
+    title: str
+    owner: str = Field(description="a person or a body")
+    due_on: date = Field(description="in Asia/Tehran; the follow-up's own where that is earlier")
+    state: ItemState
+    days_overdue: int = Field(
+        description="calendar days past that; until it was done, or the follow-up claimed done"
+    )
+    by: str
+    at: datetime
+    ended_by: str | None
+    ended_at: datetime | None
+    note: str | None = Field(description="about its end; why, where it was dropped")
+
+
+class AddItem(RequestBody):
+    title: Title
+    owner: Annotated[
+        str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)
+    ] = Field(description="a person or a body")
+    due_on: date = Field(description="in Asia/Tehran, not after the follow-up's")
+
+
+class FinishItem(RequestBody):
+    note: Brief | None = None
+
+
+class DropItem(RequestBody):
+    reason: Annotated[Brief, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
 class Comment(RequestBody):
     text: Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
 
@@ -63,6 +101,35 @@ def delegation_item(delegation: Delegation) -> DelegationItem:
     """A delegation as it is shown."""
     d = delegation
     return DelegationItem(to=d.to, until=d.until, by=d.by, at=d.at)
+
+
+def work_items(followup: Followup, now: datetime) -> list[WorkItem]:
+    """The items of a follow-up as they are shown at an instant (UTC)."""
+    return [
+        WorkItem(
+            item=item.number,
+            title=item.title,
+            owner=item.owner,
+            due_on=item.due_on,
+            state=item.state,
+            days_overdue=_late(followup, item, now),
+            by=item.by,
+            at=item.at,
+            ended_by=item.ended_by,
+            ended_at=item.ended_at,
+            note=item.note,
+        )
+        for item in followup.work.items
+    ]
+
+
+def _late(followup: Followup, item: Item, now: datetime) -> int:
+    due_on = min(item.due_on, followup.resolution.due_on)
+    if item.state == "dropped":
+        return 0
+    if item.ended_at is not None:
+        return days_overdue(due_on, item.ended_at)
+    return days_late(followup, due_on, now)
 
 
 def comment_items(history: Sequence[Entry]) -> list[CommentItem]:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from services.followups.domain.records import (
+    ENDED,
     WAITS_FOR_THE_DEPUTY,
     CameDueSoon,
     ExtensionRefused,
@@ -131,6 +132,16 @@ def _waited_until(followup: Followup) -> date | None:
     """The last day to take note; None where nobody waits for that, or that it passed was told."""
     waits = followup.state is State.OPENED and followup.unacknowledged_at is None
     return followup.acknowledge_by if waits else None
+
+
+def days_late(followup: Followup, due_on: date, now: datetime) -> int:
+    """Calendar days by which a follow-up, or what is due in it, is past a date at `now` (UTC).
+
+    By the claim, where there is one; 0 where it ended otherwise.
+    """
+    if followup.claimed_at is not None:
+        return days_overdue(due_on, followup.claimed_at)
+    return 0 if followup.state in ENDED else days_overdue(due_on, now)
 
 
 def days_overdue(due_on: date, now: datetime) -> int:

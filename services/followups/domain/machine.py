@@ -39,6 +39,9 @@ class Step(StrEnum):
     DELEGATE = "delegate"
     END_DELEGATION = "end delegation"
     COMMENT = "comment"
+    ADD_ITEM = "add item"
+    FINISH_ITEM = "finish item"
+    DROP_ITEM = "drop item"
     PROGRESS = "progress"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -85,6 +88,9 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.UNASSIGN: Rule(Who.OFFICER, OPEN, None),
     Step.DELEGATE: Rule(Who.HIMSELF, OPEN, None),
     Step.END_DELEGATION: Rule(Who.DEPUTY, OPEN, None),
+    Step.ADD_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
+    Step.FINISH_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
+    Step.DROP_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
     Step.COMMENT: Rule(Who.CONCERNED, _ANY, None),
     Step.AMEND: Rule(Who.APPROVER, OPEN, None),
     Step.REQUEST_EXTENSION: Rule(Who.DEPUTY, _AT_WORK | {State.BLOCKED}, None),

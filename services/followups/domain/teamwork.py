@@ -8,11 +8,21 @@ from typing import Final
 from services.followups.domain.decisions import NotNow, Refused, require
 from services.followups.domain.machine import Step
 from services.followups.domain.records import Followup
-from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
+from services.followups.domain.work import (
+    Assigned,
+    Commented,
+    Delegated,
+    DelegationEnded,
+    Item,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+)
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today
+MOST_ITEMS: Final = 50  # of one follow-up, whatever became of them
 
 
 class BadUntil(Refused):
@@ -25,6 +35,24 @@ class BadDelegate(Refused):
     """Nobody delegates to himself."""
 
     reason = "bad-delegate"
+
+
+class DueAfterFollowup(Refused):
+    """No part of the work is due after the whole."""
+
+    reason = "due-after-followup"
+
+
+class TooManyItems(Refused):
+    """The work has as many items as it may have."""
+
+    reason = "too-many-items"
+
+
+class UnknownItem(Refused):
+    """The work has no item of that number."""
+
+    reason = "unknown-item"
 
 
 def assign(
@@ -80,3 +108,48 @@ def comment(followup: Followup, by: Principal, text: str, now: datetime) -> Comm
     """Say something about it, also after its end. Raises NotAllowed."""
     require(followup, Step.COMMENT, by, now)
     return Commented(now, by.id, text)
+
+
+# -- items --------------------------------------------------------------------------------------
+
+
+def add_item(
+    followup: Followup, by: Principal, title: str, owner: str, due_on: date, now: datetime
+) -> ItemAdded:
+    """Give a part of the work an owner and a due date (Asia/Tehran), no later than the whole's.
+
+    Raises NotAllowed, NotNow, TooManyItems, DueAfterFollowup.
+    """
+    require(followup, Step.ADD_ITEM, by, now)
+    number = len(followup.work.items) + 1
+    if number > MOST_ITEMS:
+        raise TooManyItems(f"it has {MOST_ITEMS} items, no more can be")
+    whole = followup.resolution.due_on
+    if due_on > whole:
+        raise DueAfterFollowup(f"{due_on} is after {whole}, when the follow-up is due")
+    return ItemAdded(now, by.id, number, title, owner, due_on)
+
+
+def finish_item(
+    followup: Followup, by: Principal, number: int, note: str | None, now: datetime
+) -> ItemDone:
+    """Say that an item is done. Raises NotAllowed, NotNow, UnknownItem."""
+    require(followup, Step.FINISH_ITEM, by, now)
+    return ItemDone(now, by.id, _open_item(followup, number).number, note)
+
+
+def drop_item(
+    followup: Followup, by: Principal, number: int, reason: str, now: datetime
+) -> ItemDropped:
+    """Say that an item will not be done. Raises NotAllowed, NotNow, UnknownItem."""
+    require(followup, Step.DROP_ITEM, by, now)
+    return ItemDropped(now, by.id, _open_item(followup, number).number, reason)
+
+
+def _open_item(followup: Followup, number: int) -> Item:
+    found = next((item for item in followup.work.items if item.number == number), None)
+    if found is None:
+        raise UnknownItem(f"there is no item {number}")
+    if found.state != "open":
+        raise NotNow(f"item {number} is {found.state}")
+    return found

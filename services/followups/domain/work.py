@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from shared.runtime.calendar import tehran_date
+
+ItemState: TypeAlias = Literal["open", "done", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,29 @@ class Delegation:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A part of the work, with an owner and a due date of its own."""
+
+    number: int  # from 1, for ever
+    title: str
+    owner: str  # a person or a body
+    due_on: date  # Asia/Tehran; where the follow-up is due earlier, that date counts
+    by: str
+    at: datetime  # UTC
+    state: ItemState = "open"
+    ended_by: str | None = None
+    ended_at: datetime | None = None  # UTC
+    note: str | None = None  # about its end; why, where it was dropped
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is agreed about the work on a follow-up."""
 
     officer: str | None = None  # takes some of the deputy's steps
     delegation: Delegation | None = None  # the latest that was not taken back, over or not
+
+    items: tuple[Item, ...] = ()  # by their numbers
 
     def delegate(self, now: datetime) -> str | None:
         """Who takes the deputy's steps at an instant (UTC) besides him."""
@@ -79,7 +99,41 @@ class Commented:
     text: str
 
 
-WorkFact: TypeAlias = Assigned | Delegated | DelegationEnded | Commented
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """A part of the work was given an owner and a due date."""
+
+    at: datetime
+    by: str
+    item: int
+    title: str
+    owner: str
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    """A part of the work is done."""
+
+    at: datetime
+    by: str
+    item: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDropped:
+    """A part of the work will not be done."""
+
+    at: datetime
+    by: str
+    item: int
+    reason: str
+
+
+WorkFact: TypeAlias = (
+    Assigned | Delegated | DelegationEnded | Commented | ItemAdded | ItemDone | ItemDropped
+)
 
 
 def after(work: Work, fact: WorkFact) -> Work:
@@ -93,3 +147,20 @@ def after(work: Work, fact: WorkFact) -> Work:
             return replace(work, delegation=None)
         case Commented():
             return work
+        case ItemAdded():
+            item = Item(fact.item, fact.title, fact.owner, fact.due_on, fact.by, fact.at)
+            return replace(work, items=(*work.items, item))
+        case ItemDone():
+            return _ended(work, fact, "done", fact.note)
+        case ItemDropped():
+            return _ended(work, fact, "dropped", fact.reason)
+
+
+def _ended(work: Work, fact: ItemDone | ItemDropped, state: ItemState, note: str | None) -> Work:
+    items = tuple(
+        replace(item, state=state, ended_by=fact.by, ended_at=fact.at, note=note)
+        if item.number == fact.item
+        else item
+        for item in work.items
+    )
+    return replace(work, items=items)

@@ -59,6 +59,9 @@ from shared.contracts.events.work import (
     FollowupCommented,
     FollowupDelegated,
     FollowupDelegationEnded,
+    FollowupItemAdded,
+    FollowupItemDone,
+    FollowupItemDropped,
 )
 
 EVENTS: Final[Mapping[str, type[EventData]]] = {
@@ -100,6 +103,9 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupDelegated,
         FollowupDelegationEnded,
         FollowupCommented,
+        FollowupItemAdded,
+        FollowupItemDone,
+        FollowupItemDropped,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -159,6 +165,9 @@ __all__ = [
     "FollowupExtended",
     "FollowupExtensionRefused",
     "FollowupExtensionRequested",
+    "FollowupItemAdded",
+    "FollowupItemDone",
+    "FollowupItemDropped",
     "FollowupOpened",
     "FollowupOverdue",
     "FollowupProgressed",

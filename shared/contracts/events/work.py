@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from shared.contracts.events.base import Day, Instant, Text
+from typing import Annotated, TypeAlias
+
+from pydantic import StringConstraints
+
+from shared.contracts.events.base import Day, Instant, Name, Text, Title, Version
 from shared.contracts.events.followups import By, FollowupEvent
+
+Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
 
 
 class FollowupAssigned(FollowupEvent):
@@ -45,3 +51,35 @@ class FollowupCommented(FollowupEvent):
     at: Instant
     by: By
     text: Text
+
+
+class FollowupItemAdded(FollowupEvent):
+    """A part of the work was given an owner and a due date; `item` is its number, from 1.
+
+    Where the follow-up's own date comes to lie earlier, that one counts.
+    """
+
+    at: Instant
+    by: By
+    item: Version
+    title: Title
+    owner: Name
+    due_on: Day
+
+
+class FollowupItemDone(FollowupEvent):
+    """A part of the work is done."""
+
+    at: Instant
+    by: By
+    item: Version
+    note: Brief | None = None
+
+
+class FollowupItemDropped(FollowupEvent):
+    """A part of the work will not be done."""
+
+    at: Instant
+    by: By
+    item: Version
+    reason: Brief

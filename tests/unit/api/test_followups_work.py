@@ -151,3 +151,83 @@ async def test_an_empty_comment_is_none(text: str | None) -> None:
 
 def counter_path(item: dict[str, Any]) -> str:
     return f"/v1/followups/{item['followup_id']}"
+
+
+# -- items --------------------------------------------------------------------------------------
+
+LAND = {"title": "تملک زمین", "owner": "استانداری خراسان رضوی", "due_on": "2023-12-01"}
+
+
+async def test_items_are_added_done_and_dropped() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.refused(409, "items", CIVIL, **LAND)
+        await walk.taken("acknowledge", CIVIL)
+        await walk.taken("assign", CIVIL, officer="a.nouri")
+        for who in (CIVIL, AIDE):
+            await walk.taken("items", who, **LAND)
+        added = await walk.taken("items", AIDE, **LAND)
+        assert [(i["item"], i["state"], i["days_overdue"]) for i in added["items"]] == [
+            (1, "open", 0),
+            (2, "open", 0),
+            (3, "open", 0),
+        ]
+        assert {name: added["items"][0][name] for name in LAND} == LAND
+        await walk.taken("items/1/done", AIDE, note="تحویل شد")
+        ended = (await walk.taken("items/2/drop", CIVIL, reason="لازم نیست"))["items"]
+        assert [(i["state"], i["ended_by"], i["note"]) for i in ended] == [
+            ("done", "a.nouri", "تحویل شد"),
+            ("dropped", "d.karimi", "لازم نیست"),
+            ("open", None, None),
+        ]
+        await walk.refused(409, "items/2/done", CIVIL)
+        await walk.refused(404, "items/4/done", CIVIL)
+        await walk.refused(404, "items/0/drop", CIVIL, reason="نه")
+        assert (await walk.history())[-5:] == [
+            *("FollowupItemAdded",) * 3, "FollowupItemDone", "FollowupItemDropped",
+        ]  # fmt: skip
+
+
+async def test_the_fifty_first_item_is_refused() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("acknowledge", CIVIL)
+        for _ in range(50):
+            await walk.taken("items", CIVIL, **LAND)
+        assert "too-many-items" in await walk.refused(409, "items", CIVIL, **LAND)
+
+
+@pytest.mark.parametrize("who", [AIDE, OFFICE, SOCIAL, COORDINATION, PROVINCE])
+async def test_nobody_else_keeps_the_items(who: dict[str, str]) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("acknowledge", CIVIL)
+        await walk.taken("items", CIVIL, **LAND)
+        await walk.refused(403, "items", who, **LAND)
+        await walk.refused(403, "items/1/done", who)
+        await walk.refused(403, "items/1/drop", who, reason="نه")
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "field"),
+    [
+        ("items", {**LAND, "title": "  "}, "title"),
+        ("items", {**LAND, "owner": ""}, "owner"),
+        ("items", {**LAND, "due_on": "2024-01-02"}, "due_on"),
+        ("items", {**LAND, "due_on": "1402-09-10x"}, "due_on"),
+        ("items/1/drop", {}, "reason"),
+        ("items/1/drop", {"reason": "  "}, "reason"),
+        ("items/1/drop", {"reason": "x" * 2_001}, "reason"),
+        ("items/one/done", {}, "item"),
+    ],
+)
+async def test_what_is_wrong_with_an_item_is_named(
+    step: str, body: dict[str, Any], field: str
+) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("acknowledge", CIVIL)
+        await walk.taken("items", CIVIL, **LAND)
+        before = await walk.history()
+        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
+        assert await walk.history() == before, "nothing is stored"

@@ -39,7 +39,15 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
-from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
+from services.followups.domain.work import (
+    Assigned,
+    Commented,
+    Delegated,
+    DelegationEnded,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+)
 from services.followups.handlers import Tracking
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
@@ -129,6 +137,11 @@ ASSIGNED = Assigned(LATER, "d.karimi", "a.nouri", "مسئول پل‌ها")
 UNASSIGNED = Assigned(LATER, "a.nouri", None, None)
 DELEGATED = Delegated(LATER, "d.karimi", "a.nouri", date(2023, 10, 21), "مرخصی")
 COMMENTED = Commented(LATER, "g.razavi", "پل هنوز بسته است")
+ITEM_ADDED = ItemAdded(
+    LATER, "d.karimi", 1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1)
+)
+ITEM_DONE = ItemDone(LATER, "d.karimi", 1, None)
+ITEM_DROPPED = ItemDropped(LATER, "d.karimi", 1, "لازم نیست")
 DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
 
 # -- any chain of facts -------------------------------------------------------------------------
@@ -210,6 +223,9 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         days.map(lambda until: Delegated(at, by, draw(people), until, note)),
         st.just(DelegationEnded(at, by, note)),
         st.just(Commented(at, by, note or "بازدید شد")),
+        st.just(ItemAdded(at, by, len(current.work.items) + 1, draw(names), draw(names), due_on)),
+        st.integers(1, 3).map(lambda n: ItemDone(at, by, n, note)),
+        st.integers(1, 3).map(lambda n: ItemDropped(at, by, n, note or "لازم نیست")),
     ]
     return draw(st.one_of(kinds))
 

@@ -45,7 +45,15 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
-from services.followups.domain.work import Assigned, Commented, Delegated, DelegationEnded
+from services.followups.domain.work import (
+    Assigned,
+    Commented,
+    Delegated,
+    DelegationEnded,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+)
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
@@ -102,6 +110,11 @@ COMMANDS: dict[str, Decide] = {
         f, by, somebody(now), tehran_date(now) + timedelta(days=9), None, now
     ),
     "comment": lambda f, by, now: teamwork.comment(f, by, "بازدید شد", now),
+    "add item": lambda f, by, now: teamwork.add_item(
+        f, by, "تملک زمین", "شهرداری", min(f.resolution.due_on, DATES[0]), now
+    ),
+    "finish item": lambda f, by, now: teamwork.finish_item(f, by, now.day % 2 + 1, None, now),
+    "drop item": lambda f, by, now: teamwork.drop_item(f, by, now.day % 2 + 1, "نه", now),
     "end delegation": lambda f, by, now: teamwork.end_delegation(f, by, None, now),
 }
 
@@ -123,6 +136,8 @@ STEPS = {
     "complete": Step.COMPLETE,
     "verify": Step.VERIFY,
     "reopen": Step.REOPEN,
+    "add item": Step.ADD_ITEM,
+    "finish item": Step.FINISH_ITEM,
 }
 
 
@@ -381,6 +396,11 @@ class Lives(RuleBasedStateMachine):
             if step_of(fact) is Step.LAPSE:
                 assert current.request is not None
                 assert fact.at >= current.request.lapses_at
+            if isinstance(fact, ItemAdded):
+                assert fact.item == len(current.work.items) + 1
+                assert fact.due_on <= current.resolution.due_on
+            if isinstance(fact, ItemDone | ItemDropped):
+                assert current.work.items[fact.item - 1].state == "open", "an item ends once"
             if isinstance(fact, CameDueSoon):
                 told["soon", fact.due_on] += 1
             if isinstance(fact, WentUnacknowledged):
@@ -438,6 +458,12 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.DELEGATE
         case Commented():
             return Step.COMMENT
+        case ItemAdded():
+            return Step.ADD_ITEM
+        case ItemDone():
+            return Step.FINISH_ITEM
+        case ItemDropped():
+            return Step.DROP_ITEM
         case DelegationEnded():
             return Step.END_DELEGATION
         case CameDueSoon():

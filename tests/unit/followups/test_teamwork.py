@@ -8,11 +8,26 @@ from datetime import date, timedelta
 
 import pytest
 
+from services.followups.api.work import work_items
 from services.followups.domain import decisions, teamwork
 from services.followups.domain.decisions import NotAllowed, NotNow
 from services.followups.domain.records import Completed, Fact, Followup, State, evolve
-from services.followups.domain.teamwork import BadDelegate, BadUntil
-from services.followups.domain.work import Assigned, Delegated, DelegationEnded
+from services.followups.domain.teamwork import (
+    MOST_ITEMS,
+    BadDelegate,
+    BadUntil,
+    DueAfterFollowup,
+    TooManyItems,
+    UnknownItem,
+)
+from services.followups.domain.work import (
+    Assigned,
+    Delegated,
+    DelegationEnded,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+)
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
 from tests.unit.followups.examples import (
@@ -29,6 +44,9 @@ from tests.unit.followups.examples import (
     DELEGATION_ENDED,
     DISPUTED,
     EXTENSIONS,
+    ITEM_ADDED,
+    ITEM_DONE,
+    ITEM_DROPPED,
     KHORASAN,
     LATER,
     MINISTER_OFFICE,
@@ -38,8 +56,10 @@ from tests.unit.followups.examples import (
     UNASSIGNED,
     VERIFIED,
     after,
+    amended,
     followup,
     principal,
+    resolution,
 )
 from tests.unit.followups.test_decisions import DECIDE, DEPUTYS, IN_STATE, state_for
 
@@ -261,3 +281,96 @@ def test_nobody_else_comments(by: Principal) -> None:
 def test_a_comment_is_a_version_and_changes_nothing_else() -> None:
     stands = after(ACKNOWLEDGED)
     assert evolve(stands, COMMENTED) == replace(stands, version=3, changed_at=COMMENTED.at)
+
+
+# -- items --------------------------------------------------------------------------------------
+
+AT_WORK = {State.ACKNOWLEDGED, State.IN_PROGRESS, State.REOPENED, State.BLOCKED}
+DUE = date(2024, 1, 1)  # of the whole
+ITEM_STEPS: dict[str, Callable[[Followup, Principal], Fact]] = {
+    "add": lambda f, by: teamwork.add_item(f, by, "تملک زمین", "شهرداری مشهد", DUE, LATER),
+    "finish": lambda f, by: teamwork.finish_item(f, by, 1, None, LATER),
+    "drop": lambda f, by: teamwork.drop_item(f, by, 1, "لازم نیست", LATER),
+}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("name", ITEM_STEPS)
+def test_items_belong_to_the_work_and_the_officer_keeps_them(name: str, state: State) -> None:
+    stands = as_stands(IN_STATE[state], ASSIGNED, ITEM_ADDED)
+    for by in (CIVIL, AIDE):
+        if state in AT_WORK:
+            assert ITEM_STEPS[name](stands, by).at == LATER
+        else:
+            with pytest.raises(NotNow):
+                ITEM_STEPS[name](stands, by)
+    for by in (COORDINATION, KHORASAN, MINISTER_OFFICE, SOCIAL):
+        with pytest.raises(NotAllowed):
+            ITEM_STEPS[name](stands, by)
+
+
+def test_items_have_numbers_and_end_once() -> None:
+    stands = after(ACKNOWLEDGED)
+    for number in (1, 2, 3):
+        fact = teamwork.add_item(stands, CIVIL, "تملک زمین", "شهرداری مشهد", DUE, LATER)
+        assert fact == ItemAdded(LATER, "d.karimi", number, "تملک زمین", "شهرداری مشهد", DUE)
+        stands = evolve(stands, fact)
+    done = teamwork.finish_item(stands, CIVIL, 2, "تحویل شد", LATER)
+    assert done == ItemDone(LATER, "d.karimi", 2, "تحویل شد")
+    dropped = teamwork.drop_item(stands, CIVIL, 3, "لازم نیست", LATER)
+    assert dropped == ItemDropped(LATER, "d.karimi", 3, "لازم نیست")
+    stands = as_stands(stands, done, dropped)
+    ends = [(item.state, item.ended_by, item.note) for item in stands.work.items]
+    assert ends == [
+        ("open", None, None),
+        ("done", "d.karimi", "تحویل شد"),
+        ("dropped", "d.karimi", "لازم نیست"),
+    ]
+    for number in (2, 3):
+        with pytest.raises(NotNow):
+            teamwork.finish_item(stands, CIVIL, number, None, LATER)
+        with pytest.raises(NotNow):
+            teamwork.drop_item(stands, CIVIL, number, "نه", LATER)
+    for number in (0, 4, -1):
+        with pytest.raises(UnknownItem):
+            teamwork.finish_item(stands, CIVIL, number, None, LATER)
+
+
+def test_there_are_so_many_items_and_what_was_dropped_counts() -> None:
+    stands = after(ACKNOWLEDGED)
+    for number in range(1, MOST_ITEMS + 1):
+        stands = evolve(stands, teamwork.add_item(stands, CIVIL, "تملک", "شهرداری", DUE, LATER))
+        stands = evolve(stands, ItemDropped(LATER, "d.karimi", number, "نه"))
+    with pytest.raises(TooManyItems, match="50"):
+        teamwork.add_item(stands, CIVIL, "تملک", "شهرداری", DUE, LATER)
+
+
+def test_no_item_is_due_after_the_whole_and_none_moves_with_it() -> None:
+    stands = after(ACKNOWLEDGED)
+    with pytest.raises(DueAfterFollowup):
+        teamwork.add_item(stands, CIVIL, "تملک", "شهرداری", DUE + timedelta(days=1), LATER)
+    stands = evolve(stands, ITEM_ADDED)
+    for due_on in (date(2024, 6, 1), date(2023, 11, 1)):
+        moved = evolve(stands, amended(resolution(due_on=due_on)))
+        assert moved.work == stands.work
+
+
+def test_how_late_an_item_is_counts_to_its_end_and_by_the_earlier_date() -> None:
+    """Due on 1 December 2023, in a follow-up that is due a month later."""
+    stands = after(ACKNOWLEDGED, ITEM_ADDED)
+
+    def late(stands: Followup, day: date) -> int:
+        (item,) = work_items(stands, start_of_day(day))
+        return item.days_overdue
+
+    assert [late(stands, date(2023, 12, day)) for day in (1, 2, 11)] == [0, 1, 10]
+    done = replace(ITEM_DONE, at=start_of_day(date(2023, 12, 4)))
+    assert late(evolve(stands, done), date(2023, 12, 11)) == 3
+    assert late(evolve(stands, ITEM_DROPPED), date(2023, 12, 11)) == 0
+    later = evolve(stands, amended(resolution(due_on=date(2024, 6, 1))))
+    assert late(later, date(2023, 12, 11)) == 10
+    earlier = evolve(stands, amended(resolution(due_on=date(2023, 11, 21))))
+    assert late(earlier, date(2023, 12, 11)) == 20
+    claimed = evolve(stands, replace(COMPLETED, at=start_of_day(date(2023, 12, 3))))
+    assert late(claimed, date(2023, 12, 11)) == 2
+    assert late(evolve(stands, CLOSED), date(2023, 12, 11)) == 0

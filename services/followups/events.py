@@ -36,6 +36,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    PartReported,
 )
 from shared.contracts.events import (
     EventData,
@@ -58,6 +59,7 @@ from shared.contracts.events import (
     FollowupItemDropped,
     FollowupOpened,
     FollowupOverdue,
+    FollowupPartReported,
     FollowupProgressed,
     FollowupReopened,
     FollowupSettled,
@@ -223,6 +225,7 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     ItemAdded: FollowupItemAdded,
     ItemDone: FollowupItemDone,
     ItemDropped: FollowupItemDropped,
+    PartReported: FollowupPartReported,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

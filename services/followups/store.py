@@ -12,7 +12,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
-from services.followups.domain.work import Delegation, Item, Work
+from services.followups.domain.work import Delegation, Item, Part, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -168,6 +168,7 @@ def _stored(change: Change) -> Document:
         "officer": followup.work.officer,
         "delegation": _stored_delegation(followup.work.delegation),
         "items": [_stored_item(item) for item in followup.work.items],
+        "parts": [asdict(part) for part in followup.work.parts],
         "next_alert": change.next_alert,
     }
 
@@ -228,6 +229,7 @@ def _loaded(document: Document) -> Followup:
             officer=document.get("officer"),
             delegation=_delegation(document.get("delegation")),
             items=tuple(map(_item, document.get("items", ()))),
+            parts=tuple(Part(**part) for part in document.get("parts", ())),
         ),
     )
 

@@ -69,6 +69,7 @@ _FOLLOWUPS = (
     events.FollowupItemAdded,
     events.FollowupItemDone,
     events.FollowupItemDropped,
+    events.FollowupPartReported,
 )
 
 

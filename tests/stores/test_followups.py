@@ -49,6 +49,7 @@ from tests.unit.followups.examples import (
     ITEM_DROPPED,
     LATER,
     NOW,
+    PART_REPORTED,
     PROGRESSED,
     REOPENED,
     REQUESTED,
@@ -166,7 +167,7 @@ async def test_who_works_on_it_is_kept(store: AnyFollowups) -> None:
     second = replace(ITEM_ADDED, item=2)
     dropped = replace(ITEM_DROPPED, item=2)
     shared = (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED)
-    for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, COMMENTED):
+    for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, PART_REPORTED, COMMENTED):
         life = step(stands, fact)
         await store.save([life], CAUSE)
         assert await store.get(stands.followup_id) == life.after

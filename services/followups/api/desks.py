@@ -23,6 +23,7 @@ from services.followups.domain.teamwork import (
     BadDelegate,
     BadUntil,
     DueAfterFollowup,
+    NoPart,
     UnknownItem,
 )
 from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
@@ -40,6 +41,7 @@ _FIELDS: Final = {
     BadDelegate: "to",
     BadUntil: "until",
     DueAfterFollowup: "due_on",
+    NoPart: "body",
 }
 """The field of the body that a refusal is about."""
 

@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.followups.api.work import DelegationItem, WorkItem, delegation_item, work_items
+from services.followups.api.work import (
+    DelegationItem,
+    PartItem,
+    WorkItem,
+    delegation_item,
+    part_items,
+    work_items,
+)
 from services.followups.domain.ladder import days_late, is_unacknowledged
 from services.followups.domain.records import Extension, Followup, Request, State
 from shared.messaging.ledger import Entry
@@ -82,6 +89,7 @@ class FollowupItem(BaseModel):
     extensions: list[ExtensionItem]
     officer: str | None = Field(description="may report progress, block and unblock")
     delegation: DelegationItem | None = Field(description="where it counts still")
+    parts: list[PartItem] = Field(description="of other bodies, as each was reported last")
     items: list[WorkItem] = Field(description="parts of the work, by their numbers")
     opened_at: datetime
     changed_at: datetime
@@ -202,6 +210,7 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         delegation=delegation_item(delegation)
         if delegation is not None and delegation.counts(now)
         else None,
+        parts=part_items(work.parts),
         items=work_items(followup, now),
         opened_at=followup.opened_at,
         changed_at=followup.changed_at,

@@ -63,6 +63,17 @@ def routes(act: Acts) -> APIRouter:
 
         return await act(followup_id, by, decide, traceparent)
 
+    @router.post("/parts")
+    async def report_part(
+        by: Caller, followup_id: str, body: work.ReportPart, traceparent: Traceparent = None
+    ) -> FollowupItem:
+        """A supporting or executing body is so far with its part."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.report_part(f, by, body.body, body.progress, body.note, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
     @router.post("/items")
     async def add_item(
         by: Caller, followup_id: str, body: work.AddItem, traceparent: Traceparent = None

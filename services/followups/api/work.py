@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.followups.domain.ladder import days_late, days_overdue
 from services.followups.domain.records import Followup
-from services.followups.domain.work import Delegation, Item, ItemState
+from services.followups.domain.work import Delegation, Item, ItemState, Part
 from shared.contracts.events import FollowupCommented
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
@@ -77,6 +77,24 @@ class WorkItem(BaseModel):
     note: str | None = Field(description="about its end; why, where it was dropped")
 
 
+class PartItem(BaseModel):
+    """How far a supporting or executing body is with its part, as was reported last."""
+
+    body: str
+    progress: int = Field(description="0 to 100")
+    note: str | None
+    by: str
+    at: datetime
+
+
+class ReportPart(RequestBody):
+    body: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = (
+        Field(description="one of supporting, or executing_body")
+    )
+    progress: int = Field(ge=0, le=100, strict=True)
+    note: Brief | None = None
+
+
 class AddItem(RequestBody):
     title: Title
     owner: Annotated[
@@ -120,6 +138,13 @@ def work_items(followup: Followup, now: datetime) -> list[WorkItem]:
             note=item.note,
         )
         for item in followup.work.items
+    ]
+
+
+def part_items(parts: Sequence[Part]) -> list[PartItem]:
+    """The parts of other bodies as they are shown."""
+    return [
+        PartItem(body=p.body, progress=p.progress, note=p.note, by=p.by, at=p.at) for p in parts
     ]
 
 

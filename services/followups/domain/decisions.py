@@ -324,6 +324,19 @@ def require(followup: Followup, step: Step, by: Principal, now: datetime) -> Non
         raise NotNow(f"the follow-up is {followup.state}; this needs {wanted}")
 
 
+def acts_for_the_deputy(followup: Followup, by: Principal, now: datetime) -> bool:
+    """Whether this is the deputy, his officer, or to whom he delegated (`now`: UTC)."""
+    return _may(Who.OFFICER, followup, by, now)
+
+
+def speaks_for_body(by: Principal, body: str) -> bool:
+    """Whether somebody speaks for a body that is a deputy by its id, or a province by its code.
+
+    No role speaks for a body that is but a name: its part is reported by the deputy's people.
+    """
+    return by.answers_for(body) or by.speaks_for(body)
+
+
 def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
     """Whether somebody is whom a step takes. Nobody decides about what is his own."""
     own = followup.deputy == COORDINATION
@@ -344,6 +357,9 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
             concerned = not own and province is not None and by.speaks_for(province)
             other = not (delegate or officer) and by.id != followup.claimed_by
             return (decides or concerned) and other
+        case Who.BODY:
+            speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)
+            return himself or delegate or officer or any(speaks)
         case Who.CONCERNED:
             province = followup.resolution.province
             concerned = province is not None and by.speaks_for(province)

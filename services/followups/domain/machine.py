@@ -24,6 +24,7 @@ class Who(StrEnum):
     CONCERNED = "whoever is concerned"
     """The deputy and whoever acts for him, coordination, the province, the Minister's office."""
 
+    BODY = "the deputy, his officer or whoever speaks for the body"
     APPROVER = "whoever approved"  # or the scheduler
     CLOCK = "time"
 
@@ -39,6 +40,7 @@ class Step(StrEnum):
     DELEGATE = "delegate"
     END_DELEGATION = "end delegation"
     COMMENT = "comment"
+    REPORT_PART = "report part"
     ADD_ITEM = "add item"
     FINISH_ITEM = "finish item"
     DROP_ITEM = "drop item"
@@ -88,6 +90,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.UNASSIGN: Rule(Who.OFFICER, OPEN, None),
     Step.DELEGATE: Rule(Who.HIMSELF, OPEN, None),
     Step.END_DELEGATION: Rule(Who.DEPUTY, OPEN, None),
+    Step.REPORT_PART: Rule(Who.BODY, OPEN, None),
     Step.ADD_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
     Step.FINISH_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
     Step.DROP_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),

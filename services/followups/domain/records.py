@@ -59,6 +59,12 @@ class Resolution:
     number: str | None = None  # of the formal letter
     baseline_on: date | None = None  # no level is announced for working days before it
 
+    @property
+    def bodies(self) -> tuple[str, ...]:
+        """Who has a part in it besides the deputy, by name or by id, each once."""
+        executing = () if self.executing_body is None else (self.executing_body,)
+        return tuple(dict.fromkeys((*executing, *self.supporting)))
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -353,7 +359,8 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
         case Opened():
             return opened(fact)
         case Amended():
-            return _due(replace(next_, amended_at=fact.amended_at), fact.resolution)
+            left = work.within(followup.work, fact.resolution.bodies)
+            return _due(replace(next_, amended_at=fact.amended_at, work=left), fact.resolution)
         case Acknowledged():
             state = State.ACKNOWLEDGED if fact.stance == "agreed" else State.DISPUTED
             return replace(next_, state=state, acknowledged_at=fact.at)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from services.followups.domain.decisions import NotNow, Refused, require
+from services.followups.domain.decisions import (
+    BadProgress,
+    NotAllowed,
+    NotNow,
+    Refused,
+    acts_for_the_deputy,
+    require,
+    speaks_for_body,
+)
 from services.followups.domain.machine import Step
 from services.followups.domain.records import Followup
 from services.followups.domain.work import (
@@ -17,9 +25,11 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    PartReported,
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
+from shared.runtime.text import search_key
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today
 MOST_ITEMS: Final = 50  # of one follow-up, whatever became of them
@@ -53,6 +63,12 @@ class UnknownItem(Refused):
     """The work has no item of that number."""
 
     reason = "unknown-item"
+
+
+class NoPart(Refused):
+    """The body has no part in it: it is neither supporting nor executing."""
+
+    reason = "no-part"
 
 
 def assign(
@@ -153,3 +169,33 @@ def _open_item(followup: Followup, number: int) -> Item:
     if found.state != "open":
         raise NotNow(f"item {number} is {found.state}")
     return found
+
+
+# -- the parts of other bodies ------------------------------------------------------------------
+
+
+def report_part(
+    followup: Followup, by: Principal, body: str, progress: int, note: str | None, now: datetime
+) -> PartReported:
+    """Say how far a supporting or executing body is with its part.
+
+    Its name is the resolution's, however it is spelt here. Raises NotAllowed, NotNow, NoPart,
+    BadProgress.
+    """
+    require(followup, Step.REPORT_PART, by, now)
+    named = _body(followup, body)
+    if not (acts_for_the_deputy(followup, by, now) or speaks_for_body(by, named)):
+        raise NotAllowed(f"{by.id} does not speak for {named}")
+    if not 0 <= progress <= 100:
+        raise BadProgress(f"{progress} is not from 0 to 100")
+    return PartReported(now, by.id, named, progress, note)
+
+
+def _body(followup: Followup, asked: str) -> str:
+    bodies = followup.resolution.bodies
+    if asked in bodies:
+        return asked
+    same = [body for body in bodies if search_key(body) == search_key(asked)]
+    if len(same) != 1:
+        raise NoPart(f"{asked} has no part in it; these have: {'، '.join(bodies) or 'none'}")
+    return same[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal, TypeAlias
@@ -42,6 +43,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """How far a supporting or executing body is with its part, as was reported last."""
+
+    body: str
+    progress: int  # 0…100
+    note: str | None
+    by: str
+    at: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is agreed about the work on a follow-up."""
 
@@ -49,6 +61,7 @@ class Work:
     delegation: Delegation | None = None  # the latest that was not taken back, over or not
 
     items: tuple[Item, ...] = ()  # by their numbers
+    parts: tuple[Part, ...] = ()  # one a body, in the order in which each was first reported
 
     def delegate(self, now: datetime) -> str | None:
         """Who takes the deputy's steps at an instant (UTC) besides him."""
@@ -131,8 +144,26 @@ class ItemDropped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PartReported:
+    """A supporting or executing body is so far with its part."""
+
+    at: datetime
+    by: str
+    body: str
+    progress: int
+    note: str | None
+
+
 WorkFact: TypeAlias = (
-    Assigned | Delegated | DelegationEnded | Commented | ItemAdded | ItemDone | ItemDropped
+    Assigned
+    | Delegated
+    | DelegationEnded
+    | Commented
+    | ItemAdded
+    | ItemDone
+    | ItemDropped
+    | PartReported
 )
 
 
@@ -154,6 +185,15 @@ def after(work: Work, fact: WorkFact) -> Work:
             return _ended(work, fact, "done", fact.note)
         case ItemDropped():
             return _ended(work, fact, "dropped", fact.reason)
+        case PartReported():
+            part = Part(fact.body, fact.progress, fact.note, fact.by, fact.at)
+            parts = {known.body: known for known in work.parts} | {fact.body: part}
+            return replace(work, parts=tuple(parts.values()))
+
+
+def within(work: Work, bodies: Collection[str]) -> Work:
+    """The work without what was reported of bodies that have a part in it no longer."""
+    return replace(work, parts=tuple(part for part in work.parts if part.body in bodies))
 
 
 def _ended(work: Work, fact: ItemDone | ItemDropped, state: ItemState, note: str | None) -> Work:

@@ -62,6 +62,7 @@ from shared.contracts.events.work import (
     FollowupItemAdded,
     FollowupItemDone,
     FollowupItemDropped,
+    FollowupPartReported,
 )
 
 EVENTS: Final[Mapping[str, type[EventData]]] = {
@@ -106,6 +107,7 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupItemAdded,
         FollowupItemDone,
         FollowupItemDropped,
+        FollowupPartReported,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -170,6 +172,7 @@ __all__ = [
     "FollowupItemDropped",
     "FollowupOpened",
     "FollowupOverdue",
+    "FollowupPartReported",
     "FollowupProgressed",
     "FollowupReopened",
     "FollowupSettled",

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import StringConstraints
 
 from shared.contracts.events.base import Day, Instant, Name, Text, Title, Version
-from shared.contracts.events.followups import By, FollowupEvent
+from shared.contracts.events.followups import By, FollowupEvent, Progress
 
 Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
 
@@ -83,3 +83,13 @@ class FollowupItemDropped(FollowupEvent):
     by: By
     item: Version
     reason: Brief
+
+
+class FollowupPartReported(FollowupEvent):
+    """A supporting or executing body is so far with its part."""
+
+    at: Instant
+    by: By
+    body: Name
+    progress: Progress
+    note: Brief | None = None

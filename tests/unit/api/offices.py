@@ -137,9 +137,12 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     """Two follow-ups of one deputy, looked at an hour after they were opened, or at an instant."""
     store, now = MemoryFollowups(), NOW + timedelta(hours=1)
     tracking = replace(TRACKING, ladder=WATCHED)
-    messages = [
-        approval(id_, resolution_id=id_, deputy="civil", province="IR-09") for id_ in ("R-1", "R-2")
-    ]
+    known: dict[str, Any] = {
+        "deputy": "civil",
+        "province": "IR-09",
+        "supporting": ["شهرداری مشهد", "social"],
+    }
+    messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
     desks = {"civil": followups.Desk(store, tracking)}

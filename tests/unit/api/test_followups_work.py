@@ -231,3 +231,40 @@ async def test_what_is_wrong_with_an_item_is_named(
         before = await walk.history()
         assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
         assert await walk.history() == before, "nothing is stored"
+
+
+# -- the parts of other bodies ------------------------------------------------------------------
+
+
+async def test_bodies_report_their_parts() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        await walk.taken("parts", CIVIL, body="شهرداري مشهد", progress=30, note="آغاز شد")
+        await walk.taken("parts", SOCIAL, body="social", progress=10)
+        shown = await walk.taken("parts", CIVIL, body="شهرداری مشهد", progress=100)
+        assert [(p["body"], p["progress"], p["note"], p["by"]) for p in shown["parts"]] == [
+            ("شهرداری مشهد", 100, None, "d.karimi"),
+            ("social", 10, None, "d.sadeghi"),
+        ]
+        assert shown["progress"] == 0, "the deputy says how far the whole is"
+        await walk.refused(403, "parts", SOCIAL, body="شهرداری مشهد", progress=10)
+        for who in (AIDE, OFFICE, COORDINATION, PROVINCE):
+            await walk.refused(403, "parts", who, body="social", progress=10)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"body": "شهرداری تهران", "progress": 10}, "body"),
+        ({"body": " ", "progress": 10}, "body"),
+        ({"body": "social", "progress": 101}, "progress"),
+        ({"body": "social", "progress": -1}, "progress"),
+        ({"body": "social", "progress": "10"}, "progress"),
+        ({"body": "social", "progress": 10, "note": "x" * 2_001}, "note"),
+    ],
+)
+async def test_what_is_wrong_with_a_part_is_named(body: dict[str, Any], field: str) -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        assert f'"{field}"' in await walk.refused(422, "parts", CIVIL, **body)
+        assert await walk.history() == ["FollowupOpened"]

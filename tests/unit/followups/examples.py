@@ -47,6 +47,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    PartReported,
 )
 from services.followups.handlers import Tracking
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
@@ -142,6 +143,7 @@ ITEM_ADDED = ItemAdded(
 )
 ITEM_DONE = ItemDone(LATER, "d.karimi", 1, None)
 ITEM_DROPPED = ItemDropped(LATER, "d.karimi", 1, "لازم نیست")
+PART_REPORTED = PartReported(LATER, "d.karimi", "شهرداری مشهد", 30, "آسفالت آغاز شد")
 DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
 
 # -- any chain of facts -------------------------------------------------------------------------
@@ -224,6 +226,7 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         st.just(DelegationEnded(at, by, note)),
         st.just(Commented(at, by, note or "بازدید شد")),
         st.just(ItemAdded(at, by, len(current.work.items) + 1, draw(names), draw(names), due_on)),
+        st.integers(0, 100).map(lambda n: PartReported(at, by, draw(names), n, note)),
         st.integers(1, 3).map(lambda n: ItemDone(at, by, n, note)),
         st.integers(1, 3).map(lambda n: ItemDropped(at, by, n, note or "لازم نیست")),
     ]

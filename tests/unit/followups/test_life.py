@@ -53,6 +53,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    PartReported,
 )
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
@@ -110,6 +111,9 @@ COMMANDS: dict[str, Decide] = {
         f, by, somebody(now), tehran_date(now) + timedelta(days=9), None, now
     ),
     "comment": lambda f, by, now: teamwork.comment(f, by, "بازدید شد", now),
+    "report part": lambda f, by, now: teamwork.report_part(
+        f, by, ["social", "شهرداري مشهد"][now.day % 2], now.day, None, now
+    ),
     "add item": lambda f, by, now: teamwork.add_item(
         f, by, "تملک زمین", "شهرداری", min(f.resolution.due_on, DATES[0]), now
     ),
@@ -229,7 +233,12 @@ class Lives(RuleBasedStateMachine):
     @rule(id_=st.sampled_from(IDS), due_on=st.sampled_from(DATES), death=deaths)
     def approve(self, id_: str, due_on: date, death: tuple[bool, bool]) -> None:
         self.sent.append(
-            approval(f"{id_}/a{len(self.sent)}", resolution_id=id_, due_on=str(due_on))
+            approval(
+                f"{id_}/a{len(self.sent)}",
+                resolution_id=id_,
+                due_on=str(due_on),
+                supporting=["social", "شهرداری مشهد"],
+            )
         )
         self.deliver(self.sent[-1:], death)
 
@@ -396,6 +405,9 @@ class Lives(RuleBasedStateMachine):
             if step_of(fact) is Step.LAPSE:
                 assert current.request is not None
                 assert fact.at >= current.request.lapses_at
+            if isinstance(fact, PartReported):
+                assert fact.body in current.resolution.bodies
+                assert entry.by != SOCIAL.id or fact.body == "social"
             if isinstance(fact, ItemAdded):
                 assert fact.item == len(current.work.items) + 1
                 assert fact.due_on <= current.resolution.due_on
@@ -458,6 +470,8 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.DELEGATE
         case Commented():
             return Step.COMMENT
+        case PartReported():
+            return Step.REPORT_PART
         case ItemAdded():
             return Step.ADD_ITEM
         case ItemDone():

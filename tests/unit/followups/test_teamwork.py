@@ -10,13 +10,14 @@ import pytest
 
 from services.followups.api.work import work_items
 from services.followups.domain import decisions, teamwork
-from services.followups.domain.decisions import NotAllowed, NotNow
+from services.followups.domain.decisions import BadProgress, NotAllowed, NotNow
 from services.followups.domain.records import Completed, Fact, Followup, State, evolve
 from services.followups.domain.teamwork import (
     MOST_ITEMS,
     BadDelegate,
     BadUntil,
     DueAfterFollowup,
+    NoPart,
     TooManyItems,
     UnknownItem,
 )
@@ -27,6 +28,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    PartReported,
 )
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
@@ -374,3 +376,88 @@ def test_how_late_an_item_is_counts_to_its_end_and_by_the_earlier_date() -> None
     claimed = evolve(stands, replace(COMPLETED, at=start_of_day(date(2023, 12, 3))))
     assert late(claimed, date(2023, 12, 11)) == 2
     assert late(evolve(stands, CLOSED), date(2023, 12, 11)) == 0
+
+
+# -- the parts of other bodies ------------------------------------------------------------------
+
+MASHHAD, RAILWAYS = "شهرداری مشهد", "شرکت راه‌آهن"
+HELPED = followup(supporting=(MASHHAD, "social", "IR-23"), executing_body=RAILWAYS)
+
+
+def report(stands: Followup, by: Principal, body: str, progress: int = 30) -> PartReported:
+    return teamwork.report_part(stands, by, body, progress, "آغاز شد", LATER)
+
+
+@pytest.mark.parametrize("body", HELPED.resolution.bodies)
+def test_the_deputys_side_reports_every_part(body: str) -> None:
+    stands = as_stands(HELPED, ASSIGNED)
+    for by in (CIVIL, AIDE):
+        assert report(stands, by, body) == PartReported(LATER, by.id, body, 30, "آغاز شد")
+    with pytest.raises(NotAllowed):
+        report(HELPED, AIDE, body)
+
+
+def test_a_deputy_and_a_province_report_their_own_part() -> None:
+    assert report(HELPED, SOCIAL, "social").by == "d.sadeghi"
+    assert report(HELPED, TEHRAN_PROVINCE, "IR-23").by == "g.tehrani"
+    for by, body in ((SOCIAL, MASHHAD), (SOCIAL, "IR-23"), (TEHRAN_PROVINCE, "social")):
+        with pytest.raises(NotAllowed, match="does not speak for"):
+            report(HELPED, by, body)
+    for by in (COORDINATION, KHORASAN, MINISTER_OFFICE):
+        for body in HELPED.resolution.bodies:
+            with pytest.raises(NotAllowed):
+                report(HELPED, by, body)
+
+
+def test_whoever_supports_one_follow_up_reports_nothing_of_another() -> None:
+    with pytest.raises(NotAllowed):
+        report(followup(), SOCIAL, "social")
+
+
+def test_a_body_that_has_no_part_is_refused() -> None:
+    for body in ("crisis", "شهرداری تهران"):
+        with pytest.raises(NoPart, match=MASHHAD):
+            report(HELPED, CIVIL, body)
+    with pytest.raises(NoPart):
+        report(followup(), CIVIL, MASHHAD)
+
+
+@pytest.mark.parametrize("spelt", ["شهرداري مشهد", "شهرداری  مشهد", "شرکت راه آهن", "شركت راه‌آهن"])
+def test_a_body_is_known_however_it_is_spelt(spelt: str) -> None:
+    assert report(HELPED, CIVIL, spelt).body in {MASHHAD, RAILWAYS}
+
+
+def test_bodies_whose_names_differ_in_spelling_alone_are_told_apart_by_it() -> None:
+    both = followup(supporting=("شركت", "شرکت"))
+    assert report(both, CIVIL, "شرکت").body == "شرکت"
+    assert report(both, CIVIL, "شركت").body == "شركت"
+    with pytest.raises(NoPart):
+        report(both, CIVIL, "شر کت")
+
+
+@pytest.mark.parametrize("progress", [-1, 101])
+def test_a_part_is_from_0_to_100(progress: int) -> None:
+    with pytest.raises(BadProgress):
+        report(HELPED, CIVIL, MASHHAD, progress)
+
+
+@pytest.mark.parametrize("state", State)
+def test_parts_are_reported_while_it_is_open(state: State) -> None:
+    stands = replace(IN_STATE[state], resolution=HELPED.resolution)
+    if state in {State.VERIFIED, State.CLOSED}:
+        with pytest.raises(NotNow):
+            report(stands, CIVIL, MASHHAD)
+    else:
+        assert evolve(stands, report(stands, CIVIL, MASHHAD)).state is state
+
+
+def test_the_latest_report_of_a_body_counts_and_goes_with_the_body() -> None:
+    stands = as_stands(
+        HELPED,
+        report(HELPED, CIVIL, MASHHAD, 30),
+        report(HELPED, SOCIAL, "social", 10),
+        report(HELPED, CIVIL, MASHHAD, 20),
+    )
+    assert [(p.body, p.progress) for p in stands.work.parts] == [(MASHHAD, 20), ("social", 10)]
+    left = evolve(stands, amended(replace(stands.resolution, supporting=("social",))))
+    assert [p.body for p in left.work.parts] == ["social"]

@@ -36,6 +36,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    Linked,
     PartReported,
 )
 from shared.contracts.events import (
@@ -57,6 +58,7 @@ from shared.contracts.events import (
     FollowupItemAdded,
     FollowupItemDone,
     FollowupItemDropped,
+    FollowupLinked,
     FollowupOpened,
     FollowupOverdue,
     FollowupPartReported,
@@ -226,6 +228,7 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     ItemDone: FollowupItemDone,
     ItemDropped: FollowupItemDropped,
     PartReported: FollowupPartReported,
+    Linked: FollowupLinked,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

@@ -12,7 +12,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
-from services.followups.domain.work import Delegation, Item, Part, Work
+from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -31,6 +31,11 @@ _INDEXES = (
     ),
     IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
     IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+    IndexModel(
+        [("predecessor", ASCENDING), ("_id", ASCENDING)],
+        name="predecessor",
+        partialFilterExpression={"predecessor": {"$gt": ""}},  # few have one
+    ),
 )
 
 
@@ -118,7 +123,7 @@ class MongoFollowups:
 
 def _stored(change: Change) -> Document:
     followup = change.after
-    resolution = followup.resolution
+    resolution, before = followup.resolution, followup.work.predecessor
     return {
         "_id": followup.followup_id,
         "schema": _SCHEMA,
@@ -169,6 +174,8 @@ def _stored(change: Change) -> Document:
         "delegation": _stored_delegation(followup.work.delegation),
         "items": [_stored_item(item) for item in followup.work.items],
         "parts": [asdict(part) for part in followup.work.parts],
+        "predecessor": None if before is None else before.resolution_id,
+        "predecessor_deputy": None if before is None else before.deputy,
         "next_alert": change.next_alert,
     }
 
@@ -230,6 +237,7 @@ def _loaded(document: Document) -> Followup:
             delegation=_delegation(document.get("delegation")),
             items=tuple(map(_item, document.get("items", ()))),
             parts=tuple(Part(**part) for part in document.get("parts", ())),
+            predecessor=_predecessor(document),
         ),
     )
 
@@ -262,6 +270,11 @@ def _stored_item(item: Item) -> Document:
 
 def _item(stored: Mapping[str, Any]) -> Item:
     return Item(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
+
+
+def _predecessor(document: Document) -> Predecessor | None:
+    id_ = document.get("predecessor")
+    return None if id_ is None else Predecessor(id_, document["predecessor_deputy"])
 
 
 def _days(stored: Sequence[str]) -> tuple[date, ...]:

@@ -70,6 +70,7 @@ _FOLLOWUPS = (
     events.FollowupItemDone,
     events.FollowupItemDropped,
     events.FollowupPartReported,
+    events.FollowupLinked,
 )
 
 

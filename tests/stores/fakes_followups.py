@@ -85,7 +85,7 @@ class MemoryFollowups:
 def _is_wanted(followup: Followup, query: Query) -> bool:
     if query.after is not None and followup.followup_id <= query.after:
         return False
-    resolution = followup.resolution
+    resolution, before = followup.resolution, followup.work.predecessor
     fields = {
         "resolution_id": resolution.resolution_id,
         "session_id": resolution.session_id,
@@ -93,6 +93,7 @@ def _is_wanted(followup: Followup, query: Query) -> bool:
         "axis": resolution.axis,
         "priority": resolution.priority,
         "level": followup.level,
+        "predecessor": None if before is None else before.resolution_id,
         "state": followup.state.value,
     }
     return all(fields[name] == wanted for name, wanted in query.fields.items())

@@ -48,6 +48,7 @@ from tests.unit.followups.examples import (
     ITEM_DONE,
     ITEM_DROPPED,
     LATER,
+    LINKED,
     NOW,
     PART_REPORTED,
     PROGRESSED,
@@ -167,7 +168,7 @@ async def test_who_works_on_it_is_kept(store: AnyFollowups) -> None:
     second = replace(ITEM_ADDED, item=2)
     dropped = replace(ITEM_DROPPED, item=2)
     shared = (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED)
-    for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, PART_REPORTED, COMMENTED):
+    for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, PART_REPORTED, COMMENTED, LINKED):
         life = step(stands, fact)
         await store.save([life], CAUSE)
         assert await store.get(stands.followup_id) == life.after
@@ -316,6 +317,17 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     assert await ids(level=2) == [c]
     assert await ids(state="opened") == everything
     assert await ids(state="closed") == []
+    await store.save([step(changes[0].after, LINKED)], CAUSE)
+    assert await ids(predecessor=LINKED.predecessor) == [a]
+    assert await ids(predecessor="a") == []
+
+
+async def test_successors_are_found_without_a_look_at_all(database: Database) -> None:
+    store = await prepared(database)
+    await store.save([new(f"R-{n}") for n in range(30)], CAUSE)
+    found = database["followups"].find({"predecessor": "R-7"}).sort([("_id", 1)])
+    plan = (await found.explain())["executionStats"]
+    assert (plan["totalKeysExamined"], plan["totalDocsExamined"]) == (0, 0)
 
 
 async def test_the_inbox_keeps_time_by_the_machine_whatever_the_domain_shows(

@@ -21,6 +21,7 @@ from services.followups.domain.decisions import (
 from services.followups.domain.records import Followup
 from services.followups.domain.teamwork import (
     BadDelegate,
+    BadPredecessor,
     BadUntil,
     DueAfterFollowup,
     NoPart,
@@ -42,6 +43,7 @@ _FIELDS: Final = {
     BadUntil: "until",
     DueAfterFollowup: "due_on",
     NoPart: "body",
+    BadPredecessor: "predecessor",
 }
 """The field of the body that a refusal is about."""
 

@@ -87,6 +87,8 @@ class FollowupItem(BaseModel):
     closed_by: str | None
     extension_request: RequestItem | None
     extensions: list[ExtensionItem]
+    predecessor: str | None = Field(description="the id of the resolution that it continues")
+    predecessor_deputy: str | None
     officer: str | None = Field(description="may report progress, block and unblock")
     delegation: DelegationItem | None = Field(description="where it counts still")
     parts: list[PartItem] = Field(description="of other bodies, as each was reported last")
@@ -170,7 +172,7 @@ class Close(RequestBody):
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
     """A follow-up as it is shown at an instant (UTC)."""
     r, work = followup.resolution, followup.work
-    delegation = work.delegation
+    delegation, before = work.delegation, work.predecessor
     return FollowupItem(
         followup_id=followup.followup_id,
         resolution_id=r.resolution_id,
@@ -206,6 +208,8 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         closed_by=followup.closed_by,
         extension_request=None if followup.request is None else _request(followup.request),
         extensions=_extensions(followup.extensions),
+        predecessor=None if before is None else before.resolution_id,
+        predecessor_deputy=None if before is None else before.deputy,
         officer=work.officer,
         delegation=delegation_item(delegation)
         if delegation is not None and delegation.counts(now)

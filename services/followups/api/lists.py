@@ -42,10 +42,19 @@ class Filters:
     axis: str | None = None
     priority: Literal["normal", "urgent"] | None = None
     level: Annotated[int | None, Field(ge=0, le=3)] = None
+    predecessor: str | None = None
 
     def fields(self) -> dict[str, object]:
         """The wanted value of each stored field, but for its id and its deputy."""
-        names = ("resolution_id", "session_id", "province", "axis", "priority", "level")
+        names = (
+            "resolution_id",
+            "session_id",
+            "province",
+            "axis",
+            "priority",
+            "level",
+            "predecessor",
+        )
         wanted: dict[str, object] = {name: getattr(self, name) for name in names}
         wanted["state"] = None if self.state is None else self.state.value
         return {name: value for name, value in wanted.items() if value is not None}

@@ -115,6 +115,17 @@ def routes(act: Acts) -> APIRouter:
 
         return await act(followup_id, by, decide, traceparent)
 
+    @router.post("/link")
+    async def link(
+        by: Caller, followup_id: str, body: work.Link, traceparent: Traceparent = None
+    ) -> FollowupItem:
+        """Coordination says which resolution it continues; `?predecessor=` finds successors."""
+
+        def decide(f: Followup, now: datetime) -> Fact:
+            return teamwork.link(f, by, body.predecessor, body.predecessor_deputy, now)
+
+        return await act(followup_id, by, decide, traceparent)
+
     @router.post("/comments")
     async def comment(
         by: Caller, followup_id: str, body: work.Comment, traceparent: Traceparent = None

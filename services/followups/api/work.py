@@ -77,6 +77,15 @@ class WorkItem(BaseModel):
     note: str | None = Field(description="about its end; why, where it was dropped")
 
 
+class Link(RequestBody):
+    predecessor: Annotated[
+        str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f|]+$")
+    ] = Field(description="the id of the resolution that it continues")
+    predecessor_deputy: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")] | None
+    ) = Field(None, description="whose follow-up of it, where it had several")
+
+
 class PartItem(BaseModel):
     """How far a supporting or executing body is with its part, as was reported last."""
 

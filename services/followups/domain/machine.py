@@ -39,6 +39,7 @@ class Step(StrEnum):
     UNASSIGN = "unassign"
     DELEGATE = "delegate"
     END_DELEGATION = "end delegation"
+    LINK = "link"
     COMMENT = "comment"
     REPORT_PART = "report part"
     ADD_ITEM = "add item"
@@ -94,6 +95,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.ADD_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
     Step.FINISH_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
     Step.DROP_ITEM: Rule(Who.OFFICER, _AT_WORK | {State.BLOCKED}, None),
+    Step.LINK: Rule(Who.DECIDER, _ANY, None),
     Step.COMMENT: Rule(Who.CONCERNED, _ANY, None),
     Step.AMEND: Rule(Who.APPROVER, OPEN, None),
     Step.REQUEST_EXTENSION: Rule(Who.DEPUTY, _AT_WORK | {State.BLOCKED}, None),

@@ -25,7 +25,9 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    Linked,
     PartReported,
+    Predecessor,
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
@@ -69,6 +71,12 @@ class NoPart(Refused):
     """The body has no part in it: it is neither supporting nor executing."""
 
     reason = "no-part"
+
+
+class BadPredecessor(Refused):
+    """Nothing continues itself."""
+
+    reason = "bad-predecessor"
 
 
 def assign(
@@ -199,3 +207,22 @@ def _body(followup: Followup, asked: str) -> str:
     if len(same) != 1:
         raise NoPart(f"{asked} has no part in it; these have: {'، '.join(bodies) or 'none'}")
     return same[0]
+
+
+# -- what it continues --------------------------------------------------------------------------
+
+
+def link(
+    followup: Followup, by: Principal, predecessor: str, deputy: str | None, now: datetime
+) -> Linked:
+    """Say which resolution it continues, and whose follow-up of it; a later word replaces it.
+
+    The resolution need not be known: it may be of another deputy, or from before.
+    Raises NotAllowed, NotNow, BadPredecessor.
+    """
+    require(followup, Step.LINK, by, now)
+    if predecessor == followup.resolution_id and deputy in {None, followup.deputy}:
+        raise BadPredecessor(f"{predecessor} cannot continue itself")
+    if followup.work.predecessor == Predecessor(predecessor, deputy):
+        raise NotNow(f"it continues {predecessor} already")
+    return Linked(now, by.id, predecessor, deputy)

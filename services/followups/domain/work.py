@@ -54,6 +54,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The resolution that a follow-up continues."""
+
+    resolution_id: str
+    deputy: str | None  # whose follow-up of it, where it had several
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is agreed about the work on a follow-up."""
 
@@ -61,6 +69,7 @@ class Work:
     delegation: Delegation | None = None  # the latest that was not taken back, over or not
 
     items: tuple[Item, ...] = ()  # by their numbers
+    predecessor: Predecessor | None = None
     parts: tuple[Part, ...] = ()  # one a body, in the order in which each was first reported
 
     def delegate(self, now: datetime) -> str | None:
@@ -155,6 +164,16 @@ class PartReported:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The follow-up continues another resolution."""
+
+    at: datetime
+    by: str
+    predecessor: str  # its resolution id
+    predecessor_deputy: str | None
+
+
 WorkFact: TypeAlias = (
     Assigned
     | Delegated
@@ -164,6 +183,7 @@ WorkFact: TypeAlias = (
     | ItemDone
     | ItemDropped
     | PartReported
+    | Linked
 )
 
 
@@ -185,6 +205,9 @@ def after(work: Work, fact: WorkFact) -> Work:
             return _ended(work, fact, "done", fact.note)
         case ItemDropped():
             return _ended(work, fact, "dropped", fact.reason)
+        case Linked():
+            predecessor = Predecessor(fact.predecessor, fact.predecessor_deputy)
+            return replace(work, predecessor=predecessor)
         case PartReported():
             part = Part(fact.body, fact.progress, fact.note, fact.by, fact.at)
             parts = {known.body: known for known in work.parts} | {fact.body: part}

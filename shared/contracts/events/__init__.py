@@ -62,6 +62,7 @@ from shared.contracts.events.work import (
     FollowupItemAdded,
     FollowupItemDone,
     FollowupItemDropped,
+    FollowupLinked,
     FollowupPartReported,
 )
 
@@ -108,6 +109,7 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupItemDone,
         FollowupItemDropped,
         FollowupPartReported,
+        FollowupLinked,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -170,6 +172,7 @@ __all__ = [
     "FollowupItemAdded",
     "FollowupItemDone",
     "FollowupItemDropped",
+    "FollowupLinked",
     "FollowupOpened",
     "FollowupOverdue",
     "FollowupPartReported",

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import StringConstraints
 
-from shared.contracts.events.base import Day, Instant, Name, Text, Title, Version
+from shared.contracts.events.base import Day, Id, Instant, Name, Slug, Text, Title, Version
 from shared.contracts.events.followups import By, FollowupEvent, Progress
 
 Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
@@ -93,3 +93,15 @@ class FollowupPartReported(FollowupEvent):
     body: Name
     progress: Progress
     note: Brief | None = None
+
+
+class FollowupLinked(FollowupEvent):
+    """The follow-up continues another resolution, its predecessor; the latest word counts.
+
+    `predecessor_deputy` says whose follow-up of it, where it had several.
+    """
+
+    at: Instant
+    by: By
+    predecessor: Id
+    predecessor_deputy: Slug | None = None

@@ -268,3 +268,42 @@ async def test_what_is_wrong_with_a_part_is_named(body: dict[str, Any], field: s
         walk = await first(counter)
         assert f'"{field}"' in await walk.refused(422, "parts", CIVIL, **body)
         assert await walk.history() == ["FollowupOpened"]
+
+
+# -- what it continues --------------------------------------------------------------------------
+
+
+async def test_successors_are_found_by_their_predecessor() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        assert await counter.items("/followups", predecessor="1401-R7") == []
+        linked = await walk.taken(
+            "link", COORDINATION, predecessor="1401-R7", predecessor_deputy="social"
+        )
+        assert (linked["predecessor"], linked["predecessor_deputy"]) == ("1401-R7", "social")
+        assert await counter.items("/followups", predecessor="1401-R7") == [linked]
+        only = {"followup_id": linked["followup_id"]}
+        assert await counter.items("/followups", **only, predecessor="1401-R7") == [linked]
+        assert await counter.items("/followups", **only, predecessor="1401-R8") == []
+        await walk.refused(
+            409, "link", COORDINATION, predecessor="1401-R7", predecessor_deputy="social"
+        )
+        mended = await walk.taken("link", COORDINATION, predecessor="1401-R8")
+        assert await counter.items("/followups", predecessor="1401-R7") == []
+        assert await counter.items("/followups", predecessor="1401-R8") == [mended]
+
+
+async def test_a_wrong_link_is_refused() -> None:
+    async with open_followups() as counter:
+        walk = await first(counter)
+        own = (await walk.shown())["resolution_id"]
+        for body, field in (
+            ({"predecessor": own}, "predecessor"),
+            ({"predecessor": own, "predecessor_deputy": "civil"}, "predecessor"),
+            ({"predecessor": "a b"}, "predecessor"),
+            ({"predecessor": "R-9", "predecessor_deputy": "Civil"}, "predecessor_deputy"),
+        ):
+            assert f'"{field}"' in await walk.refused(422, "link", COORDINATION, **body)
+        for who in (CIVIL, SOCIAL, PROVINCE, AIDE):
+            await walk.refused(403, "link", who, predecessor="R-9")
+        assert await walk.history() == ["FollowupOpened"]

@@ -47,6 +47,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    Linked,
     PartReported,
 )
 from services.followups.handlers import Tracking
@@ -144,6 +145,7 @@ ITEM_ADDED = ItemAdded(
 ITEM_DONE = ItemDone(LATER, "d.karimi", 1, None)
 ITEM_DROPPED = ItemDropped(LATER, "d.karimi", 1, "لازم نیست")
 PART_REPORTED = PartReported(LATER, "d.karimi", "شهرداری مشهد", 30, "آسفالت آغاز شد")
+LINKED = Linked(LATER, "c.ahmadi", "1401-IR-09-R007", "social")
 DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
 
 # -- any chain of facts -------------------------------------------------------------------------
@@ -227,6 +229,7 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         st.just(Commented(at, by, note or "بازدید شد")),
         st.just(ItemAdded(at, by, len(current.work.items) + 1, draw(names), draw(names), due_on)),
         st.integers(0, 100).map(lambda n: PartReported(at, by, draw(names), n, note)),
+        st.sampled_from([None, "social"]).map(lambda d: Linked(at, by, "1401-IR-09-R007", d)),
         st.integers(1, 3).map(lambda n: ItemDone(at, by, n, note)),
         st.integers(1, 3).map(lambda n: ItemDropped(at, by, n, note or "لازم نیست")),
     ]

@@ -53,6 +53,7 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    Linked,
     PartReported,
 )
 from services.followups.handlers import Change, Tracking, UnknownFollowup
@@ -114,6 +115,7 @@ COMMANDS: dict[str, Decide] = {
     "report part": lambda f, by, now: teamwork.report_part(
         f, by, ["social", "شهرداري مشهد"][now.day % 2], now.day, None, now
     ),
+    "link": lambda f, by, now: teamwork.link(f, by, IDS[now.day % 2], None, now),
     "add item": lambda f, by, now: teamwork.add_item(
         f, by, "تملک زمین", "شهرداری", min(f.resolution.due_on, DATES[0]), now
     ),
@@ -405,6 +407,8 @@ class Lives(RuleBasedStateMachine):
             if step_of(fact) is Step.LAPSE:
                 assert current.request is not None
                 assert fact.at >= current.request.lapses_at
+            if isinstance(fact, Linked):
+                assert fact.predecessor != current.resolution_id
             if isinstance(fact, PartReported):
                 assert fact.body in current.resolution.bodies
                 assert entry.by != SOCIAL.id or fact.body == "social"
@@ -472,6 +476,8 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.COMMENT
         case PartReported():
             return Step.REPORT_PART
+        case Linked():
+            return Step.LINK
         case ItemAdded():
             return Step.ADD_ITEM
         case ItemDone():

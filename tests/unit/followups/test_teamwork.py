@@ -15,6 +15,7 @@ from services.followups.domain.records import Completed, Fact, Followup, State, 
 from services.followups.domain.teamwork import (
     MOST_ITEMS,
     BadDelegate,
+    BadPredecessor,
     BadUntil,
     DueAfterFollowup,
     NoPart,
@@ -28,7 +29,9 @@ from services.followups.domain.work import (
     ItemAdded,
     ItemDone,
     ItemDropped,
+    Linked,
     PartReported,
+    Predecessor,
 )
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
@@ -461,3 +464,36 @@ def test_the_latest_report_of_a_body_counts_and_goes_with_the_body() -> None:
     assert [(p.body, p.progress) for p in stands.work.parts] == [(MASHHAD, 20), ("social", 10)]
     left = evolve(stands, amended(replace(stands.resolution, supporting=("social",))))
     assert [p.body for p in left.work.parts] == ["social"]
+
+
+# -- what it continues --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", State)
+def test_coordination_links_whatever_it_is_and_nobody_else_does(state: State) -> None:
+    stands = IN_STATE[state]
+    fact = teamwork.link(stands, COORDINATION, "1401-R7", "social", LATER)
+    assert fact == Linked(LATER, "c.ahmadi", "1401-R7", "social")
+    assert evolve(stands, fact).work.predecessor == Predecessor("1401-R7", "social")
+    for by in (CIVIL, SOCIAL, KHORASAN, MINISTER_OFFICE, AIDE):
+        with pytest.raises(NotAllowed):
+            teamwork.link(stands, by, "1401-R7", None, LATER)
+    own = replace(stands, resolution=resolution(deputy="coordination"))
+    assert teamwork.link(own, MINISTER_OFFICE, "1401-R7", None, LATER).by == "m.rezaei"
+
+
+def test_nothing_continues_itself() -> None:
+    stands = followup()
+    for deputy in (None, "civil"):
+        with pytest.raises(BadPredecessor):
+            teamwork.link(stands, COORDINATION, stands.resolution_id, deputy, LATER)
+    other = teamwork.link(stands, COORDINATION, stands.resolution_id, "social", LATER)
+    assert other.predecessor_deputy == "social", "another deputy's follow-up of it is another"
+
+
+def test_there_is_one_predecessor_and_a_mistake_can_be_mended() -> None:
+    stands = evolve(followup(), teamwork.link(followup(), COORDINATION, "1401-R7", None, LATER))
+    with pytest.raises(NotNow, match="already"):
+        teamwork.link(stands, COORDINATION, "1401-R7", None, LATER)
+    mended = teamwork.link(stands, COORDINATION, "1401-R8", None, LATER)
+    assert evolve(stands, mended).work.predecessor == Predecessor("1401-R8", None)

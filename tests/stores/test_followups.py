@@ -15,22 +15,26 @@ from bson import json_util
 from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from services.followups import events
+from services.followups.domain import work
 from services.followups.domain.records import (
     CameDueSoon,
     Extended,
     Fact,
     FellOverdue,
     Followup,
+    State,
     WentUnacknowledged,
     evolve,
     opened,
 )
+from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
 from shared.runtime import mongo
+from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
@@ -59,6 +63,7 @@ from tests.unit.followups.examples import (
     UNASSIGNED,
     UNBLOCKED,
     VERIFIED,
+    WATCHED,
     amended,
     fact_of_opening,
     resolution,
@@ -389,6 +394,45 @@ async def test_a_document_of_schema_2_is_read(database: Database) -> None:
     assert [(e.from_, e.to) for e in found.extensions] == [(date(2024, 1, 1), date(2024, 2, 1))]
     assert found.due_soon_for == (date(2024, 1, 1),)
     assert found.requested_for == (date(2024, 1, 1), date(2024, 2, 1))
+
+    assert (found.acknowledge_by, found.unacknowledged_at, found.work) == (None, None, work.NONE)
+
+
+async def test_a_document_of_schema_3_is_read(database: Database) -> None:
+    found = await recorded(database, 3)
+    assert (found.version, found.acknowledge_by) == (15, date(2023, 11, 4))
+    assert found.unacknowledged_at == start_of_day(date(2023, 11, 5))
+    assert found.work == Work(
+        officer="a.nouri",
+        delegation=Delegation("a.nouri", date(2023, 12, 1), "d.karimi", LATER),
+        items=(
+            replace(_ITEM, state="done", ended_by="d.karimi", ended_at=LATER, note="تحویل شد"),
+            replace(
+                _ITEM, number=2, title="آسفالت", owner="شهرداری مشهد", state="dropped",
+                ended_by="d.karimi", ended_at=LATER, note="لازم نیست",
+            ),
+            replace(_ITEM, number=3, title="روشنایی", owner="r.moradi"),
+        ),
+        predecessor=Predecessor("1401-IR-09-R007", "social"),
+        parts=(
+            Part("شهرداری مشهد", 30, "آسفالت آغاز شد", "d.karimi", LATER),
+            Part("social", 10, None, "d.sadeghi", LATER),
+        ),
+    )  # fmt: skip
+
+
+_ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_what_was_opened_before_is_never_told_of_as_unacknowledged(
+    database: Database, schema: int
+) -> None:
+    """An older document has no day until which it had to be acknowledged, and none is made up."""
+    before = await recorded(database, schema)
+    waiting = replace(before, state=State.OPENED, request=None)
+    passed = WATCHED.passed(waiting, LATER + timedelta(days=900))
+    assert [fact for fact in passed if isinstance(fact, WentUnacknowledged)] == []
 
 
 async def test_what_an_older_version_stored_is_changed_and_kept_as_today(

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ SESSION = {
     "ends_at": "2034-12-01T13:00:00+03:30",
     "mode": "in-person",
 }
+_IN_A_MONTH = datetime.now(UTC).date() + timedelta(days=30)
+WORK: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+    ("acknowledge", CIVIL, {}),
+    ("assign", CIVIL, {"officer": "a.nouri"}),
+    ("delegate", CIVIL, {"to": "b.amini", "until": str(_IN_A_MONTH)}),
+    ("items", CIVIL, {"title": "تملک زمین", "owner": "شهرداری", "due_on": "2029-01-01"}),
+    ("items", CIVIL, {"title": "آسفالت", "owner": "شهرداری", "due_on": "2029-01-01"}),
+    ("items/1/done", CIVIL, {}),
+    ("items/2/drop", CIVIL, {"reason": "لازم نیست"}),
+    ("parts", CIVIL, {"body": "social", "progress": 30}),
+    ("comments", COORDINATION, {"text": "بازدید شد"}),
+    ("link", COORDINATION, {"predecessor": "early-7"}),
+]
 REPORT = {
     "province": "IR-09",
     "catalogue_version": 1,
@@ -55,6 +69,7 @@ def approval(resolution_id: str, due_on: str) -> bytes:
         "title": "مرمت راه روستایی",
         "approved_at": "2025-01-01T10:00:00+03:30",
         "due_on": due_on,
+        "supporting": ["social"],
     }
     return json.dumps(data).encode()
 
@@ -128,6 +143,8 @@ async def test_a_restored_copy_ends_equal(
         for id_ in early[1:6]:
             await act(items[id_]["followup_id"], "acknowledge", CIVIL)
             await act(items[id_]["followup_id"], "progress", CIVIL, progress=60)
+        for action, who, body in WORK:
+            await act(items["early-6"]["followup_id"], action, who, **body)
         await act(items["early-1"]["followup_id"], "complete", CIVIL)
         await act(items["early-1"]["followup_id"], "verify", COORDINATION)
         for due_on, id_ in (("2031-01-01", "a"), ("2032-01-01", "b")):

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from services.followups import events
 from services.followups.domain import decisions
-from services.followups.domain.decisions import Refused, UnknownResolution
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.records import Amended, Fact, Followup, Opened, evolve, opened
+from services.followups.domain.refusals import Refused, UnknownResolution
 from shared.contracts.events import (
     FollowupEvent,
     ResolutionAmended,

@@ -11,14 +11,14 @@ from typing import Final, Protocol, TypeVar
 import structlog
 from pymongo.errors import PyMongoError
 
-from services.followups.domain.decisions import (
+from services.followups.domain.records import Followup
+from services.followups.domain.refusals import (
     BadDueDate,
     BadProgress,
     NotAllowed,
     ReasonMissing,
     Refused,
 )
-from services.followups.domain.records import Followup
 from services.followups.domain.teamwork import (
     BadDelegate,
     BadPredecessor,

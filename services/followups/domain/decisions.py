@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import ClassVar
 
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.machine import RULES, Step, Who
@@ -30,87 +29,21 @@ from services.followups.domain.records import (
     Unblocked,
     Verified,
 )
+from services.followups.domain.refusals import (
+    BadDueDate,
+    BadProgress,
+    Conflict,
+    DueBeforeApproval,
+    NotAllowed,
+    NotNow,
+    NotTheApprover,
+    Outdated,
+    ReasonMissing,
+    TooManyExtensions,
+    WrongDeputy,
+)
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
-
-
-class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
-
-    reason: ClassVar[str] = "refused"
-
-
-class WrongDeputy(Refused):
-    """The resolution names another deputy than the topic that it came by."""
-
-    reason = "wrong-deputy"
-
-
-class Conflict(Refused):
-    """The resolution is known with other data."""
-
-    reason = "conflict"
-
-
-class DueBeforeApproval(Refused):
-    """The due date lies before the day of approval."""
-
-    reason = "due-before-approval"
-
-
-class Outdated(Refused):
-    """A later amendment was applied already."""
-
-    reason = "outdated"
-
-
-class UnknownResolution(Refused):
-    """There is no follow-up for that resolution here."""
-
-    reason = "unknown-resolution"
-
-
-class NotTheApprover(Refused):
-    """Only the source that approved, or the scheduler, amends or withdraws."""
-
-    reason = "not-the-approver"
-
-
-class NotAllowed(Refused):
-    """Whoever asks has no right to it."""
-
-    reason = "not-allowed"
-
-
-class NotNow(Refused):
-    """It cannot be done as the follow-up stands."""
-
-    reason = "not-now"
-
-
-class ReasonMissing(Refused):
-    """What is asked for takes a reason."""
-
-    reason = "reason-missing"
-
-
-class BadDueDate(Refused):
-    """A later due date has to be later, and not beyond what may be granted in all."""
-
-    reason = "bad-due-date"
-
-
-class TooManyExtensions(Refused):
-    """No further extension can be had."""
-
-    reason = "too-many-extensions"
-
-
-class BadProgress(Refused):
-    """Progress is a whole number from 0 to 100."""
-
-    reason = "bad-progress"
-
 
 # -- what comes by event ------------------------------------------------------------------------
 

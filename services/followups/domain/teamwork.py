@@ -5,17 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from services.followups.domain.decisions import (
-    BadProgress,
-    NotAllowed,
-    NotNow,
-    Refused,
-    acts_for_the_deputy,
-    require,
-    speaks_for_body,
-)
+from services.followups.domain.decisions import acts_for_the_deputy, require, speaks_for_body
 from services.followups.domain.machine import Step
 from services.followups.domain.records import Followup
+from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow, Refused
 from services.followups.domain.work import (
     Assigned,
     Commented,

@@ -117,6 +117,13 @@ def after(*facts: Fact, **changes: Any) -> Followup:
     return current
 
 
+def as_stands(stands: Followup, *facts: Fact) -> Followup:
+    """A follow-up after these facts."""
+    for fact in facts:
+        stands = evolve(stands, fact)
+    return stands
+
+
 def amended(to: Resolution, at: datetime = LATER) -> Amended:
     """An amendment by whoever approved."""
     return Amended(at, APPROVER, to, None, "a-1")

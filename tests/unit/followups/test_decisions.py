@@ -10,19 +10,6 @@ from typing import Any
 import pytest
 
 from services.followups.domain import decisions
-from services.followups.domain.decisions import (
-    BadDueDate,
-    BadProgress,
-    Conflict,
-    DueBeforeApproval,
-    NotAllowed,
-    NotNow,
-    NotTheApprover,
-    Outdated,
-    ReasonMissing,
-    TooManyExtensions,
-    WrongDeputy,
-)
 from services.followups.domain.machine import RULES, Step
 from services.followups.domain.records import (
     Acknowledged,
@@ -38,6 +25,19 @@ from services.followups.domain.records import (
     evolve,
     followup_id,
     opened,
+)
+from services.followups.domain.refusals import (
+    BadDueDate,
+    BadProgress,
+    Conflict,
+    DueBeforeApproval,
+    NotAllowed,
+    NotNow,
+    NotTheApprover,
+    Outdated,
+    ReasonMissing,
+    TooManyExtensions,
+    WrongDeputy,
 )
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from services.followups import handlers
 from services.followups.domain import decisions
-from services.followups.domain.decisions import NotNow
 from services.followups.domain.records import Followup, State
+from services.followups.domain.refusals import NotNow
 from services.followups.handlers import Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import parse

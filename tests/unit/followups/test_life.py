@@ -20,42 +20,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.followups import events, handlers
 from services.followups.domain import decisions, teamwork
-from services.followups.domain.decisions import Refused
 from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
-    Acknowledged,
-    Amended,
-    Blocked,
     CameDueSoon,
-    Closed,
-    Completed,
-    Extended,
-    ExtensionRefused,
-    ExtensionRequested,
     Fact,
     FellOverdue,
     Followup,
     Opened,
-    Progressed,
-    Reopened,
-    Settled,
-    Unblocked,
-    Verified,
     WentUnacknowledged,
     evolve,
     opened,
 )
-from services.followups.domain.work import (
-    Assigned,
-    Commented,
-    Delegated,
-    DelegationEnded,
-    ItemAdded,
-    ItemDone,
-    ItemDropped,
-    Linked,
-    PartReported,
-)
+from services.followups.domain.refusals import Refused
+from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Linked, PartReported
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
@@ -79,6 +56,7 @@ from tests.unit.followups.examples import (
     WATCHED,
     principal,
 )
+from tests.unit.followups.steps import step_of
 from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval, withdrawal
 
 TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER)
@@ -427,71 +405,6 @@ class Lives(RuleBasedStateMachine):
             assert current.original_due_on <= max(DATES)
         assert not [what for what, times in told.items() if times > 1], "each is told once"
         return current
-
-
-def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
-    """The step that a fact is the outcome of."""
-    match fact:
-        case Acknowledged(stance="agreed"):
-            return Step.ACKNOWLEDGE
-        case Acknowledged():
-            return Step.DISPUTE
-        case Settled():
-            return Step.SETTLE
-        case Progressed():
-            return Step.PROGRESS
-        case Blocked():
-            return Step.BLOCK
-        case Unblocked():
-            return Step.UNBLOCK
-        case ExtensionRequested():
-            return Step.REQUEST_EXTENSION
-        case Extended():
-            return Step.EXTEND
-        case ExtensionRefused(by=None):
-            return Step.LAPSE
-        case ExtensionRefused():
-            return Step.REFUSE_EXTENSION
-        case Completed():
-            return Step.COMPLETE
-        case Verified():
-            return Step.VERIFY
-        case Reopened():
-            return Step.REOPEN
-        case Closed(outcome="withdrawn"):
-            return Step.WITHDRAW
-        case Closed():
-            return Step.CLOSE
-        case Amended():
-            return Step.AMEND
-        case WentUnacknowledged():
-            return Step.GO_UNACKNOWLEDGED
-        case Assigned(officer=None):
-            return Step.UNASSIGN
-        case Assigned():
-            return Step.ASSIGN
-        case Delegated():
-            return Step.DELEGATE
-        case Commented():
-            return Step.COMMENT
-        case PartReported():
-            return Step.REPORT_PART
-        case Linked():
-            return Step.LINK
-        case ItemAdded():
-            return Step.ADD_ITEM
-        case ItemDone():
-            return Step.FINISH_ITEM
-        case ItemDropped():
-            return Step.DROP_ITEM
-        case DelegationEnded():
-            return Step.END_DELEGATION
-        case CameDueSoon():
-            return Step.COME_DUE_SOON
-        case FellOverdue():
-            return Step.FALL_OVERDUE
-        case Opened():
-            raise AssertionError("it was opened already")
 
 
 Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

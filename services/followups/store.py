@@ -156,6 +156,7 @@ def _stored(change: Change) -> Document:
         "acknowledged_at": followup.acknowledged_at,
         "blocked_by": followup.blocked_by,
         "claimed_by": followup.claimed_by,
+        "claimed_for": followup.claimed_for,
         "claimed_at": followup.claimed_at,
         "verified_by": followup.verified_by,
         "finding": followup.finding,
@@ -232,6 +233,7 @@ def _loaded(document: Document) -> Followup:
         # What follows came with schema 3.
         acknowledge_by=_day(document.get("acknowledge_by")),
         unacknowledged_at=document.get("unacknowledged_at"),
+        claimed_for=document.get("claimed_for"),
         work=Work(
             officer=document.get("officer"),
             delegation=_delegation(document.get("delegation")),

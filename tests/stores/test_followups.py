@@ -170,9 +170,10 @@ async def test_who_works_on_it_is_kept(store: AnyFollowups) -> None:
     before = new("R-1")
     await store.save([before], CAUSE)
     stands = before.after
+    claimed = replace(COMPLETED, by="a.nouri")
     second = replace(ITEM_ADDED, item=2)
     dropped = replace(ITEM_DROPPED, item=2)
-    shared = (ASSIGNED, DELEGATED, DELEGATION_ENDED, UNASSIGNED)
+    shared = (ASSIGNED, DELEGATED, claimed, DELEGATION_ENDED, UNASSIGNED)
     for fact in (*shared, ITEM_ADDED, second, ITEM_DONE, dropped, PART_REPORTED, COMMENTED, LINKED):
         life = step(stands, fact)
         await store.save([life], CAUSE)

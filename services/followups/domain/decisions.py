@@ -288,7 +288,8 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
         case Who.VERIFIER:
             province = followup.resolution.province
             concerned = not own and province is not None and by.speaks_for(province)
-            other = not (delegate or officer) and by.id != followup.claimed_by
+            claimants = {followup.claimed_by, followup.claimed_for}
+            other = not (delegate or officer) and by.id not in claimants
             return (decides or concerned) and other
         case Who.BODY:
             speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)

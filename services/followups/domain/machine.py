@@ -19,8 +19,10 @@ class Who(StrEnum):
     DEPUTY = "the deputy"  # or to whom he delegated it
     HIMSELF = "the deputy himself"
     OFFICER = "the deputy or his officer"
-    DECIDER = "coordination"  # of coordination's own: the Minister's office
-    VERIFIER = "coordination or the province, never whoever claimed it"  # or acts for the deputy
+    DECIDER = "coordination, but nobody who acts for the deputy"
+    """Of coordination's own: the Minister's office."""
+
+    VERIFIER = "coordination or the province, never who claimed it or acts for the deputy"
     CONCERNED = "whoever is concerned"
     """The deputy and whoever acts for him, coordination, the province, the Minister's office."""
 

@@ -109,6 +109,7 @@ class Followup:
     acknowledged_at: datetime | None = None
     blocked_by: str | None = None  # whoever has to act first
     claimed_by: str | None = None
+    claimed_for: str | None = None  # who had delegated to whoever claimed it
     claimed_at: datetime | None = None  # the latest claim: lateness is told by it
     verified_by: str | None = None
     finding: Finding | None = None
@@ -389,16 +390,17 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
         case ExtensionRefused():
             return replace(next_, request=None)
         case Completed():
+            behind = followup.work.delegator(fact.by, fact.at)
             return replace(
-                next_, state=State.DONE, claimed_by=fact.by, claimed_at=fact.at, blocked_by=None,
-                request=None,
+                next_, state=State.DONE, claimed_by=fact.by, claimed_for=behind,
+                claimed_at=fact.at, blocked_by=None, request=None,
             )  # fmt: skip
         case Verified():
             return replace(next_, state=State.VERIFIED, verified_by=fact.by, finding=fact.finding)
         case Reopened():
             return replace(
-                next_, state=State.REOPENED, claimed_by=None, claimed_at=None, verified_by=None,
-                finding=None,
+                next_, state=State.REOPENED, claimed_by=None, claimed_for=None, claimed_at=None,
+                verified_by=None, finding=None,
             )  # fmt: skip
         case Closed():
             return replace(

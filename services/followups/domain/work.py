@@ -77,6 +77,13 @@ class Work:
         delegation = self.delegation
         return delegation.to if delegation is not None and delegation.counts(now) else None
 
+    def delegator(self, delegate: str, now: datetime) -> str | None:
+        """Who has somebody take the deputy's steps at an instant (UTC); None where nobody has."""
+        delegation = self.delegation
+        if delegation is None or delegation.to != delegate or not delegation.counts(now):
+            return None
+        return delegation.by
+
 
 NONE: Final = Work()
 """Nothing is agreed: as every follow-up begins."""

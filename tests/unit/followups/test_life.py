@@ -377,7 +377,8 @@ class Lives(RuleBasedStateMachine):
             if rule.by in {Who.DECIDER, Who.VERIFIER}:
                 acting = {current.work.officer, current.work.delegate(fact.at)}
                 assert entry.by not in acting, "whoever acts for the deputy decides nothing"
-                assert rule.by is Who.DECIDER or entry.by != current.claimed_by
+                claimants = {current.claimed_by, current.claimed_for}
+                assert rule.by is Who.DECIDER or entry.by not in claimants
             if isinstance(fact, FellOverdue):
                 told["level", fact.due_on, fact.level] += 1
                 assert fact.level == current.level + 1, "levels come in order"

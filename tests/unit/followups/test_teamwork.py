@@ -222,6 +222,23 @@ def test_whoever_claimed_it_for_the_deputy_never_confirms_it(over: bool) -> None
     assert decisions.verify(stands, KHORASAN, "done", None, OVER).by == "g.razavi"
 
 
+def test_nor_does_whoever_had_it_claimed_for_him() -> None:
+    """The deputy, who has another role as well, and whose delegate claims."""
+    both = principal("d.karimi", "deputy:civil", "coordination")
+    stands = after(ACKNOWLEDGED, DELEGATED)
+    stands = evolve(stands, decisions.complete(stands, AIDE, None, LATER))
+    for claimed in (stands, evolve(stands, DELEGATION_ENDED)):
+        assert (claimed.claimed_by, claimed.claimed_for) == ("a.nouri", "d.karimi")
+        for by in (both, principal("d.karimi", "province:IR-09")):
+            with pytest.raises(NotAllowed):
+                decisions.verify(claimed, by, "done", None, LATER)
+        assert decisions.verify(claimed, COORDINATION, "done", None, LATER).by == "c.ahmadi"
+    reopened = evolve(stands, decisions.reopen(stands, COORDINATION, "ناقص", LATER))
+    assert reopened.claimed_for is None
+    own = evolve(after(ACKNOWLEDGED, DELEGATED), COMPLETED)
+    assert (own.claimed_by, own.claimed_for) == ("d.karimi", None)
+
+
 def test_neither_officer_nor_delegate_closes_it() -> None:
     for stands in (after(ASSIGNED), after(DELEGATED)):
         for by in (AIDE, CIVIL):

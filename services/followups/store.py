@@ -12,7 +12,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
-from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
+from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -21,6 +21,7 @@ from shared.messaging.records import Cause, Effects
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
 _SCHEMA: Final = 3  # of a stored document; a reader takes older ones too
+_PREDECESSOR: Final = "work.predecessor.resolution_id"
 
 _INDEXES = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
@@ -32,11 +33,14 @@ _INDEXES = (
     IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
     IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
     IndexModel(
-        [("predecessor", ASCENDING), ("_id", ASCENDING)],
+        [(_PREDECESSOR, ASCENDING), ("_id", ASCENDING)],
         name="predecessor",
-        partialFilterExpression={"predecessor": {"$gt": ""}},  # few have one
+        partialFilterExpression={_PREDECESSOR: {"$gt": ""}},  # few have one
     ),
 )
+
+_AT: Final = {"predecessor": _PREDECESSOR}
+"""Where in a document a field is stored, where that is not its name."""
 
 
 class MongoFollowups:
@@ -73,7 +77,7 @@ class MongoFollowups:
 
     async def page(self, query: Query) -> Sequence[Followup]:
         """Return one page, by id."""
-        wanted: Document = dict(query.fields)
+        wanted: Document = {_AT.get(name, name): value for name, value in query.fields.items()}
         if query.after is not None:
             wanted["_id"] = {"$gt": query.after}
         found = self._followups.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
@@ -123,7 +127,7 @@ class MongoFollowups:
 
 def _stored(change: Change) -> Document:
     followup = change.after
-    resolution, before = followup.resolution, followup.work.predecessor
+    resolution = followup.resolution
     return {
         "_id": followup.followup_id,
         "schema": _SCHEMA,
@@ -171,12 +175,7 @@ def _stored(change: Change) -> Document:
             {"from": e.from_.isoformat(), "to": e.to.isoformat(), "by": e.by, "at": e.at}
             for e in followup.extensions
         ],
-        "officer": followup.work.officer,
-        "delegation": _stored_delegation(followup.work.delegation),
-        "items": [_stored_item(item) for item in followup.work.items],
-        "parts": [asdict(part) for part in followup.work.parts],
-        "predecessor": None if before is None else before.resolution_id,
-        "predecessor_deputy": None if before is None else before.deputy,
+        "work": None if followup.work == NONE else _stored_work(followup.work),
         "next_alert": change.next_alert,
     }
 
@@ -234,13 +233,7 @@ def _loaded(document: Document) -> Followup:
         acknowledge_by=_day(document.get("acknowledge_by")),
         unacknowledged_at=document.get("unacknowledged_at"),
         claimed_for=document.get("claimed_for"),
-        work=Work(
-            officer=document.get("officer"),
-            delegation=_delegation(document.get("delegation")),
-            items=tuple(map(_item, document.get("items", ()))),
-            parts=tuple(Part(**part) for part in document.get("parts", ())),
-            predecessor=_predecessor(document),
-        ),
+        work=_work(document.get("work")),
     )
 
 
@@ -254,29 +247,31 @@ def _request(stored: Mapping[str, Any] | None) -> Request | None:
     return Request(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
 
 
-def _stored_delegation(delegation: Delegation | None) -> Document | None:
-    if delegation is None:
-        return None
-    return {**asdict(delegation), "until": delegation.until.isoformat()}
+def _stored_work(work: Work) -> Document:
+    stored = asdict(work)
+    for dated in stored["items"]:
+        dated["due_on"] = dated["due_on"].isoformat()
+    if work.delegation is not None:
+        stored["delegation"]["until"] = work.delegation.until.isoformat()
+    return stored
 
 
-def _delegation(stored: Mapping[str, Any] | None) -> Delegation | None:
-    if stored is None:
-        return None
-    return Delegation(**{**stored, "until": date.fromisoformat(stored["until"])})
-
-
-def _stored_item(item: Item) -> Document:
-    return {**asdict(item), "due_on": item.due_on.isoformat()}
-
-
-def _item(stored: Mapping[str, Any]) -> Item:
-    return Item(**{**stored, "due_on": date.fromisoformat(stored["due_on"])})
-
-
-def _predecessor(document: Document) -> Predecessor | None:
-    id_ = document.get("predecessor")
-    return None if id_ is None else Predecessor(id_, document["predecessor_deputy"])
+def _work(stored: Mapping[str, Any] | None) -> Work:
+    if stored is None:  # of most, and of those that were stored before schema 3
+        return NONE
+    lent, before = stored["delegation"], stored["predecessor"]
+    return Work(
+        officer=stored["officer"],
+        delegation=None
+        if lent is None
+        else Delegation(**{**lent, "until": date.fromisoformat(lent["until"])}),
+        items=tuple(
+            Item(**{**item, "due_on": date.fromisoformat(item["due_on"])})
+            for item in stored["items"]
+        ),
+        predecessor=None if before is None else Predecessor(**before),
+        parts=tuple(Part(**part) for part in stored["parts"]),
+    )
 
 
 def _days(stored: Sequence[str]) -> tuple[date, ...]:

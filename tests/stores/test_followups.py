@@ -331,7 +331,7 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
 async def test_successors_are_found_without_a_look_at_all(database: Database) -> None:
     store = await prepared(database)
     await store.save([new(f"R-{n}") for n in range(30)], CAUSE)
-    found = database["followups"].find({"predecessor": "R-7"}).sort([("_id", 1)])
+    found = database["followups"].find({"work.predecessor.resolution_id": "R-7"}).sort([("_id", 1)])
     plan = (await found.explain())["executionStats"]
     assert (plan["totalKeysExamined"], plan["totalDocsExamined"]) == (0, 0)
 

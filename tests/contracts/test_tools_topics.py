@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import pytest
 
 # ConfigResource is public, yet not marked so for type checkers.
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import KafkaException, NewTopic
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import HOST, PROJECT
@@ -23,6 +24,7 @@ from shared.contracts.topics import Topics
 from tools.topics.ensure import ensure
 
 DEPUTIES = "civil,crisis"
+PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -76,6 +78,14 @@ def create(witness: AdminClient, name: str, partitions: int, **config: str) -> N
     settings = {key.replace("_", "."): value for key, value in config.items()}
     topic = NewTopic(name, partitions, 1, config=settings)
     witness.create_topics([topic])[name].result(timeout=10)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:  # the broker answers before it knows the topic itself
+        try:
+            config(witness, name)
+        except KafkaException:
+            assert time.monotonic() < until, f"{name} is not known"
+        else:
+            return
 
 
 def test_it_creates_every_topic_as_declared(

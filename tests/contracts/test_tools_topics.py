@@ -74,8 +74,8 @@ def config(witness: AdminClient, name: str) -> dict[str, str]:
     return {entry.name: entry.value for entry in entries.values()}
 
 
-def create(witness: AdminClient, name: str, partitions: int, **config: str) -> None:
-    settings = {key.replace("_", "."): value for key, value in config.items()}
+def create(witness: AdminClient, name: str, partitions: int, **wanted: str) -> None:
+    settings = {key.replace("_", "."): value for key, value in wanted.items()}
     topic = NewTopic(name, partitions, 1, config=settings)
     witness.create_topics([topic])[name].result(timeout=10)
     until = time.monotonic() + PATIENCE_SECONDS

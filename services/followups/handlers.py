@@ -20,6 +20,7 @@ from shared.contracts.events import (
 )
 from shared.messaging.patience import anew
 from shared.messaging.records import (
+    RECOVERY,
     Cause,
     Decision,
     Event,
@@ -229,7 +230,7 @@ async def take_in(messages: Sequence[Message], store: Followups, tracking: Track
             draft.inbox.append(inbox_id(fact.by, fact.amendment))
     changes = [draft.change() for draft in drafts.values() if draft.changed]
     if changes:
-        await store.save(changes, Cause("recovery", "recovery"))
+        await store.save(changes, RECOVERY)
     return sum(len(change.events) for change in changes)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Protocol
 
 from services.notify import domain, events
 from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, Refused, State
 from shared.messaging.records import (
+    RECOVERY,
     Cause,
     Decision,
     Event,
@@ -20,8 +21,6 @@ from shared.messaging.records import (
     Verdict,
     published,
 )
-
-_RECOVERY: Final = Cause("recovery", "recovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +159,9 @@ async def take_in(messages: Sequence[Message], store: Notices) -> int:
     ]
     new = [event for id_, (event, _) in told.items() if id_ not in known and id_ not in kept]
     if changes:
-        await store.save(changes, _RECOVERY)
+        await store.save(changes, RECOVERY)
     if new:
-        await store.keep(new, _RECOVERY)
+        await store.keep(new, RECOVERY)
     return len(changes) + len(new)
 
 

@@ -19,7 +19,7 @@ from shared.messaging.counts import Counts
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions, position_id
-from shared.messaging.records import Cause, Effects, Event
+from shared.messaging.records import RECOVERY, Cause, Effects, Event
 from shared.messaging.replays import Replays
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import Watch
@@ -38,8 +38,6 @@ BYTES_A_RECORD: Final = 8_000_000
 
 PENDING: Final = "pending"
 """The partial index over the records not yet published, in the order of their insertion."""
-
-_RECOVERY: Final = "recovery"
 
 _INDEXES = (
     IndexModel([("pending", ASCENDING)], name=PENDING, partialFilterExpression={"pending": True}),
@@ -121,7 +119,7 @@ class Ledger:
                 records = list(self._cut(cause, effects))
                 if records:
                     await self._records.insert_many(records, session=session)
-                if cause.kind == _RECOVERY:  # no relay will pass by to add it up
+                if cause.kind == RECOVERY.kind:  # no relay will pass by to add it up
                     await self._counts.add(effects.tally, session)
                 self._reach(Step.COMMIT_RECORDED)
         except PyMongoError as error:
@@ -146,7 +144,7 @@ class Ledger:
             }
             if number == 0 and effects.tally:
                 record["tally"] = dict(effects.tally)
-            if cause.kind != _RECOVERY:  # what is taken in from the topic stands there already
+            if cause.kind != RECOVERY.kind:  # what is taken in from the topic stands there already
                 record["pending"] = True
             yield record
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from shared.contracts.envelope import CloudEvent
@@ -143,6 +143,10 @@ class Cause:
     moves: tuple[Move, ...] = ()
     fence: Fence | None = None
     answers: tuple[Answer, ...] = ()
+
+
+RECOVERY: Final = Cause("recovery", "recovery")
+"""What a restored database takes in from its own topics, which hold it already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -50,6 +51,7 @@ class JalaliDay:
     day: int
 
 
+@lru_cache(maxsize=4_096)  # a batch asks for few days, often
 def start_of_day(day: date) -> datetime:
     """00:00 Asia/Tehran of that day, as a UTC instant.
 

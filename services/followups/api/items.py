@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
+from services.followups.api.texts import Body, Note, Saying
 from services.followups.api.work import (
     DelegationItem,
     PartItem,
@@ -21,10 +22,6 @@ from services.followups.domain.ladder import days_late, is_unacknowledged
 from services.followups.domain.records import Extension, Followup, Request, State
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
-
-Note = Annotated[str, StringConstraints(max_length=20_000)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
-Body = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 
 class RequestItem(BaseModel):
@@ -120,7 +117,7 @@ class Acknowledge(RequestBody):
 
 
 class Settle(RequestBody):
-    reason: Reason
+    reason: Saying
 
 
 class ReportProgress(RequestBody):
@@ -130,7 +127,7 @@ class ReportProgress(RequestBody):
 
 class Block(RequestBody):
     blocked_by: Body = Field(description="whoever has to act first")
-    reason: Reason
+    reason: Saying
 
 
 class Unblock(RequestBody):
@@ -139,7 +136,7 @@ class Unblock(RequestBody):
 
 class RequestExtension(RequestBody):
     due_on: date = Field(description="wanted, in Asia/Tehran")
-    reason: Reason
+    reason: Saying
 
 
 class Extend(RequestBody):
@@ -148,7 +145,7 @@ class Extend(RequestBody):
 
 
 class RefuseExtension(RequestBody):
-    reason: Reason
+    reason: Saying
 
 
 class Complete(RequestBody):
@@ -161,18 +158,18 @@ class Verify(RequestBody):
 
 
 class Reopen(RequestBody):
-    reason: Reason
+    reason: Saying
 
 
 class Close(RequestBody):
     outcome: Literal["partly-done", "superseded", "will-not-be-done"]
-    reason: Reason
+    reason: Saying
 
 
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
     """A follow-up as it is shown at an instant (UTC)."""
     r, work = followup.resolution, followup.work
-    delegation, before = work.delegation, work.predecessor
+    delegation, before = work.delegated(now), work.predecessor
     return FollowupItem(
         followup_id=followup.followup_id,
         resolution_id=r.resolution_id,
@@ -211,9 +208,7 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         predecessor=None if before is None else before.resolution_id,
         predecessor_deputy=None if before is None else before.deputy,
         officer=work.officer,
-        delegation=delegation_item(delegation)
-        if delegation is not None and delegation.counts(now)
-        else None,
+        delegation=None if delegation is None else delegation_item(delegation),
         parts=part_items(work.parts),
         items=work_items(followup, now),
         opened_at=followup.opened_at,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from services.followups.api.texts import Body, Note, Saying
 from services.followups.domain.ladder import days_late, days_overdue
 from services.followups.domain.records import Followup
 from services.followups.domain.work import Delegation, Item, ItemState, Part
@@ -15,7 +16,6 @@ from shared.contracts.events import FollowupCommented
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
 
-Note = Annotated[str, StringConstraints(max_length=20_000)]
 Brief = Annotated[str, StringConstraints(max_length=2_000)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 User = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
@@ -97,18 +97,14 @@ class PartItem(BaseModel):
 
 
 class ReportPart(RequestBody):
-    body: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = (
-        Field(description="one of supporting, or executing_body")
-    )
+    body: Body = Field(description="one of supporting, or executing_body")
     progress: int = Field(ge=0, le=100, strict=True)
     note: Brief | None = None
 
 
 class AddItem(RequestBody):
     title: Title
-    owner: Annotated[
-        str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)
-    ] = Field(description="a person or a body")
+    owner: Body = Field(description="a person or a body")
     due_on: date = Field(description="in Asia/Tehran, not after the follow-up's")
 
 
@@ -121,7 +117,7 @@ class DropItem(RequestBody):
 
 
 class Comment(RequestBody):
-    text: Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
+    text: Saying
 
 
 def delegation_item(delegation: Delegation) -> DelegationItem:

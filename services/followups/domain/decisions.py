@@ -275,30 +275,29 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
     own = followup.deputy == COORDINATION
     decides = by.is_minister_office if own else by.is_coordination
     himself = by.answers_for(followup.deputy)
-    delegate, officer = followup.work.delegate(now) == by.id, followup.work.officer == by.id
+    delegate = followup.work.delegated_to(by.id, now) is not None
+    stands_in = delegate or followup.work.officer == by.id
+    province = followup.resolution.province
+    concerned = province is not None and by.speaks_for(province)
     match who:
         case Who.DEPUTY:
             return himself or delegate
         case Who.HIMSELF:
             return himself
         case Who.OFFICER:
-            return himself or delegate or officer
+            return himself or stands_in
         case Who.DECIDER:
-            return decides and not (himself or delegate or officer)
+            return decides and not (himself or stands_in)
         case Who.VERIFIER:
-            province = followup.resolution.province
-            concerned = not own and province is not None and by.speaks_for(province)
             claimants = {followup.claimed_by, followup.claimed_for}
-            other = not (delegate or officer) and by.id not in claimants
-            return (decides or concerned) and other
+            other = not stands_in and by.id not in claimants
+            return (decides or (concerned and not own)) and other
         case Who.BODY:
             speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)
-            return himself or delegate or officer or any(speaks)
+            return himself or stands_in or any(speaks)
         case Who.CONCERNED:
-            province = followup.resolution.province
-            concerned = province is not None and by.speaks_for(province)
             heads = by.is_coordination or by.is_minister_office
-            return himself or delegate or officer or concerned or heads
+            return himself or stands_in or concerned or heads
         case Who.APPROVER | Who.CLOCK:
             return False
 

@@ -23,7 +23,6 @@ from services.followups.domain.records import (
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date
 
 _DAY = timedelta(days=1)
-_start_of_day = lru_cache(maxsize=4_096)(start_of_day)  # a batch asks for few days, often
 _DEFAULT_STEPS: Mapping[Priority, tuple[int, ...]] = {"normal": (0, 5, 10), "urgent": (0, 2, 4)}
 
 
@@ -47,7 +46,7 @@ class Ladder:
         if resolution.baseline_on is not None:
             start = max(start, resolution.baseline_on - _DAY)
         passed = self.steps[resolution.priority][level - 1]
-        return _start_of_day(self.calendar.after(start, passed) + _DAY)
+        return start_of_day(self.calendar.after(start, passed) + _DAY)
 
     def soon_at(self, followup: Followup) -> datetime | None:
         """The instant (UTC) at which a due date is near; None where that was told, or is late."""
@@ -57,7 +56,7 @@ class Ladder:
         if told or not self.soon_days or (baseline is not None and baseline > due_on):
             return None
         day = self.calendar.before(due_on, self.soon_days)
-        return _start_of_day(day if baseline is None else max(day, baseline))
+        return start_of_day(day if baseline is None else max(day, baseline))
 
     def acknowledge_by(self, resolution: Resolution, opened_at: datetime) -> date | None:
         """The last day (Asia/Tehran) to take note of what is opened at an instant (UTC).
@@ -82,7 +81,7 @@ class Ladder:
         top = len(self.steps[followup.resolution.priority])
         level = None if followup.level >= top else self.reached_at(followup, followup.level + 1)
         last = _waited_until(followup)
-        unacknowledged = None if last is None else _start_of_day(last + _DAY)
+        unacknowledged = None if last is None else start_of_day(last + _DAY)
         instants = (level, self.soon_at(followup), unacknowledged)
         return min((instant for instant in instants if instant is not None), default=None)
 
@@ -99,7 +98,7 @@ class Ladder:
                 return facts
             facts.append(ExtensionRefused(now, None, followup.request.due_on, None))
         last = _waited_until(followup)
-        if last is not None and _start_of_day(last + _DAY) <= now:
+        if last is not None and start_of_day(last + _DAY) <= now:
             facts.append(WentUnacknowledged(now, last))
         due_on = followup.resolution.due_on
         soon, overdue_at = self.soon_at(followup), self.reached_at(followup, 1)

@@ -390,10 +390,10 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
         case ExtensionRefused():
             return replace(next_, request=None)
         case Completed():
-            behind = followup.work.delegator(fact.by, fact.at)
+            lent = followup.work.delegated_to(fact.by, fact.at)
             return replace(
-                next_, state=State.DONE, claimed_by=fact.by, claimed_for=behind,
-                claimed_at=fact.at, blocked_by=None, request=None,
+                next_, state=State.DONE, claimed_by=fact.by, claimed_at=fact.at, blocked_by=None,
+                claimed_for=None if lent is None else lent.by, request=None,
             )  # fmt: skip
         case Verified():
             return replace(next_, state=State.VERIFIED, verified_by=fact.by, finding=fact.finding)

@@ -116,7 +116,7 @@ def end_delegation(
 ) -> DelegationEnded:
     """Take a delegation back, or give it back. Raises NotAllowed, NotNow."""
     require(followup, Step.END_DELEGATION, by, now)
-    if followup.work.delegate(now) is None:
+    if followup.work.delegated(now) is None:
         raise NotNow("nothing is delegated")
     return DelegationEnded(now, by.id, note)
 

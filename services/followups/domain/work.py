@@ -21,10 +21,6 @@ class Delegation:
     by: str
     at: datetime  # UTC
 
-    def counts(self, now: datetime) -> bool:
-        """Whether it counts still at an instant (UTC). Nothing has to happen for it to end."""
-        return tehran_date(now) <= self.until
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -67,22 +63,19 @@ class Work:
 
     officer: str | None = None  # takes some of the deputy's steps
     delegation: Delegation | None = None  # the latest that was not taken back, over or not
-
     items: tuple[Item, ...] = ()  # by their numbers
     predecessor: Predecessor | None = None
     parts: tuple[Part, ...] = ()  # one a body, in the order in which each was first reported
 
-    def delegate(self, now: datetime) -> str | None:
-        """Who takes the deputy's steps at an instant (UTC) besides him."""
+    def delegated(self, now: datetime) -> Delegation | None:
+        """The delegation that counts at an instant (UTC). Nothing has to happen for it to end."""
         delegation = self.delegation
-        return delegation.to if delegation is not None and delegation.counts(now) else None
+        return delegation if delegation and tehran_date(now) <= delegation.until else None
 
-    def delegator(self, delegate: str, now: datetime) -> str | None:
-        """Who has somebody take the deputy's steps at an instant (UTC); None where nobody has."""
-        delegation = self.delegation
-        if delegation is None or delegation.to != delegate or not delegation.counts(now):
-            return None
-        return delegation.by
+    def delegated_to(self, user: str, now: datetime) -> Delegation | None:
+        """The same, where it is this user who takes the deputy's steps."""
+        delegation = self.delegated(now)
+        return delegation if delegation and delegation.to == user else None
 
 
 NONE: Final = Work()

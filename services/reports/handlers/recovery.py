@@ -9,9 +9,7 @@ from services.reports.events import ReportEvent
 from services.reports.handlers.drafts import Draft
 from services.reports.handlers.reception import Circulars, Expectations, Reception
 from shared.contracts.events import CircularIssued
-from shared.messaging.records import Cause, Event, Message, published
-
-_CAUSE = Cause("recovery", "recovery")
+from shared.messaging.records import RECOVERY, Event, Message, published
 
 
 async def take_in(
@@ -55,9 +53,9 @@ async def _take_reports(told: Sequence[Event], store: Expectations, reception: R
             new.append(event)
     changes = [draft.change() for draft in drafts.values() if draft.changed]
     if changes:
-        await store.save(changes, _CAUSE)
+        await store.save(changes, RECOVERY)
     if new:
-        await store.keep(new, _CAUSE)
+        await store.keep(new, RECOVERY)
     return len(new) + sum(len(change.events) for change in changes)
 
 
@@ -72,6 +70,6 @@ async def _take_circulars(messages: Sequence[Message], circulars: Circulars) -> 
         data = message.data
         if isinstance(data, CircularIssued) and await circulars.get(data.circular_id) is None:
             event = published(message, data.circular_id, data.circular_id)
-            await circulars.add(events.circular_of(data), event, _CAUSE)
+            await circulars.add(events.circular_of(data), event, RECOVERY)
             taken += 1
     return taken

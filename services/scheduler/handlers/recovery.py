@@ -22,7 +22,7 @@ from services.scheduler.domain.records import (
 from services.scheduler.events import ResolutionEvent, SessionEvent
 from services.scheduler.handlers.register import Change, Register
 from shared.contracts.events import ResolutionApproved
-from shared.messaging.records import Cause, Message, published
+from shared.messaging.records import RECOVERY, Message, published
 
 R = TypeVar("R", Session, Resolution)
 
@@ -46,7 +46,7 @@ async def take_in(
     changes = [d.change() for d in drafts.sessions.values() if d.changed and d not in late]
     changes += [d.change() for d in drafts.resolutions.values() if d.changed]
     if changes:
-        await register.save(changes, Cause("recovery", "recovery"))
+        await register.save(changes, RECOVERY)
     waiting.clear()
     waiting.update({draft.id: draft.messages for draft in late})
     return sum(len(change.events) for change in changes)

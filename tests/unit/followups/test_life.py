@@ -375,8 +375,9 @@ class Lives(RuleBasedStateMachine):
             rule = RULES[step_of(fact)]
             assert current.state in rule.sources
             if rule.by in {Who.DECIDER, Who.VERIFIER}:
-                acting = {current.work.officer, current.work.delegate(fact.at)}
-                assert entry.by not in acting, "whoever acts for the deputy decides nothing"
+                delegated = current.work.delegated_to(entry.by, fact.at) is not None
+                acting = delegated or entry.by == current.work.officer
+                assert not acting, "whoever acts for the deputy decides nothing"
                 claimants = {current.claimed_by, current.claimed_for}
                 assert rule.by is Who.DECIDER or entry.by not in claimants
             if isinstance(fact, FellOverdue):

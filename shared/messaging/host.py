@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 
 _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
+_KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
 _AWAY_SECONDS: Final = 2.0  # an election of a new primary is waited for
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
@@ -266,6 +267,7 @@ class Host:
                 access_log=False,
                 server_header=False,
                 lifespan="off",
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ SERVICES = ("scheduler", "reports", "followups", "notify")
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 IDLE_MIB = 96
 READY_SECONDS = 2.0
+HTTPX_KEEPS_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 WEARY_TRIES = 9  # by then its pauses have grown as long as they get
 
@@ -291,12 +294,30 @@ async def ready_after_kafka(service: Service, cluster: Cluster) -> float:
     return max(0.0, ready_at - kafka_at)
 
 
+async def test_an_idle_connection_outlives_what_a_client_keeps(
+    services: Mapping[str, Service],
+) -> None:
+    """Were the server the first to close it, that would sometimes meet a request on its way."""
+    port = services["reports"].port
+
+    def stays_open_for(seconds: float) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        assert connection.sock is not None
+        closed, _, _ = select.select([connection.sock], [], [], seconds)
+        return not closed
+
+    assert await asyncio.to_thread(stays_open_for, HTTPX_KEEPS_SECONDS + 1)
+
+
 @pytest.mark.parametrize("name", SERVICES)
 async def test_told_to_end_it_ends_well(services: Mapping[str, Service], name: str) -> None:
     """The last test of the module's services."""
     service = services[name]
-    assert service.stop(), service.log[-3000:]
-    assert service.process.ending == "exit code 0"
+    assert service.process.is_running, service.log[-9000:]
+    assert service.stop(), service.log[-9000:]
+    assert service.process.ending == "exit code 0", service.log[-9000:]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
             _log.exception("what was read is no record")
             raise CorruptRecordException(repr(error)) from error
 
+    def highwater(self, partition: TopicPartition) -> int | None:
+        """Where a partition ends, by its last read; None where it was not read, or taken away.
+
+        aiokafka's own fails an assertion for one that a rebalance took away meanwhile.
+        """
+        assigned = partition in self.assignment()
+        return super().highwater(partition) if assigned else None
+
 
 class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone
     """The batches of one answer; each is decoded by aiokafka, and where that fails, forgivingly."""

@@ -214,11 +214,10 @@ class Standing:
         end_of: Callable[[TopicPartition], int | None],
     ) -> None:
         for partition in partitions:
-            with suppress(IllegalStateError):  # taken away meanwhile
-                cursor, end = self._cursors.get(partition), end_of(partition)
-                if cursor is not None and end is not None:
-                    lag = max(0, end - cursor.next)
-                    self._metrics.set_lag(self._group, partition.topic, partition.partition, lag)
+            cursor, end = self._cursors.get(partition), end_of(partition)
+            if cursor is not None and end is not None:
+                lag = max(0, end - cursor.next)
+                self._metrics.set_lag(self._group, partition.topic, partition.partition, lag)
 
 
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here

@@ -1,4 +1,4 @@
-"""Names of headers that are not text, against aiokafka's own decoder."""
+"""The mended consumer against aiokafka's own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +62,12 @@ def test_whatever_the_names_every_record_is_there_with_its_values(
         assert [value for _, value in headers] == [value for _, value in sent]
         for (name, _), (raw, _) in zip(headers, sent, strict=True):
             assert name == raw.decode(errors="backslashreplace")
+
+
+async def test_a_partition_that_was_taken_away_has_no_end_that_is_known() -> None:
+    kept, lost = TopicPartition("t", 0), TopicPartition("t", 1)
+    consumer = reading.ForgivingConsumer(bootstrap_servers="localhost:1")
+    consumer.assign([kept])
+    with pytest.raises(AssertionError):
+        AIOKafkaConsumer.highwater(consumer, lost)
+    assert [consumer.highwater(partition) for partition in (kept, lost)] == [None, None]

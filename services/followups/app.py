@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.followups import api, handlers, subscribers
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
+from services.followups.domain.scores import By
 from services.followups.handlers import Tracking
 from services.followups.settings import FollowupsSettings
 from services.followups.store import MongoFollowups
@@ -76,9 +77,10 @@ def rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Extensio
 
 
 async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMetrics) -> None:
-    for name, count in (await store.counts()).items():
+    counts = (await store.counts(By.DEPUTY)).get("", {})
+    for name, count in counts.items():
         kind, _, value = name.partition(":")
         if kind == "state":
             metrics.set_followups(deputy, value, count)
-        else:
+        elif kind == "overdue":
             metrics.set_overdue(deputy, int(value), count)

@@ -44,6 +44,11 @@ class Change:
     events: Sequence[Event]
     next_alert: datetime | None  # UTC; None: none comes
     inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
+    passed: Sequence[Followup] = ()  # the versions between, each with its own day
+
+    def steps(self) -> Iterable[tuple[Followup | None, Followup]]:
+        """From each version to the next."""
+        return zip((self.before, *self.passed), (*self.passed, self.after), strict=True)
 
 
 class Followups(Protocol):
@@ -132,6 +137,7 @@ class _Draft:
     after: Followup | None = None
     events: list[Event] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
+    passed: list[Followup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.after = self.before
@@ -141,6 +147,8 @@ class _Draft:
         return bool(self.events or self.inbox)
 
     def apply(self, fact: Fact) -> Followup:
+        if self.after is not None and self.after is not self.before:
+            self.passed.append(self.after)
         self.after = opened(fact) if isinstance(fact, Opened) else evolve(self.existing(), fact)
         return self.after
 
@@ -156,7 +164,7 @@ class _Draft:
     def change(self) -> Change:
         after = self.existing()
         alert = self.tracking.ladder.next_alert(after)
-        return Change(self.before, after, self.events, alert, self.inbox)
+        return Change(self.before, after, self.events, alert, self.inbox, self.passed)
 
 
 def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) -> Verdict:

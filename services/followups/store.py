@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -10,8 +9,8 @@ from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.followups.domain.decisions import tally
 from services.followups.domain.records import Extension, Followup, Request, Resolution, State
+from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
@@ -87,14 +86,16 @@ class MongoFollowups:
         """Return everything that happened to one, by version."""
         return await self._ledger.history(followup_id)
 
-    async def counts(self) -> Mapping[str, int]:
-        """Return the counts by `state:<state>` and `overdue:<level>`."""
-        return await self._ledger.counts()
+    async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
+        """Return the counts by name (`scores.names`) of each subject of a kind.
+
+        `as_of`: as they stood at the end of that day (Asia/Tehran). The deputy himself, and what
+        has no province, axis or gathering, stand under the empty text.
+        """
+        return await self._ledger.counts(by.value, as_of)
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
-        total: Counter[str] = Counter()
-        for change in changes:
-            total.update(tally(change.before, change.after))
+        total = tally(step for change in changes for step in change.steps())
         effects = Effects([event for change in changes for event in change.events], total)
         async with self._ledger.commit(cause, effects) as session:
             await self._insert([c for c in changes if c.before is None], session)

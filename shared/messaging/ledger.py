@@ -6,16 +6,17 @@ where one is needed, and one commit record that lists the events. Nothing is sen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
-from shared.messaging.counts import Counts
+from shared.messaging.counts import Counts, include, written
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions, position_id
@@ -143,7 +144,7 @@ class Ledger:
                 "events": [_stored(event) for event in events],
             }
             if number == 0 and effects.tally:
-                record["tally"] = dict(effects.tally)
+                record["tally"] = written(effects.tally)
             if cause.kind != RECOVERY.kind:  # what is taken in from the topic stands there already
                 record["pending"] = True
             yield record
@@ -172,14 +173,19 @@ class Ledger:
             return int(row["n"]), row["oldest"]
         return 0, None
 
-    async def counts(self) -> Mapping[str, int]:
-        """Return the counters kept with the state, changes not yet published included."""
+    async def counts(self, kind: str, until: date | None = None) -> Mapping[str, Counter[str]]:
+        """Return the counters of each subject of a kind, changes not yet published included.
+
+        `until`: as they stood at the end of that day (Asia/Tehran).
+        """
         async with transaction(self._database.client) as session:  # both of one moment
-            counts = await self._counts.read(session)
+            counts = await self._counts.read(kind, until, session)
             async for record in self._records.find(
-                {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session
+                {"pending": True, "tally": {"$exists": True}},
+                {"tally": 1, "at": 1},
+                session=session,
             ).hint(PENDING):
-                counts.update(record["tally"])
+                include(counts, record, kind, until)
         return counts
 
 

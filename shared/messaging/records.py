@@ -17,6 +17,15 @@ _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
 C = TypeVar("C")
 
+Counted: TypeAlias = tuple[str, str, str]
+"""What is counted: a subject, the day (ISO 8601, Asia/Tehran) of the change, and a name.
+
+A subject is a kind and, behind a vertical line, which one of it: `deputy`, `province|IR-07`. Names
+and subjects have neither full stop nor dollar sign.
+"""
+Tally: TypeAlias = Mapping[Counted, int]
+"""By how much counts change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -154,7 +163,7 @@ class Effects:
     """What a commit brings about besides state: events to publish and counts that change."""
 
     events: Sequence[Event] = ()
-    tally: Mapping[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=dict)
 
 
 def inbox_id(source: str, id_: str) -> str:

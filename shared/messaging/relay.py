@@ -18,13 +18,13 @@ from aiokafka.structs import RecordMetadata
 
 from shared.contracts.envelope import CloudEvent, write
 from shared.messaging.bell import Bell
-from shared.messaging.counts import Counts
+from shared.messaging.counts import Counts, recorded
 from shared.messaging.failures import Unsendable
 from shared.messaging.leases import Lease, Leases
 from shared.messaging.ledger import PENDING, loaded
 from shared.messaging.positions import position_id
 from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.records import Event
+from shared.messaging.records import Counted, Event
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
@@ -44,7 +44,7 @@ class _Record:
 
     id: Any
     events: list[Event]
-    tally: Mapping[str, int]
+    tally: Sequence[tuple[Counted, int]]
     unsent: list[str] = field(default_factory=list)
 
 
@@ -107,7 +107,9 @@ class Relay:
         size = 0
         async with await self._database.client.start_session(snapshot=True) as moment:
             cursor = self._commits.find(
-                {"pending": True}, {"events": 1, "tally": 1, "unsent": 1}, session=moment
+                {"pending": True},
+                {"events": 1, "tally": 1, "at": 1, "unsent": 1},
+                session=moment,
             )
             async for entry in cursor.hint(PENDING).batch_size(_CHUNK):
                 record = _record(entry)
@@ -214,13 +216,14 @@ def _record(entry: Mapping[str, Any]) -> _Record:
     left = entry.get("unsent")  # set where a part of the record went before
     if left is not None:
         events = [event for event in events if event.id in left]
-    return _Record(entry["_id"], events, entry.get("tally", {}))
+    return _Record(entry["_id"], events, list(recorded(entry)))
 
 
-def _total(records: Iterable[_Record]) -> Counter[str]:
-    total: Counter[str] = Counter()
+def _total(records: Iterable[_Record]) -> Counter[Counted]:
+    total: Counter[Counted] = Counter()
     for record in records:
-        total.update(record.tally)
+        for counted, change in record.tally:
+            total[counted] += change
     return total
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from services.followups.domain.decisions import tally
 from services.followups.domain.records import Followup
+from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Entry
@@ -25,7 +25,7 @@ class MemoryFollowups:
         self._followups: dict[str, Followup] = {}
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[Counted] = Counter()
 
     @property
     def events(self) -> list[Event]:
@@ -54,8 +54,13 @@ class MemoryFollowups:
         mine = [entry for entry in self.entries if entry.event.aggregate_id == followup_id]
         return sorted(mine, key=lambda entry: entry.event.version)
 
-    async def counts(self) -> Mapping[str, int]:
-        return dict(self._counts)
+    async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for (subject, day, name), count in self._counts.items():
+            kind, _, which = subject.partition("|")
+            if kind == by and (as_of is None or day <= as_of.isoformat()):
+                counts[which][name] += count
+        return counts
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         for change in changes:
@@ -67,7 +72,7 @@ class MemoryFollowups:
             followup = change.after
             self._followups[followup.followup_id] = followup
             self._alerts[followup.followup_id] = change.next_alert
-            self._counts.update(tally(change.before, followup))
+            self._counts.update(tally(change.steps()))
             self.entries += [
                 Entry(event, cause.by, cause.roles, followup.changed_at) for event in change.events
             ]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
@@ -27,6 +27,7 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
+from services.followups.domain.scores import By
 from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
@@ -73,6 +74,7 @@ AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowups
 
 CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
 DAY = timedelta(days=1)
+LATE = date(2030, 1, 1)
 
 
 @asynccontextmanager
@@ -125,11 +127,28 @@ def step(
     before: Followup, *facts: Fact, inbox: tuple[str, ...] = (), alert: datetime | None = None
 ) -> Change:
     """A follow-up's next steps, with their events."""
-    after, announced = before, []
+    versions, announced = [before], []
     for fact in facts:
-        after = evolve(after, fact)
-        announced.append(events.announce(after, fact, TOPIC, "00-1-2-00"))
-    return Change(before, after, announced, alert, inbox)
+        versions.append(evolve(versions[-1], fact))
+        announced.append(events.announce(versions[-1], fact, TOPIC, "00-1-2-00"))
+    return Change(before, versions[-1], announced, alert, inbox, versions[1:-1])
+
+
+async def counted(
+    store: AnyFollowups, by: By, as_of: date | None = None
+) -> dict[str, dict[str, int]]:
+    """What there is of each subject of a kind."""
+    found = {
+        which: {name: n for name, n in counts.items() if n}
+        for which, counts in (await store.counts(by, as_of)).items()
+    }
+    return {which: counts for which, counts in found.items() if counts}
+
+
+async def stands(store: AnyFollowups) -> dict[str, int]:
+    """The states and levels of all, counted."""
+    counts = (await counted(store, By.DEPUTY))[""]
+    return {n: count for n, count in counts.items() if n.startswith(("state:", "overdue:"))}
 
 
 async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:
@@ -214,7 +233,7 @@ async def test_a_resolution_is_followed_once(store: AnyFollowups) -> None:
         await store.save([new("R-2", "/x 1"), new("R-1", title="عنوان دیگر")], CAUSE)
     assert set(await store.of_resolutions(["R-1", "R-2"])) == {"R-1"}
     assert set(await store.seen(["/x 1"])) == set()
-    assert await store.counts() == {"state:opened": 1}
+    assert await stands(store) == {"state:opened": 1}
 
 
 async def test_a_step_from_an_old_version_is_stale(store: AnyFollowups) -> None:
@@ -284,18 +303,71 @@ async def test_the_counts_are_those_of_what_is_stored(store: AnyFollowups) -> No
     overdue = FellOverdue(NOW, 1, date(2024, 1, 1), 1)
     late = step(first.after, overdue)
     await store.save([late, step(second.after, ACKNOWLEDGED)], CAUSE)
-    counts = {name: n for name, n in (await store.counts()).items() if n}
-    assert counts == {"state:opened": 1, "state:acknowledged": 1, "overdue:1": 1}
+    assert await stands(store) == {"state:opened": 1, "state:acknowledged": 1, "overdue:1": 1}
     await store.save([step(late.after, CLOSED)], CAUSE)
-    counts = {name: n for name, n in (await store.counts()).items() if n}
-    assert counts == {"state:closed": 1, "state:acknowledged": 1}
+    assert await stands(store) == {"state:closed": 1, "state:acknowledged": 1}
 
 
 async def test_what_is_taken_back_from_the_topic_counts_at_once(store: AnyFollowups) -> None:
     first, second = new("R-1"), new("R-2")
     await store.save([first], CAUSE)
     await store.save([second], Cause("recovery", "recovery"))
-    assert await store.counts() == {"state:opened": 2}
+    assert await stands(store) == {"state:opened": 2}
+
+
+async def test_each_subject_counts_what_is_its_own(store: AnyFollowups) -> None:
+    opened_ = {"state:opened": 1, "age:2023-10-16": 1}
+    spring = datetime(2024, 3, 20, 12, tzinfo=UTC)  # the first day of 1403
+    visit = new("R-1", province="IR-07", axis="crisis", session_kind="visit")
+    await store.save([visit], CAUSE)
+    await store.save([new("R-2", province=None, approved_at=spring, due_on=LATE)], CAUSE)
+    other = {"state:opened": 1, "age:2024-03-20": 1}
+    assert await counted(store, By.DEPUTY) == {"": {**opened_, **other, "state:opened": 2}}
+    assert await counted(store, By.PROVINCE) == {"IR-07": opened_, "": other}
+    assert await counted(store, By.AXIS) == {"crisis": opened_, "": other}
+    assert await counted(store, By.GATHERING) == {"visit": opened_, "": other}
+    assert await counted(store, By.SEASON) == {"1402": opened_, "1403": other}
+
+
+async def test_past_days_stand_as_they_were_whatever_was_counted_when(store: AnyFollowups) -> None:
+    """A restored copy takes in days of facts in one transaction; each lands on its own day."""
+    first = new("R-1")
+    await store.save([first], CAUSE)
+    in_november = replace(ACKNOWLEDGED, at=datetime(2023, 11, 1, 20, 29, 59, tzinfo=UTC))
+    next_day = replace(COMPLETED, at=datetime(2023, 11, 1, 20, 30, tzinfo=UTC))  # 00:00 in Tehran
+    in_december = replace(VERIFIED, at=datetime(2023, 12, 31, 9, tzinfo=UTC))
+    life = step(first.after, in_november, next_day, in_december)
+    await store.save([life], Cause("recovery", "recovery"))
+    expected = {
+        date(2023, 10, 15): None,
+        date(2023, 10, 16): "state:opened",
+        date(2023, 10, 31): "state:opened",
+        date(2023, 11, 1): "state:acknowledged",
+        date(2023, 11, 2): "state:done",
+        date(2023, 12, 30): "state:done",
+        date(2023, 12, 31): "state:verified",
+        date(2024, 1, 1): "state:verified",
+        date(2124, 1, 1): "state:verified",
+    }
+    for day, state in expected.items():
+        for by in By:
+            (counts,) = (await counted(store, by, day)).values() or ({},)
+            assert [n for n in counts if n.startswith("state:")] == ([state] if state else [])
+            assert ("age:2023-10-16" in counts) == (state not in {None, "state:verified"})
+
+
+async def test_what_nobody_added_up_yet_counts_and_so_does_what_was_counted_before_days(
+    database: Database,
+) -> None:
+    store = await prepared(database)
+    await store.save([new("R-1")], CAUSE)
+    await database["counts"].insert_one({"_id": "counts", "n": {"state:opened": 7}})
+    flat = {"tally": {"state:opened": 5, "overdue:1": 1}, "at": NOW, "pending": True, "events": []}
+    await database["commits"].insert_one(flat)
+    for day, number in ((None, 13), (date(2023, 10, 16), 13), (date(2023, 10, 15), 7)):
+        counts = (await counted(store, By.DEPUTY, day))[""]
+        assert counts["state:opened"] == number
+    assert (await counted(store, By.PROVINCE))["IR-09"]["state:opened"] == 1
 
 
 async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups) -> None:

@@ -320,19 +320,3 @@ def _require_later(followup: Followup, due_on: date, rules: ExtensionRules) -> N
         raise BadDueDate(
             f"{due_on} is beyond {latest}, {rules.days} days after the original due date"
         )
-
-
-def buckets(followup: Followup | None) -> frozenset[str]:
-    """What a follow-up counts as: its state and, where it is open and past due, its level."""
-    if followup is None:
-        return frozenset()
-    counted = {f"state:{followup.state}"}
-    if followup.level and followup.state not in ENDED:
-        counted.add(f"overdue:{followup.level}")
-    return frozenset(counted)
-
-
-def tally(before: Followup | None, after: Followup) -> dict[str, int]:
-    """How the counts change from one version to a later one."""
-    was, is_ = buckets(before), buckets(after)
-    return {**dict.fromkeys(was - is_, -1), **dict.fromkeys(is_ - was, 1)}

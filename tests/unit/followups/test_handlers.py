@@ -17,6 +17,7 @@ from services.followups import handlers
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup, State
 from services.followups.domain.refusals import NotNow
+from services.followups.domain.scores import By
 from services.followups.handlers import Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import parse
@@ -90,7 +91,8 @@ async def the_one(store: MemoryFollowups) -> Followup:
 
 
 async def counts_of(store: MemoryFollowups) -> dict[str, int]:
-    return {name: n for name, n in (await store.counts()).items() if n}
+    """What counts for the deputy, but for the days."""
+    return {name: n for name, n in (await store.counts(By.DEPUTY))[""].items() if n}
 
 
 # -- laws ---------------------------------------------------------------------------------------

@@ -1,9 +1,8 @@
-"""How facts change a follow-up, what it counts as, and that its events tell all of it."""
+"""How facts change a follow-up, and that its events tell all of it."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from hypothesis import given
 
 from services.followups import events
-from services.followups.domain.decisions import buckets, tally
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
@@ -131,27 +129,6 @@ def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
     assert evolve(overdue, amended(resolution(title="عنوان دیگر"))).level == 2
     moved = evolve(overdue, amended(resolution(due_on=date(2024, 6, 1))))
     assert (moved.level, moved.original_due_on) == (0, date(2024, 1, 1))
-
-
-@unhurried
-@given(lives())
-def test_the_sum_of_all_changes_of_counts_is_what_the_end_counts_as(life: list[Fact]) -> None:
-    total: Counter[str] = Counter()
-    end: Followup | None = None
-    for before, _fact, end in steps(life):
-        total.update(tally(before, end))
-    assert {name: n for name, n in total.items() if n} == dict.fromkeys(buckets(end), 1)
-
-
-def test_what_is_overdue_counts_at_its_level_until_it_has_ended() -> None:
-    overdue = after(FellOverdue(LATER, 2, date(2024, 1, 1), 9))
-    assert buckets(None) == frozenset()
-    assert buckets(followup()) == {"state:opened"}
-    assert buckets(overdue) == {"state:opened", "overdue:2"}
-    closed = evolve(overdue, Closed(LATER, APPROVER, "superseded", None))
-    assert buckets(closed) == {"state:closed"}
-    assert tally(overdue, closed) == {"state:opened": -1, "overdue:2": -1, "state:closed": 1}
-    assert tally(overdue, overdue) == {}
 
 
 # -- events -------------------------------------------------------------------------------------

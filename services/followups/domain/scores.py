@@ -1,0 +1,205 @@
+"""Scorecards: what follow-ups count as, and what their counts say. `on` is passed in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from services.followups.domain.records import ENDED, OPEN, Followup, Resolution, State
+from shared.runtime.calendar import tehran_date, to_jalali
+
+LEVELS: Final = (1, 2, 3)
+
+Counted: TypeAlias = tuple[str, str, str]
+"""What is counted: a subject, the day (ISO 8601, Asia/Tehran) of the change, and a name."""
+
+
+class By(StrEnum):
+    """What scorecards are kept of."""
+
+    DEPUTY = "deputy"
+    PROVINCE = "province"
+    AXIS = "axis"
+    GATHERING = "gathering"  # the kind of session that approved
+    SEASON = "season"  # the Jalali year of the approval
+
+
+# -- what a follow-up counts as -----------------------------------------------------------------
+
+_STATES: Final = {state: f"state:{state}" for state in State}
+
+
+def names(followup: Followup) -> tuple[str, ...]:
+    """What a follow-up counts as, each once: every measure is a sum of these.
+
+    `state:` its state · `overdue:` its level, where it is open and past due · `age:` the day
+    (Asia/Tehran) of its approval, where it is open · `on-time`, where it is verified and was
+    claimed on or before the original due date · `extended:` how often, where it was.
+    """
+    return _names(followup, tehran_date(followup.resolution.approved_at))
+
+
+def _names(followup: Followup, approved_on: date) -> tuple[str, ...]:
+    counted = [_STATES[followup.state]]
+    if followup.state not in ENDED:
+        counted.append("age:" + approved_on.isoformat())
+        if followup.level:
+            counted.append(f"overdue:{followup.level}")
+    elif _is_on_time(followup):
+        counted.append("on-time")
+    if followup.extensions:
+        counted.append(f"extended:{len(followup.extensions)}")
+    return tuple(counted)
+
+
+def subjects(resolution: Resolution) -> tuple[str, ...]:
+    """The subjects on whose scorecards a follow-up counts: one of each kind."""
+    r = resolution
+    return _subjects(r.province, r.axis, r.session_kind, tehran_date(r.approved_at))
+
+
+def tally(steps: Iterable[tuple[Followup | None, Followup]]) -> Counter[Counted]:
+    """By how much steps from one version to the next change the counts, on the days they were
+    taken. What stays as it was is left out."""
+    groups: Counter[tuple[_Group, date]] = Counter()  # in a batch many are alike
+    for before, after in steps:
+        day = tehran_date(after.changed_at)
+        if before is not None:
+            groups[_group(before), day] -= 1
+        groups[_group(after), day] += 1
+    total: Counter[Counted] = Counter()
+    for ((of, counted), changed_on), change in groups.items():
+        iso = changed_on.isoformat()
+        for subject in of:
+            for name in counted:
+                total[subject, iso, name] += change
+    return Counter({key: change for key, change in total.items() if change})
+
+
+_Group: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]  # subjects and names
+
+
+def _group(followup: Followup) -> _Group:
+    r = followup.resolution
+    approved_on = tehran_date(r.approved_at)
+    return _subjects(r.province, r.axis, r.session_kind, approved_on), _names(followup, approved_on)
+
+
+def _is_on_time(followup: Followup) -> bool:
+    if followup.state is not State.VERIFIED or followup.claimed_at is None:
+        return False
+    return tehran_date(followup.claimed_at) <= followup.original_due_on
+
+
+@lru_cache(maxsize=10_000)
+def _subjects(
+    province: str | None, axis: str | None, session_kind: str | None, approved_on: date
+) -> tuple[str, ...]:
+    season = to_jalali(approved_on).year
+    return (
+        By.DEPUTY.value,
+        f"{By.PROVINCE}|{province or ''}",
+        f"{By.AXIS}|{axis or ''}",
+        f"{By.GATHERING}|{session_kind or ''}",
+        f"{By.SEASON}|{season}",
+    )
+
+
+# -- what counts say ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """How follow-ups stand."""
+
+    total: int
+    open: int
+    overdue: tuple[int, int, int]  # of the open ones, by the level reached: 1, 2, 3
+    verified: int
+    on_time: int  # of the verified ones, claimed on or before the original due date
+    extensions: int  # granted, to all of them together
+    median_age_days: float | None  # of the open ones, from the day of approval; None: none is open
+
+    @property
+    def ended(self) -> int:
+        return self.total - self.open
+
+    @property
+    def closed(self) -> int:
+        """Ended otherwise than done."""
+        return self.ended - self.verified
+
+    @property
+    def overdue_in_all(self) -> int:
+        return sum(self.overdue)
+
+    @property
+    def in_time(self) -> int:
+        """Open, and not overdue."""
+        return self.open - self.overdue_in_all
+
+    @property
+    def verified_share(self) -> float | None:
+        """Of all, to four places; None where there is none."""
+        return _share(self.verified, self.total)
+
+    @property
+    def on_time_share(self) -> float | None:
+        """Of the verified ones, to four places; None where there is none."""
+        return _share(self.on_time, self.verified)
+
+
+def scorecard(counts: Mapping[str, int], on: date) -> Scorecard:
+    """What counts by name say, at the end of a day (Asia/Tehran)."""
+    by_kind: dict[str, dict[str, int]] = {}
+    for name, count in counts.items():
+        kind, _, value = name.partition(":")
+        by_kind.setdefault(kind, {})[value] = count
+    states, overdue = by_kind.get("state", {}), by_kind.get("overdue", {})
+    one, two, three = (overdue.get(str(level), 0) for level in LEVELS)
+    extended = by_kind.get("extended", {})
+    return Scorecard(
+        total=sum(states.values()),
+        open=sum(states.get(state.value, 0) for state in OPEN),
+        overdue=(one, two, three),
+        verified=states.get(State.VERIFIED.value, 0),
+        on_time=counts.get("on-time", 0),
+        extensions=sum(int(times) * count for times, count in extended.items()),
+        median_age_days=_median_age(by_kind.get("age", {}), on),
+    )
+
+
+def merged(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """The counts of several together: medians need all of them, not each one's median."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def _median_age(approved: Mapping[str, int], on: date) -> float | None:
+    """The median of days since approval, of what was approved on these days (ISO 8601) so often.
+
+    Of an even number it is the mean of the two in the middle.
+    """
+    present = sorted((day, count) for day, count in approved.items() if count > 0)
+    number = sum(count for _, count in present)
+    if not number:
+        return None
+    middle = ((number - 1) // 2, number // 2)  # counted from 0, the youngest last
+    ages: list[int] = []
+    passed = 0
+    for day, count in present:
+        age = max(0, (on - date.fromisoformat(day)).days)
+        ages += [age for position in middle if passed <= position < passed + count]
+        passed += count
+    return sum(ages) / 2
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

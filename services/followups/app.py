@@ -53,7 +53,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             swept=partial(metrics.swept, deputy),
         )
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    return host, host.app("Peygir: follow-ups", api.routes(desks, rules, host.clock), sends)
+    routes = api.routes(desks, rules, host.clock, {})
+    return host, host.app("Peygir: follow-ups", routes, sends)
 
 
 def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -19,6 +20,7 @@ from services.followups.domain.refusals import (
     ReasonMissing,
     Refused,
 )
+from services.followups.domain.scores import By
 from services.followups.domain.teamwork import (
     BadDelegate,
     BadPredecessor,
@@ -55,6 +57,9 @@ class ReadableFollowups(Followups, Protocol):
 
     async def page(self, query: Query) -> Sequence[Followup]: ...
     async def history(self, followup_id: str) -> Sequence[Entry]: ...
+    async def counts(
+        self, by: By, as_of: date | None = None
+    ) -> Mapping[str, Mapping[str, int]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from pymongo.errors import ServerSelectionTimeoutError
 
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
+from services.followups.domain.records import Extended, Fact, FellOverdue, Opened, evolve, opened
+from services.followups.domain.scores import By
+from services.followups.handlers import Change
 from services.notify import api as notify
 from services.notify import domain as notices
-from services.notify.handlers import Change
+from services.notify import handlers as notify_handlers
 from services.reports import api as reports
 from services.scheduler import api as scheduler
 from shared.messaging.records import Cause, Event
@@ -26,7 +30,16 @@ from shared.runtime.metrics import Metrics
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.unit.followups.examples import EXTENSIONS, NOW, TRACKING, WATCHED
+from tests.unit.followups.examples import (
+    COMPLETED,
+    EXTENSIONS,
+    LATER,
+    NOW,
+    TRACKING,
+    VERIFIED,
+    WATCHED,
+    fact_of_opening,
+)
 from tests.unit.followups.test_handlers import approval
 from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
@@ -48,6 +61,30 @@ VISIT: Final = {
     "mode": "in-person",
     "attendees": [{"role": "governor", "id": "g.razavi"}],
 }
+_CLAIMED: Final = datetime(2024, 1, 1, 20, 29, tzinfo=UTC)  # the last minute of the due date
+BRIDGES: Final[Mapping[str, tuple[dict[str, Any], tuple[Fact, ...]]]] = {
+    "R-1": ({}, ()),
+    "R-2": (
+        {"province": "IR-07", "axis": "civil-infrastructure"},
+        (
+            Extended(LATER, "c.ahmadi", date(2024, 1, 9), date(2024, 1, 1), None),
+            FellOverdue(LATER, 1, date(2024, 1, 9), 1),
+            FellOverdue(LATER, 2, date(2024, 1, 9), 7),
+        ),
+    ),
+    "R-3": (
+        {"province": None, "session_kind": "visit"},
+        (replace(COMPLETED, at=_CLAIMED), replace(VERIFIED, at=_CLAIMED + timedelta(days=14))),
+    ),
+    "R-4": (
+        {},
+        (
+            replace(COMPLETED, at=_CLAIMED + timedelta(minutes=1)),
+            replace(VERIFIED, at=_CLAIMED + timedelta(days=14, minutes=1)),
+        ),
+    ),
+}
+"""What changes from one bridge to the next, and what has happened to each."""
 BRIDGE: Final = {"deputy": "civil", "title": "تکمیل پل", "due_on": "2030-01-01"}
 
 
@@ -146,8 +183,38 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
     desks = {"civil": followups.Desk(store, tracking)}
-    routers = followups.routes(desks, EXTENSIONS, Standing(at or now))
+    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), {})
     async with _counter(lambda: store.events, *routers) as counter:
+        yield counter
+
+
+class Away(MemoryFollowups):
+    """A store whose database does not answer."""
+
+    async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
+        raise ServerSelectionTimeoutError("no primary")
+
+
+async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
+    versions = [opened(opening)]
+    for fact in facts:
+        versions.append(evolve(versions[-1], fact))
+    change = Change(None, versions[-1], (), None, (), versions[:-1])
+    await store.save([change], Cause("recovery", "recovery"))
+
+
+@asynccontextmanager
+async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
+    """Two deputies' follow-ups on 1 February 2024, each with its life."""
+    stores = {d: Away() if d in away else MemoryFollowups() for d in ("civil", "crisis")}
+    for id_, (changes, facts) in BRIDGES.items():
+        await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
+    flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}
+    await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
+    desks = {d: followups.Desk(s, replace(TRACKING, deputy=d)) for d, s in stores.items()}
+    now = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
+    routers = followups.routes(desks, EXTENSIONS, Standing(now), {})
+    async with _counter(list, *routers) as counter:
         yield counter
 
 
@@ -156,7 +223,9 @@ async def open_notify() -> AsyncIterator[Counter]:
     """The notices of one session."""
     store = FakeNotices()
     told = notices.notices(session(), NOW, None)
-    await store.save([Change(None, notice, (), NOW) for notice in told], Cause("event", "notify"))
+    await store.save(
+        [notify_handlers.Change(None, notice, (), NOW) for notice in told], Cause("event", "notify")
+    )
     async with _counter(lambda: store.events, notify.routes(store)) as counter:
         yield counter
 

@@ -1,0 +1,182 @@
+"""Scorecards: today's and those of any past day, as JSON and as files for people."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, TypeAlias
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from starlette.responses import Response
+
+from services.followups.api.desks import Desk, Desks, ask
+from services.followups.domain.boards import Board, Row, board
+from services.followups.domain.scores import By, Scorecard
+from shared.contracts.events.base import Day
+from shared.runtime.calendar import tehran_date
+from shared.runtime.clocks import DomainClock
+from shared.runtime.identity import Caller
+from shared.runtime.problems import invalid_field
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a board is written into a file."""
+
+    media_type: str
+    shown: bool  # in the browser; else it is kept as a file
+    write: Callable[[Board], bytes]
+
+
+def _as_text(value: object) -> object:
+    """pydantic takes numbers, and their digits in a text, for Unix time."""
+    if isinstance(value, str) and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise PydanticCustomError("written", "must be a day, such as 2024-03-11")
+    return value
+
+
+AsOf: TypeAlias = Annotated[
+    Day | None,
+    BeforeValidator(_as_text),
+    Field(description="As things stood at the end of that day in Asia/Tehran; today if left out."),
+]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which scorecards are asked for."""
+
+    by: By = By.DEPUTY
+    as_of: AsOf = None
+    deputy: str | None = None
+
+
+class OverdueByLevel(BaseModel):
+    """Open and past due, by the level reached."""
+
+    level_1: int = Field(description="the deputy")
+    level_2: int = Field(description="coordination")
+    level_3: int = Field(description="the Minister")
+
+
+class ScorecardItem(BaseModel):
+    """How follow-ups stand."""
+
+    total: int
+    open: int
+    in_time: int = Field(description="open, and not overdue")
+    overdue: int = Field(description="open, and past due")
+    overdue_by_level: OverdueByLevel
+    ended: int = Field(description="verified, or closed with another outcome")
+    verified: int
+    verified_share: float | None = Field(description="of all, to four places; null where none is")
+    on_time: int = Field(
+        description="verified, and claimed on or before the original due date (Asia/Tehran)"
+    )
+    on_time_share: float | None = Field(
+        description="of the verified ones, to four places; null where none is"
+    )
+    median_age_days: float | None = Field(
+        description="of the open ones, days since their approval; null where none is open"
+    )
+    extensions: int = Field(description="granted, to all of them together")
+
+
+class SubjectItem(ScorecardItem):
+    """One scorecard, and whose it is."""
+
+    id: str | None = Field(description="null: of what has no province, axis or gathering")
+    title_fa: str
+    title_en: str
+
+
+class Scorecards(BaseModel):
+    """Scorecards of one kind; `partial` names deputies whose database did not answer."""
+
+    by: By
+    as_of: date = Field(description="in Asia/Tehran")
+    items: list[SubjectItem]
+    total: ScorecardItem
+    partial: list[str]
+
+
+def routes(desks: Desks, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
+    """The routes of the scorecards, one a format besides JSON; `formats` by their suffix."""
+    router = APIRouter(prefix="/scorecards", tags=["scorecards"])
+
+    async def asked(_: Caller, wanted: Annotated[Wanted, Depends()]) -> Board:
+        return await _board(desks, wanted, tehran_date(await clock.now()))
+
+    @router.get("")
+    async def scorecards(found: Board = Depends(asked)) -> Scorecards:
+        """Scorecards of today, or as they were at the end of a past day."""
+        return _scorecards(found)
+
+    def add(suffix: str, format_: Format) -> None:
+        async def file(found: Board = Depends(asked)) -> Response:
+            content = await asyncio.to_thread(format_.write, found)
+            how = "inline" if format_.shown else "attachment"
+            name = f"scorecards-{found.by}-{found.as_of}.{suffix}"
+            headers = {"Content-Disposition": f'{how}; filename="{name}"'}
+            return Response(content, media_type=format_.media_type, headers=headers)
+
+        router.get(
+            f".{suffix}",
+            name=f"scorecards_{suffix}",
+            summary=f"The same as {suffix.upper()}",
+            response_class=Response,
+            responses={200: {"content": {format_.media_type.partition(";")[0]: {}}}},
+        )(file)
+
+    for suffix, format_ in formats.items():
+        add(suffix, format_)
+    return router
+
+
+async def _board(desks: Desks, wanted: Wanted, today: date) -> Board:
+    if wanted.as_of is not None and wanted.as_of > today:
+        raise invalid_field("as_of", f"is not past: it is {today} in Tehran")
+
+    async def look(desk: Desk) -> tuple[str, Mapping[str, Mapping[str, int]]]:
+        return desk.tracking.deputy, await desk.store.counts(wanted.by, wanted.as_of)
+
+    answers, partial = await ask(desks.wanted(wanted.deputy), look)
+    return board(wanted.by, wanted.as_of or today, answers, partial)
+
+
+def _scorecards(found: Board) -> Scorecards:
+    return Scorecards(
+        by=found.by,
+        as_of=found.as_of,
+        items=[_subject(row) for row in found.rows],
+        total=_item(found.total),
+        partial=list(found.partial),
+    )
+
+
+def _subject(row: Row) -> SubjectItem:
+    card = _item(row.card).model_dump()
+    return SubjectItem(id=row.id, title_fa=row.title_fa, title_en=row.title_en, **card)
+
+
+def _item(card: Scorecard) -> ScorecardItem:
+    one, two, three = card.overdue
+    return ScorecardItem(
+        total=card.total,
+        open=card.open,
+        in_time=card.in_time,
+        overdue=card.overdue_in_all,
+        overdue_by_level=OverdueByLevel(level_1=one, level_2=two, level_3=three),
+        ended=card.ended,
+        verified=card.verified,
+        verified_share=card.verified_share,
+        on_time=card.on_time,
+        on_time_share=card.on_time_share,
+        median_age_days=card.median_age_days,
+        extensions=card.extensions,
+    )

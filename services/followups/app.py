@@ -9,12 +9,13 @@ from fastapi import FastAPI
 from services.followups import api, handlers, subscribers
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
-from services.followups.domain.scores import By
+from services.followups.domain.scores import By, scorecard
 from services.followups.handlers import Tracking
 from services.followups.settings import FollowupsSettings
 from services.followups.store import MongoFollowups
 from shared.messaging.host import Host, source_of
-from shared.runtime.calendar import WorkingCalendar
+from shared.runtime.calendar import WorkingCalendar, tehran_date
+from shared.runtime.clocks import DomainClock
 from shared.runtime.metrics import FollowupsMetrics
 
 SERVICE = "followups"
@@ -34,7 +35,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         tracking = Tracking(deputy, ladder, topic, source_of("scheduler"))
         desks[deputy] = api.Desk(store, tracking)
         host.prepare(store.prepare)
-        host.gauge(partial(_show_counts, store, deputy, metrics))
+        host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
         host.consume(
             f"{SERVICE}-{deputy}",
             [host.topics.resolutions(deputy)],
@@ -77,7 +78,9 @@ def rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Extensio
     )
 
 
-async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMetrics) -> None:
+async def _show_counts(
+    store: MongoFollowups, deputy: str, metrics: FollowupsMetrics, clock: DomainClock
+) -> None:
     counts = (await store.counts(By.DEPUTY)).get("", {})
     for name, count in counts.items():
         kind, _, value = name.partition(":")
@@ -85,3 +88,11 @@ async def _show_counts(store: MongoFollowups, deputy: str, metrics: FollowupsMet
             metrics.set_followups(deputy, value, count)
         elif kind == "overdue":
             metrics.set_overdue(deputy, int(value), count)
+    card = scorecard(counts, tehran_date(await clock.now()))
+    metrics.set_scores(
+        deputy,
+        verified=card.verified,
+        on_time=card.on_time,
+        extensions=card.extensions,
+        median_age_days=card.median_age_days,
+    )

@@ -6,6 +6,7 @@ or a person; which service it is, Prometheus's own `job` says.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -30,6 +31,7 @@ Outcome: TypeAlias = Literal["applied", "duplicate", "ignored", "dead_lettered"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNKNOWN = "unknown"
 
+_DAY_SECONDS = 86_400
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROCESSING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
@@ -218,6 +220,30 @@ class FollowupsMetrics(Metrics):
             ("deputy", "level"),
             registry=self.registry,
         )
+        self._verified = Gauge(
+            "peygir_followups_verified",
+            "Follow-ups that somebody else confirmed as done.",
+            ("deputy",),
+            registry=self.registry,
+        )
+        self._on_time = Gauge(
+            "peygir_followups_on_time",
+            "Verified follow-ups that were claimed on or before their original due date.",
+            ("deputy",),
+            registry=self.registry,
+        )
+        self._extensions = Gauge(
+            "peygir_followups_extensions",
+            "Extensions granted, to all follow-ups together.",
+            ("deputy",),
+            registry=self.registry,
+        )
+        self._median_age = Gauge(
+            "peygir_followups_open_age_median_seconds",
+            "Median of the whole days since approval of open follow-ups; NaN where none is open.",
+            ("deputy",),
+            registry=self.registry,
+        )
         self._last_sweep = Gauge(
             "peygir_last_sweep_timestamp_seconds",
             "When the last complete sweep ended.",
@@ -232,6 +258,22 @@ class FollowupsMetrics(Metrics):
     def set_overdue(self, deputy: str, level: int, count: int) -> None:
         """How many open follow-ups of a deputy are past due, by the level they reached."""
         self._overdue.labels(deputy, level).set(count)
+
+    def set_scores(
+        self,
+        deputy: str,
+        *,
+        verified: int,
+        on_time: int,
+        extensions: int,
+        median_age_days: float | None,
+    ) -> None:
+        """What a deputy's scorecard says besides: counts, to be divided by whoever asks."""
+        age = math.nan if median_age_days is None else median_age_days * _DAY_SECONDS
+        self._verified.labels(deputy).set(verified)
+        self._on_time.labels(deputy).set(on_time)
+        self._extensions.labels(deputy).set(extensions)
+        self._median_age.labels(deputy).set(age)
 
     def swept(self, deputy: str, at: datetime) -> None:
         """A sweep over a deputy's follow-ups was completed at that instant of the machine."""

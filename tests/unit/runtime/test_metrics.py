@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ PROMISED: dict[str, set[str]] = {
 OF_FOLLOWUPS: dict[str, set[str]] = {
     "peygir_followups": {"deputy", "state"},
     "peygir_followups_overdue": {"deputy", "level"},
+    "peygir_followups_verified": {"deputy"},
+    "peygir_followups_on_time": {"deputy"},
+    "peygir_followups_extensions": {"deputy"},
+    "peygir_followups_open_age_median_seconds": {"deputy"},
     "peygir_last_sweep_timestamp_seconds": {"deputy"},
 }
 
@@ -55,6 +60,8 @@ def used(metrics: Metrics) -> Metrics:
     if isinstance(metrics, FollowupsMetrics):
         metrics.set_followups("civil", "open", 4)
         metrics.set_overdue("civil", 1, 5)
+        metrics.set_scores("civil", verified=3, on_time=2, extensions=1, median_age_days=6.5)
+        metrics.set_scores("crisis", verified=0, on_time=0, extensions=0, median_age_days=None)
         metrics.swept("civil", datetime(2024, 3, 11, tzinfo=UTC))
     return metrics
 
@@ -85,6 +92,18 @@ def test_a_service_shows_only_what_concerns_it() -> None:
     shown = labels(used(Metrics()))
     assert {name: shown.get(name) for name in PROMISED} == PROMISED
     assert not shown.keys() & OF_FOLLOWUPS.keys()
+
+
+def test_scores_are_counts_and_the_median_is_in_seconds() -> None:
+    metrics = used(FollowupsMetrics())
+    assert value(metrics, "peygir_followups_verified", deputy="civil") == 3
+    assert value(metrics, "peygir_followups_on_time", deputy="civil") == 2
+    assert value(metrics, "peygir_followups_extensions", deputy="civil") == 1
+    age = "peygir_followups_open_age_median_seconds"
+    assert value(metrics, age, deputy="civil") == 6.5 * 86_400
+    none = value(metrics, age, deputy="crisis")
+    assert none is not None
+    assert math.isnan(none), "where nothing is open there is no age"
 
 
 def test_no_series_of_creation_times() -> None:

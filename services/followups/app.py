@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 
 from services.followups import api, handlers, subscribers
+from services.followups.adapters import chart, csv_file, xlsx_file
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
@@ -17,8 +20,15 @@ from shared.messaging.host import Host, source_of
 from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.metrics import FollowupsMetrics
+from shared.runtime.simulation import NoTime
 
 SERVICE = "followups"
+FORMATS: Final[Mapping[str, api.Format]] = {
+    "csv": api.Format(csv_file.MEDIA_TYPE, False, csv_file.write),
+    "xlsx": api.Format(xlsx_file.MEDIA_TYPE, False, xlsx_file.write),
+    "svg": api.Format(chart.MEDIA_TYPE, True, chart.write),
+}
+"""In which scorecards can be had besides JSON, by their suffix."""
 
 
 def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
@@ -54,7 +64,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             swept=partial(metrics.swept, deputy),
         )
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    routes = api.routes(desks, rules, host.clock, {})
+    routes = api.routes(desks, rules, host.clock, FORMATS)
     return host, host.app("Peygir: follow-ups", routes, sends)
 
 
@@ -88,7 +98,11 @@ async def _show_counts(
             metrics.set_followups(deputy, value, count)
         elif kind == "overdue":
             metrics.set_overdue(deputy, int(value), count)
-    card = scorecard(counts, tehran_date(await clock.now()))
+    try:
+        today = tehran_date(await clock.now())
+    except NoTime:  # nothing has an age before the simulated time begins
+        return
+    card = scorecard(counts, today)
     metrics.set_scores(
         deputy,
         verified=card.verified,

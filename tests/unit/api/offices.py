@@ -14,6 +14,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
+from services.followups.app import FORMATS
 from services.followups.domain.records import Extended, Fact, FellOverdue, Opened, evolve, opened
 from services.followups.domain.scores import By
 from services.followups.handlers import Change
@@ -183,7 +184,7 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
     desks = {"civil": followups.Desk(store, tracking)}
-    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), {})
+    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), FORMATS)
     async with _counter(lambda: store.events, *routers) as counter:
         yield counter
 
@@ -213,7 +214,7 @@ async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
     desks = {d: followups.Desk(s, replace(TRACKING, deputy=d)) for d, s in stores.items()}
     now = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
-    routers = followups.routes(desks, EXTENSIONS, Standing(now), {})
+    routers = followups.routes(desks, EXTENSIONS, Standing(now), FORMATS)
     async with _counter(list, *routers) as counter:
         yield counter
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+from python_calamine import CalamineWorkbook
 
+from shared.runtime.text import persian_digits
 from tests.unit.api.offices import BRIDGES, Counter, open_scorecards
 
-PATHS = ["/v1/scorecards"]
+PATHS = [f"/v1/scorecards{suffix}" for suffix in ("", ".csv", ".xlsx", ".svg")]
 
 
 async def ask(counter: Counter, **parameters: str) -> dict[str, Any]:
@@ -129,3 +134,59 @@ async def test_a_deputy_whose_database_does_not_answer_is_named_and_left_out() -
     async with open_scorecards(away=("crisis", "civil")) as counter:
         answer = await counter.http.get("/v1/scorecards")
         assert answer.status_code == 503
+
+
+FIELDS = [
+    *("total", "open", "in_time", "overdue", "level_1", "level_2", "level_3", "ended", "verified"),
+    *("verified_share", "on_time", "on_time_share", "median_age_days", "extensions"),
+]
+
+
+@pytest.mark.parametrize("by", ["deputy", "province", "axis", "gathering", "season"])
+@pytest.mark.parametrize("as_of", [None, "2024-01-15", "2023-10-15"])
+async def test_all_formats_agree(by: str, as_of: str | None) -> None:
+    parameters = {"by": by} if as_of is None else {"by": by, "as_of": as_of}
+    async with open_scorecards() as counter:
+        found = await ask(counter, **parameters)
+        files = {
+            suffix: await counter.http.get(f"/v1/scorecards.{suffix}", params=parameters)
+            for suffix in ("csv", "xlsx", "svg")
+        }
+    cards = [*found["items"], {**found["total"], "title_fa": "جمع", "id": None}]
+    expected = [_line(card) for card in cards]
+    text = files["csv"].content.decode("utf-8-sig")
+    _head, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert [[*line[:2], *map(_number, line[2:])] for line in lines] == expected
+    book = CalamineWorkbook.from_filelike(io.BytesIO(files["xlsx"].content))
+    rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)[3:]
+    assert [[*row[:2], *map(_number, row[2:])] for row in rows] == expected
+    svg = ET.fromstring(files["svg"].content)
+    told = [bar.findtext("{*}title") or "" for bar in svg.findall("{*}g")]
+    assert len(told) == len(found["items"])
+    for words, card in zip(told, found["items"], strict=True):
+        assert words.startswith(f"{card['title_fa']}: کل {persian_digits(card['total'])}؛")
+        assert f"باز در مهلت {persian_digits(card['in_time'])}، " in words
+    for suffix, kind, how in (
+        ("csv", "text/csv; charset=utf-8", "attachment"),
+        ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "attachment"),
+        ("svg", "image/svg+xml", "inline"),
+    ):
+        headers = files[suffix].headers
+        assert headers["content-type"] == kind
+        name = f"scorecards-{by}-{found['as_of']}.{suffix}"
+        assert headers["content-disposition"] == f'{how}; filename="{name}"'
+
+
+def _line(card: dict[str, Any]) -> list[object]:
+    flat = {**card, **card["overdue_by_level"]}
+    return [card["title_fa"], card["id"] or "", *(flat[name] for name in FIELDS)]
+
+
+def _number(cell: object) -> float | None:
+    return None if cell == "" else float(str(cell))
+
+
+async def test_what_a_file_leaves_out_it_says() -> None:
+    async with open_scorecards(away=("crisis",)) as counter:
+        content = (await counter.http.get("/v1/scorecards.csv")).content.decode("utf-8-sig")
+        assert content.splitlines()[-1].endswith("سازمان مدیریت بحران")

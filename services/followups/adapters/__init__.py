@@ -1,0 +1,1 @@
+"""How scorecards reach people: tables and a chart, in Persian."""

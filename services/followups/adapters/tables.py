@@ -1,0 +1,84 @@
+"""The table of a board: the same columns in every file, so that files agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from services.followups.domain.boards import KINDS_FA, Board
+from services.followups.domain.scores import Scorecard
+from shared.contracts.reference import DEPUTIES
+from shared.runtime.calendar import jalali_date
+
+Value: TypeAlias = int | float | None
+
+TOTAL: Final = "جمع"
+
+_DEPUTIES: Final = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A scorecard in the table."""
+
+    title: str
+    id: str  # empty where there is none
+    values: Sequence[Value]  # one a column
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A measure in the table."""
+
+    title: str
+    kind: Literal["count", "share", "days"]
+    value: Callable[[Scorecard], Value]
+
+
+COLUMNS: Final[Sequence[Column]] = (
+    Column("کل", "count", lambda card: card.total),
+    Column("باز", "count", lambda card: card.open),
+    Column("باز در مهلت", "count", lambda card: card.in_time),
+    Column("معوق", "count", lambda card: card.overdue_in_all),
+    Column("معوق سطح ۱ (معاونت)", "count", lambda card: card.overdue[0]),
+    Column("معوق سطح ۲ (هماهنگی)", "count", lambda card: card.overdue[1]),
+    Column("معوق سطح ۳ (وزیر)", "count", lambda card: card.overdue[2]),
+    Column("پایان‌یافته", "count", lambda card: card.ended),
+    Column("تأییدشده", "count", lambda card: card.verified),
+    Column("سهم تأییدشده", "share", lambda card: card.verified_share),
+    Column("به‌موقع (مهلت نخست)", "count", lambda card: card.on_time),
+    Column("سهم به‌موقع از تأییدشده", "share", lambda card: card.on_time_share),
+    Column("میانه‌ی عمر بازها (روز)", "days", lambda card: card.median_age_days),
+    Column("تمدیدهای داده‌شده", "count", lambda card: card.extensions),
+)
+
+
+def title(board: Board) -> str:
+    """What the table is, in words."""
+    kind, day = KINDS_FA[board.by], jalali_date(board.as_of)
+    return f"کارنامه‌ی پیگیری مصوبات به تفکیک {kind} – پایان روز {day}"
+
+
+def heads(board: Board) -> list[str]:
+    """The titles of the columns."""
+    return [KINDS_FA[board.by], "شناسه", *(column.title for column in COLUMNS)]
+
+
+def lines(board: Board) -> Iterator[Line]:
+    """A line a scorecard, and that of all together."""
+    for row in board.rows:
+        yield Line(row.title_fa, row.id or "", _values(row.card))
+    yield Line(TOTAL, "", _values(board.total))
+
+
+def gap(board: Board) -> str | None:
+    """What is left out, in words; None where nothing is."""
+    if not board.partial:
+        return None
+    away = "، ".join(_DEPUTIES.get(deputy, deputy) for deputy in board.partial)
+    return f"ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: {away}"
+
+
+def _values(card: Scorecard) -> list[Value]:
+    return [column.value(card) for column in COLUMNS]

@@ -1,0 +1,217 @@
+"""Scorecards as files: Persian, right to left, nothing taken for a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
+
+from services.followups.adapters import chart, csv_file, xlsx_file
+from services.followups.adapters.csv_file import harmless
+from services.followups.domain.boards import Board, board
+from services.followups.domain.scores import By
+from shared.runtime.text import persian_digits
+from tests.pictures import SCORECARD
+from tests.unit.followups.examples import unhurried
+from tests.unit.followups.scoreboards import season
+
+ON = date(2024, 3, 11)
+SVG = "{http://www.w3.org/2000/svg}"
+RLM = "\u200f"
+
+
+def rows_of_csv(board_: Board) -> list[list[str]]:
+    text = csv_file.write(board_).decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def rows_of_xlsx(board_: Board) -> Sequence[Sequence[object]]:
+    book = CalamineWorkbook.from_filelike(io.BytesIO(xlsx_file.write(board_)))
+    return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+
+
+def texts(svg: ET.Element) -> list[str]:
+    return [(text.text or "").strip(RLM) for text in svg.iter(f"{SVG}text")]
+
+
+def of(*ids: str) -> Board:
+    """One follow-up for each axis of these ids."""
+    counts = {id_: {"state:opened": 1, "age:2024-03-01": 1} for id_ in ids}
+    return board(By.AXIS, ON, [("civil", counts)])
+
+
+# -- CSV ----------------------------------------------------------------------------------------
+
+
+def test_csv_begins_with_the_mark_by_which_excel_tells_utf_8() -> None:
+    content = csv_file.write(season())
+    assert content.startswith("\ufeffمعاونت,شناسه,کل,باز,".encode())
+    assert content.endswith(b"\r\n")
+
+
+def test_csv_has_a_line_a_card_and_one_of_all() -> None:
+    head, *rows = rows_of_csv(season())
+    assert {len(row) for row in rows} == {len(head)}
+    assert rows[4][:3] == ["معاونت عمرانی", "civil", str(season().rows[4].card.total)]
+    assert rows[-1][:3] == ["جمع", "", str(season().total.total)]
+    share = head.index("سهم تأییدشده")
+    assert float(rows[-1][share]) == season().total.verified_share
+
+
+def test_where_there_is_nothing_to_divide_cells_are_empty() -> None:
+    head, *rows = rows_of_csv(board(By.AXIS, ON, [("civil", {})]))
+    for name in ("سهم تأییدشده", "سهم به‌موقع از تأییدشده", "میانه‌ی عمر بازها (روز)"):
+        assert {row[head.index(name)] for row in rows} == {""}
+
+
+FORMULAS = [
+    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1"),
+    *("＝1", "＋1", "－1", "＠x"),
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_a_spreadsheet_takes_for_a_formula_is_made_a_text(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+    cells = [row[1] for row in rows_of_csv(of(text))]
+    assert f"'{text}" in cells
+    assert text not in cells
+
+
+@given(st.text(max_size=20))
+def test_no_cell_begins_as_a_formula_does_and_no_other_text_is_changed(text: str) -> None:
+    guarded = harmless(text)
+    assert not guarded.lstrip().startswith(("=", "+", "-", "@"))
+    assert guarded in {text, f"'{text}"}
+
+
+@pytest.mark.parametrize("text", ["معاونت عمرانی", "a-b", "", "سهم (روز)", "کهگیلویه و بویراحمد"])
+def test_ordinary_text_stays(text: str) -> None:
+    assert harmless(text) == text
+
+
+@unhurried
+@given(st.text("=+-@\"',;\n\r\t آ۱x", min_size=1, max_size=8))
+def test_csv_reads_back_whatever_the_ids_hold(id_: str) -> None:
+    found = [row[1] for row in rows_of_csv(of(id_))]
+    assert harmless(id_) in found
+
+
+# -- XLSX ---------------------------------------------------------------------------------------
+
+
+def test_a_workbook_is_right_to_left_with_a_jalali_date_above() -> None:
+    content = xlsx_file.write(season())
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+    assert 'rightToLeft="1"' in sheet
+    assert "<f>" not in sheet
+    rows = rows_of_xlsx(season())
+    assert rows[0][0] == ("کارنامه‌ی پیگیری مصوبات به تفکیک معاونت – پایان روز دوشنبه ۲۱ اسفند ۱۴۰۲")
+    assert content == xlsx_file.write(season()), "no clock is in it"
+
+
+def test_numbers_of_a_workbook_are_numbers_and_say_what_csv_says() -> None:
+    _title, _empty, head, *rows = rows_of_xlsx(season())
+    plain_head, *plain = rows_of_csv(season())
+    assert head == plain_head
+    assert len(rows) == len(plain)
+    for row, texts_ in zip(rows, plain, strict=True):
+        assert row[:2] == texts_[:2]
+        for value, text in zip(row[2:], texts_[2:], strict=True):
+            if text:
+                assert isinstance(value, int | float)
+                assert value == float(text)
+            else:
+                assert value == ""
+
+
+@pytest.mark.parametrize("text", [*FORMULAS[:4], "https://example.org"])
+def test_texts_of_a_workbook_are_never_formulas_or_links(text: str) -> None:
+    content = xlsx_file.write(of(text))
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in sheet
+    assert "hyperlink" not in sheet
+    assert text in [row[1] for row in rows_of_xlsx(of(text))]
+
+
+# -- SVG ----------------------------------------------------------------------------------------
+
+
+def test_a_chart_has_a_title_and_a_description_and_loads_nothing() -> None:
+    content = chart.write(season())
+    svg = ET.fromstring(content)
+    title, desc = svg.find(f"{SVG}title"), svg.find(f"{SVG}desc")
+    assert title is not None
+    assert desc is not None
+    assert (title.text or "").endswith("دوشنبه ۲۱ اسفند ۱۴۰۲")
+    assert f"کل {persian_digits(season().total.total)}" in (desc.text or "")
+    assert svg.get("aria-labelledby") == "title desc"
+    assert content.count(b"http") == 1, "the namespace alone"
+    assert b"<script" not in content
+
+
+def test_each_bar_is_as_long_as_its_total_and_begins_on_the_right() -> None:
+    svg = ET.fromstring(chart.write(season()))
+    bars = svg.findall(f"{SVG}g")
+    assert len(bars) == len(season().rows)
+    pixels = set()
+    for bar, row in zip(bars, season().rows, strict=True):
+        rects = bar.findall(f"{SVG}rect")
+        right = max(float(r.attrib["x"]) + float(r.attrib["width"]) for r in rects)
+        assert right == pytest.approx(680, abs=0.1)
+        pixels.add(round(sum(float(r.attrib["width"]) for r in rects) / row.card.total, 2))
+        told = bar.findtext(f"{SVG}title") or ""
+        assert told.startswith(f"{row.title_fa}: کل {persian_digits(row.card.total)}؛")
+        assert f"تأییدشده {persian_digits(row.card.verified)}، " in told
+        assert {row.title_fa, persian_digits(row.card.total)} <= set(texts(bar))
+    assert len(pixels) == 1, "one scale for all"
+
+
+@pytest.mark.parametrize("by", By)
+def test_a_chart_of_nothing_is_a_chart(by: By) -> None:
+    svg = ET.fromstring(chart.write(board(by, ON, [("civil", {})])))
+    assert persian_digits(0) in texts(svg)
+
+
+def test_no_bar_is_longer_than_the_chart_and_ticks_are_few() -> None:
+    for total in (1, 6, 7, 99, 1_000, 999_999):
+        counts = {"": {"state:verified": total}}
+        svg = ET.fromstring(chart.write(board(By.DEPUTY, ON, [("civil", counts)])))
+        (bar,) = svg.findall(f"{SVG}g")
+        (rect,) = bar.findall(f"{SVG}rect")
+        assert 70 <= float(rect.attrib["x"]) < 680
+        assert 2 <= len(svg.findall(f"{SVG}line")) <= 7
+
+
+@unhurried
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1))
+def test_any_name_stands_in_the_chart_as_text(id_: str) -> None:
+    svg = ET.fromstring(chart.write(of(id_)))
+    assert any((t := bar.findtext(f"{SVG}title")) and t.startswith(id_) for bar in svg)
+
+
+def test_what_is_left_out_is_said_in_every_file() -> None:
+    whole = season()
+    partial = replace(whole, partial=("social", "own"))
+    said = "ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: معاونت اجتماعی و فرهنگی، own"
+    assert rows_of_csv(partial)[-1] == [said]
+    assert rows_of_xlsx(partial)[-1][0] == said
+    assert said in texts(ET.fromstring(chart.write(partial)))
+    for without in (csv_file.write(whole), chart.write(whole)):
+        assert "ناقص" not in without.decode("utf-8-sig")
+    assert "ناقص" not in str(rows_of_xlsx(whole))
+
+
+def test_the_picture_of_the_docs_is_what_the_code_draws() -> None:
+    assert SCORECARD.read_bytes() == chart.write(season()), "python -m tests.pictures"

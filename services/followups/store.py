@@ -16,10 +16,12 @@ from services.followups.handlers import Change, Query
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Entry, Ledger
-from shared.messaging.records import Cause, Effects
+from shared.messaging.records import RECOVERY, Cause, Effects
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
-_SCHEMA: Final = 3  # of a stored document; a reader takes older ones too
+_SCHEMA: Final = 4  # of a stored document; a reader takes older ones too
+_COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
+_COUNTED_AT_ONCE: Final = 500
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
 
 _INDEXES = (
@@ -49,12 +51,35 @@ class MongoFollowups:
         self._ledger = ledger
         self._followups = ledger.database["followups"]
         self._inbox = Inbox(ledger.database)
+        self._marks = ledger.database["marks"]  # of what was done to all that is stored
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await self._ledger.prepare()
         await self._inbox.prepare()
         await ensure_indexes(self._followups, _INDEXES)
+        await self._count_former()
+
+    async def _count_former(self) -> None:
+        """Count what was stored before there were scorecards: as it stands, on its last day."""
+        done = {"_id": "counted", "schema": _COUNTED}
+        if await self._marks.find_one(done):
+            return
+        former = {"schema": {"$lt": _COUNTED}}
+        while True:
+            found = self._followups.find(former).limit(_COUNTED_AT_ONCE)
+            followups = [_loaded(document) async for document in found]
+            if not followups:
+                break
+            counts = tally((None, followup) for followup in followups)
+            ids = [followup.followup_id for followup in followups]
+            async with self._ledger.commit(RECOVERY, Effects((), counts)) as session:
+                taken = await self._followups.update_many(
+                    {"_id": {"$in": ids}, **former}, {"$set": {"schema": _COUNTED}}, session=session
+                )
+                if taken.matched_count < len(ids):
+                    raise Stale("another process counts them too")
+        await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         found = self._followups.find({"resolution_id": {"$in": list(ids)}})

@@ -14,18 +14,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from pymongo import UpdateOne
 
 from shared.messaging.records import Counted, Tally
-from shared.runtime.calendar import tehran_date
 from shared.runtime.mongo import Collection, Database, Document, Session
-
-_FORMER: Final = "counts"
-"""The one document of the time before there were subjects and days. It is still counted."""
-
-_FORMER_SUBJECT: Final = "deputy"  # whose all counts were then
 
 
 class Counts:
@@ -57,8 +51,6 @@ class Counts:
         """
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         wanted = [_range(f"{kind}|all|")] if until is None else _spans(kind, until)
-        if kind == _FORMER_SUBJECT:
-            wanted.append({"_id": _FORMER})
         async for document in self._collection.find({"$or": wanted}, session=session):
             found[_which(document["_id"])].update(document.get("n", {}))
         return found
@@ -74,11 +66,10 @@ def written(tally: Tally) -> Document:
 
 
 def recorded(record: Mapping[str, Any]) -> Iterator[tuple[Counted, int]]:
-    """The tally of a commit record. Older ones hold names alone: they changed on its own day."""
-    tally: Mapping[str, Any] = record.get("tally", {})
-    if any(isinstance(change, int) for change in tally.values()):
-        tally = {_FORMER_SUBJECT: {tehran_date(record["at"]).isoformat(): tally}}
-    for subject, days in tally.items():
+    """The tally of a commit record; of one from before there were subjects, nothing."""
+    for subject, days in record.get("tally", {}).items():
+        if not isinstance(days, Mapping):
+            continue  # what it changed has been counted by subject since, as it stood
         for day, names in days.items():
             for name, change in names.items():
                 yield (subject, day, name), change
@@ -102,8 +93,6 @@ def _ids(subject: str, day: str) -> tuple[str, str, str]:
 
 
 def _which(id_: str) -> str:
-    if id_ == _FORMER:
-        return ""
     _kind, span, rest = id_.split("|", 2)
     return rest if span == "all" else rest.partition("|")[2]
 

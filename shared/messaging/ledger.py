@@ -182,7 +182,7 @@ class Ledger:
             counts = await self._counts.read(kind, until, session)
             async for record in self._records.find(
                 {"pending": True, "tally": {"$exists": True}},
-                {"tally": 1, "at": 1},
+                {"tally": 1},
                 session=session,
             ).hint(PENDING):
                 include(counts, record, kind, until)

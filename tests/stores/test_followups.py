@@ -33,6 +33,7 @@ from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Ledger
+from shared.messaging.patience import patient
 from shared.messaging.records import Cause
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
@@ -356,18 +357,36 @@ async def test_past_days_stand_as_they_were_whatever_was_counted_when(store: Any
             assert ("age:2023-10-16" in counts) == (state not in {None, "state:verified"})
 
 
-async def test_what_nobody_added_up_yet_counts_and_so_does_what_was_counted_before_days(
+async def test_what_nobody_added_up_yet_counts(database: Database) -> None:
+    store = await prepared(database)
+    await store.save([new("R-1")], CAUSE)
+    for by, subject in ((By.DEPUTY, ""), (By.PROVINCE, "IR-09")):
+        assert (await counted(store, by))[subject]["state:opened"] == 1
+
+
+async def test_what_was_stored_before_there_were_scorecards_is_counted_once(
     database: Database,
 ) -> None:
     store = await prepared(database)
-    await store.save([new("R-1")], CAUSE)
+    former = [new(f"R-{n}") for n in range(1_203)]
+    await store.save(former, CAUSE)
+    await database["followups"].update_many({}, {"$set": {"schema": 3}})
     await database["counts"].insert_one({"_id": "counts", "n": {"state:opened": 7}})
-    flat = {"tally": {"state:opened": 5, "overdue:1": 1}, "at": NOW, "pending": True, "events": []}
-    await database["commits"].insert_one(flat)
-    for day, number in ((None, 13), (date(2023, 10, 16), 13), (date(2023, 10, 15), 7)):
-        counts = (await counted(store, By.DEPUTY, day))[""]
-        assert counts["state:opened"] == number
-    assert (await counted(store, By.PROVINCE))["IR-09"]["state:opened"] == 1
+    await database["commits"].update_many({}, {"$set": {"tally": {"state:opened": 1_203}}})
+    await database["marks"].delete_many({})
+    assert await counted(store, By.PROVINCE) == {}
+
+    async def prepare() -> None:
+        async for attempt in patient("counting", SystemMachineClock()):
+            with attempt:
+                await store.prepare()
+
+    await asyncio.gather(prepare(), prepare(), prepare())
+    await prepare()
+    await store.save([step(former[0].after, ACKNOWLEDGED)], CAUSE)
+    for by, subject in ((By.DEPUTY, ""), (By.PROVINCE, "IR-09")):
+        counts = (await counted(store, by))[subject]
+        assert (counts["state:opened"], counts["state:acknowledged"]) == (1_202, 1)
 
 
 async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups) -> None:

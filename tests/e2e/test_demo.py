@@ -1,4 +1,4 @@
-"""A short season on a real installation, twice: all is in order, and it is the same season."""
+"""A short season on a real installation: all is in order, and it is the same season each time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from deploy.local.layout import PROJECT
 
 _ARGUMENTS = (sys.executable, "-m", "tools.demo", "--sessions", "2", "--seed", "1402")
 _SECONDS = 240  # on a machine with much else to do
+_DIGEST = "39db55e39cac418e9e41ef54870485072f03437c9d6e0cbf1528b0ca0d20d6d7"
+"""Of that season, whoever replays it wherever; it changes with what the demo does alone."""
 
 
 @pytest.fixture
@@ -47,13 +49,13 @@ def digest_in(told: str) -> str:
     return found[1]
 
 
-@pytest.mark.timeout(2 * _SECONDS)
+@pytest.mark.timeout(_SECONDS)
 def test_a_short_season_is_in_order_and_the_same_each_time(own_local: Path) -> None:
-    first = replay(own_local)
-    assert "کارنامه" in first
-    assert "معاونت عمرانی" in first
-    assert "faults" not in first
-    assert digest_in(replay(own_local)) == digest_in(first)
+    told = replay(own_local)
+    assert "کارنامه" in told
+    assert "معاونت عمرانی" in told
+    assert "faults" not in told
+    assert digest_in(told) == _DIGEST
     assert [left.name for left in own_local.iterdir()] == ["cache"]
 
 

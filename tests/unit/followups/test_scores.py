@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.followups.domain.records import (
@@ -51,6 +51,7 @@ from tests.unit.followups.examples import (
 )
 
 Steps = list[tuple[Followup | None, Followup]]
+of_many = settings(unhurried, max_examples=30)  # each example has several lives
 
 
 @st.composite
@@ -128,7 +129,7 @@ def test_the_sum_of_all_changes_is_what_the_end_counts_as(life: list[Fact]) -> N
     assert 0 not in total.values(), "what stays as it was takes no room"
 
 
-@unhurried
+@of_many
 @given(st.lists(orderly_lives(), min_size=1, max_size=5), st.integers(-2, 1_200))
 def test_a_past_day_is_what_a_recount_of_that_day_says(
     all_lives: list[list[Fact]], days: int
@@ -142,7 +143,7 @@ def test_a_past_day_is_what_a_recount_of_that_day_says(
         assert scorecard(counts_of(total, subject, day), day) == recount(mine, day)
 
 
-@unhurried
+@of_many
 @given(st.lists(orderly_lives(), min_size=1, max_size=4))
 def test_the_cards_of_a_kind_add_up_to_the_whole(all_lives: list[list[Fact]]) -> None:
     walks = [walked(life) for life in all_lives]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -57,6 +58,7 @@ _GAUGES_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 15
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
 _AWAY_SECONDS: Final = 2.0  # an election of a new primary is waited for
+_COLLECTED_AFTER: Final = (10_000, 20, 50)  # allocations; collections of the younger generation
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
@@ -292,6 +294,7 @@ class Host:
             with attempt:
                 await self._recovery.run()
         self._prepared = True
+        _spare_what_stays()
         _log.info("ready to work", run=sorted(self.settings.run))
         async with asyncio.TaskGroup() as group:
             for part in (*self._parts, self._subscriptions.run, self._keep_gauges, self._watch):
@@ -372,6 +375,17 @@ class Host:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
         if not self._prepared:
             raise Unhealthy("indexes and history are being prepared")
+
+
+def _spare_what_stays() -> None:
+    """Let the garbage collector look at what comes from now on alone, and in larger portions.
+
+    Python's own thresholds make it walk through all modules again and again while records pass
+    by: a fifth of a busy process's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def _reach(settings: CommonSettings) -> Reach:

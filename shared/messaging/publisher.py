@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -14,18 +15,25 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD
 from shared.messaging.failures import Unsendable
 
-_ONE_TOPICS_FAULT = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
-_ROOM_FOR_THE_REST = 65_536  # bytes of a record that are not its value
-_STOP_SECONDS = 5.0
+_ONE_TOPICS_FAULT: Final = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
+_ROOM_FOR_THE_REST: Final = 65_536  # bytes of a record that are not its value
+_BATCH_BYTES: Final = LARGEST_RECORD // 2  # a topic's largest record is its largest batch too
+_STOP_SECONDS: Final = 5.0
 
 
 class TooLarge(Unsendable):
     """A record that is larger than its topic takes, which no operator can mend."""
+
+
+class BatchTooLarge(OSError):
+    """Records that a topic takes one by one only; the next try puts fewer together."""
 
 
 class Overtaking(Unsendable):
@@ -42,12 +50,28 @@ class Outgoing:
     headers: Sequence[tuple[str, bytes]]
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Records of one partition that go together, in their order."""
+
+    builder: BatchBuilder
+    answer: asyncio.Future[RecordMetadata] | Exception | None = None  # of the first; None: not sent
+
+    @property
+    def size(self) -> int:
+        return int(self.builder.record_count())
+
+
+_Way: TypeAlias = tuple[_Batch, int] | Exception
+"""A record's batch and its place there, or the error that kept it from setting out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Records on their way: a future each, or the error that kept one from setting out."""
+    """Records on their way."""
 
     producer: AIOKafkaProducer
-    futures: Sequence[asyncio.Future[RecordMetadata] | Exception]
+    ways: Sequence[_Way]
 
 
 class Publisher:
@@ -63,6 +87,7 @@ class Publisher:
         self._timeout_ms = int(timeout_seconds * 1000)
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._batch_bytes = _BATCH_BYTES
 
     async def hand(self, records: Sequence[Outgoing]) -> Handed:
         """Hand all to the producer, in order, waiting for no answer but those on the largest.
@@ -72,39 +97,28 @@ class Publisher:
         try may last as long as a request. Raises KafkaError where there is no broker to begin with.
         """
         producer = await self._ready()
-        closed: dict[str, Exception] = {}
-        held: set[tuple[str, bytes | None]] = set()
-        futures: list[asyncio.Future[RecordMetadata] | Exception] = []
+        handing = _Handing(producer)
         for record in records:
-            answer: asyncio.Future[RecordMetadata] | Exception
-            if record.topic in closed:
-                answer = closed[record.topic]
-            elif (record.topic, record.key) in held:
-                answer = Overtaking("waits for one before it, which cannot be sent")
-            else:
-                answer = await _handed(producer, record)
-                if await _is_too_large(answer, record):
-                    held.add((record.topic, record.key))
-                elif isinstance(answer, Exception):
-                    closed[record.topic] = answer
-            futures.append(answer)
-        return Handed(producer, futures)
+            await handing.add(record)
+        await handing.submit_all()
+        return Handed(producer, handing.ways)
 
     async def answers(self, handed: Handed) -> list[RecordMetadata | Exception]:
         """Wait until Kafka has answered for each record: its place there, or its error.
 
         `Unsendable` marks what is that record's own fault. While the broker is away this waits.
         """
-        waiting = [future for future in handed.futures if not isinstance(future, Exception)]
-        heard = await asyncio.gather(*waiting, return_exceptions=True)
-        answers = iter(heard)
-        results = [
-            _sorted(future if isinstance(future, Exception) else next(answers))
-            for future in handed.futures
-        ]
+        batches = {id(way[0]): way[0] for way in handed.ways if isinstance(way, tuple)}
+        heard = await asyncio.gather(
+            *(b.answer for b in batches.values() if isinstance(b.answer, asyncio.Future)),
+            return_exceptions=True,
+        )
+        results = [_answer(way) for way in handed.ways]
         faults = [result for result in results if isinstance(result, Exception)]
+        if any(isinstance(fault, BatchTooLarge) for fault in faults):
+            self._batch_bytes = max(1, self._batch_bytes // 8)
         # What the broker refused has used up a number in the producer's sequence.
-        refused = any(isinstance(answer, Exception) for answer in heard)
+        refused = any(isinstance(answer, BaseException) for answer in heard)
         if refused or any(not isinstance(fault, Unsendable) for fault in faults):
             await self._discard(handed.producer)
         return results
@@ -137,7 +151,7 @@ class Publisher:
                     enable_idempotence=True,
                     request_timeout_ms=self._timeout_ms,
                     max_request_size=LARGEST_DEAD_LETTER,
-                    max_batch_size=131_072,
+                    max_batch_size=self._batch_bytes,
                     linger_ms=0,
                 )
                 try:
@@ -155,39 +169,128 @@ class Publisher:
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
 
 
-async def _is_too_large(
-    answer: asyncio.Future[RecordMetadata] | Exception, record: Outgoing
-) -> bool:
-    """Whether a record is refused for its size; where only the broker knows, it is waited for."""
-    if isinstance(answer, Exception):
-        return isinstance(answer, MessageSizeTooLargeError)
-    if len(record.value or b"") + _ROOM_FOR_THE_REST <= LARGEST_RECORD:
-        return False
-    await asyncio.wait({answer})
-    return not answer.cancelled() and isinstance(answer.exception(), MessageSizeTooLargeError)
+class _Handing:
+    """Puts records into batches, one partition's in each, and hands these to the producer.
 
+    A batch costs the producer as much as a record does.
+    """
 
-async def _handed(
-    producer: AIOKafkaProducer, record: Outgoing
-) -> asyncio.Future[RecordMetadata] | Exception:
-    # aiokafka sends nothing that has neither; an empty key says no more than none.
-    key = b"" if record.key is None and record.value is None else record.key
-    try:
-        future: asyncio.Future[RecordMetadata] = await producer.send(
-            record.topic, value=record.value, key=key, headers=list(record.headers)
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.ways: list[_Way] = []
+        self._producer = producer
+        self._partition_of = DefaultPartitioner()
+        self._partitions: dict[str, list[int]] = {}
+        self._open: dict[tuple[str, int], _Batch] = {}
+        self._closed: dict[str, Exception] = {}
+        self._held: set[tuple[str, bytes | None]] = set()
+
+    async def add(self, record: Outgoing) -> None:
+        """Put a record into a batch; those that became full set out."""
+        if record.topic in self._closed:
+            self.ways.append(self._closed[record.topic])
+        elif (record.topic, record.key) in self._held:
+            self.ways.append(Overtaking("waits for one before it, which cannot be sent"))
+        else:
+            try:
+                self.ways.append(await self._add(record))
+            except MessageSizeTooLargeError as error:
+                self._held.add((record.topic, record.key))
+                self.ways.append(error)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._closed[record.topic] = error
+                self.ways.append(error)
+
+    async def submit_all(self) -> None:
+        """Let all that is open set out."""
+        for place in list(self._open):
+            with suppress(KafkaError, OSError, TimeoutError):  # it is its batch's answer
+                await self._submit(place)
+
+    async def _add(self, record: Outgoing) -> _Way:
+        partitions = self._partitions.get(record.topic)
+        if partitions is None:
+            partitions = sorted(await self._producer.partitions_for(record.topic))
+            self._partitions[record.topic] = partitions
+        # aiokafka sends nothing that has neither; an empty key says no more than none.
+        key = b"" if record.key is None and record.value is None else record.key
+        place = record.topic, self._partition_of(key, partitions, partitions)
+        if len(record.value or b"") + _ROOM_FOR_THE_REST > LARGEST_RECORD:
+            await self._submit(place)
+            return await self._add_alone(place, key, record)
+        batch = self._open.get(place)
+        if batch is None or not _appended(batch, key, record):
+            await self._submit(place)
+            batch = self._open[place] = _Batch(self._producer.create_batch())
+            _appended(batch, key, record)  # the first one is taken, whatever its size
+        return batch, batch.size - 1
+
+    async def _add_alone(
+        self, place: tuple[str, int], key: bytes | None, record: Outgoing
+    ) -> tuple[_Batch, int]:
+        """Send one of which only the broker knows whether it is too large, and wait for that."""
+        answer: asyncio.Future[RecordMetadata] = await self._producer.send(
+            record.topic,
+            value=record.value,
+            key=key,
+            partition=place[1],
+            headers=list(record.headers),
         )
-    except (KafkaError, OSError, TimeoutError) as error:
-        return error
-    return future
+        await asyncio.wait({answer})
+        if not answer.cancelled() and isinstance(answer.exception(), MessageSizeTooLargeError):
+            self._held.add((record.topic, record.key))
+        return _Batch(self._producer.create_batch(), answer), 0
+
+    async def _submit(self, place: tuple[str, int]) -> None:
+        """Let the open batch of a partition set out, if there is one.
+
+        Raises what keeps it from that; the batch has it for its answer.
+        """
+        batch = self._open.pop(place, None)
+        if batch is None:
+            return
+        topic, partition = place
+        batch.answer = self._closed.get(topic)
+        if batch.answer is not None:
+            return
+        batch.builder.close()
+        try:
+            batch.answer = await self._producer.send_batch(
+                batch.builder, topic, partition=partition
+            )
+        except (KafkaError, OSError, TimeoutError) as error:
+            batch.answer = self._closed[topic] = error
+            raise
 
 
-def _sorted(answer: RecordMetadata | BaseException) -> RecordMetadata | Exception:
-    if isinstance(answer, MessageSizeTooLargeError):
-        return TooLarge(f"{type(answer).__name__}: {answer}")
-    if isinstance(answer, _ONE_TOPICS_FAULT):
-        return Unsendable(f"{type(answer).__name__}: {answer}")
+def _appended(batch: _Batch, key: bytes | None, record: Outgoing) -> bool:
+    """Whether the batch had room for the record."""
+    added = batch.builder.append(
+        timestamp=None, key=key, value=record.value, headers=list(record.headers)
+    )
+    return added is not None
+
+
+def _answer(way: _Way) -> RecordMetadata | Exception:
+    """What has become of a record, by the answer on its batch. Raises what is no answer."""
+    if isinstance(way, Exception):
+        return _sorted(way, 1)
+    batch, number = way
+    answer = batch.answer
     if isinstance(answer, Exception):
-        return answer
-    if isinstance(answer, BaseException):  # cancellation and the like are nobody's answer
-        raise answer
-    return answer
+        return _sorted(answer, batch.size)
+    assert answer is not None, "it was handed over"
+    error = answer.exception()  # raises where it was cancelled, which is nobody's answer
+    if isinstance(error, Exception):
+        return _sorted(error, batch.size)
+    first = answer.result()
+    return first._replace(offset=first.offset + number) if number else first
+
+
+def _sorted(error: Exception, together: int) -> Exception:
+    """An error by whose fault it is; `together` is how many records it is the answer for."""
+    if isinstance(error, MessageSizeTooLargeError):
+        told = f"{type(error).__name__}: {error}"
+        return BatchTooLarge(told) if together > 1 else TooLarge(told)
+    if isinstance(error, _ONE_TOPICS_FAULT):
+        return Unsendable(f"{type(error).__name__}: {error}")
+    return error

@@ -11,11 +11,13 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD, Topics
 from shared.messaging.failures import Unsendable
-from shared.messaging.publisher import Outgoing, Overtaking, Publisher, TooLarge
+from shared.messaging.publisher import BatchTooLarge, Outgoing, Overtaking, Publisher, TooLarge
 from tests.component.harness import create_topics, records
 
 ASKING_SECONDS = 1.0
@@ -121,3 +123,40 @@ async def test_a_record_without_key_and_value_is_sent(
     await publisher.send_all([outgoing(topic, None, None), outgoing(topic, None, b"1")])
     found = await records(cluster, topic)
     assert [(record.key, record.value) for record in found] == [(b"", None), (None, b"1")]
+
+
+async def test_what_a_topic_takes_one_by_one_goes_after_some_tries(
+    cluster: Cluster, publisher: Publisher, namespace: str
+) -> None:
+    """An operator may have set `max.message.bytes` as small as he likes."""
+    topic = f"{namespace}small"
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, config={"max.message.bytes": "3000"})])[topic].result()
+    values = [f"{n:03}".encode() * 600 for n in range(200)]
+    many = [outgoing(topic, f"k{n % 7}", value) for n, value in enumerate(values)]
+    (far,) = await sent(publisher, outgoing(topic, "k8", b" " * 3_000))
+    assert isinstance(far, TooLarge)
+    answers = await sent(publisher, *many)
+    assert any(isinstance(answer, BatchTooLarge) for answer in answers)
+    tries = 1
+    while not all(isinstance(answer, RecordMetadata) for answer in answers):
+        assert tries < 6
+        sent_not = [m for m, a in zip(many, answers, strict=True) if isinstance(a, Exception)]
+        many, answers = sent_not, await sent(publisher, *sent_not)
+        tries += 1
+    assert [record.value for record in await records(cluster, topic)] == values
+
+
+async def test_each_record_is_told_its_place(
+    cluster: Cluster, publisher: Publisher, topics: Topics
+) -> None:
+    many = [outgoing(topics.notices, f"place-{n}", b"%d" % n) for n in range(500)]
+    told = await sent(publisher, *many)
+    found = {
+        (record.partition, record.offset): record.value
+        for record in await records(cluster, topics.notices)
+    }
+    for one, place in zip(many, told, strict=True):
+        assert isinstance(place, RecordMetadata)
+        assert place.topic == topics.notices
+        assert found[place.partition, place.offset] == one.value

@@ -1,200 +1,115 @@
-"""`python -m tests.bench`: how fast approvals become follow-ups, against a bare loop, in one run.
+"""`python -m tests.bench`: how fast approvals become follow-ups, against the peers, in one run.
 
-A round floods each side, in turn, with the same events while its process runs, and takes the time
-from the first event sent to the last FollowupOpened in Kafka. Figures of one machine wander; the
-ratio of a round is the figure.
+A round floods each side, in turn, with the same events while its processes run, and takes the time
+from the first event sent to the last effect. Figures of one machine wander; the ratios of a round
+are the figure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
-import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from confluent_kafka import Producer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import PROJECT, local_dir
-from deploy.local.processes import Command, Starter
-from shared.contracts.topics import Topics
-from tests.component.harness import Service
+from deploy.local.layout import local_dir
+from tests.bench import peer, sides
+from tests.bench.events import approvals
+from tests.bench.sides import Side
 
-PARTITIONS = 3
 _console = Console()
 
-
-def approvals(count: int) -> list[tuple[bytes, bytes]]:
-    """Keys and values of distinct approvals, some 450 bytes each."""
-    text = "تکمیل و بهره‌برداری از طرح آبرسانی روستاهای بخش مرکزی تا پایان سال جاری. " * 2
-    events = []
-    for n in range(count):
-        id_ = f"{uuid.uuid4()}"
-        data = {
-            "resolution_id": id_,
-            "deputy": "civil",
-            "title": f"طرح شماره {n}",
-            "approved_at": "2026-11-01T06:30:00Z",
-            "due_on": "2030-01-01",
-            "session_id": "1402-IR-09",
-            "province": "IR-09",
-            "axis": "civil-infrastructure",
-            "text": text,
-        }
-        events.append((id_.encode(), json.dumps(data, ensure_ascii=False).encode()))
-    return events
+OURS: Final[Mapping[str, Side]] = {
+    "followups": sides.peygir,
+    "followups, relay apart": sides.peygir_apart,
+}
+PEERS: Final[Mapping[str, Side]] = {
+    "bare aiokafka + pydantic + motor": sides.bare,
+    "Kafka Connect, state alone": sides.connect,
+}
 
 
-def flood(bootstrap: str, topic: str, events: list[tuple[bytes, bytes]]) -> None:
-    """Send all with a C client, so that sending is not what is measured."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
-    heads: list[tuple[str, str | bytes | None]] = [
-        ("ce_specversion", b"1.0"),
-        ("ce_source", b"/bench"),
-    ]
-    for key, value in events:
-        named = [*heads, ("ce_id", key), ("ce_type", b"peygir.ResolutionApproved.v1")]
-        while True:
-            try:
-                producer.produce(topic, value, key, headers=named)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        producer.poll(0)
-    producer.flush()
-
-
-async def until_out(bootstrap: str, topic: str, count: int) -> None:
-    """Return when so many records stand in a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
-        while sum((await consumer.end_offsets(partitions)).values()) < count:
-            await asyncio.sleep(0.02)
-    finally:
-        await consumer.stop()
-
-
-async def create(bootstrap: str, names: list[str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
-    await admin.close()
-
-
-async def rate_of_peygir(
-    cluster: Cluster, folder: Path, events: list[tuple[bytes, bytes]]
-) -> float:
-    """Events a second of the service `followups`."""
-    namespace = f"b{uuid.uuid4().hex[:8]}"
-    cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
-    topics = Topics(("civil",), namespace)
-    settings = {"PEYGIR_DEPUTIES": "civil", "PEYGIR_LEASE_SECONDS": "5"}
-    async with Service("followups", cluster, namespace, folder, **settings) as service:
-        await caught_up(service)
-        begun = time.monotonic()
-        flooding = asyncio.to_thread(flood, cluster.bootstrap, topics.resolutions("civil"), events)
-        await asyncio.gather(
-            flooding, until_out(cluster.bootstrap, topics.followups("civil"), len(events))
-        )
-        return len(events) / (time.monotonic() - begun)
-
-
-async def caught_up(service: Service) -> None:
-    """Wait until the consumer has its partitions: it shows its lag then."""
-    while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
-        await asyncio.sleep(0.05)
-
-
-async def rate_of_bare(cluster: Cluster, folder: Path, events: list[tuple[bytes, bytes]]) -> float:
-    """Events a second of the bare loop."""
-    name = f"b{uuid.uuid4().hex[:8]}"
-    source, target = f"{name}.in", f"{name}.out"
-    await create(cluster.bootstrap, [source, target])
-    environment = {
-        **os.environ,
-        "BARE_BOOTSTRAP": cluster.bootstrap,
-        "BARE_MONGODB_URI": cluster.mongodb_uri,
-        "BARE_DATABASE": name,
-        "BARE_IN": source,
-        "BARE_OUT": target,
-    }
-    with running(folder, name, environment) as log:
-        while "ready" not in log.read_text():
-            await asyncio.sleep(0.05)
-        begun = time.monotonic()
-        await asyncio.gather(
-            asyncio.to_thread(flood, cluster.bootstrap, source, events),
-            until_out(cluster.bootstrap, target, len(events)),
-        )
-        return len(events) / (time.monotonic() - begun)
-
-
-@contextmanager
-def running(folder: Path, name: str, environment: dict[str, str]) -> Iterator[Path]:
-    """The bare loop as a process."""
-    command = Command((sys.executable, "-m", "tests.bench.bare"), PROJECT, environment)
-    log = folder / f"{name}.log"
-    with Starter() as starter:
-        process = starter.start(command, log, folder / f"{name}.pid")
-        try:
-            yield log
-        finally:
-            process.kill()
-
-
-async def compare(rounds: int, count: int, folder: Path) -> list[tuple[float, float]]:
-    """The rates of both sides, round by round, on one cluster."""
-    results = []
-    with Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster:
+async def compare(
+    rounds: int, count: int, folder: Path, chosen: Mapping[str, Side]
+) -> list[Mapping[str, float]]:
+    """The rates of all sides, round by round, on one cluster."""
+    results: list[Mapping[str, float]] = []
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
+        Progress(*bar, console=_console, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=rounds * len(chosen))
         for number in range(rounds):
             events = approvals(count)
-            sides = [rate_of_peygir, rate_of_bare]
-            if number % 2:  # who goes first takes turns
-                sides.reverse()
-            rates = {side: await side(cluster, folder, events) for side in sides}
-            results.append((rates[rate_of_peygir], rates[rate_of_bare]))
-            ours, bare = results[-1]
-            _console.print(
-                f"round {number + 1} of {rounds}: {ours:,.0f}/s against {bare:,.0f}/s, "
-                f"ratio {ours / bare:.2f}"
-            )
+            rates: dict[str, float] = {}
+            for name in _turn(list(chosen), number):
+                progress.update(task, description=f"round {number + 1} of {rounds}: {name}")
+                rates[name] = await chosen[name](cluster, folder, events)
+                progress.advance(task)
+            results.append(rates)
+            told = ", ".join(f"{name} {rates[name]:,.0f}/s" for name in chosen)
+            _console.print(f"round {number + 1} of {rounds}: {told}")
     return results
+
+
+def _turn(names: list[str], number: int) -> Iterator[str]:
+    """Who goes first takes turns."""
+    first = number % len(names)
+    yield from names[first:] + names[:first]
+
+
+def table_of(results: list[Mapping[str, float]]) -> Table:
+    """Rates, and each of ours against each peer by the ratios of the rounds."""
+    table = Table(title="Ingest: event in Kafka → follow-up in MongoDB and FollowupOpened in Kafka")
+    for head in ("", "median", "least", "most"):
+        table.add_column(head, justify="right" if head else "left")
+    for name in results[0]:
+        rates = [rates[name] for rates in results]
+        table.add_row(f"{name}, events/s", *(f"{f(rates):,.0f}" for f in _SPREAD))
+    table.add_section()
+    for ours in OURS:
+        for other in PEERS:
+            if other in results[0]:
+                ratios = [rates[ours] / rates[other] for rates in results]
+                told = (f"{f(ratios):.2f}" for f in _SPREAD)
+                table.add_row(f"{ours} : {other}", *told, style="bold")
+    return table
+
+
+_SPREAD: Final = (statistics.median, min, max)
 
 
 def main(
     rounds: Annotated[int, typer.Option(help="Rounds; each side once a round.")] = 5,
     events: Annotated[int, typer.Option(help="Events a round and side.")] = 40_000,
+    connect: Annotated[bool, typer.Option(help="Kafka Connect too; Maven fetches it.")] = True,
 ) -> None:
-    """Measure ingest: event in Kafka to follow-up in MongoDB with FollowupOpened in Kafka."""
+    """Measure ingest against a bare loop and Kafka Connect.
+
+    The bare loop writes state and event, and relays it, without transaction, history or dead
+    letters. Kafka Connect's sink of MongoDB upserts the state alone.
+    """
+    chosen = {**OURS, **PEERS}
+    if connect:
+        try:
+            peer.install()
+        except peer.NoConnect as error:
+            raise typer.BadParameter(f"{error}\nor leave it out: --no-connect") from None
+    else:
+        chosen = {name: side for name, side in chosen.items() if side is not sides.connect}
     with tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder:
-        results = asyncio.run(compare(rounds, events, Path(folder)))
-    ratios = [ours / bare for ours, bare in results]
-    table = Table(title="Ingest: event in Kafka → follow-up in MongoDB and FollowupOpened in Kafka")
-    for name in ("", "median events/s", "least", "most"):
-        table.add_column(name, justify="left" if not name else "right")
-    for name, rates in (
-        ("followups", [ours for ours, _ in results]),
-        ("bare aiokafka + pydantic + motor", [bare for _, bare in results]),
-    ):
-        table.add_row(name, *(f"{f(rates):,.0f}" for f in (statistics.median, min, max)))
-    spread = [statistics.median(ratios), min(ratios), max(ratios)]
-    table.add_row("ratio", *(f"{ratio:.2f}" for ratio in spread), style="bold")
-    _console.print(table)
+        results = asyncio.run(compare(rounds, events, Path(folder), chosen))
+    _console.print(table_of(results))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -33,6 +34,9 @@ _LIBRARIES = {
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
 }
+_REPEATS_ITSELF = "aiokafka."  # hundreds of lines a second while a broker is away
+_ONCE_IN_SECONDS = 10.0
+_MESSAGES = 1_000  # remembered at a time
 
 
 def configure(service: str, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
@@ -59,6 +63,7 @@ def configure(service: str, level: str, json_lines: bool, stream: TextIO | None 
             ],
         )
     )
+    handler.addFilter(_Seldom(_REPEATS_ITSELF, _ONCE_IN_SECONDS))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -92,6 +97,35 @@ def trace_id(traceparent: str | None) -> str | None:
     """The trace's id out of a `traceparent` (W3C Trace Context); None where it is not one."""
     match = _TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match else None
+
+
+class _Seldom(logging.Filter):
+    """Lets each message of a library through once in so many seconds.
+
+    `repeated` of the next one says how often it was left out since.
+    """
+
+    def __init__(self, library: str, seconds: float) -> None:
+        super().__init__()
+        self._library = library
+        self._seconds = seconds
+        self._last: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(self._library):
+            return True
+        said = (record.name, str(record.msg))  # without its arguments
+        since = record.created - self._last.get(said, -self._seconds)
+        if 0 <= since < self._seconds:  # else the machine's clock was set back
+            self._left_out[said] += 1
+            return False
+        if len(self._last) >= _MESSAGES:
+            self._last.clear()
+        self._last[said] = record.created
+        if repeated := self._left_out.pop(said, 0):
+            record.repeated = repeated
+        return True
 
 
 class _Named:

@@ -85,6 +85,28 @@ def test_uvicorns_own_handlers_do_not_write_twice(written: StringIO) -> None:
     assert "\\u001b" not in line
 
 
+def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds(lines: Lines) -> None:
+    def says(message: str, seconds: float, logger: str = "aiokafka.client") -> None:
+        told = {"name": logger, "msg": message, "args": (seconds,), "created": 1e9 + seconds}
+        logging.getLogger(logger).handle(logging.makeLogRecord({**told, "levelno": logging.ERROR}))
+
+    for seconds in (0, 0.5, 9.9, 10, 10.1, 31):
+        says("no node, %s", seconds)
+    says("another, %s", 31.1)
+    says("no node, %s", -5)  # the clock was set back
+    for _ in range(2):
+        says("ours, %s", 40, "shared.messaging.relay")
+    assert [(line["message"], line.get("repeated")) for line in lines()] == [
+        ("no node, 0", None),
+        ("no node, 10", 2),
+        ("no node, 31", 1),
+        ("another, 31.1", None),
+        ("no node, -5", None),
+        ("ours, 40", None),
+        ("ours, 40", None),
+    ]
+
+
 def test_levels(lines: Lines) -> None:
     structlog.get_logger().debug("too fine")
     logging.getLogger("uvicorn.access").info("GET /livez")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from shared.messaging.failures import PositionMoved
@@ -32,18 +33,36 @@ class Positions:
 
     async def move(self, moves: Iterable[Move], session: Session) -> None:
         """Step forward in a transaction. Raises PositionMoved where somebody else did before."""
+        steps: dict[str, Move] = {}
         for move in moves:
             key = position_id(move.group, move.topic, move.partition)
             if move.expected is None:
                 await self._begin(key, move, session)
             else:
-                result = await self._collection.update_one(
-                    {"_id": key, "next": move.expected},
-                    {"$set": {"next": move.next}},
-                    session=session,
-                )
-                if result.matched_count == 0:
-                    raise PositionMoved(f"{key} is not at {move.expected}")
+                steps[key] = move
+        if steps:
+            await self._step(steps, session)
+
+    async def reach(self, nexts: Mapping[str, int], session: Session) -> None:
+        """Note in a transaction how far something has come, by ids; nothing goes back by it."""
+        await self._collection.bulk_write(
+            [
+                UpdateOne({"_id": key}, {"$max": {"next": next_}}, upsert=True)
+                for key, next_ in nexts.items()
+            ],
+            ordered=False,
+            session=session,
+        )
+
+    async def _step(self, steps: Mapping[str, Move], session: Session) -> None:
+        updates = [
+            UpdateOne({"_id": key, "next": move.expected}, {"$set": {"next": move.next}})
+            for key, move in steps.items()
+        ]
+        result = await self._collection.bulk_write(updates, ordered=False, session=session)
+        if result.matched_count < len(updates):
+            stood = ", ".join(f"{key} at {move.expected}" for key, move in steps.items())
+            raise PositionMoved(f"not all stand where they stood: {stood}")
 
     async def _begin(self, key: str, move: Move, session: Session) -> None:
         try:

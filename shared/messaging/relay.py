@@ -22,7 +22,7 @@ from shared.messaging.counts import Counts, recorded
 from shared.messaging.failures import Unsendable
 from shared.messaging.leases import Lease, Leases
 from shared.messaging.ledger import PENDING, loaded
-from shared.messaging.positions import position_id
+from shared.messaging.positions import Positions, position_id
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.records import Counted, Event
 from shared.messaging.steps import Reach, Step, pass_by
@@ -67,7 +67,7 @@ class Relay:
         self._database = database
         self._commits = database["commits"]
         self._counts = Counts(database)
-        self._positions = database["positions"]
+        self._positions = Positions(database)
         self._lease = lease
         self._leases = Leases(database)
         self._publisher = publisher
@@ -202,10 +202,8 @@ class Relay:
                     {"_id": record.id}, {"$set": {"unsent": record.unsent}}, session=session
                 )
             await self._counts.add(_total(whole), session)
-            for key, next_ in moved.items():
-                await self._positions.update_one(
-                    {"_id": key}, {"$max": {"next": next_}}, upsert=True, session=session
-                )
+            if moved:
+                await self._positions.reach(moved, session)
             self._reach(Step.MARK_WRITTEN)
         self._watch.moved(moved)
         self._reach(Step.MARK_DONE)

@@ -32,8 +32,10 @@ class Approved(BaseModel):
     text: str | None = None
 
 
-async def consume(topic: str, bootstrap: str, states: Collection, outbox: Collection) -> None:
-    """Read batches; insert a state and an event each; commit."""
+async def consume(
+    topic: str, bootstrap: str, states: Collection, outbox: Collection | None
+) -> None:
+    """Read batches; insert a state each and, where there is an outbox, an event; commit."""
     consumer = AIOKafkaConsumer(
         topic,
         bootstrap_servers=bootstrap,
@@ -50,7 +52,8 @@ async def consume(topic: str, bootstrap: str, states: Collection, outbox: Collec
             continue
         approved = [Approved.model_validate_json(record.value) for record in records]
         await states.insert_many([{"_id": a.resolution_id, **a.model_dump()} for a in approved])
-        await outbox.insert_many([_event(a) for a in approved])
+        if outbox is not None:
+            await outbox.insert_many([_event(a) for a in approved])
         await consumer.commit()
 
 
@@ -87,14 +90,16 @@ async def relay(topic: str, bootstrap: str, outbox: Collection) -> None:
 
 
 async def main() -> None:
-    """Both at once, in one process, as the service runs them."""
+    """Both at once, in one process, as the service runs them; without BARE_OUT no event at all."""
     client = connect(os.environ["BARE_MONGODB_URI"], app="bare")
     database = client[os.environ["BARE_DATABASE"]]
     bootstrap = os.environ["BARE_BOOTSTRAP"]
-    outbox = database["outbox"]
+    target = os.environ["BARE_OUT"]
+    outbox = database["outbox"] if target else None
     async with asyncio.TaskGroup() as group:
         group.create_task(consume(os.environ["BARE_IN"], bootstrap, database["followups"], outbox))
-        group.create_task(relay(os.environ["BARE_OUT"], bootstrap, outbox))
+        if outbox is not None:
+            group.create_task(relay(target, bootstrap, outbox))
 
 
 if __name__ == "__main__":

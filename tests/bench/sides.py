@@ -54,7 +54,7 @@ async def _ours(
             )
             for settings in processes
         ]
-        await _caught_up(consuming)
+        await caught_up(consuming)
         begun = time.monotonic()
         await asyncio.gather(
             asyncio.to_thread(flood, cluster.bootstrap, topics.resolutions("civil"), events),
@@ -63,7 +63,7 @@ async def _ours(
         return len(events) / (time.monotonic() - begun)
 
 
-async def _caught_up(service: Service) -> None:
+async def caught_up(service: Service) -> None:
     """Wait until the consumer has its partitions: it shows its lag then."""
     while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
         await asyncio.sleep(0.05)
@@ -83,7 +83,7 @@ async def bare(cluster: Cluster, folder: Path, events: Events) -> float:
         "BARE_OUT": target,
     }
     command = Command((sys.executable, "-m", "tests.bench.bare"), PROJECT, environment)
-    with _running(folder, name, command) as log:
+    with running(folder, name, command) as log:
         while "ready" not in log.read_text():
             await asyncio.sleep(0.05)
         begun = time.monotonic()
@@ -110,7 +110,7 @@ async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
             await asyncio.sleep(0.02)
 
     try:
-        with _running(folder, name, connect_command(files)):
+        with running(folder, name, connect_command(files)):
             warm = [(b"w" + key, value.replace(key, b"w" + key)) for key, value in events]
             await asyncio.to_thread(flood, cluster.bootstrap, name, warm)
             await asyncio.wait_for(until_stored(len(warm)), _PATIENCE_SECONDS)
@@ -128,7 +128,7 @@ _PATIENCE_SECONDS: Final = 300.0
 
 
 @contextmanager
-def _running(folder: Path, name: str, command: Command) -> Iterator[Path]:
+def running(folder: Path, name: str, command: Command) -> Iterator[Path]:
     """A process; gives the log that it writes."""
     log = folder / f"{name}.log"
     with Starter() as starter:

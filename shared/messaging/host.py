@@ -43,7 +43,7 @@ from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health, Unhealthy
-from shared.runtime.http import create_app
+from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
@@ -222,7 +222,13 @@ class Host:
         """Do something every two seconds: bring gauges up to date."""
         self._gauges.append(work)
 
-    def app(self, title: str, routers: Iterable[APIRouter], sends: Iterable[str]) -> FastAPI:
+    def app(
+        self,
+        title: str,
+        routers: Iterable[APIRouter],
+        sends: Iterable[str],
+        long_bodies: Iterable[LongBody] = (),
+    ) -> FastAPI:
         """The HTTP of this process: its routes where it runs `api`, and the common ones."""
         receives = self._receives | {self.topics.replay(self.service)}
         sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
@@ -233,6 +239,7 @@ class Host:
             metrics=self.metrics,
             authenticator=OpenIdentity(self.settings.known_deputies),
             body_limit=self.settings.body_limit_bytes,
+            long_bodies=long_bodies,
             asyncapi=lambda: asyncapi(self.service, sent, receives, self.topics, VERSION),
         )
         app.add_exception_handler(Stale, _busy)

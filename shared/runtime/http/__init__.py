@@ -2,10 +2,12 @@
 
 from shared.runtime.http.app import create_app
 from shared.runtime.http.lists import Limit, Page, SortKeys, fitting
+from shared.runtime.http.middleware import LongBody
 from shared.runtime.http.requests import NewId, RequestBody, Traceparent
 
 __all__ = [
     "Limit",
+    "LongBody",
     "NewId",
     "Page",
     "RequestBody",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from shared.runtime import problems
 from shared.runtime.health import Health
 from shared.runtime.http import docs, operations
-from shared.runtime.http.middleware import BodyLimit, Surroundings
+from shared.runtime.http.middleware import BodyLimit, LongBody, Surroundings
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
 from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
@@ -26,13 +26,15 @@ def create_app(
     metrics: Metrics,
     authenticator: Authenticator,
     body_limit: int = 1_000_000,
+    long_bodies: Iterable[LongBody] = (),
     asyncapi: Callable[[], Mapping[str, Any]] | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, where the service has
     events, /asyncapi and /asyncapi.json. Nothing is opened before its lifespan begins.
 
-    `body_limit` is in bytes. `asyncapi` gives the AsyncAPI document when it is asked for.
+    `body_limit` is in bytes; it is that of all routes but those of `long_bodies`. `asyncapi` gives
+    the AsyncAPI document when it is asked for.
     """
     app = FastAPI(
         title=title,
@@ -51,6 +53,6 @@ def create_app(
     app.include_router(docs.swagger(title))
     if asyncapi is not None:
         app.include_router(docs.events(asyncapi))
-    app.add_middleware(BodyLimit, limit=body_limit)
+    app.add_middleware(BodyLimit, limit=body_limit, long=tuple(long_bodies))
     app.add_middleware(Surroundings, metrics=metrics)
     return app

@@ -6,10 +6,13 @@ Plain ASGI, so that a body is never held here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.runtime.logs import trace_id
@@ -26,6 +29,8 @@ SECURITY_HEADERS = {
 }
 
 UNMATCHED = "unmatched"
+
+_LONG: Final = "peygir.long-body"  # in the scope of a request whose route reads its body itself
 
 _log = structlog.get_logger(__name__)
 
@@ -73,22 +78,37 @@ class Surroundings:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class LongBody:
+    """A route that takes its body piece by piece, never whole, and so has a limit of its own.
+
+    `path` is the route's template; `limit` is in bytes.
+    """
+
+    method: str
+    path: str
+    limit: int
+
+
 class BodyLimit:
     """Refuses a body longer than `limit` bytes with 413, without reading on.
 
-    By its Content-Length before anything is read, else as soon as so many bytes have come.
+    By its Content-Length before anything is read, else as soon as so many bytes have come. A
+    route of `long` has its own limit.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, long: Iterable[LongBody] = ()) -> None:
         self._app = app
         self._limit = limit
+        self._long = [(body.method, compile_path(body.path)[0], body.limit) for body in long]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._announced(scope) > self._limit:
-            await respond(self._too_large())(scope, receive, send)
+        limit = self._limit_of(scope)
+        if self._announced(scope) > limit:
+            await respond(self._too_large(limit))(scope, receive, send)
             return
         taken = 0
 
@@ -96,24 +116,37 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._limit:
-                raise self._too_large()
+            if taken > limit:
+                raise self._too_large(limit)
             return message
 
         await self._app(scope, counted, send)
+
+    def _limit_of(self, scope: Scope) -> int:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        for method, pattern, limit in self._long:
+            if scope["method"] == method and pattern.match(path):
+                scope[_LONG] = True
+                return limit
+        return self._limit
 
     def _announced(self, scope: Scope) -> int:
         length = Headers(scope=scope).get("content-length", "")
         return int(length) if length.isascii() and length.isdigit() else 0
 
-    def _too_large(self) -> Problem:
+    def _too_large(self, limit: int) -> Problem:
         return Problem(
             413,
             "body-too-large",
             "The body is too large",
-            f"At most {self._limit} bytes are taken",
+            f"At most {limit} bytes are taken",
             headers={"Connection": "close"},
         )
+
+
+def has_long_body(scope: Scope) -> bool:
+    """Whether the route of a request reads its body itself, piece by piece."""
+    return bool(scope.get(_LONG))
 
 
 def template(scope: Scope) -> str:

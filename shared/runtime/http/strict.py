@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from pydantic_core import from_json
 
-from shared.runtime.http.middleware import template
+from shared.runtime.http.middleware import has_long_body, template
 from shared.runtime.problems import FieldError, claims_json, invalid, malformed_json
 
 
@@ -28,8 +28,11 @@ async def standard_json(request: Request) -> None:
     """Dependency of every route: Problem 400 where a JSON body is not what RFC 8259 calls JSON.
 
     Python's parser also takes NaN and half a surrogate pair, which can be neither stored nor
-    sent. The one used here is that of events from Kafka.
+    sent. The one used here is that of events from Kafka. A body that its route reads piece by piece
+    is a file, whatever kind it claims to be.
     """
+    if has_long_body(request.scope):
+        return
     if claims_json(request) and (body := await request.body()):
         try:
             from_json(body, allow_inf_nan=False)

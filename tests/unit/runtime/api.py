@@ -12,12 +12,13 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from pydantic import BaseModel
 
 from shared.runtime.health import Health
-from shared.runtime.http import Limit, Page, SortKeys, create_app
+from shared.runtime.http import Limit, LongBody, Page, SortKeys, create_app
 from shared.runtime.identity import Caller, OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.problems import Problem, not_found
 
 BODY_LIMIT = 10_000
+FILE_LIMIT = 100_000
 BY_DUE = SortKeys(date, str)
 
 
@@ -71,6 +72,7 @@ async def show(thing_id: str) -> dict[str, str]:
     raise not_found(f"no thing {thing_id}")
 
 
+@things.put("/{thing_id}/file")
 @things.put("/{thing_id}/raw")
 async def raw(thing_id: str, request: Request) -> dict[str, int]:
     """Reads the body by itself, as it comes."""
@@ -93,6 +95,7 @@ def build(
         metrics=metrics or Metrics(),
         authenticator=OpenIdentity(),
         body_limit=BODY_LIMIT,
+        long_bodies=[LongBody("PUT", "/v1/things/{thing_id}/file", FILE_LIMIT)],
         asyncapi=asyncapi,
     )
     app.include_router(things, prefix="/v1")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.unit.runtime.api import BODY_LIMIT, build, calling
+from tests.unit.runtime.api import BODY_LIMIT, FILE_LIMIT, build, calling
 
 JSON = {"content-type": "application/json"}
 
@@ -218,6 +218,27 @@ async def test_an_announced_body_is_not_read_at_all(client: httpx.AsyncClient) -
     answer = await client.post("/v1/things", content=upload.parts(), headers=headers)
     problem(answer, 413, "body-too-large")
     assert upload.taken == 0
+
+
+async def test_a_route_that_reads_its_body_itself_has_a_limit_of_its_own(
+    client: httpx.AsyncClient,
+) -> None:
+    path = "/v1/things/7/file"
+    whole = await client.put(path, content=b"x" * FILE_LIMIT)
+    assert (whole.status_code, whole.json()) == (200, {"bytes": FILE_LIMIT})
+    problem(await client.put(path, content=b"x" * (FILE_LIMIT + 1)), 413, "body-too-large")
+    upload = Upload()
+    document = problem(await client.put(path, content=upload.parts()), 413, "body-too-large")
+    assert str(FILE_LIMIT) in document["detail"]
+    assert FILE_LIMIT < upload.taken <= FILE_LIMIT + 2 * upload.PART
+    for method, other in (("POST", path), ("PUT", f"{path}/more"), ("PUT", "/v1/things/7/raw")):
+        answer = await client.request(method, other, content=b"x" * (BODY_LIMIT + 1))
+        problem(answer, 413, "body-too-large")
+
+
+async def test_a_file_is_taken_whatever_kind_it_claims_to_be(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/v1/things/7/file", content=b"{NaN", headers=JSON)
+    assert (answer.status_code, answer.json()) == (200, {"bytes": 4})
 
 
 async def test_openapi_tells_of_problems(client: httpx.AsyncClient) -> None:

@@ -14,11 +14,13 @@ from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
 from services.followups.handlers import Tracking
+from services.followups.jobs import Caretaker
 from services.followups.settings import FollowupsSettings
 from services.followups.store import MongoFollowups
 from shared.messaging.host import Host, source_of
 from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock
+from shared.runtime.files import Uploads
 from shared.runtime.metrics import FollowupsMetrics
 from shared.runtime.simulation import NoTime
 
@@ -29,6 +31,8 @@ FORMATS: Final[Mapping[str, api.Format]] = {
     "svg": api.Format(chart.MEDIA_TYPE, True, chart.write),
 }
 """In which scorecards can be had besides JSON, by their suffix."""
+
+_CLEARED_EVERY_SECONDS: Final = 60.0
 
 
 def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
@@ -43,7 +47,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         store = MongoFollowups(ledger)
         topic = host.topics.followups(deputy)
         tracking = Tracking(deputy, ladder, topic, source_of("scheduler"))
-        desks[deputy] = api.Desk(store, tracking)
+        uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
+        desks[deputy] = api.Desk(store, tracking, uploads)
         host.prepare(store.prepare)
         host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
         host.consume(
@@ -63,9 +68,13 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             partial(handlers.sweep, store, tracking),
             swept=partial(metrics.swept, deputy),
         )
+        every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)
+        caretaker = Caretaker(uploads, host.machine, every_seconds)
+        host.by_the_clock(ledger.database, "evidence", caretaker.run)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     routes = api.routes(desks, rules, host.clock, FORMATS)
-    return host, host.app("Peygir: follow-ups", routes, sends)
+    long_bodies = api.long_bodies(settings.evidence_limit_bytes)
+    return host, host.app("Peygir: follow-ups", routes, sends, long_bodies)
 
 
 def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:

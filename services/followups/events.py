@@ -13,6 +13,7 @@ from services.followups.domain.records import (
     CameDueSoon,
     Closed,
     Completed,
+    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
@@ -52,6 +53,7 @@ from shared.contracts.events import (
     FollowupDelegationEnded,
     FollowupDueSoon,
     FollowupEvent,
+    FollowupEvidenceAdded,
     FollowupExtended,
     FollowupExtensionRefused,
     FollowupExtensionRequested,
@@ -229,6 +231,7 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     ItemDropped: FollowupItemDropped,
     PartReported: FollowupPartReported,
     Linked: FollowupLinked,
+    EvidenceAdded: FollowupEvidenceAdded,
 }
 """Facts whose events have the same fields under the same names."""
 _TELLS = {event: fact for fact, event in _TOLD_AS.items()}

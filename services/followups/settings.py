@@ -57,3 +57,9 @@ class FollowupsSettings(CommonSettings):
     extension_lapse_days: int = Field(
         10, ge=1, le=100, description="Working days after which a request lapses undecided."
     )
+    evidence_limit_bytes: int = Field(
+        100_000_000, ge=1, le=10_000_000_000, description="Longest file of evidence."
+    )
+    evidence_abandoned_seconds: float = Field(
+        3_600, ge=1, le=86_400, description="Silence after which an upload counts as given up."
+    )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.followups.domain.records import Extension, Followup, Request, Resolution, State
+from services.followups.domain.records import (
+    EvidenceAdded,
+    Extension,
+    Followup,
+    Request,
+    Resolution,
+    State,
+)
 from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
@@ -17,6 +24,7 @@ from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import RECOVERY, Cause, Effects
+from shared.runtime.files import Files
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
 _SCHEMA: Final = 4  # of a stored document; a reader takes older ones too
@@ -49,6 +57,7 @@ class MongoFollowups:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.files = Files(ledger.database, "evidence")
         self._followups = ledger.database["followups"]
         self._inbox = Inbox(ledger.database)
         self._marks = ledger.database["marks"]  # of what was done to all that is stored
@@ -57,6 +66,7 @@ class MongoFollowups:
         """Create the indexes. Safe to repeat."""
         await self._ledger.prepare()
         await self._inbox.prepare()
+        await self.files.prepare()
         await ensure_indexes(self._followups, _INDEXES)
         await self._count_former()
 
@@ -111,6 +121,12 @@ class MongoFollowups:
         """Return everything that happened to one, by version."""
         return await self._ledger.history(followup_id)
 
+    async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
+        """Return the bytes of a file of evidence, or None where they are lost."""
+        assert piece.sha256 is not None  # a file has it
+        found = await self.files.find(piece.evidence_id)
+        return None if found is None else self.files.read(found, piece.sha256)
+
     async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
         """Return the counts by name (`scores.names`) of each subject of a kind.
 
@@ -125,6 +141,8 @@ class MongoFollowups:
         async with self._ledger.commit(cause, effects) as session:
             await self._insert([c for c in changes if c.before is None], session)
             await self._replace([c for c in changes if c.before is not None], session)
+            for kept in (kept for change in changes for kept in change.files):
+                await self.files.keep(kept, self._ledger.now(), session)
             inbox = [id_ for change in changes for id_ in change.inbox]
             if inbox:
                 await self._inbox.add(inbox, self._ledger.now(), session)
@@ -202,6 +220,7 @@ def _stored(change: Change) -> Document:
             for e in followup.extensions
         ],
         "work": None if followup.work == NONE else _stored_work(followup.work),
+        "evidence": [asdict(piece) for piece in followup.evidence],
         "next_alert": change.next_alert,
     }
 
@@ -260,6 +279,7 @@ def _loaded(document: Document) -> Followup:
         unacknowledged_at=document.get("unacknowledged_at"),
         claimed_for=document.get("claimed_for"),
         work=_work(document.get("work")),
+        evidence=tuple(EvidenceAdded(**piece) for piece in document.get("evidence", ())),
     )
 
 

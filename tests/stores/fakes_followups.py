@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from services.followups.domain.records import Followup
+from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Change, Query
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Entry
 from shared.messaging.records import Cause, Event
+from tests.stores.fakes_files import MemoryFiles
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -26,6 +27,7 @@ class MemoryFollowups:
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
         self._counts: Counter[Counted] = Counter()
+        self.files = MemoryFiles()
 
     @property
     def events(self) -> list[Event]:
@@ -54,6 +56,9 @@ class MemoryFollowups:
         mine = [entry for entry in self.entries if entry.event.aggregate_id == followup_id]
         return sorted(mine, key=lambda entry: entry.event.version)
 
+    async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
+        return self.files.read(piece.evidence_id, piece.sha256 or "")
+
     async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for (subject, day, name), count in self._counts.items():
@@ -68,6 +73,10 @@ class MemoryFollowups:
         inbox = [id_ for change in changes for id_ in change.inbox]
         if self._inbox & set(inbox) or len(set(inbox)) < len(inbox):
             raise AlreadyThere("an event that was applied")
+        for kept in (kept for change in changes for kept in change.files):
+            self.files.require(kept)
+        for kept in (kept for change in changes for kept in change.files):
+            self.files.keep(kept)
         for change in changes:
             followup = change.after
             self._followups[followup.followup_id] = followup

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.followups.api import lists, scores, steps, teamwork
+from services.followups.api import evidence, lists, scores, steps, teamwork
 from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.api.scores import Format
 from services.followups.domain.extensions import ExtensionRules
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http import LongBody
 
 
 def routes(
@@ -31,7 +32,13 @@ def routes(
         steps.routes(act, rules),
         teamwork.routes(act),
         scores.routes(served, clock, formats),
+        evidence.routes(served, clock),
     ]
 
 
-__all__ = ["Desk", "Format", "ReadableFollowups", "routes"]
+def long_bodies(evidence_bytes: int) -> list[LongBody]:
+    """The routes that take their bodies piece by piece, with what each may take."""
+    return [LongBody("POST", f"/v1{evidence.PATH}", evidence_bytes)]
+
+
+__all__ = ["Desk", "Format", "ReadableFollowups", "long_bodies", "routes"]

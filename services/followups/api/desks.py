@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 from pymongo.errors import PyMongoError
 
+from services.followups.domain.evidence import BadName, EmptyFile
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import (
     BadDueDate,
@@ -29,7 +30,13 @@ from services.followups.domain.teamwork import (
     NoPart,
     UnknownItem,
 )
-from services.followups.handlers import Followups, Query, Tracking, UnknownFollowup
+from services.followups.handlers import (
+    EvidencedFollowups,
+    Query,
+    Tracking,
+    UnknownFollowup,
+    Uploads,
+)
 from shared.messaging.ledger import Entry
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 
@@ -46,13 +53,15 @@ _FIELDS: Final = {
     DueAfterFollowup: "due_on",
     NoPart: "body",
     BadPredecessor: "predecessor",
+    BadName: "name",
+    EmptyFile: "body",
 }
 """The field of the body that a refusal is about."""
 
 _REMEMBERED: Final = 10_000  # ids, some 2 MB
 
 
-class ReadableFollowups(Followups, Protocol):
+class ReadableFollowups(EvidencedFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
     async def page(self, query: Query) -> Sequence[Followup]: ...
@@ -68,6 +77,7 @@ class Desk:
 
     store: ReadableFollowups
     tracking: Tracking
+    uploads: Uploads
 
 
 class Desks:

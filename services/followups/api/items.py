@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter
 
 from services.followups.api.texts import Body, Note, Saying
 from services.followups.api.work import (
@@ -19,9 +19,32 @@ from services.followups.api.work import (
     work_items,
 )
 from services.followups.domain.ladder import days_late, is_unacknowledged
-from services.followups.domain.records import Extension, Followup, Request, State
+from services.followups.domain.records import (
+    EvidenceAdded,
+    Extension,
+    Followup,
+    Request,
+    State,
+)
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
+
+EvidenceNote = Annotated[str, StringConstraints(max_length=2_000)]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
+
+
+def _address(url: str) -> str:
+    """The text as it was given: people compare it with what they have."""
+    _URL.validate_python(url)
+    return url
+
+
+_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2_000, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
+    AfterValidator(_address),
+]
 
 
 class RequestItem(BaseModel):
@@ -39,6 +62,20 @@ class ExtensionItem(BaseModel):
 
     previous_due_on: date
     due_on: date
+    by: str
+    at: datetime
+
+
+class EvidenceItem(BaseModel):
+    """A piece of evidence: a file, or a link."""
+
+    evidence_id: str
+    name: str | None = Field(description="of a file")
+    media_type: str | None = Field(description="of a file")
+    bytes: int | None = Field(description="of a file")
+    sha256: str | None = Field(description="hexadecimal; of a link where it was told")
+    url: str | None = Field(description="of a link")
+    note: str | None
     by: str
     at: datetime
 
@@ -93,6 +130,7 @@ class FollowupItem(BaseModel):
     opened_at: datetime
     changed_at: datetime
     version: int
+    evidence: list[EvidenceItem]
 
 
 class FollowupPage(Page[FollowupItem]):
@@ -166,6 +204,12 @@ class Close(RequestBody):
     reason: Saying
 
 
+class AddLink(RequestBody):
+    url: Url = Field(description="http or https")
+    sha256: Sha256 | None = Field(None, description="of what is to be found there")
+    note: EvidenceNote | None = None
+
+
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
     """A follow-up as it is shown at an instant (UTC)."""
     r, work = followup.resolution, followup.work
@@ -214,7 +258,13 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         opened_at=followup.opened_at,
         changed_at=followup.changed_at,
         version=followup.version,
+        evidence=[evidence_item(piece) for piece in followup.evidence],
     )
+
+
+def evidence_item(piece: EvidenceAdded) -> EvidenceItem:
+    """A piece of evidence as it is shown."""
+    return EvidenceItem.model_validate(piece, from_attributes=True)
 
 
 def history_item(entry: Entry) -> HistoryItem:

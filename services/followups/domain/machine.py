@@ -63,6 +63,7 @@ class Step(StrEnum):
     COME_DUE_SOON = "come due soon"
     FALL_OVERDUE = "fall overdue"
     LAPSE = "lapse"
+    ADD_EVIDENCE = "add evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.GO_UNACKNOWLEDGED: Rule(Who.CLOCK, frozenset({State.OPENED}), None),
     Step.COME_DUE_SOON: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
     Step.FALL_OVERDUE: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
+    Step.ADD_EVIDENCE: Rule(Who.CONCERNED, _AT_WORK | {State.DONE}, None),
 }
 
 

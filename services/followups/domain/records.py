@@ -122,6 +122,7 @@ class Followup:
     requested_for: tuple[date, ...] = ()  # the due dates beyond which was asked for more
     extensions: tuple[Extension, ...] = ()
     work: Work = work.NONE
+    evidence: tuple[EvidenceAdded, ...] = ()  # each piece as the fact that added it
 
     @property
     def deputy(self) -> str:
@@ -309,6 +310,21 @@ class Closed:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class EvidenceAdded:
+    """Somebody handed in a piece of evidence: a file, or a link to one."""
+
+    at: datetime
+    by: str
+    evidence_id: str
+    name: str | None  # of a file, for people
+    media_type: str | None
+    bytes: int | None
+    sha256: str | None  # hex; of a link only where it was told
+    url: str | None  # of a link
+    note: str | None
+
+
 Fact: TypeAlias = (
     Opened
     | Amended
@@ -328,6 +344,7 @@ Fact: TypeAlias = (
     | Reopened
     | Closed
     | WorkFact
+    | EvidenceAdded
 )
 
 
@@ -407,6 +424,8 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
                 next_, state=State.CLOSED, outcome=fact.outcome, closed_by=fact.by, request=None,
                 blocked_by=None,
             )  # fmt: skip
+        case EvidenceAdded():
+            return replace(next_, evidence=(*followup.evidence, fact))
         case _:
             return replace(next_, work=work.after(followup.work, fact))
 

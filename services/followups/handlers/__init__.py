@@ -1,5 +1,13 @@
 """One function a command or a batch of events: load, decide, save."""
 
+from services.followups.handlers.evidence import (
+    Added,
+    EvidencedFollowups,
+    Upload,
+    Uploads,
+    add_file,
+    add_link,
+)
 from services.followups.handlers.tracking import (
     Change,
     Decide,
@@ -14,13 +22,19 @@ from services.followups.handlers.tracking import (
 )
 
 __all__ = [
+    "Added",
     "Change",
     "Decide",
+    "EvidencedFollowups",
     "Followups",
     "Query",
     "Tracking",
     "UnknownFollowup",
+    "Upload",
+    "Uploads",
     "act",
+    "add_file",
+    "add_link",
     "sweep",
     "take",
     "take_in",

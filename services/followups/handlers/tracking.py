@@ -32,6 +32,7 @@ from shared.messaging.records import (
     inbox_id,
     published,
 )
+from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
 
 
@@ -45,6 +46,7 @@ class Change:
     next_alert: datetime | None  # UTC; None: none comes
     inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
     passed: Sequence[Followup] = ()  # the versions between, each with its own day
+    files: Sequence[Kept] = ()  # uploads that take effect with it
 
     def steps(self) -> Iterable[tuple[Followup | None, Followup]]:
         """From each version to the next."""
@@ -266,7 +268,7 @@ async def act(
         before = await store.get(followup_id)
         if before is None:
             raise UnknownFollowup(followup_id)
-        change = _changed(before, [decide(before)], tracking, trace)
+        change = changed(before, [decide(before)], tracking, trace)
         await store.save([change], cause)
         return change.after
 
@@ -285,15 +287,16 @@ async def sweep(
     set, there is no level to announce yet, and only the next date is set anew.
     """
     due = await store.due(now, limit)
-    changes = [_changed(f, tracking.ladder.passed(f, now), tracking, None) for f in due]
+    changes = [changed(f, tracking.ladder.passed(f, now), tracking, None) for f in due]
     if changes:
         await store.save(changes, Cause("clock", "sweeper", fence=fence))
     return len(due)
 
 
-def _changed(
+def changed(
     before: Followup, facts: Iterable[Fact], tracking: Tracking, trace: str | None
 ) -> Change:
+    """What facts make of a follow-up."""
     draft = _Draft(before, tracking)
     for fact in facts:
         draft.add(fact, trace)

@@ -219,3 +219,20 @@ class FollowupClosed(FollowupEvent):
     by: By
     outcome: Literal["partly-done", "superseded", "will-not-be-done", "withdrawn"]
     reason: Text | None = None
+
+
+class FollowupEvidenceAdded(FollowupEvent):
+    """A piece of evidence was handed in: a file with its name, kind, size and hash, or a link.
+
+    A link has a `url`, and a `sha256` where whoever gave it said what is to be found there.
+    """
+
+    at: Instant
+    by: By
+    evidence_id: Id
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    media_type: Annotated[str, StringConstraints(min_length=3, max_length=255)] | None = None
+    bytes: Annotated[Count, Field(ge=1)] | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
+    note: Text | None = None

@@ -25,7 +25,7 @@ from services.reports import api as reports
 from services.scheduler import api as scheduler
 from shared.messaging.records import Cause, Event
 from shared.runtime.health import Health
-from shared.runtime.http import create_app
+from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from tests.stores.fakes_followups import MemoryFollowups
@@ -46,6 +46,8 @@ from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import rules
+
+EVIDENCE_LIMIT: Final = 2_000_000
 
 REPORT: Final = {
     "province": "IR-09",
@@ -119,7 +121,9 @@ class Counter:
 
 @asynccontextmanager
 async def _counter(
-    told: Callable[[], Sequence[Event]], *routers: APIRouter
+    told: Callable[[], Sequence[Event]],
+    *routers: APIRouter,
+    long_bodies: Sequence[LongBody] = (),
 ) -> AsyncIterator[Counter]:
     app = create_app(
         title="Peygir",
@@ -127,6 +131,7 @@ async def _counter(
         health=Health(),
         metrics=Metrics(),
         authenticator=OpenIdentity(),
+        long_bodies=long_bodies,
     )
     for router in routers:
         app.include_router(router, prefix="/v1")
@@ -183,9 +188,10 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
-    desks = {"civil": followups.Desk(store, tracking)}
+    desks = {"civil": followups.Desk(store, tracking, store.files)}
     routers = followups.routes(desks, EXTENSIONS, Standing(at or now), FORMATS)
-    async with _counter(lambda: store.events, *routers) as counter:
+    long_bodies = followups.long_bodies(EVIDENCE_LIMIT)
+    async with _counter(lambda: store.events, *routers, long_bodies=long_bodies) as counter:
         yield counter
 
 
@@ -212,7 +218,7 @@ async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
         await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
-    desks = {d: followups.Desk(s, replace(TRACKING, deputy=d)) for d, s in stores.items()}
+    desks = {d: followups.Desk(s, replace(TRACKING, deputy=d), s.files) for d, s in stores.items()}
     now = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
     routers = followups.routes(desks, EXTENSIONS, Standing(now), FORMATS)
     async with _counter(list, *routers) as counter:

@@ -20,6 +20,7 @@ from services.followups.domain.records import (
     Closed,
     Completed,
     Ending,
+    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
@@ -154,6 +155,20 @@ ITEM_DROPPED = ItemDropped(LATER, "d.karimi", 1, "لازم نیست")
 PART_REPORTED = PartReported(LATER, "d.karimi", "شهرداری مشهد", 30, "آسفالت آغاز شد")
 LINKED = Linked(LATER, "c.ahmadi", "1401-IR-09-R007", "social")
 DELEGATION_ENDED = DelegationEnded(LATER, "d.karimi", None)
+PHOTO = EvidenceAdded(
+    LATER,
+    "d.karimi",
+    "e-1",
+    "عکس پل روستای سرآسیاب.jpg",
+    "image/jpeg",
+    3,
+    "b" * 64,
+    None,
+    "پایان کار",
+)
+LETTER = EvidenceAdded(
+    LATER, "g.razavi", "e-2", None, None, None, None, "https://example.ir/نامه", None
+)
 
 # -- any chain of facts -------------------------------------------------------------------------
 
@@ -239,6 +254,9 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         st.sampled_from([None, "social"]).map(lambda d: Linked(at, by, "1401-IR-09-R007", d)),
         st.integers(1, 3).map(lambda n: ItemDone(at, by, n, note)),
         st.integers(1, 3).map(lambda n: ItemDropped(at, by, n, note or "لازم نیست")),
+        st.sampled_from([PHOTO, LETTER]).map(
+            lambda piece: replace(piece, at=at, by=by, evidence_id=draw(names), note=note)
+        ),
     ]
     return draw(st.one_of(kinds))
 

@@ -40,7 +40,10 @@ class Office:
     def __init__(self) -> None:
         self.stores = {deputy: Asked() for deputy in DEPUTIES}
         self.desks = Desks(
-            {d: Desk(store, replace(TRACKING, deputy=d)) for d, store in self.stores.items()}
+            {
+                d: Desk(store, replace(TRACKING, deputy=d), store.files)
+                for d, store in self.stores.items()
+            }
         )
 
     @property

@@ -1,0 +1,134 @@
+"""Evidence that people hand in: load, decide, save."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from services.followups.domain import evidence
+from services.followups.domain.records import EvidenceAdded, Followup
+from services.followups.handlers.tracking import Followups, Tracking, UnknownFollowup, changed
+from shared.messaging.patience import anew
+from shared.messaging.records import Cause
+from shared.runtime.files import Kept
+from shared.runtime.principals import Principal
+
+
+class Upload(Protocol):
+    """A file while it comes in."""
+
+    id: str
+    size: int  # bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of all that came, as hexadecimal figures."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Take what comes next."""
+        ...
+
+    async def finish(self) -> None:
+        """Say that it is whole."""
+        ...
+
+
+class Uploads(Protocol):
+    """Where the files of one deputy come in."""
+
+    def receive(self) -> AbstractAsyncContextManager[Upload]:
+        """A file to come; gone on leaving, unless a change has kept it."""
+        ...
+
+
+class EvidencedFollowups(Followups, Protocol):
+    """What is needed of the store besides what all handlers do."""
+
+    async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
+        """The bytes of a file of evidence, or None where they are lost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A piece of evidence as it is there now."""
+
+    piece: EvidenceAdded
+    is_new: bool
+
+
+Decide: TypeAlias = Callable[[Followup], EvidenceAdded | None]
+
+
+async def add_link(
+    followup_id: str,
+    store: EvidencedFollowups,
+    tracking: Tracking,
+    by: Principal,
+    link: evidence.Link,
+    decide: Decide,
+    trace: str | None,
+) -> Added:
+    """Add a link, where it is not there already. Raises UnknownFollowup, Refused, and Stale."""
+
+    async def once() -> Added:
+        before = await _load(store, followup_id)
+        fact = decide(before)
+        if fact is None:
+            return _known(before, evidence.link_id(before, link))
+        change = changed(before, [fact], tracking, trace)
+        await store.save([change], _cause(by))
+        return Added(fact, is_new=True)
+
+    return await anew(once)
+
+
+async def add_file(
+    followup_id: str,
+    store: EvidencedFollowups,
+    tracking: Tracking,
+    by: Principal,
+    upload: Upload,
+    decide: Decide,
+    trace: str | None,
+) -> Added:
+    """Add a file that came in whole; file and fact take effect in one transaction.
+
+    Where that file is known and its content lost, it is there again, and nothing is added. Raises
+    UnknownFollowup, Refused, UploadLost, and Stale where others were faster every time.
+    """
+
+    async def once() -> Added:
+        before = await _load(store, followup_id)
+        fact = decide(before)
+        id_ = evidence.file_id(before, upload.sha256)
+        if fact is None:
+            known = _known(before, id_)
+            if await store.content(known.piece) is not None:
+                return known
+        change = changed(before, [] if fact is None else [fact], tracking, trace)
+        kept = Kept(upload.id, upload.size, id_)
+        await store.save([replace(change, files=[kept])], _cause(by))
+        return Added(fact, is_new=True) if fact is not None else _known(before, id_)
+
+    return await anew(once)
+
+
+async def _load(store: Followups, followup_id: str) -> Followup:
+    found = await store.get(followup_id)
+    if found is None:
+        raise UnknownFollowup(followup_id)
+    return found
+
+
+def _known(followup: Followup, evidence_id: str) -> Added:
+    piece = evidence.find(followup, evidence_id)
+    assert piece is not None  # the decision found it
+    return Added(piece, is_new=False)
+
+
+def _cause(by: Principal) -> Cause:
+    return Cause("request", by.id, roles=tuple(sorted(by.roles)))

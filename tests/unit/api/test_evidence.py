@@ -1,0 +1,243 @@
+"""Evidence over HTTP, over a store in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from services.followups.domain.evidence import MOST
+from shared.contracts.events import FollowupEvidenceAdded
+from tests.unit.api.offices import EVIDENCE_LIMIT, Counter, open_followups
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE
+
+SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
+NAME = "عکس پل روستای سرآسیاب.jpg"
+PHOTO = b"\xff\xd8\xff photo"
+LINK = {"url": "https://edari.example/نامه/۱۲", "note": "نامه‌ی استانداری"}
+
+
+async def acknowledged(counter: Counter) -> str:
+    """The path of a follow-up that somebody is at work on."""
+    id_ = (await counter.items("/followups"))[0]["followup_id"]
+    answer = await counter.post(f"/followups/{id_}/acknowledge", {}, **CIVIL)
+    assert answer.status_code == 200, answer.text
+    return f"/v1/followups/{id_}"
+
+
+async def hand_in(
+    counter: Counter,
+    path: str,
+    content: bytes | AsyncIterator[bytes] = PHOTO,
+    who: dict[str, str] = CIVIL,
+    query: str = "",
+    **headers: str,
+) -> httpx.Response:
+    usual = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(NAME)}",
+        "Content-Type": "image/jpeg",
+    }
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    wanted = {n: v for n, v in {**usual, **named, **who}.items() if v}
+    return await counter.http.post(f"{path}/evidence{query}", content=content, headers=wanted)
+
+
+def field_of(answer: httpx.Response) -> str:
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json()["errors"]
+    name: str = error["field"]
+    return name
+
+
+async def test_a_file_comes_back_as_it_was_handed_in() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        answer = await hand_in(counter, path, query=f"?note={quote('پایان کار')}")
+        assert answer.status_code == 201, answer.text
+        piece = answer.json()
+        assert (piece["name"], piece["media_type"], piece["bytes"], piece["note"]) == (
+            *(NAME, "image/jpeg", len(PHOTO), "پایان کار"),
+        )
+        assert piece["sha256"] == hashlib.sha256(PHOTO).hexdigest()
+        shown = (await counter.http.get(path)).json()
+        assert shown["evidence"] == [piece]
+        assert shown["version"] == 3
+        event = FollowupEvidenceAdded.from_json(counter.told()[-1].data)
+        assert (event.name, event.sha256, event.by) == (NAME, piece["sha256"], "d.karimi")
+
+        got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=PROVINCE)
+        assert (got.status_code, got.content) == (200, PHOTO)
+        assert got.headers["content-type"] == "image/jpeg"
+        assert got.headers["content-length"] == str(len(PHOTO))
+        assert got.headers["etag"] == f'"{piece["sha256"]}"'
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["content-disposition"] == (
+            f"attachment; filename=\"file.jpg\"; filename*=UTF-8''{quote(NAME)}"
+        )
+        tagged = {"If-None-Match": got.headers["etag"]}
+        again = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=tagged)
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_same_file_is_one_piece() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        first = await hand_in(counter, path)
+        told = len(counter.told())
+        again = await hand_in(counter, path, who=COORDINATION, query="?note=x")
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert len(counter.told()) == told
+        other = await hand_in(counter, path, b"other", who=COORDINATION)
+        assert other.status_code == 201
+        assert len((await counter.http.get(path)).json()["evidence"]) == 2
+
+
+async def test_a_link_is_kept_as_it_was_given() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        link = {**LINK, "sha256": "AB" * 32}
+        first = await counter.http.post(f"{path}/evidence-links", json=link, headers=COORDINATION)
+        assert first.status_code == 201, first.text
+        piece = first.json()
+        assert (piece["url"], piece["sha256"], piece["name"]) == (LINK["url"], "ab" * 32, None)
+        again = await counter.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
+        assert (again.status_code, again.json()) == (200, piece)
+        got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}")
+        assert got.status_code == 404
+        assert LINK["url"] in got.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "url"),
+        ({"url": "ftp://x.ir/a"}, "url"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"url": "نامه"}, "url"),
+        ({"url": "https://"}, "url"),
+        ({"url": "https://x.ir/a b"}, "url"),
+        ({"url": "https://x.ir/" + "a" * 2_000}, "url"),
+        ({**LINK, "sha256": "ab"}, "sha256"),
+        ({**LINK, "note": "x" * 2_001}, "note"),
+        ({**LINK, "title": "x"}, "title"),
+    ],
+)
+async def test_a_wrong_link_is_refused_by_name(body: dict[str, Any], field: str) -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        told = len(counter.told())
+        answer = await counter.http.post(f"{path}/evidence-links", json=body, headers=CIVIL)
+        assert field_of(answer) == field
+        assert len(counter.told()) == told
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "field"),
+    [
+        ({"Content_Disposition": ""}, "", "name"),
+        ({"Content_Disposition": "attachment"}, "", "name"),
+        ({"Content_Disposition": "attachment; filename*=UTF-8''%D9"}, "", "Content-Disposition"),
+        ({"Content_Disposition": ""}, "?name=..", "name"),
+        ({"Content_Disposition": ""}, f"?name={'x' * 256}", "name"),
+        ({"Content_Disposition": ""}, "?name=a%0Ab", "name"),
+        ({"Content_Type": "jpeg"}, "", "Content-Type"),
+        ({}, f"?note={'x' * 2_001}", "note"),
+        ({}, "?notes=x", "notes"),
+    ],
+)
+async def test_what_is_wrong_with_a_file_is_named(
+    headers: dict[str, str], query: str, field: str
+) -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        told = len(counter.told())
+        assert field_of(await hand_in(counter, path, query=query, **headers)) == field
+        assert len(counter.told()) == told
+
+
+async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        answer = await hand_in(
+            counter,
+            path,
+            query=f"?name={quote(NAME)}",
+            Content_Disposition="",
+            Content_Type="",
+        )
+        assert answer.status_code == 201, answer.text
+        assert (answer.json()["name"], answer.json()["media_type"]) == (
+            *(NAME, "application/octet-stream"),
+        )
+
+
+async def test_json_is_a_file_like_any_other_and_a_form_is_none() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        odd = await hand_in(counter, path, b"{NaN", Content_Type="application/json; charset=utf-8")
+        assert (odd.status_code, odd.json()["media_type"]) == (201, "application/json")
+        form = await hand_in(counter, path, Content_Type="multipart/form-data; boundary=x")
+        assert form.status_code == 415
+
+
+async def test_who_has_no_right_hands_nothing_in_and_none_of_it_is_read() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        read = 0
+
+        async def content() -> AsyncIterator[bytes]:
+            nonlocal read
+            read += 1
+            yield PHOTO
+
+        assert (await hand_in(counter, path, content(), who=SOCIAL)).status_code == 403
+        assert read == 0
+        refused = await counter.http.post(f"{path}/evidence-links", json=LINK, headers=SOCIAL)
+        assert refused.status_code == 403
+        assert (await counter.http.get(path)).json()["evidence"] == []
+
+
+async def test_it_is_for_follow_ups_that_exist_and_are_worked_on() -> None:
+    async with open_followups() as counter:
+        id_ = (await counter.items("/followups"))[0]["followup_id"]
+        assert (await hand_in(counter, f"/v1/followups/{id_}")).status_code == 409
+        assert (await hand_in(counter, "/v1/followups/nobody")).status_code == 404
+        assert (await counter.http.get(f"/v1/followups/{id_}/evidence/x")).status_code == 404
+        assert (await counter.http.get("/v1/followups/nobody/evidence/x")).status_code == 404
+
+
+async def test_a_file_may_be_longer_than_other_bodies_and_not_longer_than_its_limit() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        assert (await hand_in(counter, path, b"x" * EVIDENCE_LIMIT)).status_code == 201
+        assert (await hand_in(counter, path, b"x" * (EVIDENCE_LIMIT + 1))).status_code == 413
+
+        async def content() -> AsyncIterator[bytes]:
+            for _ in range(EVIDENCE_LIMIT // 1_000 + 1):
+                yield b"x" * 1_000
+
+        assert (await hand_in(counter, path, content())).status_code == 413
+        link = {**LINK, "note": "x" * 1_000_000}
+        refused = await counter.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
+        assert refused.status_code == 413
+
+
+async def test_an_empty_file_is_refused() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        assert field_of(await hand_in(counter, path, b"")) == "body"
+
+
+async def test_a_hundred_pieces_are_enough() -> None:
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        for n in range(MOST):
+            assert (await hand_in(counter, path, f"{n}".encode())).status_code == 201
+        answer = await hand_in(counter, path)
+        assert (answer.status_code, answer.json()["type"]) == (
+            *(409, "urn:peygir:problem:too-much-evidence"),
+        )

@@ -1,0 +1,181 @@
+"""Evidence: who may hand it in and when, what is the same, and what its name may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.followups.domain import evidence
+from services.followups.domain.evidence import (
+    MOST,
+    BadName,
+    EmptyFile,
+    File,
+    Link,
+    TooMuchEvidence,
+    file_name,
+)
+from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
+from services.followups.domain.refusals import NotAllowed, NotNow, Refused
+from shared.runtime.principals import Principal
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    BLOCKED,
+    CIVIL,
+    CLOSED,
+    COMPLETED,
+    COORDINATION,
+    DISPUTED,
+    KHORASAN,
+    LATER,
+    MINISTER_OFFICE,
+    PHOTO,
+    PROGRESSED,
+    REOPENED,
+    SOCIAL,
+    TEHRAN_PROVINCE,
+    VERIFIED,
+    after,
+    principal,
+)
+
+FILE = File("عکس پل.jpg", "image/jpeg", 3, "b" * 64)
+LINK = Link("https://example.ir/نامه", None)
+AT_WORK = after(ACKNOWLEDGED)
+
+
+def add(
+    followup: Followup = AT_WORK, by: Principal = CIVIL, file: File = FILE
+) -> EvidenceAdded | None:
+    return evidence.add_file(followup, by, file, "پایان کار", LATER)
+
+
+def added(followup: Followup, fact: EvidenceAdded | None) -> Followup:
+    assert fact is not None
+    return evolve(followup, fact)
+
+
+def test_a_file_is_evidence_with_all_that_tells_it() -> None:
+    followup = added(AT_WORK, add())
+    (piece,) = followup.evidence
+    assert (piece.name, piece.media_type, piece.bytes, piece.sha256) == (
+        *("عکس پل.jpg", "image/jpeg", 3, "b" * 64),
+    )
+    assert (piece.by, piece.at, piece.note, piece.url) == ("d.karimi", LATER, "پایان کار", None)
+    assert (followup.state, followup.version) == (AT_WORK.state, AT_WORK.version + 1)
+    assert evidence.find(followup, piece.evidence_id) == piece
+    assert evidence.find(followup, "other") is None
+
+
+def test_the_same_file_adds_nothing_under_whatever_name_and_by_whomever() -> None:
+    followup = added(AT_WORK, add())
+    assert add(followup, COORDINATION, replace(FILE, name="دیگر.jpg")) is None
+    other = added(followup, add(followup, file=replace(FILE, sha256="c" * 64)))
+    assert len({piece.evidence_id for piece in other.evidence}) == 2
+
+
+def test_the_same_link_adds_nothing_and_another_hash_is_another_piece() -> None:
+    followup = added(AT_WORK, evidence.add_link(AT_WORK, CIVIL, LINK, None, LATER))
+    assert evidence.add_link(followup, CIVIL, LINK, "باز", LATER) is None
+    hashed = Link(LINK.url, "b" * 64)
+    other = added(followup, evidence.add_link(followup, CIVIL, hashed, None, LATER))
+    assert [piece.sha256 for piece in other.evidence] == [None, "b" * 64]
+    assert add(other) is not None, "a file is no link, whatever its hash"
+
+
+@pytest.mark.parametrize("by", [CIVIL, COORDINATION, KHORASAN])
+def test_those_concerned_may(by: Principal) -> None:
+    assert add(by=by) is not None
+
+
+@pytest.mark.parametrize("by", [SOCIAL, TEHRAN_PROVINCE, MINISTER_OFFICE, principal("n")])
+def test_nobody_else_may(by: Principal) -> None:
+    with pytest.raises(NotAllowed):
+        add(by=by)
+    with pytest.raises(NotAllowed):
+        evidence.require_room(AT_WORK, by, LATER)
+    with pytest.raises(NotAllowed):
+        evidence.add_link(AT_WORK, by, LINK, None, LATER)
+
+
+def test_of_what_is_coordinations_own_the_ministers_office_may_too() -> None:
+    own = after(ACKNOWLEDGED, deputy="coordination", province=None)
+    for by in (COORDINATION, MINISTER_OFFICE, principal("x", "deputy:coordination")):
+        assert add(own, by) is not None
+    with pytest.raises(NotAllowed):
+        add(own, KHORASAN)
+
+
+@pytest.mark.parametrize(
+    "facts", [(ACKNOWLEDGED,), (PROGRESSED,), (COMPLETED,), (COMPLETED, REOPENED)]
+)
+def test_it_is_taken_while_somebody_is_at_work_and_while_it_is_claimed(
+    facts: tuple[Fact, ...],
+) -> None:
+    followup = after(*facts)
+    assert added(followup, add(followup)).state is followup.state
+
+
+@pytest.mark.parametrize(
+    "facts", [(), (DISPUTED,), (BLOCKED,), (CLOSED,), (COMPLETED, VERIFIED)], ids=str
+)
+def test_else_it_is_not_taken(facts: tuple[Fact, ...]) -> None:
+    followup = after(*facts)
+    assert followup.state not in {State.ACKNOWLEDGED, State.DONE}
+    for decide in (lambda: add(followup), lambda: evidence.require_room(followup, CIVIL, LATER)):
+        with pytest.raises(NotNow):
+            decide()
+
+
+def test_an_empty_file_shows_nothing() -> None:
+    with pytest.raises(EmptyFile):
+        add(file=replace(FILE, bytes=0))
+
+
+def test_there_is_an_end_to_it_and_what_is_there_is_still_answered() -> None:
+    pieces = tuple(replace(PHOTO, evidence_id=str(n)) for n in range(MOST - 1))
+    full = added(replace(AT_WORK, evidence=pieces), add(replace(AT_WORK, evidence=pieces)))
+    assert len(full.evidence) == MOST
+    assert add(full) is None
+    for decide in (
+        lambda: add(full, file=replace(FILE, sha256="c" * 64)),
+        lambda: evidence.add_link(full, CIVIL, LINK, None, LATER),
+        lambda: evidence.require_room(full, CIVIL, LATER),
+    ):
+        with pytest.raises(TooMuchEvidence):
+            decide()
+
+
+@pytest.mark.parametrize(
+    ("given_name", "name"),
+    [
+        ("عكس پل.jpg", "عکس پل.jpg"),
+        ("C:\\مدارک\\نامه.pdf", "نامه.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("گزارش\u202efdp.exe", "گزارشfdp.exe"),
+        ("می‌شود.pdf", "می‌شود.pdf"),
+        (" نامه  ۱۲ .pdf ", "نامه ۱۲ .pdf"),
+        ("x" * 255, "x" * 255),
+    ],
+)
+def test_a_name_is_written_in_one_way(given_name: str, name: str) -> None:
+    assert file_name(given_name) == name
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", "..", "a/", "x" * 256, "a\nb", "a\x00b", "\u200f"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(BadName):
+        file_name(name)
+
+
+@given(st.text(max_size=40))
+def test_whatever_comes_is_a_name_that_stays_or_none(given_name: str) -> None:
+    try:
+        name = file_name(given_name)
+    except Refused:
+        return
+    assert file_name(name) == name
+    assert not {"/", "\\"} & set(name)

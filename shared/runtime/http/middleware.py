@@ -5,8 +5,10 @@ Plain ASGI, so that a body is never held here.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +33,8 @@ SECURITY_HEADERS = {
 UNMATCHED = "unmatched"
 
 _LONG: Final = "peygir.long-body"  # in the scope of a request whose route reads its body itself
+
+_HEARD_SECONDS: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +98,9 @@ class BodyLimit:
     """Refuses a body longer than `limit` bytes with 413, without reading on.
 
     By its Content-Length before anything is read, else as soon as so many bytes have come. A
-    route of `long` has its own limit.
+    route of `long` has its own limit; there the rest is passed over for a moment, since whoever
+    is still sending does not hear an answer on a connection that is closed at once (RFC 9112,
+    9.6).
     """
 
     def __init__(self, app: ASGIApp, limit: int, long: Iterable[LongBody] = ()) -> None:
@@ -107,8 +113,18 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limit_of(scope)
-        if self._announced(scope) > limit:
-            await respond(self._too_large(limit))(scope, receive, send)
+        taken = self._announced(scope)
+
+        async def answer(message: Message) -> None:
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and taken > limit and has_long_body(scope):
+                await send({**message, "more_body": True})
+                await _pass_over(receive)
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        if taken > limit:
+            await respond(self._too_large(limit))(scope, receive, answer)
             return
         taken = 0
 
@@ -120,7 +136,7 @@ class BodyLimit:
                 raise self._too_large(limit)
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, counted, answer)
 
     def _limit_of(self, scope: Scope) -> int:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -142,6 +158,14 @@ class BodyLimit:
             f"At most {limit} bytes are taken",
             headers={"Connection": "close"},
         )
+
+
+async def _pass_over(receive: Receive) -> None:
+    """Read the rest of a body and forget it, for as long as an answer takes to be heard."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEARD_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
 
 
 def has_long_body(scope: Scope) -> bool:

@@ -230,7 +230,6 @@ async def test_a_route_that_reads_its_body_itself_has_a_limit_of_its_own(
     upload = Upload()
     document = problem(await client.put(path, content=upload.parts()), 413, "body-too-large")
     assert str(FILE_LIMIT) in document["detail"]
-    assert FILE_LIMIT < upload.taken <= FILE_LIMIT + 2 * upload.PART
     for method, other in (("POST", path), ("PUT", f"{path}/more"), ("PUT", "/v1/things/7/raw")):
         answer = await client.request(method, other, content=b"x" * (BODY_LIMIT + 1))
         problem(answer, 413, "body-too-large")

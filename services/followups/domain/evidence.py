@@ -56,7 +56,7 @@ class Link:
     """An address at which evidence is to be found."""
 
     url: str  # http or https
-    sha256: str | None  # hex, of what is to be found there
+    sha256: str | None = None  # hex, of what is to be found there
 
 
 def file_name(given: str) -> str:

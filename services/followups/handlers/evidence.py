@@ -19,8 +19,15 @@ from shared.runtime.principals import Principal
 class Upload(Protocol):
     """A file while it comes in."""
 
-    id: str
-    size: int  # bytes
+    @property
+    def id(self) -> str:
+        """Of this upload alone."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes that came."""
+        ...
 
     @property
     def sha256(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,8 @@ from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE
 SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
 NAME = "عکس پل روستای سرآسیاب.jpg"
 PHOTO = b"\xff\xd8\xff photo"
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 LINK = {"url": "https://edari.example/نامه/۱۲", "note": "نامه‌ی استانداری"}
 
 
@@ -35,14 +37,13 @@ async def hand_in(
     content: bytes | AsyncIterator[bytes] = PHOTO,
     who: dict[str, str] = CIVIL,
     query: str = "",
-    **headers: str,
+    headers: Mapping[str, str] = {},
 ) -> httpx.Response:
     usual = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(NAME)}",
         "Content-Type": "image/jpeg",
     }
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    wanted = {n: v for n, v in {**usual, **named, **who}.items() if v}
+    wanted = {n: v for n, v in {**usual, **headers, **who}.items() if v}
     return await counter.http.post(f"{path}/evidence{query}", content=content, headers=wanted)
 
 
@@ -138,13 +139,13 @@ async def test_a_wrong_link_is_refused_by_name(body: dict[str, Any], field: str)
 @pytest.mark.parametrize(
     ("headers", "query", "field"),
     [
-        ({"Content_Disposition": ""}, "", "name"),
-        ({"Content_Disposition": "attachment"}, "", "name"),
-        ({"Content_Disposition": "attachment; filename*=UTF-8''%D9"}, "", "Content-Disposition"),
-        ({"Content_Disposition": ""}, "?name=..", "name"),
-        ({"Content_Disposition": ""}, f"?name={'x' * 256}", "name"),
-        ({"Content_Disposition": ""}, "?name=a%0Ab", "name"),
-        ({"Content_Type": "jpeg"}, "", "Content-Type"),
+        ({"Content-Disposition": ""}, "", "name"),
+        ({"Content-Disposition": "attachment"}, "", "name"),
+        ({"Content-Disposition": "attachment; filename*=UTF-8''%D9"}, "", "Content-Disposition"),
+        ({"Content-Disposition": ""}, "?name=..", "name"),
+        ({"Content-Disposition": ""}, f"?name={'x' * 256}", "name"),
+        ({"Content-Disposition": ""}, "?name=a%0Ab", "name"),
+        ({"Content-Type": "jpeg"}, "", "Content-Type"),
         ({}, f"?note={'x' * 2_001}", "note"),
         ({}, "?notes=x", "notes"),
     ],
@@ -155,7 +156,7 @@ async def test_what_is_wrong_with_a_file_is_named(
     async with open_followups() as counter:
         path = await acknowledged(counter)
         told = len(counter.told())
-        assert field_of(await hand_in(counter, path, query=query, **headers)) == field
+        assert field_of(await hand_in(counter, path, query=query, headers=headers)) == field
         assert len(counter.told()) == told
 
 
@@ -166,8 +167,7 @@ async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None
             counter,
             path,
             query=f"?name={quote(NAME)}",
-            Content_Disposition="",
-            Content_Type="",
+            headers={"Content-Disposition": "", "Content-Type": ""},
         )
         assert answer.status_code == 201, answer.text
         assert (answer.json()["name"], answer.json()["media_type"]) == (
@@ -178,9 +178,9 @@ async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None
 async def test_json_is_a_file_like_any_other_and_a_form_is_none() -> None:
     async with open_followups() as counter:
         path = await acknowledged(counter)
-        odd = await hand_in(counter, path, b"{NaN", Content_Type="application/json; charset=utf-8")
+        odd = await hand_in(counter, path, b"{NaN", headers=JSON)
         assert (odd.status_code, odd.json()["media_type"]) == (201, "application/json")
-        form = await hand_in(counter, path, Content_Type="multipart/form-data; boundary=x")
+        form = await hand_in(counter, path, headers=FORM)
         assert form.status_code == 415
 
 

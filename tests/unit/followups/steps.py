@@ -10,6 +10,7 @@ from services.followups.domain.records import (
     CameDueSoon,
     Closed,
     Completed,
+    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
@@ -97,5 +98,7 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.COME_DUE_SOON
         case FellOverdue():
             return Step.FALL_OVERDUE
+        case EvidenceAdded():
+            return Step.ADD_EVIDENCE
         case Opened():
             raise AssertionError("it was opened already")

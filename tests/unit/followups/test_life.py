@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.followups import events, handlers
 from services.followups.domain import decisions, teamwork
+from services.followups.domain.evidence import Link, add_link
 from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
     CameDueSoon,
@@ -68,6 +69,13 @@ IDS = ["R-1", "R-2"]
 T = TypeVar("T")
 Decide = Callable[[Followup, Principal, datetime], Fact]
 
+
+def _link(followup: Followup, by: Principal, now: datetime) -> Fact:
+    fact = add_link(followup, by, Link(f"https://edari.example/{followup.version}"), None, now)
+    assert fact is not None, "no version was told of twice"
+    return fact
+
+
 COMMANDS: dict[str, Decide] = {
     "agree": lambda f, by, now: decisions.acknowledge(f, by, "agreed", None, now),
     "dispute": lambda f, by, now: decisions.acknowledge(f, by, "disputed", "نه ما", now),
@@ -100,6 +108,7 @@ COMMANDS: dict[str, Decide] = {
     "finish item": lambda f, by, now: teamwork.finish_item(f, by, now.day % 2 + 1, None, now),
     "drop item": lambda f, by, now: teamwork.drop_item(f, by, now.day % 2 + 1, "نه", now),
     "end delegation": lambda f, by, now: teamwork.end_delegation(f, by, None, now),
+    "evidence": _link,
 }
 
 
@@ -122,6 +131,7 @@ STEPS = {
     "reopen": Step.REOPEN,
     "add item": Step.ADD_ITEM,
     "finish item": Step.FINISH_ITEM,
+    "evidence": Step.ADD_EVIDENCE,
 }
 
 
@@ -130,6 +140,7 @@ MAY = {
     Who.OFFICER: [CIVIL, BOTH, AIDE],
     Who.DECIDER: [COORDINATION, BOTH],
     Who.VERIFIER: [COORDINATION, KHORASAN, BOTH],
+    Who.CONCERNED: [CIVIL, COORDINATION, KHORASAN, BOTH],
 }
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from services.followups import api, handlers, subscribers
 from services.followups.adapters import chart, csv_file, xlsx_file
+from services.followups.adapters.sheets import XlsxSheets
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
@@ -72,8 +73,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         caretaker = Caretaker(uploads, host.machine, every_seconds)
         host.by_the_clock(ledger.database, "evidence", caretaker.run)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    routes = api.routes(desks, rules, host.clock, FORMATS)
-    long_bodies = api.long_bodies(settings.evidence_limit_bytes)
+    routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets())
+    long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)
     return host, host.app("Peygir: follow-ups", routes, sends, long_bodies)
 
 

@@ -63,3 +63,6 @@ class FollowupsSettings(CommonSettings):
     evidence_abandoned_seconds: float = Field(
         3_600, ge=1, le=86_400, description="Silence after which an upload counts as given up."
     )
+    sheet_limit_bytes: int = Field(
+        16_000_000, ge=1_000, le=100_000_000, description="Longest spreadsheet that is taken."
+    )

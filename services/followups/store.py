@@ -48,7 +48,7 @@ _INDEXES = (
     ),
 )
 
-_AT: Final = {"predecessor": _PREDECESSOR}
+_AT: Final = {"predecessor": _PREDECESSOR, "followup_id": "_id"}
 """Where in a document a field is stored, where that is not its name."""
 
 
@@ -98,6 +98,10 @@ class MongoFollowups:
     async def get(self, followup_id: str) -> Followup | None:
         document = await self._followups.find_one({"_id": followup_id})
         return None if document is None else _loaded(document)
+
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        found = self._followups.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: _loaded(document) async for document in found}
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         found = self._followups.find({"next_alert": {"$lte": now}}, hint="due")

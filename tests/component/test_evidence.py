@@ -112,21 +112,21 @@ async def watched(service: Service, what: Callable[[], Any]) -> tuple[Any, Memor
     return result, memory
 
 
-async def raw(service: Service, path: str, headers: str, content: bytes = b"") -> str:
+async def raw(service: Service, target: str, headers: str, content: bytes = b"") -> str:
     """What a client gets that sends before it listens."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    await begin(writer, path, headers, content)
+    await begin(writer, target, headers, content)
     answer = await asyncio.wait_for(reader.read(), 20)
     writer.close()
     return answer.decode()
 
 
-async def begin(writer: asyncio.StreamWriter, path: str, headers: str, content: bytes) -> None:
+async def begin(writer: asyncio.StreamWriter, target: str, headers: str, content: bytes) -> None:
     """Send the beginning of an upload, of which nobody knows yet whether it will be whole."""
     if headers.startswith("Transfer"):
         content = f"{len(content):x}\r\n".encode() + content + b"\r\n"
     head = (
-        f"POST {path}/evidence?name=a HTTP/1.1\r\nHost: x\r\nX-Peygir-User: d.karimi\r\n"
+        f"POST {target} HTTP/1.1\r\nHost: x\r\nX-Peygir-User: d.karimi\r\n"
         f"X-Peygir-Roles: deputy:civil\r\n{headers}\r\n\r\n"
     )
     writer.write(head.encode() + content)
@@ -179,14 +179,16 @@ async def test_two_gigabytes_are_refused_by_their_length_before_anything_is_sent
 ) -> None:
     before = await left(database)
     for content in (b"", SOME):
-        answer = await raw(service, path, f"Content-Length: {TWO_GB}", content)
+        answer = await raw(service, f"{path}/evidence?name=a", f"Content-Length: {TWO_GB}", content)
         assert answer.startswith("HTTP/1.1 413 ")
         assert f"At most {LIMIT} bytes" in answer
     assert await left(database) == before
 
 
 async def test_whoever_sends_a_little_too_much_hears_why(service: Service, path: str) -> None:
-    answer = await raw(service, path, "Transfer-Encoding: chunked", bytes(LIMIT + 5_000_000))
+    answer = await raw(
+        service, f"{path}/evidence?name=a", "Transfer-Encoding: chunked", bytes(LIMIT + 5_000_000)
+    )
     assert answer.startswith("HTTP/1.1 413 ")
     assert f"At most {LIMIT} bytes" in answer
 
@@ -228,7 +230,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
     version = (await service.http.get(path)).json()["version"]
     for headers in ("Content-Length: 10000000", "Transfer-Encoding: chunked"):
         _, writer = await asyncio.open_connection("127.0.0.1", service.port)
-        await begin(writer, path, headers, SOME)
+        await begin(writer, f"{path}/evidence?name=a", headers, SOME)
 
         async def under_way() -> bool:
             return (await left(database))["evidence.chunks"] > before["evidence.chunks"]
@@ -252,7 +254,7 @@ async def test_what_a_killed_process_left_is_cleared(
     piece_of = {"Content-Type": "application/pdf", **CIVIL}
     if step == "on its way":
         _, writer = await asyncio.open_connection("127.0.0.1", service.port)
-        await begin(writer, path, "Content-Length: 10000000", SOME)
+        await begin(writer, f"{path}/evidence?name=a", "Content-Length: 10000000", SOME)
 
         async def under_way() -> bool:
             return (await left(database))["evidence.chunks"] > before["evidence.chunks"]

@@ -41,6 +41,9 @@ class MemoryFollowups:
     async def get(self, followup_id: str) -> Followup | None:
         return self._followups.get(followup_id)
 
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        return {id_: self._followups[id_] for id_ in ids if id_ in self._followups}
+
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         alerts = sorted((alert or _NEVER, id_) for id_, alert in self._alerts.items())
         return [self._followups[id_] for alert, id_ in alerts if alert <= now][:limit]
@@ -101,6 +104,7 @@ def _is_wanted(followup: Followup, query: Query) -> bool:
         return False
     resolution, before = followup.resolution, followup.work.predecessor
     fields = {
+        "followup_id": followup.followup_id,
         "resolution_id": resolution.resolution_id,
         "session_id": resolution.session_id,
         "province": resolution.province,

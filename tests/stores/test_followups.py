@@ -170,6 +170,9 @@ async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:
     assert await store.get(whole.after.followup_id) == whole.after
     known = await store.of_resolutions(["R-1", "R-2", "R-3"])
     assert known == {"R-1": whole.after, "R-2": least.after}
+    id_ = least.after.followup_id
+    assert await store.of_ids([id_, "nobody"]) == {id_: least.after}
+    assert await store.of_ids([]) == {}
 
 
 async def test_disputes_blocks_and_more_time_are_kept(store: AnyFollowups) -> None:
@@ -406,6 +409,8 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     assert await ids() == everything
     assert await ids(limit=2) == everything[:2]
     assert await ids(after=everything[1]) == everything[2:]
+    assert await ids(followup_id=b) == [b]
+    assert await ids(followup_id=b, level=2) == []
     assert await ids(resolution_id="b") == [b]
     assert await ids(session_id="1402-IR-09") == sorted([a, c])
     assert await ids(session_id="1402-IR-09", axis="crisis") == [a]

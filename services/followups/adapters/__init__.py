@@ -1,1 +1,1 @@
-"""How scorecards reach people: tables and a chart, in Persian."""
+"""How follow-ups and scorecards reach people: spreadsheets, tables and a chart, in Persian."""

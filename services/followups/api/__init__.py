@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.followups.api import evidence, lists, scores, steps, teamwork
+from services.followups.api import bulk, evidence, lists, scores, steps, teamwork
 from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.api.scores import Format
 from services.followups.domain.extensions import ExtensionRules
+from services.followups.handlers import Sheets
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import LongBody
 
@@ -20,10 +21,12 @@ def routes(
     rules: ExtensionRules,
     clock: DomainClock,
     formats: Mapping[str, Format],
+    sheets: Sheets,
 ) -> list[APIRouter]:
     """The routes over the desks of the deputies that this process serves.
 
-    `formats` are those in which scorecards can be had besides JSON, by their suffix.
+    `formats` are those in which scorecards can be had besides JSON, by their suffix; `sheets`
+    reads and writes the spreadsheets of many follow-ups at once.
     """
     served = Desks(desks)
     act = Acts(served, clock)
@@ -33,12 +36,16 @@ def routes(
         teamwork.routes(act),
         scores.routes(served, clock, formats),
         evidence.routes(served, clock),
+        bulk.routes(served, sheets, clock),
     ]
 
 
-def long_bodies(evidence_bytes: int) -> list[LongBody]:
+def long_bodies(evidence_bytes: int, sheet_bytes: int) -> list[LongBody]:
     """The routes that take their bodies piece by piece, with what each may take."""
-    return [LongBody("POST", f"/v1{evidence.PATH}", evidence_bytes)]
+    return [
+        LongBody("POST", f"/v1{evidence.PATH}", evidence_bytes),
+        LongBody("POST", f"/v1{bulk.PATH}", sheet_bytes),
+    ]
 
 
 __all__ = ["Desk", "Format", "ReadableFollowups", "long_bodies", "routes"]

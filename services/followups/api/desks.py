@@ -32,6 +32,7 @@ from services.followups.domain.teamwork import (
 )
 from services.followups.handlers import (
     EvidencedFollowups,
+    ManyFollowups,
     Query,
     Tracking,
     UnknownFollowup,
@@ -61,7 +62,7 @@ _FIELDS: Final = {
 _REMEMBERED: Final = 10_000  # ids, some 2 MB
 
 
-class ReadableFollowups(EvidencedFollowups, Protocol):
+class ReadableFollowups(EvidencedFollowups, ManyFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
     async def page(self, query: Query) -> Sequence[Followup]: ...

@@ -1,5 +1,12 @@
 """One function a command or a batch of events: load, decide, save."""
 
+from services.followups.handlers.bulk import (
+    Line,
+    ManyFollowups,
+    NoSheet,
+    Sheets,
+    SheetWriter,
+)
 from services.followups.handlers.evidence import (
     Added,
     EvidencedFollowups,
@@ -27,7 +34,12 @@ __all__ = [
     "Decide",
     "EvidencedFollowups",
     "Followups",
+    "Line",
+    "ManyFollowups",
+    "NoSheet",
     "Query",
+    "SheetWriter",
+    "Sheets",
     "Tracking",
     "UnknownFollowup",
     "Upload",

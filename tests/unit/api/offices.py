@@ -14,6 +14,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
+from services.followups.adapters.sheets import XlsxSheets
 from services.followups.app import FORMATS
 from services.followups.domain.records import Extended, Fact, FellOverdue, Opened, evolve, opened
 from services.followups.domain.scores import By
@@ -48,6 +49,7 @@ from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import rules
 
 EVIDENCE_LIMIT: Final = 2_000_000
+SHEET_LIMIT: Final = 5_000_000
 
 REPORT: Final = {
     "province": "IR-09",
@@ -189,8 +191,8 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
     desks = {"civil": followups.Desk(store, tracking, store.files)}
-    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), FORMATS)
-    long_bodies = followups.long_bodies(EVIDENCE_LIMIT)
+    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), FORMATS, XlsxSheets())
+    long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
     async with _counter(lambda: store.events, *routers, long_bodies=long_bodies) as counter:
         yield counter
 
@@ -220,7 +222,7 @@ async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
     desks = {d: followups.Desk(s, replace(TRACKING, deputy=d), s.files) for d, s in stores.items()}
     now = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
-    routers = followups.routes(desks, EXTENSIONS, Standing(now), FORMATS)
+    routers = followups.routes(desks, EXTENSIONS, Standing(now), FORMATS, XlsxSheets())
     async with _counter(list, *routers) as counter:
         yield counter
 

@@ -1,0 +1,311 @@
+"""Follow-ups as a spreadsheet, and what people wrote there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import Annotated, BinaryIO, Final, Literal, TypeAlias
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from pymongo.errors import PyMongoError
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+
+from services.followups.api.desks import Desk, Desks, ask
+from services.followups.api.lists import Filters
+from services.followups.domain.bulk import MOST_ROWS, TITLES, BadSheet, Column, Edit
+from services.followups.domain.records import Followup
+from services.followups.handlers import Line, NoSheet, Sheets, bulk
+from services.followups.handlers import Query as Wanted
+from shared.runtime.calendar import jalali_date_short, tehran_date
+from shared.runtime.clocks import DomainClock
+from shared.runtime.http import Traceparent
+from shared.runtime.http.disposition import attachment
+from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
+from shared.runtime.problems import FieldError, Problem
+
+PATH: Final = "/followups/bulk"
+
+_PAGE: Final = 500
+_PIECE: Final = 256 * 1024
+_COMING_IN: Final = 4  # sheets on their way at a time, each on disk
+_AT_WORK: Final = 1  # at a time: 20,000 rows take a processor, and some 200 MB, for half a minute
+
+_AWAY: Final = "the deputy's database does not answer; send the sheet again"
+
+Mode: TypeAlias = Literal["all", "valid"]
+
+_log = structlog.get_logger(__name__)
+
+
+class BulkLine(BaseModel):
+    """What became of a row in which somebody wrote something."""
+
+    row: int = Field(description="as the spreadsheet counts it")
+    followup_id: str
+    outcome: Literal["applied", "unchanged", "refused"]
+    column: Column | None = Field(description="that a refusal is about")
+    title: str | None = Field(description="of that column, as the sheet has it")
+    error: str | None = Field(description="slug of a refusal")
+    message: str | None
+
+
+class BulkAnswer(BaseModel):
+    """What became of a sheet; where `dry_run`, what would become of it."""
+
+    dry_run: bool
+    mode: Mode
+    rows: int = Field(description="of the sheet, empty ones left out")
+    applied: int
+    unchanged: int
+    refused: int
+    lines: list[BulkLine]
+
+
+def routes(desks: Desks, sheets: Sheets, clock: DomainClock) -> APIRouter:
+    """The routes of spreadsheets."""
+    router = APIRouter(tags=["spreadsheets"])
+    coming_in, at_work = asyncio.Semaphore(_COMING_IN), asyncio.Semaphore(_AT_WORK)
+
+    @router.get(
+        f"/followups.{sheets.suffix}",
+        response_class=StreamingResponse,
+        responses={200: {"description": "The sheet.", "content": {sheets.media_type: {}}}},
+    )
+    async def export(_: Caller, filters: Annotated[Filters, Depends()]) -> StreamingResponse:
+        """The follow-ups of a list as a spreadsheet, of at most 20,000 rows.
+
+        Where more are asked for, it says so and gives none.
+        """
+        asked = list(desks.wanted(filters.deputy).values())
+        async with at_work:
+            file = await _written(asked, filters, sheets)
+        day = jalali_date_short(tehran_date(await clock.now())).replace("/", "-")
+        name = {"Content-Disposition": attachment(f"پیگیری‌ها {day}.{sheets.suffix}")}
+        return StreamingResponse(_pieces(file), headers=name, media_type=sheets.media_type)
+
+    @router.post(
+        PATH,
+        openapi_extra={
+            "requestBody": {
+                "description": "The sheet, as it was got and filled in.",
+                "required": True,
+                "content": {sheets.media_type: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def take(
+        request: Request,
+        by: Caller,
+        dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = True,
+        mode: Annotated[
+            Mode, Query(description="`all`: nothing where a row is refused; `valid`: the others.")
+        ] = "all",
+        traceparent: Traceparent = None,
+    ) -> BulkAnswer:
+        """Report what people wrote into a sheet: how far, a note, and what is done.
+
+        What cannot be read is answered with 422, which names rows and columns. Where mode is
+        `all` and a row is refused, the answer is 409. Nothing is applied then.
+        """
+        async with coming_in:
+            with TemporaryFile() as file:
+                await _receive(request, file)
+                async with at_work:
+                    edits = await asyncio.to_thread(_read, sheets, file)
+                    reporter = _Reporter(desks, by, await clock.now(), traceparent)
+                    lines = await reporter.report(edits, mode, dry_run)
+        return _answer(dry_run, mode, len(edits), lines)
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Reporter:
+    """Somebody who reports of several deputies' follow-ups at once."""
+
+    desks: Desks
+    by: Principal
+    now: datetime
+    trace: str | None
+
+    async def report(self, edits: Sequence[Edit], mode: Mode, dry_run: bool) -> list[Line]:
+        """What became of the rows in which something was written.
+
+        Raises Problem 409 where one is refused, and all or nothing was asked for.
+        """
+        lines, found = await self.check([edit for edit in edits if not edit.is_empty])
+        if dry_run:
+            return lines
+        if mode == "all":
+            _require_none_refused(lines)
+        return await self.apply(lines, found, together=mode == "all")
+
+    async def check(self, edits: Sequence[Edit]) -> tuple[list[Line], dict[str, list[Edit]]]:
+        """What would become of the rows, and whose those are that are not refused."""
+
+        async def one(desk: Desk) -> tuple[str, Sequence[Line]]:
+            checked = await bulk.check(
+                edits, desk.store, desk.tracking, self.by, self.now, self.trace
+            )
+            return desk.tracking.deputy, checked.lines
+
+        if not edits:
+            return [], {}
+        answers, partial = await ask(self.desks.wanted(None), one)
+        lines = {line.row: line for _, told in answers for line in told}
+        places = {line.row: deputy for deputy, told in answers for line in told}
+        found: dict[str, list[Edit]] = {}
+        for edit in edits:
+            if edit.row not in lines:
+                lines[edit.row] = _missing(edit, partial)
+            elif lines[edit.row].outcome == "applied":
+                found.setdefault(places[edit.row], []).append(edit)
+        return [lines[edit.row] for edit in edits], found
+
+    async def apply(
+        self, lines: Sequence[Line], found: Mapping[str, Sequence[Edit]], *, together: bool
+    ) -> list[Line]:
+        """Apply what is not refused, a deputy after the other; what became of all rows.
+
+        A deputy whose database does not answer is no reason to leave the others out.
+        """
+        became = {line.row: line for line in lines}
+        for deputy, edits in found.items():
+            desk = self.desks.wanted(deputy)[deputy]
+            try:
+                done = await bulk.apply(
+                    edits,
+                    desk.store,
+                    desk.tracking,
+                    self.by,
+                    self.now,
+                    self.trace,
+                    together=together,
+                )
+            except PyMongoError as error:
+                _log.warning("rows are not applied", deputy=deputy, error=str(error))
+                done = [bulk.refusal(edit, "unavailable", _AWAY) for edit in edits]
+            became.update({line.row: line for line in done})
+        return list(became.values())
+
+
+# -- in -----------------------------------------------------------------------------------------
+
+
+async def _receive(request: Request, file: BinaryIO) -> None:
+    try:
+        async for data in request.stream():
+            file.write(data)
+    except ClientDisconnect:
+        raise Problem(400, "body-broken-off", "The body broke off") from None
+
+
+def _read(sheets: Sheets, file: BinaryIO) -> list[Edit]:
+    try:
+        with closing(sheets.rows(file)) as rows:
+            return bulk.read(rows)
+    except NoSheet as error:
+        wrong = FieldError("body", str(error))
+        title = "The file is no sheet that can be read"
+        raise Problem(422, "no-sheet", title, str(error), errors=[wrong]) from error
+    except BadSheet as bad:
+        told = "Nothing is applied; `errors` names rows and columns"
+        errors = [_error(f.row, f.column, f.slug, f.message) for f in bad.faults]
+        raise Problem(422, "bad-sheet", "The sheet is not valid", told, errors=errors) from bad
+
+
+def _missing(edit: Edit, partial: Sequence[str]) -> Line:
+    if partial:
+        told = f"not found, but these deputies' databases do not answer: {', '.join(partial)}"
+        return bulk.refusal(edit, "unavailable", told)
+    told = "there is no such follow-up here"
+    return bulk.refusal(edit, "unknown-followup", told, Column.FOLLOWUP_ID)
+
+
+def _require_none_refused(lines: Sequence[Line]) -> None:
+    errors = [
+        _error(line.row, line.column, line.error or "", line.message or "")
+        for line in lines
+        if line.outcome == "refused"
+    ]
+    if errors:
+        told = f"{len(errors)} rows are refused, so nothing is applied"
+        title = "Not possible as things stand"
+        raise Problem(409, "rows-refused", title, told, errors=errors[: bulk.FAULTS])
+
+
+def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
+    place = f"rows.{row}" if column is None else f"rows.{row}.{column}"
+    return FieldError(place, f"{slug}: {message}")
+
+
+def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> BulkAnswer:
+    count = Counter(line.outcome for line in lines)
+    shown = [
+        BulkLine(
+            row=line.row,
+            followup_id=line.followup_id,
+            outcome=line.outcome,
+            column=line.column,
+            title=None if line.column is None else TITLES[line.column],
+            error=line.error,
+            message=line.message,
+        )
+        for line in lines
+    ]
+    return BulkAnswer(
+        dry_run=dry_run,
+        mode=mode,
+        rows=rows,
+        applied=count["applied"],
+        unchanged=rows - count["applied"] - count["refused"],
+        refused=count["refused"],
+        lines=shown,
+    )
+
+
+# -- out ----------------------------------------------------------------------------------------
+
+
+async def _written(desks: Sequence[Desk], filters: Filters, sheets: Sheets) -> BinaryIO:
+    """A whole sheet; raises Problem 422 where it were too long."""
+    writer, rows = await asyncio.to_thread(sheets.write), 0
+    try:
+        for desk in desks:
+            async for page in _pages_of(desk, filters):
+                rows += len(page)
+                if rows > MOST_ROWS:
+                    told = f"more than {MOST_ROWS} follow-ups; ask for those of a deputy, a session"
+                    raise Problem(422, "too-many-rows", "A sheet has not so many rows", told)
+                await asyncio.to_thread(writer.add, page)
+        return await asyncio.to_thread(writer.finish)
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+async def _pages_of(desk: Desk, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
+    fields, after = filters.fields(), None
+    if filters.followup_id is not None:
+        fields["followup_id"] = filters.followup_id
+    while True:
+        page = await desk.store.page(Wanted(fields, after, _PAGE))
+        if page:
+            yield page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].followup_id
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece

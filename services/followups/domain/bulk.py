@@ -1,0 +1,265 @@
+"""Reports of many follow-ups at once, a row each, as a spreadsheet holds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Final, TypeAlias
+
+from services.followups.domain.decisions import complete, report_progress
+from services.followups.domain.records import Fact, Followup, evolve
+from services.followups.domain.refusals import BadProgress, NotNow, Refused
+from shared.runtime.principals import Principal
+from shared.runtime.text import search_key
+
+MOST_ROWS: Final = 20_000
+LONGEST_NOTE: Final = 20_000  # characters
+
+
+class Column(StrEnum):
+    """The columns of a sheet, in their order."""
+
+    FOLLOWUP_ID = "followup_id"
+    VERSION = "version"
+    RESOLUTION_ID = "resolution_id"
+    TITLE = "title"
+    DEPUTY = "deputy"
+    PROVINCE = "province"
+    AXIS = "axis"
+    STATE = "state"
+    DUE_ON = "due_on"
+    ORIGINAL_DUE_ON = "original_due_on"
+    LEVEL = "level"
+    REPORTED = "reported"
+    PROGRESS = "progress"
+    NOTE = "note"
+    DONE = "done"
+
+
+TITLES: Final[Mapping[Column, str]] = {
+    Column.FOLLOWUP_ID: "شناسه پیگیری",
+    Column.VERSION: "نسخه",
+    Column.RESOLUTION_ID: "شناسه مصوبه",
+    Column.TITLE: "عنوان مصوبه",
+    Column.DEPUTY: "معاونت",
+    Column.PROVINCE: "استان",
+    Column.AXIS: "محور",
+    Column.STATE: "وضعیت",
+    Column.DUE_ON: "مهلت",
+    Column.ORIGINAL_DUE_ON: "مهلت نخست",
+    Column.LEVEL: "سطح تأخیر",
+    Column.REPORTED: "پیشرفت کنونی (درصد)",
+    Column.PROGRESS: "پیشرفت تازه (درصد)",
+    Column.NOTE: "یادداشت",
+    Column.DONE: "انجام شد؟",
+}
+EDITABLE: Final = frozenset({Column.PROGRESS, Column.NOTE, Column.DONE})
+YES: Final = "بله"
+NO: Final = "خیر"
+
+_COLUMNS: Final = {search_key(title): column for column, title in TITLES.items()}
+_ANSWERS: Final = {search_key(YES): True, search_key(NO): False}
+_PERCENT = re.compile(r"(\d{1,9})\s*(?:[%٪]|درصد)?")
+_VERSION = re.compile(r"\d{1,9}")
+
+
+class Odd(Enum):
+    """What a cell holds that is no value."""
+
+    FORMULA = "a formula, where the value itself belongs"
+    BROKEN = "an error, such as #REF!"
+    OTHER = "neither text nor a number"
+
+
+Cell: TypeAlias = str | int | float | bool | Odd | None
+Row: TypeAlias = tuple[int, Sequence[Cell]]  # its number, as spreadsheets count it, and its cells
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a sheet, and where; `row` as spreadsheets count it."""
+
+    row: int
+    column: Column | None
+    slug: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What somebody wrote into a row."""
+
+    row: int
+    followup_id: str
+    version: int  # of the follow-up, as it was when the sheet was made
+    progress: int | None = None
+    note: str | None = None
+    claims: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written into the row."""
+        return self.progress is None and self.note is None and not self.claims
+
+
+class BadSheet(Exception):
+    """A sheet of which nothing is applied."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(f"{len(faults)} faults")
+        self.faults = tuple(faults)
+
+
+class StaleRow(Refused):
+    """The follow-up has changed since the sheet was made."""
+
+    reason = "stale-version"
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def columns_of(row: int, titles: Sequence[Cell]) -> list[Column | None]:
+    """Which column stands where, by the row of titles; they may stand in any order.
+
+    Raises BadSheet where one is missing, there twice, or none that is known.
+    """
+    found = [_column(title) for title in titles]
+    faults = [
+        Fault(row, column, "missing-column", f"there is no column «{title}»")
+        for column, title in TITLES.items()
+        if column not in found
+    ]
+    for place, (title, column) in enumerate(zip(titles, found, strict=True), 1):
+        if column is None and title is not None:
+            told = f"column {place} is called «{title}», which is no column of this sheet"
+            faults.append(Fault(row, None, "unknown-column", told))
+        elif column is not None and column in found[: place - 1]:
+            faults.append(Fault(row, column, "double-column", f"«{title}» is there twice"))
+    if faults:
+        raise BadSheet(faults)
+    return found
+
+
+def _column(title: Cell) -> Column | None:
+    return _COLUMNS.get(search_key(title)) if isinstance(title, str) else None
+
+
+def read_row(row: int, cells: Mapping[Column, Cell]) -> Edit:
+    """What a row of a sheet says. Raises BadSheet that names the cells."""
+    faults: list[Fault] = []
+
+    def fault(column: Column, slug: str, message: str) -> None:
+        faults.append(Fault(row, column, slug, f"«{TITLES[column]}» {message}"))
+
+    for column, cell in cells.items():
+        if isinstance(cell, Odd):
+            slug = "formula" if cell is Odd.FORMULA else "broken-cell"
+            fault(column, slug, f"holds {cell.value}")
+    if faults:
+        raise BadSheet(faults)
+    followup_id = _text(cells.get(Column.FOLLOWUP_ID))
+    if not followup_id or len(followup_id) > 200:
+        fault(Column.FOLLOWUP_ID, "bad-id", "is empty or no id")
+    version = _number(cells.get(Column.VERSION), _VERSION)
+    if version is None or version < 1:
+        fault(Column.VERSION, "bad-version", "is a whole number from 1, as the sheet had it")
+    progress = _number(given := cells.get(Column.PROGRESS), _PERCENT)
+    if not _is_blank(given) and (progress is None or progress > 100):
+        fault(Column.PROGRESS, "bad-progress", "is a whole number from 0 to 100")
+    note = _text(given := cells.get(Column.NOTE))
+    if note is None or len(note) > LONGEST_NOTE:
+        fault(Column.NOTE, "bad-note", f"is text of at most {LONGEST_NOTE} characters")
+    claims = _answer(cells.get(Column.DONE))
+    if claims is None:
+        fault(Column.DONE, "bad-answer", f"is «{YES}», «{NO}» or empty")
+    if faults:
+        raise BadSheet(faults)
+    assert followup_id is not None
+    assert version is not None
+    return Edit(row, followup_id, version, progress, note or None, bool(claims))
+
+
+def doubles(edits: Iterable[Edit]) -> list[Fault]:
+    """The rows that speak of a follow-up of which another row speaks too."""
+    first: dict[str, int] = {}
+    faults: list[Fault] = []
+    for edit in edits:
+        row = first.setdefault(edit.followup_id, edit.row)
+        if row != edit.row:
+            told = f"row {row} speaks of the same follow-up"
+            faults.append(Fault(edit.row, Column.FOLLOWUP_ID, "double-row", told))
+    return faults
+
+
+def _is_blank(cell: Cell) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def _text(cell: Cell) -> str | None:
+    """Text without white space around it, "" for an empty cell; None for what is no text."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool) or not isinstance(cell, str | int):
+        return None
+    return str(cell).strip()
+
+
+def _number(cell: Cell, pattern: re.Pattern[str]) -> int | None:
+    """A whole number, in figures of any script; None for what is none."""
+    if isinstance(cell, str):
+        written = pattern.fullmatch(cell.strip())
+        return None if written is None else int(written[written.lastindex or 0])
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        return None
+    is_whole = 0 <= cell < 1e9 and cell == int(cell)
+    return int(cell) if is_whole else None
+
+
+def _answer(cell: Cell) -> bool | None:
+    if _is_blank(cell):
+        return False
+    return _ANSWERS.get(search_key(cell)) if isinstance(cell, str) else None
+
+
+# -- deciding -----------------------------------------------------------------------------------
+
+
+def decide(followup: Followup, edit: Edit, by: Principal, now: datetime) -> list[Fact]:
+    """What a row brings about; nothing where it says what is there already.
+
+    A claim that says how far it is as well is a report and a claim. Raises StaleRow, NotAllowed,
+    NotNow, BadProgress.
+    """
+    progress = None if edit.progress == followup.progress else edit.progress
+    if progress is None and edit.note is None and not edit.claims:
+        return []
+    if followup.version != edit.version:
+        told = f"it is version {followup.version} now, {followup.state}, {followup.progress} %"
+        raise StaleRow(f"{told}; the sheet has version {edit.version}")
+    facts: list[Fact] = []
+    if progress is not None or not edit.claims:
+        figure = followup.progress if progress is None else progress
+        note = None if edit.claims else edit.note
+        facts.append(report_progress(followup, by, figure, note, now))
+    if edit.claims:
+        facts.append(
+            complete(evolve(followup, facts[0]) if facts else followup, by, edit.note, now)
+        )
+    return facts
+
+
+def column_of(refused: Refused, edit: Edit) -> Column:
+    """The column that a refusal is about."""
+    match refused:
+        case StaleRow():
+            return Column.VERSION
+        case BadProgress():
+            return Column.PROGRESS
+        case NotNow() if edit.claims:
+            return Column.DONE
+        case _:
+            return Column.FOLLOWUP_ID if edit.progress is None else Column.PROGRESS

@@ -1,0 +1,327 @@
+"""Spreadsheets: as they are written, as they come back, and what is never read."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.followups.adapters import reader
+from services.followups.adapters.sheets import XlsxSheets
+from services.followups.domain import bulk
+from services.followups.domain.bulk import EDITABLE, TITLES, BadSheet, Column, Edit
+from services.followups.domain.records import Followup
+from services.followups.handlers import NoSheet
+from services.followups.handlers.bulk import FAULTS, read
+from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
+from tests.unit.followups.sheets import (
+    PLACES,
+    Edits,
+    changed,
+    filled_in,
+    opened,
+    sheet_of,
+    sheet_with,
+    with_part,
+)
+
+AT_WORK = after(ACKNOWLEDGED, PROGRESSED)
+NAMESPACE = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET_PART = "xl/worksheets/sheet1.xml"
+
+
+def several(count: int) -> list[Followup]:
+    return [replace(AT_WORK, followup_id=f"f-{n}") for n in range(count)]
+
+
+SHEET = sheet_of(several(5))
+
+
+def edits_of(content: bytes) -> list[Edit]:
+    """What the service makes of a file."""
+    with TemporaryFile() as file:
+        file.write(content)
+        with closing(XlsxSheets().rows(file)) as rows:
+            return read(rows)
+
+
+def refused(content: bytes) -> list[tuple[int, Column | None, str]]:
+    with pytest.raises(BadSheet) as bad:
+        edits_of(content)
+    return [(fault.row, fault.column, fault.slug) for fault in bad.value.faults]
+
+
+def is_no_sheet(content: bytes) -> str:
+    with pytest.raises(NoSheet) as error:
+        edits_of(content)
+    return str(error.value)
+
+
+# -- as it is written ---------------------------------------------------------------------------
+
+
+def test_a_sheet_is_right_to_left_with_persian_titles_that_stay_in_view() -> None:
+    sheet = opened(SHEET)
+    assert sheet.sheet_view.rightToLeft
+    assert sheet.freeze_panes == "A2"
+    assert [cell.value for cell in sheet[1]] == list(TITLES.values())
+    assert sheet.title == "پیگیری‌ها"
+    assert sheet.max_row == 6
+
+
+def test_a_row_shows_the_follow_up_as_people_read_it() -> None:
+    cells = {column: opened(SHEET).cell(2, place).value for column, place in PLACES.items()}
+    assert cells == {
+        Column.FOLLOWUP_ID: "f-0",
+        Column.VERSION: 3,
+        Column.RESOLUTION_ID: "1402-IR-09-R001",
+        Column.TITLE: "تکمیل پل روستای سرآسیاب",
+        Column.DEPUTY: "معاونت عمرانی",
+        Column.PROVINCE: "خراسان رضوی",
+        Column.AXIS: None,
+        Column.STATE: "در دست اقدام",
+        Column.DUE_ON: "۱۴۰۲/۱۰/۱۱",
+        Column.ORIGINAL_DUE_ON: "۱۴۰۲/۱۰/۱۱",
+        Column.LEVEL: 0,
+        Column.REPORTED: 60,
+        Column.PROGRESS: None,
+        Column.NOTE: None,
+        Column.DONE: None,
+    }
+
+
+def test_only_what_is_asked_for_can_be_written_and_is_marked() -> None:
+    sheet = opened(SHEET)
+    assert sheet.protection.sheet
+    for column, place in PLACES.items():
+        cell = sheet.cell(2, place)
+        assert cell.protection.locked is (column not in EDITABLE)
+        assert (cell.fill.fgColor.rgb == "FFFFF2CC") is (column in EDITABLE)
+    kinds = {str(v.sqref).split(":")[0][:1]: v.type for v in sheet.data_validations.dataValidation}
+    assert kinds == {"M": "whole", "O": "list"}
+
+
+def test_a_title_that_looks_like_a_formula_is_a_title() -> None:
+    odd = replace(AT_WORK, resolution=replace(AT_WORK.resolution, title="=1+1 https://x.ir \x01"))
+    content = sheet_of([odd])
+    assert opened(content).cell(2, PLACES[Column.TITLE]).data_type == "s"
+    assert [edit.is_empty for edit in edits_of(content)] == [True]
+
+
+def test_a_sheet_without_follow_ups_has_its_titles() -> None:
+    assert edits_of(sheet_of([])) == []
+
+
+# -- as it comes back ---------------------------------------------------------------------------
+
+
+def test_as_it_was_it_says_nothing() -> None:
+    edits = edits_of(SHEET)
+    assert [edit.followup_id for edit in edits] == [f"f-{n}" for n in range(5)]
+    assert all(edit.is_empty and edit.version == 3 for edit in edits)
+
+
+def test_what_was_written_is_read_whoever_saved_it() -> None:
+    note = "تکمیل شد؛ عکس‌ها پیوست است\nسطر دوم"
+    edits: Edits = {
+        (2, Column.PROGRESS): "۷۰",
+        (4, Column.NOTE): note,
+        (4, Column.PROGRESS): 80,
+        (6, Column.DONE): "بله",
+    }
+    found = [edit for edit in edits_of(filled_in(SHEET, edits)) if not edit.is_empty]
+    assert found == [
+        Edit(2, "f-0", 3, 70),
+        Edit(4, "f-2", 3, 80, note),
+        Edit(6, "f-4", 3, claims=True),
+    ]
+
+
+def test_columns_and_rows_may_be_moved_and_rows_left_out() -> None:
+    def move(sheet: Any) -> None:
+        sheet.cell(3, PLACES[Column.PROGRESS]).value = 75
+        sheet.delete_rows(2)
+        sheet.insert_rows(2, 3)  # empty ones
+        last = len(TITLES)
+        sheet.move_range("A1:A9", cols=last)
+        sheet.delete_cols(1)
+
+    found = edits_of(changed(SHEET, move))
+    assert [(edit.row, edit.followup_id, edit.progress) for edit in found] == [
+        (5, "f-1", 75),
+        (6, "f-2", None),
+        (7, "f-3", None),
+        (8, "f-4", None),
+    ]
+
+
+# -- what is never read -------------------------------------------------------------------------
+
+
+def test_formulas_and_broken_cells_are_named_by_row_and_column() -> None:
+    edits: Edits = {
+        (2, Column.PROGRESS): "=30+40",
+        (3, Column.NOTE): "#REF!",
+        (4, Column.TITLE): '=HYPERLINK("https://x.ir")',
+        (5, Column.DONE): datetime(2024, 3, 11),  # noqa: DTZ001  # as spreadsheets have them
+    }
+    assert refused(filled_in(SHEET, edits)) == [
+        (2, Column.PROGRESS, "formula"),
+        (3, Column.NOTE, "broken-cell"),
+        (4, Column.TITLE, "formula"),
+        (5, Column.DONE, "broken-cell"),
+    ]
+
+
+def test_columns_that_are_missing_or_renamed_are_named() -> None:
+    def rename(sheet: Any) -> None:
+        sheet.cell(1, PLACES[Column.PROGRESS]).value = "پیشرفت"
+
+    assert {slug for *_, slug in refused(changed(SHEET, rename))} == {
+        *("missing-column", "unknown-column"),
+    }
+    without = changed(SHEET, lambda sheet: sheet.delete_cols(PLACES[Column.NOTE]))
+    assert refused(without) == [(1, Column.NOTE, "missing-column")]
+    assert {slug for *_, slug in refused(changed(SHEET, lambda sheet: sheet.delete_rows(1)))} == {
+        *("missing-column", "unknown-column"),
+    }
+
+
+def test_a_row_that_is_there_twice_is_named() -> None:
+    double = filled_in(SHEET, {(5, Column.FOLLOWUP_ID): "f-1"})
+    assert refused(double) == [(5, Column.FOLLOWUP_ID, "double-row")]
+
+
+def row(number: int, **cells: Any) -> list[Any]:
+    usual: dict[Column, Any] = {Column.FOLLOWUP_ID: f"f-{number}", Column.VERSION: 3}
+    given = {**usual, **{Column(name): value for name, value in cells.items()}}
+    return [given.get(column) for column in TITLES]
+
+
+def test_more_rows_than_may_be_are_not_read() -> None:
+    most = bulk.MOST_ROWS
+    assert refused(sheet_with([row(n) for n in range(100_001)])) == [
+        (most + 2, None, "too-many-rows")
+    ]
+
+
+def test_so_many_rows_as_may_be_are_read() -> None:
+    assert len(edits_of(sheet_with([row(n) for n in range(bulk.MOST_ROWS)]))) == bulk.MOST_ROWS
+
+
+def test_not_every_fault_is_listed() -> None:
+    assert len(refused(sheet_with([row(n, progress=101) for n in range(FAULTS + 5)]))) == FAULTS
+
+
+def test_a_sheet_that_claims_to_be_endless_is_not() -> None:
+    def far(xml: bytes) -> bytes:
+        return xml.replace(b'<row r="6"', b'<row r="99999999999"')
+
+    assert "200000 rows" in is_no_sheet(with_part(SHEET, SHEET_PART, far))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK",
+        b"followup_id,version\nf-1,1\n",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4_000),
+        b"PK\x03\x04" + bytes(1_000),
+        SHEET[: len(SHEET) // 2],
+        with_part(SHEET, SHEET_PART, b"<worksheet>"),
+        with_part(SHEET, SHEET_PART, b""),
+        with_part(SHEET, "xl/workbook.xml", b"<x/>"),
+        with_part(SHEET, "[Content_Types].xml", b"<x/>"),
+    ],
+)
+def test_what_is_no_spreadsheet_is_told_so(content: bytes) -> None:
+    assert is_no_sheet(content)
+
+
+def test_an_old_or_locked_file_is_told_what_to_do() -> None:
+    assert "save it as .xlsx" in is_no_sheet(b"\xd0\xcf\x11\xe0" + bytes(1_000))
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = with_part(SHEET, "xl/bomb.xml", bytes(60_000_000))
+    assert len(bomb) < 100_000
+    assert "unpacked" in is_no_sheet(bomb)
+    out = io.BytesIO(SHEET)
+    with zipfile.ZipFile(out, "a") as packed:
+        for n in range(1_001):
+            packed.writestr(f"xl/{n}.xml", b"")
+    assert "parts" in is_no_sheet(out.getvalue())
+
+
+def test_a_file_that_lies_about_its_size_is_not_read() -> None:
+    """Declared as a thousand bytes, it has fifty megabytes."""
+    size = 50_000_000
+    bomb = with_part(SHEET, "xl/bomb.xml", bytes(size))
+    lie = bomb.replace(size.to_bytes(4, "little"), (1_000).to_bytes(4, "little"))
+    assert lie != bomb
+    assert "broken" in is_no_sheet(lie)
+
+
+def test_what_would_fill_the_memory_is_given_up() -> None:
+    """Cells of one row, too different to be packed well: some megabytes, and a tree of many more.
+
+    The reader's limit is the kernel's: beyond it nothing is had.
+    """
+    chance = random.Random(1)
+    cells = (b'<c r="%x" s="%d"/>' % (chance.getrandbits(24), n) for n in range(2_000_000))
+    xml = b'<worksheet xmlns="%b"><sheetData><row r="1">' % NAMESPACE + b"".join(cells)
+    bomb = with_part(SHEET, SHEET_PART, xml + b"</row></sheetData></worksheet>")
+    assert len(bomb) < 16_000_000
+    assert "memory" in is_no_sheet(bomb)
+
+
+def test_entities_are_not_expanded() -> None:
+    tens = (b'<!ENTITY a%d "%b">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10))
+    laughs = b'<!DOCTYPE x [<!ENTITY a0 "ha">' + b"".join(tens) + b"]><worksheet>&a9;</worksheet>"
+    assert is_no_sheet(with_part(SHEET, SHEET_PART, laughs))
+    outside = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><worksheet>&a;</worksheet>'
+    assert "root" not in is_no_sheet(with_part(SHEET, SHEET_PART, outside))
+
+
+def test_macros_and_links_to_other_files_are_passed_over() -> None:
+    with_macro = with_part(SHEET, "xl/vbaProject.bin", b"Attribute VB_Name")
+    linked = with_part(with_macro, "xl/externalLinks/externalLink1.xml", b"<externalLink/>")
+    assert len(edits_of(linked)) == 5
+
+
+@given(st.data())
+def test_whatever_is_broken_in_a_file_is_told_and_nothing_else_happens(data: st.DataObject) -> None:
+    """Through the reader itself, without a process each time."""
+    content = bytearray(SHEET)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    _read_here(bytes(content))
+
+
+@given(st.data())
+def test_whatever_is_broken_in_a_part_is_told_and_nothing_else_happens(data: st.DataObject) -> None:
+    with zipfile.ZipFile(io.BytesIO(SHEET)) as packed:
+        name = data.draw(st.sampled_from(packed.namelist()))
+        part = bytearray(packed.read(name))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(part) - 1))
+        part[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    _read_here(with_part(SHEET, name, bytes(part)))
+
+
+def _read_here(content: bytes) -> None:
+    try:
+        list(reader.rows(io.BytesIO(content), len(TITLES) + 1))
+    except (reader.Refused, *reader.STUMBLES):
+        pass

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from deploy.local.cluster import Cluster
 from services.followups.domain.bulk import MOST_ROWS, Column
+from services.followups.handlers.bulk import MOST_TOGETHER
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from tests.component.harness import Producer, Service, create_topics, eventually, records
@@ -179,13 +180,33 @@ async def test_twenty_thousand_rows_go_out_and_come_in(
     await followups.update_many({"session_id": "m"}, {"$set": {"state": "acknowledged"}})
     edits = {(row, Column.PROGRESS): 1 for row in range(2, MOST_ROWS + 2)}
     filled = filled_in(content, edits)
+    refused = await send(service, filled, dry_run=False)
+    assert (refused.status_code, refused.json()["type"]) == (
+        *(422, "urn:peygir:problem:too-many-together"),
+    )
+    assert await followups.count_documents({"session_id": "m", "progress": 1}) == 0
+    begun = time.monotonic()
+    answer, memory = await watched(
+        service, lambda: send(service, filled, dry_run=False, mode="valid")
+    )
+    assert answer.status_code == 200, answer.text
+    print(
+        f"20,000 rows in: {time.monotonic() - begun:.1f} s, "
+        f"{memory.before} KiB before, {memory.most} KiB at most"
+    )
+    assert answer.json()["applied"] == MOST_ROWS, answer.text[:2_000]
+    assert await followups.count_documents({"session_id": "m", "progress": 1}) == MOST_ROWS
+
+    content = await sheet(service, session_id="m")
+    edits = {(row, Column.PROGRESS): 2 for row in range(2, MOST_TOGETHER + 2)}
+    filled = filled_in(content, edits)
     begun = time.monotonic()
     answer, memory = await watched(service, lambda: send(service, filled, dry_run=False))
     assert answer.status_code == 200, answer.text
     print(
-        f"20,000 rows in, one transaction: {time.monotonic() - begun:.1f} s, "
+        f"5,000 rows in one transaction: {time.monotonic() - begun:.1f} s, "
         f"{memory.before} KiB before, {memory.most} KiB at most"
     )
-    assert answer.json()["applied"] == MOST_ROWS
-    assert await followups.count_documents({"session_id": "m", "progress": 1}) == MOST_ROWS
+    assert answer.json()["applied"] == MOST_TOGETHER, answer.text[:2_000]
+    assert await followups.count_documents({"session_id": "m", "progress": 2}) == MOST_TOGETHER
     client.close()

@@ -37,7 +37,7 @@ PATH: Final = "/followups/bulk"
 _PAGE: Final = 500
 _PIECE: Final = 256 * 1024
 _COMING_IN: Final = 4  # sheets on their way at a time, each on disk
-_AT_WORK: Final = 1  # at a time: 20,000 rows take a processor, and some 200 MB, for half a minute
+_AT_WORK: Final = 1  # at a time: 20,000 rows take a processor for half a minute
 
 _AWAY: Final = "the deputy's database does not answer; send the sheet again"
 
@@ -140,9 +140,12 @@ class _Reporter:
     async def report(self, edits: Sequence[Edit], mode: Mode, dry_run: bool) -> list[Line]:
         """What became of the rows in which something was written.
 
-        Raises Problem 409 where one is refused, and all or nothing was asked for.
+        Where all or nothing is asked for: raises Problem 422 for more than a transaction holds,
+        and 409 where a row is refused.
         """
         lines, found = await self.check([edit for edit in edits if not edit.is_empty])
+        if mode == "all":
+            _require_few(found)
         if dry_run:
             return lines
         if mode == "all":
@@ -153,10 +156,8 @@ class _Reporter:
         """What would become of the rows, and whose those are that are not refused."""
 
         async def one(desk: Desk) -> tuple[str, Sequence[Line]]:
-            checked = await bulk.check(
-                edits, desk.store, desk.tracking, self.by, self.now, self.trace
-            )
-            return desk.tracking.deputy, checked.lines
+            lines = await bulk.foresee(edits, desk.store, desk.tracking, self.by, self.now)
+            return desk.tracking.deputy, lines
 
         if not edits:
             return [], {}
@@ -229,6 +230,16 @@ def _missing(edit: Edit, partial: Sequence[str]) -> Line:
         return bulk.refusal(edit, "unavailable", told)
     told = "there is no such follow-up here"
     return bulk.refusal(edit, "unknown-followup", told, Column.FOLLOWUP_ID)
+
+
+def _require_few(found: Mapping[str, Sequence[Edit]]) -> None:
+    for deputy, edits in found.items():
+        if len(edits) > bulk.MOST_TOGETHER:
+            told = (
+                f"{len(edits)} rows of {deputy} change something, and {bulk.MOST_TOGETHER} can "
+                "together; send fewer, or with mode=valid"
+            )
+            raise Problem(422, "too-many-together", "Too many rows for all or nothing", told)
 
 
 def _require_none_refused(lines: Sequence[Line]) -> None:

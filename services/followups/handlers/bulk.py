@@ -18,6 +18,7 @@ from shared.messaging.records import Cause
 from shared.runtime.principals import Principal
 
 ROWS_A_COMMIT: Final = 500  # where each row stands for itself
+MOST_TOGETHER: Final = 5_000  # of one deputy, where all stand together: a transaction has seconds
 
 Outcome: TypeAlias = Literal["applied", "unchanged", "refused"]
 
@@ -149,6 +150,16 @@ async def check(
     return Checked(lines, changes)
 
 
+async def foresee(
+    edits: Sequence[Edit], store: ManyFollowups, tracking: Tracking, by: Principal, now: datetime
+) -> list[Line]:
+    """What would become of every row whose follow-up is here, a part of them after the other."""
+    lines: list[Line] = []
+    for part in _parts(edits, ROWS_A_COMMIT):
+        lines += (await check(part, store, tracking, by, now, None)).lines
+    return lines
+
+
 async def apply(
     edits: Sequence[Edit],
     store: ManyFollowups,
@@ -181,16 +192,20 @@ async def apply(
             told = "others change the same at this moment; try again"
             return [refusal(edit, "busy", told) for edit in edits]
 
-    step = max(1, len(edits)) if together else ROWS_A_COMMIT
     lines: list[Line] = []
-    for start in range(0, len(edits), step):
-        lines += await some(edits[start : start + step])
+    for part in _parts(edits, max(1, len(edits)) if together else ROWS_A_COMMIT):
+        lines += await some(part)
     return lines
 
 
 def refusal(edit: Edit, error: str, message: str, column: Column | None = None) -> Line:
     """A row that is not applied."""
     return Line(edit.row, edit.followup_id, "refused", column, error, message)
+
+
+def _parts(edits: Sequence[Edit], size: int) -> Iterator[Sequence[Edit]]:
+    for start in range(0, len(edits), size):
+        yield edits[start : start + size]
 
 
 def _with_others(line: Line) -> Line:

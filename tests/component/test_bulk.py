@@ -134,6 +134,7 @@ async def test_two_gigabytes_are_refused_in_little_memory(service: Service) -> N
     assert memory.most - memory.before < FLAT_KIB
 
 
+@pytest.mark.soak
 async def test_too_many_rows_are_refused_in_little_memory(service: Service) -> None:
     width = len(PLACES)
     rows = ([f"f-{n}", 1, *[None] * (width - 2)] for n in range(100_001))
@@ -145,6 +146,7 @@ async def test_too_many_rows_are_refused_in_little_memory(service: Service) -> N
     assert memory.most - memory.before < FLAT_KIB + 2 * len(content) / 1024
 
 
+@pytest.mark.soak
 async def test_twenty_thousand_rows_go_out_and_come_in(
     cluster: Cluster, namespace: str, service: Service, topics: Topics
 ) -> None:

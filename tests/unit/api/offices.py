@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -121,12 +122,7 @@ class Counter:
         return items
 
 
-@asynccontextmanager
-async def _counter(
-    told: Callable[[], Sequence[Event]],
-    *routers: APIRouter,
-    long_bodies: Sequence[LongBody] = (),
-) -> AsyncIterator[Counter]:
+def _app(*routers: APIRouter, long_bodies: Sequence[LongBody] = ()) -> FastAPI:
     app = create_app(
         title="Peygir",
         version="0",
@@ -137,6 +133,11 @@ async def _counter(
     )
     for router in routers:
         app.include_router(router, prefix="/v1")
+    return app
+
+
+@asynccontextmanager
+async def _counter(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterator[Counter]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as http:
         yield Counter(app, http, told)
@@ -147,7 +148,7 @@ async def open_scheduler() -> AsyncIterator[Counter]:
     """Two visits, which have begun, with a resolution each."""
     register, clock = MemoryRegister(), Standing(NOW)
     desk = scheduler.Desk(register, rules(), clock)
-    async with _counter(lambda: register.events, *scheduler.routes(desk)) as counter:
+    async with _counter(lambda: register.events, _app(*scheduler.routes(desk))) as counter:
         for id_ in ("visit-1", "visit-2"):
             made = await counter.post("/sessions", {**VISIT, "session_id": id_})
             assert made.status_code == 201, made.text
@@ -168,13 +169,43 @@ async def open_reports() -> AsyncIterator[Counter]:
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     desk = reports.Desk(office.store, office.circulars, RECEPTION)
-    async with _counter(lambda: office.told, reports.routes(desk, Standing(BEFORE))) as counter:
+    app = _app(reports.routes(desk, Standing(BEFORE)))
+    async with _counter(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
         for id_ in ("1402-1", "1402-2"):
             issued = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
             assert issued.status_code == 201, issued.text
         yield counter
+
+
+@dataclass(slots=True)
+class Moving:
+    """A clock that shows the instant (UTC) to which it was set."""
+
+    instant: datetime
+
+    async def now(self) -> datetime:
+        return self.instant
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The HTTP of follow-ups, over desks and at an instant that each test sets."""
+
+    app: FastAPI
+    desks: dict[str, followups.Desk]
+    clock: Moving
+
+
+@cache
+def _followups(*deputies: str) -> House:
+    """Built once, since that takes longer than most tests."""
+    desks: dict[str, followups.Desk] = {}
+    clock = Moving(NOW)
+    routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets())
+    long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
+    return House(_app(*routers, long_bodies=long_bodies), desks, clock)
 
 
 @asynccontextmanager
@@ -190,10 +221,10 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
-    desks = {"civil": followups.Desk(store, tracking, store.files)}
-    routers = followups.routes(desks, EXTENSIONS, Standing(at or now), FORMATS, XlsxSheets())
-    long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
-    async with _counter(lambda: store.events, *routers, long_bodies=long_bodies) as counter:
+    house = _followups("civil")
+    house.desks["civil"] = followups.Desk(store, tracking, store.files)
+    house.clock.instant = at or now
+    async with _counter(lambda: store.events, house.app) as counter:
         yield counter
 
 
@@ -220,10 +251,12 @@ async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
         await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
-    desks = {d: followups.Desk(s, replace(TRACKING, deputy=d), s.files) for d, s in stores.items()}
-    now = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
-    routers = followups.routes(desks, EXTENSIONS, Standing(now), FORMATS, XlsxSheets())
-    async with _counter(list, *routers) as counter:
+    house = _followups(*stores)
+    for deputy, store in stores.items():
+        tracking = replace(TRACKING, deputy=deputy)
+        house.desks[deputy] = followups.Desk(store, tracking, store.files)
+    house.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
+    async with _counter(list, house.app) as counter:
         yield counter
 
 
@@ -235,7 +268,7 @@ async def open_notify() -> AsyncIterator[Counter]:
     await store.save(
         [notify_handlers.Change(None, notice, (), NOW) for notice in told], Cause("event", "notify")
     )
-    async with _counter(lambda: store.events, notify.routes(store)) as counter:
+    async with _counter(lambda: store.events, _app(notify.routes(store))) as counter:
         yield counter
 
 

@@ -213,7 +213,7 @@ async def test_more_than_a_sheet_holds_is_told(monkeypatch: pytest.MonkeyPatch) 
 _figures = st.one_of(st.none(), st.integers(0, 100))
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(_figures, st.booleans(), st.booleans()), min_size=2, max_size=2),
     st.sampled_from(["all", "valid"]),

@@ -7,7 +7,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test check format bench soak lock topics
+.PHONY: help setup up demo test coverage check format bench soak lock topics
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,11 @@ topics: setup ## create the topics on the running Kafka
 	@$(PYTHON_BIN) -m tools.topics
 
 test: setup ## every test, those against the real Kafka and MongoDB included
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+coverage: setup ## which lines the tests without a service of their own reach, and which not
+	@$(PYTHON_BIN) -m pytest -q -n 2 --dist loadscope --cov --cov-report=term \
+		tests/unit tests/contracts tests/stores tests/messaging
 
 check: setup ## format, lint, types, import contracts
 	@$(PYTHON_BIN) -m ruff format --check .

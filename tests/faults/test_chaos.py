@@ -110,7 +110,7 @@ async def kill_at_random(
 @pytest.mark.parametrize(
     ("count", "rounds"),
     [
-        pytest.param(1_500, 1, id="short"),
+        pytest.param(800, 1, id="short"),
         pytest.param(10_000, 4, id="long", marks=pytest.mark.soak),
     ],
 )

@@ -207,6 +207,7 @@ def row(number: int, **cells: Any) -> list[Any]:
     return [given.get(column) for column in TITLES]
 
 
+@pytest.mark.soak
 def test_more_rows_than_may_be_are_not_read() -> None:
     most = bulk.MOST_ROWS
     assert refused(sheet_with([row(n) for n in range(100_001)])) == [
@@ -214,6 +215,7 @@ def test_more_rows_than_may_be_are_not_read() -> None:
     ]
 
 
+@pytest.mark.soak
 def test_so_many_rows_as_may_be_are_read() -> None:
     assert len(edits_of(sheet_with([row(n) for n in range(bulk.MOST_ROWS)]))) == bulk.MOST_ROWS
 
@@ -272,6 +274,7 @@ def test_a_file_that_lies_about_its_size_is_not_read() -> None:
     assert "broken" in is_no_sheet(lie)
 
 
+@pytest.mark.soak
 def test_what_would_fill_the_memory_is_given_up() -> None:
     """Cells of one row, too different to be packed well: some megabytes, and a tree of many more.
 

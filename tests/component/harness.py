@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +24,7 @@ from deploy.local.processes import Command, Process, Starter
 from shared.contracts.reference import DEPUTIES
 from shared.contracts.topics import Topics
 from tests.odd_names import batch_builder
+from tools.topics.ensure import ensure
 
 T = TypeVar("T")
 POLL_SECONDS = 0.02
@@ -34,11 +36,14 @@ async def eventually(
     """Ask again until the answer is true; return it. Raises AssertionError after `seconds`."""
     until = time.monotonic() + seconds
     while True:
+        asked = time.monotonic()
         answer = await condition()
         if answer:
             return answer
-        assert time.monotonic() < until, f"{what} was not met in {seconds} s; last: {answer!r}"
-        await asyncio.sleep(POLL_SECONDS)
+        now = time.monotonic()
+        assert now < until, f"{what} was not met in {seconds} s; last: {answer!r}"
+        # Asking takes from the machine what the service needs: no more than half of the time.
+        await asyncio.sleep(max(POLL_SECONDS, now - asked))
 
 
 def topics_of(namespace: str) -> Topics:
@@ -47,9 +52,12 @@ def topics_of(namespace: str) -> Topics:
 
 
 def create_topics(cluster: Cluster, namespace: str) -> Topics:
-    """Create all topics of a test's installation."""
-    cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
-    return topics_of(namespace)
+    """Create all topics of a test's installation, as `tools.topics` does."""
+    topics = topics_of(namespace)
+    with ThreadPoolExecutor(1) as thread:  # where a loop may run already
+        made = thread.submit(asyncio.run, ensure(cluster.bootstrap, topics.all(), say=print))
+        assert made.result().faults == ()
+    return topics
 
 
 class Service:

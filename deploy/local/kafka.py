@@ -20,6 +20,8 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.layout import HOST, Layout
 from deploy.local.processes import Command
 
+# One compiler: the second costs an installation of some minutes more than it brings.
+_SMALL = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
 _HEAP = ("-Xms256m", "-Xmx512m")
 _LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -94,7 +96,7 @@ class Kafka:
         classes = self._layout.kafka_classes
         archive = (f"-XX:SharedArchiveFile={classes}",) if classes.exists() else ()
         return Command(
-            ("java", "-XX:+UseSerialGC", "-XX:-UsePerfData", *archive, "-cp", jars, *arguments),
+            ("java", *_SMALL, *archive, "-cp", jars, *arguments),
             folder=self._layout.root,
             environment=os.environ,
         )

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from deploy.local.cluster import Cluster
 from deploy.local.layout import local_dir
 from deploy.local.processes import is_alive
+from shared.contracts.topics import Topics
+from tests.component.harness import create_topics
 
 # A machine that is busy with other things is no fault of the code under test.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,3 +64,9 @@ def cluster(local: Path, test_folder: Path) -> Iterator[Cluster]:
 def namespace() -> str:
     """A prefix for this module's topics, groups and databases."""
     return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="module")
+def topics(cluster: Cluster, namespace: str) -> Topics:
+    """The module's topics, created."""
+    return create_topics(cluster, namespace)

@@ -8,14 +8,13 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from services.followups import api, handlers, subscribers
+from services.followups import api, handlers, jobs, subscribers
 from services.followups.adapters import chart, csv_file, xlsx_file
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
 from services.followups.handlers import Tracking
-from services.followups.jobs import Caretaker
 from services.followups.settings import FollowupsSettings
 from services.followups.store import MongoFollowups
 from shared.messaging.host import Host, source_of
@@ -70,8 +69,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             swept=partial(metrics.swept, deputy),
         )
         every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)
-        caretaker = Caretaker(uploads, host.machine, every_seconds)
-        host.by_the_clock(ledger.database, "evidence", caretaker.run)
+        host.now_and_then(partial(jobs.clear, uploads), every_seconds)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets())
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)

@@ -283,6 +283,7 @@ def _loaded(document: Document) -> Followup:
         unacknowledged_at=document.get("unacknowledged_at"),
         claimed_for=document.get("claimed_for"),
         work=_work(document.get("work")),
+        # What follows came with schema 4.
         evidence=tuple(EvidenceAdded(**piece) for piece in document.get("evidence", ())),
     )
 

@@ -13,7 +13,7 @@ from services.reports.events import Addresses
 from services.reports.handlers import Reception
 from services.reports.settings import ReportsSettings
 from services.reports.store import MongoCirculars, MongoExpectations
-from shared.contracts.reference import DEPUTIES
+from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.messaging.host import Host
 from shared.runtime.metrics import Metrics
 
@@ -53,5 +53,4 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
 
 
 def _deputies(known: tuple[str, ...]) -> tuple[Recipient, ...]:
-    titles = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
-    return tuple(Recipient("deputy", id_, titles.get(id_, id_)) for id_ in known)
+    return tuple(Recipient("deputy", id_, DEPUTY_TITLES_FA.get(id_, id_)) for id_ in known)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +98,9 @@ PROVINCES: tuple[Province, ...] = (
     Province("IR-29", "خراسان جنوبی", "South Khorasan"),
     Province("IR-30", "البرز", "Alborz"),
 )
+
+DEPUTY_TITLES_FA: Final[Mapping[str, str]] = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
+AXIS_TITLES_FA: Final[Mapping[str, str]] = {axis.id: axis.title_fa for axis in AXES}
+PROVINCE_NAMES_FA: Final[Mapping[str, str]] = {p.code: p.name_fa for p in PROVINCES}
 
 PROVINCE_CODES: frozenset[str] = frozenset(province.code for province in PROVINCES)

@@ -218,6 +218,14 @@ class Host:
         """Do something once, before any part begins: create indexes."""
         self._preparations.append(work)
 
+    def now_and_then(self, work: Work, every_seconds: float) -> None:
+        """Do something again and again that does no harm if several processes do it at once.
+
+        By this machine's clock, and without a lease, which would cost more than it spares.
+        """
+        if "sweeper" in self.settings.run:
+            self._parts.append(partial(self._repeat, work, every_seconds))
+
     def gauge(self, work: Work) -> None:
         """Do something every two seconds: bring gauges up to date."""
         self._gauges.append(work)
@@ -320,6 +328,13 @@ class Host:
 
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
+
+    async def _repeat(self, work: Work, every_seconds: float) -> None:
+        while True:
+            async for attempt in patient("what is done now and then", self.machine):
+                with attempt:
+                    await work()
+            await self.machine.sleep(every_seconds)
 
     async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
         if await self._agreement.holds():

@@ -181,9 +181,7 @@ class Ledger:
         async with transaction(self._database.client) as session:  # both of one moment
             counts = await self._counts.read(kind, until, session)
             async for record in self._records.find(
-                {"pending": True, "tally": {"$exists": True}},
-                {"tally": 1},
-                session=session,
+                {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session
             ).hint(PENDING):
                 include(counts, record, kind, until)
         return counts

@@ -54,12 +54,8 @@ class Outgoing:
 class _Batch:
     """Records of one partition that go together, in their order."""
 
-    builder: BatchBuilder
+    size: int = 0
     answer: asyncio.Future[RecordMetadata] | Exception | None = None  # of the first; None: not sent
-
-    @property
-    def size(self) -> int:
-        return int(self.builder.record_count())
 
 
 _Way: TypeAlias = tuple[_Batch, int] | Exception
@@ -118,7 +114,7 @@ class Publisher:
         if any(isinstance(fault, BatchTooLarge) for fault in faults):
             self._batch_bytes = max(1, self._batch_bytes // 8)
         # What the broker refused has used up a number in the producer's sequence.
-        refused = any(isinstance(answer, BaseException) for answer in heard)
+        refused = any(isinstance(answer, Exception) for answer in heard)
         if refused or any(not isinstance(fault, Unsendable) for fault in faults):
             await self._discard(handed.producer)
         return results
@@ -180,7 +176,7 @@ class _Handing:
         self._producer = producer
         self._partition_of = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
-        self._open: dict[tuple[str, int], _Batch] = {}
+        self._open: dict[tuple[str, int], tuple[BatchBuilder, _Batch]] = {}
         self._closed: dict[str, Exception] = {}
         self._held: set[tuple[str, bytes | None]] = set()
 
@@ -217,11 +213,13 @@ class _Handing:
         if len(record.value or b"") + _ROOM_FOR_THE_REST > LARGEST_RECORD:
             await self._submit(place)
             return await self._add_alone(place, key, record)
-        batch = self._open.get(place)
-        if batch is None or not _appended(batch, key, record):
+        opened = self._open.get(place)
+        if opened is None or not _has_taken(opened[0], key, record):
             await self._submit(place)
-            batch = self._open[place] = _Batch(self._producer.create_batch())
-            _appended(batch, key, record)  # the first one is taken, whatever its size
+            opened = self._open[place] = self._producer.create_batch(), _Batch()
+            _has_taken(opened[0], key, record)  # the first one is taken, whatever its size
+        batch = opened[1]
+        batch.size += 1
         return batch, batch.size - 1
 
     async def _add_alone(
@@ -238,36 +236,34 @@ class _Handing:
         await asyncio.wait({answer})
         if not answer.cancelled() and isinstance(answer.exception(), MessageSizeTooLargeError):
             self._held.add((record.topic, record.key))
-        return _Batch(self._producer.create_batch(), answer), 0
+        return _Batch(1, answer), 0
 
     async def _submit(self, place: tuple[str, int]) -> None:
         """Let the open batch of a partition set out, if there is one.
 
         Raises what keeps it from that; the batch has it for its answer.
         """
-        batch = self._open.pop(place, None)
-        if batch is None:
+        opened = self._open.pop(place, None)
+        if opened is None:
             return
+        builder, batch = opened
         topic, partition = place
         batch.answer = self._closed.get(topic)
         if batch.answer is not None:
             return
-        batch.builder.close()
+        builder.close()
         try:
-            batch.answer = await self._producer.send_batch(
-                batch.builder, topic, partition=partition
-            )
+            batch.answer = await self._producer.send_batch(builder, topic, partition=partition)
         except (KafkaError, OSError, TimeoutError) as error:
             batch.answer = self._closed[topic] = error
             raise
 
 
-def _appended(batch: _Batch, key: bytes | None, record: Outgoing) -> bool:
-    """Whether the batch had room for the record."""
-    added = batch.builder.append(
-        timestamp=None, key=key, value=record.value, headers=list(record.headers)
-    )
-    return added is not None
+def _has_taken(builder: BatchBuilder, key: bytes | None, record: Outgoing) -> bool:
+    """Whether a batch had room for the record."""
+    headers = list(record.headers)
+    taken = builder.append(timestamp=None, key=key, value=record.value, headers=headers)
+    return taken is not None
 
 
 def _answer(way: _Way) -> RecordMetadata | Exception:

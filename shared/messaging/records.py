@@ -12,6 +12,7 @@ from uuid import UUID
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
 from shared.runtime.ids import name_id
+from shared.runtime.principals import Principal
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
@@ -152,6 +153,11 @@ class Cause:
     moves: tuple[Move, ...] = ()
     fence: Fence | None = None
     answers: tuple[Answer, ...] = ()
+
+
+def requested(by: Principal) -> Cause:
+    """The cause that somebody asked for something."""
+    return Cause("request", by.id, roles=tuple(sorted(by.roles)))
 
 
 RECOVERY: Final = Cause("recovery", "recovery")

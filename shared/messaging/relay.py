@@ -107,9 +107,7 @@ class Relay:
         size = 0
         async with await self._database.client.start_session(snapshot=True) as moment:
             cursor = self._commits.find(
-                {"pending": True},
-                {"events": 1, "tally": 1, "unsent": 1},
-                session=moment,
+                {"pending": True}, {"events": 1, "tally": 1, "unsent": 1}, session=moment
             )
             async for entry in cursor.hint(PENDING).batch_size(_CHUNK):
                 record = _record(entry)

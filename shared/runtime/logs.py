@@ -10,7 +10,6 @@ import json
 import logging
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -109,22 +108,21 @@ class _Seldom(logging.Filter):
         super().__init__()
         self._library = library
         self._seconds = seconds
-        self._last: dict[tuple[str, str], float] = {}
-        self._left_out: Counter[tuple[str, str]] = Counter()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}  # when last, left out since
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith(self._library):
             return True
         said = (record.name, str(record.msg))  # without its arguments
-        since = record.created - self._last.get(said, -self._seconds)
-        if 0 <= since < self._seconds:  # else the machine's clock was set back
-            self._left_out[said] += 1
+        last, left_out = self._said.get(said, (-self._seconds, 0))
+        if 0 <= record.created - last < self._seconds:  # else the machine's clock was set back
+            self._said[said] = last, left_out + 1
             return False
-        if len(self._last) >= _MESSAGES:
-            self._last.clear()
-        self._last[said] = record.created
-        if repeated := self._left_out.pop(said, 0):
-            record.repeated = repeated
+        if len(self._said) >= _MESSAGES:
+            self._said.clear()
+        self._said[said] = record.created, 0
+        if left_out:
+            record.repeated = left_out
         return True
 
 

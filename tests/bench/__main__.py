@@ -17,13 +17,13 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import local_dir
 from tests.bench import peer, sides
 from tests.bench.events import approvals
+from tests.bench.screen import progress_on
 from tests.bench.sides import Side
 
 _console = Console()
@@ -43,10 +43,9 @@ async def compare(
 ) -> list[Mapping[str, float]]:
     """The rates of all sides, round by round, on one cluster."""
     results: list[Mapping[str, float]] = []
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        Progress(*bar, console=_console, transient=True) as progress,
+        progress_on(_console) as progress,
     ):
         task = progress.add_task("", total=rounds * len(chosen))
         for number in range(rounds):

@@ -12,6 +12,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import Producer
 
 PARTITIONS: Final = 3
+_HEADS: Final[list[tuple[str, str | bytes | None]]] = [
+    ("ce_specversion", b"1.0"),
+    ("ce_source", b"/bench"),
+    ("ce_type", b"peygir.ResolutionApproved.v1"),
+]
 
 
 def approvals(count: int) -> list[tuple[bytes, bytes]]:
@@ -35,18 +40,18 @@ def approvals(count: int) -> list[tuple[bytes, bytes]]:
     return events
 
 
+def produce(producer: Producer, topic: str, key: bytes, value: bytes) -> None:
+    """Hand an approval to a producer. Raises BufferError."""
+    producer.produce(topic, value, key, headers=[*_HEADS, ("ce_id", key)])
+
+
 def flood(bootstrap: str, topic: str, events: list[tuple[bytes, bytes]]) -> None:
     """Send all with a C client, so that sending is not what is measured."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all"})
-    heads: list[tuple[str, str | bytes | None]] = [
-        ("ce_specversion", b"1.0"),
-        ("ce_source", b"/bench"),
-    ]
     for key, value in events:
-        named = [*heads, ("ce_id", key), ("ce_type", b"peygir.ResolutionApproved.v1")]
         while True:
             try:
-                producer.produce(topic, value, key, headers=named)
+                produce(producer, topic, key, value)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -24,16 +22,14 @@ import typer
 from confluent_kafka import Producer
 from pymongo import MongoClient
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import PROJECT, local_dir
-from deploy.local.processes import Command
+from deploy.local.layout import local_dir
 from shared.contracts.topics import Topics
-from tests.bench.events import approvals, create
-from tests.bench.sides import caught_up, running
-from tests.component.harness import Service
+from tests.bench.events import approvals, create, produce
+from tests.bench.screen import progress_on
+from tests.bench.sides import a_name, bare_loop, followups
 
 _console = Console()
 
@@ -82,11 +78,6 @@ class Watcher:
 def send_steadily(bootstrap: str, topic: str, rate: int, seconds: float) -> dict[str, float]:
     """Send approvals at a rate; return the Unix second of each by resolution id."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
-    heads: list[tuple[str, str | bytes | None]] = [
-        ("ce_specversion", b"1.0"),
-        ("ce_source", b"/bench"),
-        ("ce_type", b"peygir.ResolutionApproved.v1"),
-    ]
     events = approvals(int(rate * seconds))
     sent: dict[str, float] = {}
     begun = time.monotonic()
@@ -94,7 +85,7 @@ def send_steadily(bootstrap: str, topic: str, rate: int, seconds: float) -> dict
         while (left := begun + number / rate - time.monotonic()) > 0:
             producer.poll(left)
         sent[key.decode()] = time.time()
-        producer.produce(topic, value, key, headers=[*heads, ("ce_id", key)])
+        produce(producer, topic, key, value)
     producer.flush()
     return sent
 
@@ -102,31 +93,16 @@ def send_steadily(bootstrap: str, topic: str, rate: int, seconds: float) -> dict
 @asynccontextmanager
 async def ours(cluster: Cluster, folder: Path) -> AsyncIterator[Place]:
     """The service `followups`, whole."""
-    namespace = f"b{uuid.uuid4().hex[:8]}"
-    cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
-    settings = {"PEYGIR_DEPUTIES": "civil", "PEYGIR_LEASE_SECONDS": "5"}
-    async with Service("followups", cluster, namespace, folder, **settings) as service:
-        await caught_up(service)
+    async with followups(cluster, folder, [{}]) as namespace:
         yield Topics(("civil",), namespace).resolutions("civil"), f"{namespace}followups_civil"
 
 
 @asynccontextmanager
 async def bare(cluster: Cluster, folder: Path) -> AsyncIterator[Place]:
     """A loop that inserts each batch and commits its offsets; no event, no relay."""
-    name = f"b{uuid.uuid4().hex[:8]}"
+    name = a_name()
     await create(cluster.bootstrap, [name])
-    environment = {
-        **os.environ,
-        "BARE_BOOTSTRAP": cluster.bootstrap,
-        "BARE_MONGODB_URI": cluster.mongodb_uri,
-        "BARE_DATABASE": name,
-        "BARE_IN": name,
-        "BARE_OUT": "",
-    }
-    command = Command((sys.executable, "-m", "tests.bench.bare"), PROJECT, environment)
-    with running(folder, name, command) as log:
-        while "ready" not in log.read_text():
-            await asyncio.sleep(0.05)
+    async with bare_loop(cluster, folder, name, target=""):
         yield name, name
 
 
@@ -161,10 +137,9 @@ async def compare(
 ) -> Mapping[tuple[str, int], list[float]]:
     """All latencies in ms by side and rate, sorted; the sides take turns."""
     found: dict[tuple[str, int], list[float]] = {(s, r): [] for s in SIDES for r in RATES}
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        Progress(*bar, console=_console, transient=True) as progress,
+        progress_on(_console) as progress,
     ):
         task = progress.add_task("", total=rounds * len(found))
         for number in range(rounds):

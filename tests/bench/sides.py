@@ -1,7 +1,7 @@
 """The sides of the ingest benchmark: ours, alone and with its relay apart, and its two peers.
 
-Each takes a cluster, a folder for its logs and the events, and returns events a second, from the
-first event sent to the last effect.
+Each side takes a cluster, a folder for its logs and the events, and returns events a second, from
+the first event sent to the last effect.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -27,6 +27,8 @@ from tests.component.harness import Service
 
 Events: TypeAlias = list[tuple[bytes, bytes]]
 Side: TypeAlias = Callable[[Cluster, Path, Events], Awaitable[float]]
+
+_PATIENCE_SECONDS: Final = 300.0
 
 
 async def peygir(cluster: Cluster, folder: Path, events: Events) -> float:
@@ -43,18 +45,8 @@ async def peygir_apart(cluster: Cluster, folder: Path, events: Events) -> float:
 async def _ours(
     cluster: Cluster, folder: Path, events: Events, processes: Sequence[Mapping[str, str]]
 ) -> float:
-    namespace = f"b{uuid.uuid4().hex[:8]}"
-    cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
-    topics = Topics(("civil",), namespace)
-    common = {"PEYGIR_DEPUTIES": "civil", "PEYGIR_LEASE_SECONDS": "5"}
-    async with AsyncExitStack() as stack:
-        consuming, *_ = [
-            await stack.enter_async_context(
-                Service("followups", cluster, namespace, folder, **common, **settings)
-            )
-            for settings in processes
-        ]
-        await caught_up(consuming)
+    async with followups(cluster, folder, processes) as namespace:
+        topics = Topics(("civil",), namespace)
         begun = time.monotonic()
         await asyncio.gather(
             asyncio.to_thread(flood, cluster.bootstrap, topics.resolutions("civil"), events),
@@ -63,29 +55,36 @@ async def _ours(
         return len(events) / (time.monotonic() - begun)
 
 
-async def caught_up(service: Service) -> None:
-    """Wait until the consumer has its partitions: it shows its lag then."""
-    while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
-        await asyncio.sleep(0.05)
+@asynccontextmanager
+async def followups(
+    cluster: Cluster, folder: Path, processes: Sequence[Mapping[str, str]]
+) -> AsyncIterator[str]:
+    """The service for one deputy, as processes with these settings; gives its namespace.
+
+    The first of them is the one that consumes; it has its partitions.
+    """
+    namespace = a_name()
+    cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
+    common = {"PEYGIR_DEPUTIES": "civil", "PEYGIR_LEASE_SECONDS": "5"}
+    async with AsyncExitStack() as stack:
+        consuming, *_ = [
+            await stack.enter_async_context(
+                Service("followups", cluster, namespace, folder, **common, **settings)
+            )
+            for settings in processes
+        ]
+        # It shows its lag once it has its partitions.
+        while "peygir_consumer_lag{" not in (await consuming.http.get("/metrics")).text:
+            await asyncio.sleep(0.05)
+        yield namespace
 
 
 async def bare(cluster: Cluster, folder: Path, events: Events) -> float:
     """A bare aiokafka + pydantic + motor loop that writes state and event, and a relay."""
-    name = f"b{uuid.uuid4().hex[:8]}"
+    name = a_name()
     source, target = f"{name}.in", f"{name}.out"
     await create(cluster.bootstrap, [source, target])
-    environment = {
-        **os.environ,
-        "BARE_BOOTSTRAP": cluster.bootstrap,
-        "BARE_MONGODB_URI": cluster.mongodb_uri,
-        "BARE_DATABASE": name,
-        "BARE_IN": source,
-        "BARE_OUT": target,
-    }
-    command = Command((sys.executable, "-m", "tests.bench.bare"), PROJECT, environment)
-    with running(folder, name, command) as log:
-        while "ready" not in log.read_text():
-            await asyncio.sleep(0.05)
+    async with bare_loop(cluster, folder, source, target):
         begun = time.monotonic()
         await asyncio.gather(
             asyncio.to_thread(flood, cluster.bootstrap, source, events),
@@ -94,12 +93,37 @@ async def bare(cluster: Cluster, folder: Path, events: Events) -> float:
         return len(events) / (time.monotonic() - begun)
 
 
+@asynccontextmanager
+async def bare_loop(
+    cluster: Cluster, folder: Path, source: str, target: str
+) -> AsyncIterator[None]:
+    """The bare loop from a topic into a database of its name; without a target, no event."""
+    environment = {
+        **os.environ,
+        "BARE_BOOTSTRAP": cluster.bootstrap,
+        "BARE_MONGODB_URI": cluster.mongodb_uri,
+        "BARE_DATABASE": source.partition(".")[0],
+        "BARE_IN": source,
+        "BARE_OUT": target,
+    }
+    command = Command((sys.executable, "-m", "tests.bench.bare"), PROJECT, environment)
+    with _running(folder, source, command) as log:
+        while "ready" not in log.read_text():
+            await asyncio.sleep(0.05)
+        yield
+
+
+def a_name() -> str:
+    """A name that nobody has had."""
+    return f"b{uuid.uuid4().hex[:8]}"
+
+
 async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
     """Kafka Connect with MongoDB's sink, which writes the state alone, as upserts.
 
     As many other events before are not counted, so that Java has compiled what it runs.
     """
-    name = f"b{uuid.uuid4().hex[:8]}"
+    name = a_name()
     await create(cluster.bootstrap, [name])
     files = connect_properties(folder, cluster, name)
     client = mongo.connect(cluster.mongodb_uri, app="bench")
@@ -110,7 +134,7 @@ async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
             await asyncio.sleep(0.02)
 
     try:
-        with running(folder, name, connect_command(files)):
+        with _running(folder, name, connect_command(files)):
             warm = [(b"w" + key, value.replace(key, b"w" + key)) for key, value in events]
             await asyncio.to_thread(flood, cluster.bootstrap, name, warm)
             await asyncio.wait_for(until_stored(len(warm)), _PATIENCE_SECONDS)
@@ -124,11 +148,8 @@ async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
         client.close()
 
 
-_PATIENCE_SECONDS: Final = 300.0
-
-
 @contextmanager
-def running(folder: Path, name: str, command: Command) -> Iterator[Path]:
+def _running(folder: Path, name: str, command: Command) -> Iterator[Path]:
     """A process; gives the log that it writes."""
     log = folder / f"{name}.log"
     with Starter() as starter:

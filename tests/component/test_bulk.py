@@ -17,7 +17,7 @@ from services.followups.domain.bulk import MOST_ROWS, Column
 from services.followups.handlers.bulk import MOST_TOGETHER
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
-from tests.component.harness import Producer, Service, create_topics, eventually, records
+from tests.component.harness import Producer, Service, eventually, records
 from tests.component.test_evidence import FLAT_KIB, raw, watched, zeros
 from tests.component.test_followups import approval, followup_of
 from tests.unit.followups.sheets import PLACES, Edits, filled_in, opened, sheet_with
@@ -26,11 +26,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOTH = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil,deputy:social"}
 TWO_GB = 2_000_000_000
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -23,7 +23,6 @@ from tests.component.harness import (
     Producer,
     Service,
     binary,
-    create_topics,
     eventually,
     records,
 )
@@ -84,11 +83,6 @@ class Tool:
         found = {letter["origin"]: letter for letter in said.json["letters"]}
         assert len(found) == len(said.json["letters"]), "a letter is listed twice"
         return found
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -18,7 +18,7 @@ from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
-from tests.component.harness import Producer, Service, create_topics, eventually, records
+from tests.component.harness import Producer, Service, eventually, records
 from tests.component.test_followups import CIVIL, COORDINATION, SOCIAL, approval, followup_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,11 +33,6 @@ SOME = bytes(2_000_000)
 FLAT_KIB = 24 * 1024  # how much more it may hold at its worst than before
 
 COLLECTIONS = ("evidence.files", "evidence.chunks", "evidence.uploads")
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -17,7 +17,6 @@ from tests.component.harness import (
     Producer,
     Service,
     binary,
-    create_topics,
     eventually,
     records,
 )
@@ -40,11 +39,6 @@ def approval(resolution_id: str, **changes: Any) -> dict[str, Any]:
         "due_on": "2030-01-01",
         **changes,
     }
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -42,11 +42,6 @@ def approval(resolution_id: str, deputy: str = "civil", **changes: Any) -> dict[
     }
 
 
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
-
-
 class Mailbox:
     """The mail catcher's folder."""
 

@@ -25,7 +25,7 @@ from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import PROJECT
 from shared.contracts.reference import DEPUTIES
 from shared.contracts.topics import Topics
-from tests.component.harness import Producer, Service, create_topics, eventually, records
+from tests.component.harness import Producer, Service, eventually, records
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,11 +36,6 @@ READY_SECONDS = 2.0
 HTTPX_KEEPS_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 WEARY_TRIES = 9  # by then its pauses have grown as long as they get
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -15,7 +15,6 @@ from shared.contracts.topics import Topics
 from tests.component.harness import (
     Producer,
     Service,
-    create_topics,
     eventually,
     records,
 )
@@ -56,11 +55,6 @@ def report(session_id: str, **changes: Any) -> dict[str, Any]:
         "initiatives": [{"title": "قرارگاه جهادی محله‌ها", "text": "در چهل محله"}],
         **changes,
     }
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest.fixture

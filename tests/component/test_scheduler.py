@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
-from tests.component.harness import Service, create_topics, eventually, records
+from tests.component.harness import Service, eventually, records
 
 COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
 MINISTER_OFFICE = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
@@ -32,11 +32,6 @@ BRIDGE = {"deputy": "civil", "title": "تکمیل پل روستای سرآسیا
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -18,14 +18,9 @@ from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD, Topics
 from shared.messaging.failures import Unsendable
 from shared.messaging.publisher import BatchTooLarge, Outgoing, Overtaking, Publisher, TooLarge
-from tests.component.harness import create_topics, records
+from tests.component.harness import records
 
 ASKING_SECONDS = 1.0
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest.fixture

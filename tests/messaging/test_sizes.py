@@ -16,15 +16,10 @@ from shared.messaging.deadletters import DeadLetter, DeadLetters, Record
 from shared.messaging.publisher import Publisher
 from shared.messaging.records import Refusal
 from shared.runtime.clocks import SystemMachineClock
-from tests.component.harness import binary, create_topics, records
+from tests.component.harness import binary, records
 
 BLANKS = b" " * 5_000_000
 REFUSAL = Refusal("broken-json", "line 1 column 1")
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest.fixture(scope="module")

@@ -516,6 +516,18 @@ async def test_a_document_of_schema_3_is_read(database: Database) -> None:
             Part("social", 10, None, "d.sadeghi", LATER),
         ),
     )  # fmt: skip
+    assert found.evidence == ()
+
+
+async def test_a_document_of_schema_4_is_read(database: Database) -> None:
+    found = await recorded(database, 4)
+    file, link = found.evidence
+    assert (found.version, found.state, found.work.officer) == (17, "in-progress", "a.nouri")
+    assert (file.name, file.media_type, file.bytes, file.sha256, file.url) == (
+        "صورت‌جلسه تحویل.pdf", "application/pdf", 48_213, "9f" * 32, None,
+    )  # fmt: skip
+    assert (link.url, link.by, link.at) == ("https://example.org/photos/12", "d.sadeghi", LATER)
+    assert (file.note, link.note, link.sha256) == ("تحویل موقت", None, None)
 
 
 _ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)

@@ -17,16 +17,11 @@ from shared.messaging.records import Event, Message
 from shared.messaging.recovery import Own, Recovery
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
-from tests.component.harness import Producer, binary, create_topics
+from tests.component.harness import Producer, binary
 from tests.unit.published import as_sent
 from tests.unit.scheduler.examples import NOW, gathering, session, terms
 
 SOURCE = "urn:peygir:scheduler"
-
-
-@pytest.fixture(scope="module")
-def topics(cluster: Cluster, namespace: str) -> Topics:
-    return create_topics(cluster, namespace)
 
 
 @pytest.fixture

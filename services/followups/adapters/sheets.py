@@ -14,10 +14,11 @@ from collections.abc import Generator, Mapping, Sequence
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from services.followups.adapters.xlsx_file import MEDIA_TYPE
 from services.followups.domain.bulk import EDITABLE, NO, TITLES, YES, Cell, Column, Odd, Row
 from services.followups.domain.records import Followup, State
 from services.followups.handlers import NoSheet
-from shared.contracts.reference import AXES, DEPUTIES, PROVINCES
+from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
 from shared.runtime.calendar import jalali_date_short
 from shared.runtime.settings import PREFIX
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 SHEET: Final = "پیگیری‌ها"
 _READER: Final = "services.followups.adapters.reader"
 
-_DEPUTIES: Final = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
-_PROVINCES: Final = {province.code: province.name_fa for province in PROVINCES}
-_AXES: Final = {axis.id: axis.title_fa for axis in AXES}
 _STATES: Final[Mapping[State, str]] = {
     State.OPENED: "ابلاغ‌شده",
     State.ACKNOWLEDGED: "پذیرفته",
@@ -140,7 +138,7 @@ class XlsxWriter:
 class XlsxSheets:
     """Implements `handlers.Sheets`."""
 
-    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    media_type = MEDIA_TYPE
     suffix = "xlsx"
 
     def write(self) -> XlsxWriter:
@@ -194,9 +192,9 @@ def _cells(followup: Followup) -> dict[Column, str | int]:
         Column.VERSION: followup.version,
         Column.RESOLUTION_ID: resolution.resolution_id,
         Column.TITLE: resolution.title,
-        Column.DEPUTY: _DEPUTIES.get(resolution.deputy, resolution.deputy),
-        Column.PROVINCE: _PROVINCES.get(province, province),
-        Column.AXIS: _AXES.get(axis, axis),
+        Column.DEPUTY: DEPUTY_TITLES_FA.get(resolution.deputy, resolution.deputy),
+        Column.PROVINCE: PROVINCE_NAMES_FA.get(province, province),
+        Column.AXIS: AXIS_TITLES_FA.get(axis, axis),
         Column.STATE: _STATES[followup.state],
         Column.DUE_ON: jalali_date_short(resolution.due_on),
         Column.ORIGINAL_DUE_ON: jalali_date_short(followup.original_due_on),

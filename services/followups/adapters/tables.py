@@ -8,14 +8,12 @@ from typing import Final, Literal, TypeAlias
 
 from services.followups.domain.boards import KINDS_FA, Board
 from services.followups.domain.scores import Scorecard
-from shared.contracts.reference import DEPUTIES
+from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.calendar import jalali_date
 
 Value: TypeAlias = int | float | None
 
 TOTAL: Final = "جمع"
-
-_DEPUTIES: Final = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def gap(board: Board) -> str | None:
     """What is left out, in words; None where nothing is."""
     if not board.partial:
         return None
-    away = "، ".join(_DEPUTIES.get(deputy, deputy) for deputy in board.partial)
+    away = "، ".join(DEPUTY_TITLES_FA.get(deputy, deputy) for deputy in board.partial)
     return f"ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: {away}"
 
 

@@ -39,6 +39,7 @@ from services.followups.handlers import (
     Uploads,
 )
 from shared.messaging.ledger import Entry
+from shared.runtime.files import UploadLost
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 
 _log = structlog.get_logger(__name__)
@@ -160,6 +161,8 @@ def problems(followup_id: str) -> Iterator[None]:
         yield
     except UnknownFollowup:
         raise not_found(f"no follow-up {followup_id}") from None
+    except UploadLost as lost:
+        raise Problem(409, "upload-lost", "The upload was given up", str(lost)) from lost
     except UnknownItem as refused:
         raise not_found(str(refused)) from refused
     except Refused as refused:

@@ -12,13 +12,13 @@ from starlette.responses import StreamingResponse
 
 from services.followups import handlers
 from services.followups.api.desks import Desks, problems
-from services.followups.api.items import AddLink, EvidenceItem, EvidenceNote, evidence_item
+from services.followups.api.items import AddLink, EvidenceItem, evidence_item
+from services.followups.api.texts import EvidenceNote
 from services.followups.domain import evidence
 from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Added, Upload
 from shared.runtime.clocks import DomainClock
-from shared.runtime.files import UploadLost
 from shared.runtime.http import Traceparent
 from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.identity import Caller
@@ -81,13 +81,9 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
                     file = File(file_name, media_type, upload.size, upload.sha256)
                     return evidence.add_file(f, by, file, note, now)
 
-                try:
-                    added = await handlers.add_file(
-                        followup_id, desk.store, desk.tracking, by, upload, decide, traceparent
-                    )
-                except UploadLost as lost:
-                    told = "The upload was given up"
-                    raise Problem(409, "upload-lost", told, str(lost)) from lost
+                added = await handlers.add_file(
+                    followup_id, desk.store, desk.tracking, by, upload, decide, traceparent
+                )
         return _answer(added, response)
 
     @router.post("/followups/{followup_id}/evidence-links", status_code=201)
@@ -150,8 +146,6 @@ async def _take(request: Request, upload: Upload) -> None:
         await upload.finish()
     except ClientDisconnect:
         raise Problem(400, "body-broken-off", "The body broke off") from None
-    except UploadLost as lost:
-        raise Problem(409, "upload-lost", "The upload was given up", str(lost)) from lost
 
 
 def _name(disposition: str | None, asked: str | None) -> str:

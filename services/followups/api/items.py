@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field
 
-from services.followups.api.texts import Body, Note, Saying
+from services.followups.api.texts import Body, EvidenceNote, Note, Saying, Sha256, Url
 from services.followups.api.work import (
     DelegationItem,
     PartItem,
@@ -28,23 +28,6 @@ from services.followups.domain.records import (
 )
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
-
-EvidenceNote = Annotated[str, StringConstraints(max_length=2_000)]
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
-
-
-def _address(url: str) -> str:
-    """The text as it was given: people compare it with what they have."""
-    _URL.validate_python(url)
-    return url
-
-
-_URL: TypeAdapter[HttpUrl] = TypeAdapter(HttpUrl)
-Url = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=2_000, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
-    AfterValidator(_address),
-]
 
 
 class RequestItem(BaseModel):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.followups.api.desks import Desk, Desks, ask
@@ -20,6 +18,7 @@ from services.followups.domain.scores import By, Scorecard
 from shared.contracts.events.base import Day
 from shared.runtime.calendar import tehran_date
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http.disposition import attachment, inline
 from shared.runtime.identity import Caller
 from shared.runtime.problems import invalid_field
 
@@ -33,16 +32,8 @@ class Format:
     write: Callable[[Board], bytes]
 
 
-def _as_text(value: object) -> object:
-    """pydantic takes numbers, and their digits in a text, for Unix time."""
-    if isinstance(value, str) and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise PydanticCustomError("written", "must be a day, such as 2024-03-11")
-    return value
-
-
 AsOf: TypeAlias = Annotated[
     Day | None,
-    BeforeValidator(_as_text),
     Field(description="As things stood at the end of that day in Asia/Tehran; today if left out."),
 ]
 
@@ -120,9 +111,9 @@ def routes(desks: Desks, clock: DomainClock, formats: Mapping[str, Format]) -> A
     def add(suffix: str, format_: Format) -> None:
         async def file(found: Board = Depends(asked)) -> Response:
             content = await asyncio.to_thread(format_.write, found)
-            how = "inline" if format_.shown else "attachment"
-            name = f"scorecards-{found.by}-{found.as_of}.{suffix}"
-            headers = {"Content-Disposition": f'{how}; filename="{name}"'}
+            header = inline if format_.shown else attachment
+            name = header(f"scorecards-{found.by}-{found.as_of}.{suffix}")
+            headers = {"Content-Disposition": name}
             return Response(content, media_type=format_.media_type, headers=headers)
 
         router.get(

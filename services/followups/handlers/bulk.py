@@ -14,7 +14,7 @@ from services.followups.domain.refusals import Refused
 from services.followups.handlers.tracking import Change, Followups, Tracking, changed
 from shared.messaging.failures import Stale
 from shared.messaging.patience import anew
-from shared.messaging.records import Cause
+from shared.messaging.records import requested
 from shared.runtime.principals import Principal
 
 ROWS_A_COMMIT: Final = 500  # where each row stands for itself
@@ -175,7 +175,7 @@ async def apply(
     `together`: all in one transaction, or none where one is refused now. Else in several, and each
     row for itself.
     """
-    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    cause = requested(by)
 
     async def some(edits: Sequence[Edit]) -> Sequence[Line]:
         async def once() -> Sequence[Line]:

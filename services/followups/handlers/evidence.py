@@ -9,9 +9,9 @@ from typing import Protocol, TypeAlias
 
 from services.followups.domain import evidence
 from services.followups.domain.records import EvidenceAdded, Followup
-from services.followups.handlers.tracking import Followups, Tracking, UnknownFollowup, changed
+from services.followups.handlers.tracking import Followups, Tracking, changed, load
 from shared.messaging.patience import anew
-from shared.messaging.records import Cause
+from shared.messaging.records import requested
 from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
 
@@ -82,12 +82,12 @@ async def add_link(
     """Add a link, where it is not there already. Raises UnknownFollowup, Refused, and Stale."""
 
     async def once() -> Added:
-        before = await _load(store, followup_id)
+        before = await load(store, followup_id)
         fact = decide(before)
         if fact is None:
             return _known(before, evidence.link_id(before, link))
         change = changed(before, [fact], tracking, trace)
-        await store.save([change], _cause(by))
+        await store.save([change], requested(by))
         return Added(fact, is_new=True)
 
     return await anew(once)
@@ -109,7 +109,7 @@ async def add_file(
     """
 
     async def once() -> Added:
-        before = await _load(store, followup_id)
+        before = await load(store, followup_id)
         fact = decide(before)
         id_ = evidence.file_id(before, upload.sha256)
         if fact is None:
@@ -118,24 +118,13 @@ async def add_file(
                 return known
         change = changed(before, [] if fact is None else [fact], tracking, trace)
         kept = Kept(upload.id, upload.size, id_)
-        await store.save([replace(change, files=[kept])], _cause(by))
+        await store.save([replace(change, files=[kept])], requested(by))
         return Added(fact, is_new=True) if fact is not None else _known(before, id_)
 
     return await anew(once)
-
-
-async def _load(store: Followups, followup_id: str) -> Followup:
-    found = await store.get(followup_id)
-    if found is None:
-        raise UnknownFollowup(followup_id)
-    return found
 
 
 def _known(followup: Followup, evidence_id: str) -> Added:
     piece = evidence.find(followup, evidence_id)
     assert piece is not None  # the decision found it
     return Added(piece, is_new=False)
-
-
-def _cause(by: Principal) -> Cause:
-    return Cause("request", by.id, roles=tuple(sorted(by.roles)))

@@ -31,6 +31,7 @@ from shared.messaging.records import (
     Verdict,
     inbox_id,
     published,
+    requested,
 )
 from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
@@ -262,17 +263,23 @@ async def act(
     Where somebody else was faster, it is decided anew. Raises UnknownFollowup, Refused, and Stale
     where others were faster every time.
     """
-    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    cause = requested(by)
 
     async def once() -> Followup:
-        before = await store.get(followup_id)
-        if before is None:
-            raise UnknownFollowup(followup_id)
+        before = await load(store, followup_id)
         change = changed(before, [decide(before)], tracking, trace)
         await store.save([change], cause)
         return change.after
 
     return await anew(once)
+
+
+async def load(store: Followups, followup_id: str) -> Followup:
+    """Return a follow-up. Raises UnknownFollowup."""
+    found = await store.get(followup_id)
+    if found is None:
+        raise UnknownFollowup(followup_id)
+    return found
 
 
 # -- what time does -----------------------------------------------------------------------------

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.contracts.reference import AXES, DEPUTIES, PROVINCES
+from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
 from shared.runtime.principals import COORDINATION, MINISTER_OFFICE
-
-_DEPUTIES: Mapping[str, str] = {deputy.id: deputy.title_fa for deputy in DEPUTIES}
-_PROVINCES: Mapping[str, str] = {province.code: province.name_fa for province in PROVINCES}
-_AXES: Mapping[str, str] = {axis.id: axis.title_fa for axis in AXES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +30,17 @@ def greeting_of(role: str) -> str:
         case "deputy":
             return deputy_name(id_)
         case _:
-            return {COORDINATION: _DEPUTIES[COORDINATION], MINISTER_OFFICE: "دفتر وزیر"}[role]
+            return {COORDINATION: deputy_name(COORDINATION), MINISTER_OFFICE: "دفتر وزیر"}[role]
 
 
 def deputy_name(deputy: str) -> str:
     """A deputy's title; one that only this installation knows goes by the id."""
-    return _DEPUTIES.get(deputy, f"معاونت {deputy}")
+    return DEPUTY_TITLES_FA.get(deputy, f"معاونت {deputy}")
 
 
 def province_name(code: str) -> str:
-    return _PROVINCES.get(code, code)
+    return PROVINCE_NAMES_FA.get(code, code)
 
 
 def axis_name(axis: str) -> str:
-    return _AXES.get(axis, axis)
+    return AXIS_TITLES_FA.get(axis, axis)

@@ -14,7 +14,7 @@ from services.reports.handlers.drafts import changed
 from services.reports.handlers.reception import Circulars, Expectations, Reception
 from shared.messaging.failures import Stale
 from shared.messaging.patience import anew
-from shared.messaging.records import Cause, Fence
+from shared.messaging.records import Cause, Fence, requested
 from shared.runtime.principals import Principal
 
 Decide = Callable[[Expectation], Sequence[Fact]]
@@ -33,7 +33,7 @@ async def act(
     Where somebody else was faster, it is decided anew. Raises UnknownSession, other Refused, and
     Stale where others were faster every time.
     """
-    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    cause = requested(by)
 
     async def once() -> Expectation:
         before = await store.get(session_id)
@@ -52,7 +52,7 @@ async def issue(
     """Issue a circular; return the known one where it was issued before. Raises Conflict."""
     catalogue = reception.catalogues[wanted.catalogue_version]
     event = events.circular_event(wanted, catalogue, reception.addresses, trace)
-    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    cause = requested(by)
     try:
         await store.add(wanted, event, cause)
     except Stale:

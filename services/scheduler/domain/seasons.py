@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from services.scheduler.domain.decisions import Fault, Invalid
 from services.scheduler.domain.records import Gathering, Season
-from shared.contracts.reference import PROVINCES
+from shared.contracts.reference import PROVINCE_CODES, PROVINCE_NAMES_FA, PROVINCES
 from shared.runtime.calendar import TEHRAN, WorkingCalendar
 
 _WEEK = 7
 _SATURDAY = 5  # as date.weekday() counts; Iran's week begins with it
-_NAMES = {province.code: province.name_fa for province in PROVINCES}
 
 
 def plan(season: Season, calendar: WorkingCalendar, report_lead: timedelta) -> list[Gathering]:
@@ -33,7 +32,7 @@ def require_each_once(provinces: Sequence[str]) -> None:
     """Raises Invalid where a province is missing, unknown or named twice."""
     twice = sorted({code for code in provinces if provinces.count(code) > 1})
     missing = [province.code for province in PROVINCES if province.code not in provinces]
-    unknown = sorted(set(provinces) - _NAMES.keys())
+    unknown = sorted(set(provinces) - PROVINCE_CODES)
     wrong = [("named twice", twice), ("missing", missing), ("unknown", unknown)]
     told = [f"{what}: {', '.join(codes)}" for what, codes in wrong if codes]
     if told:
@@ -56,7 +55,7 @@ def _gathering(season: Season, province: str, day: date, report_lead: timedelta)
         session_id=f"{season.season}-{province}",
         kind="provincial",
         provinces=(province,),
-        title=f"نشست تخصصی استان {_NAMES[province]}",
+        title=f"نشست تخصصی استان {PROVINCE_NAMES_FA[province]}",
         starts_at=starts_at,
         ends_at=starts_at + timedelta(minutes=season.minutes),
         mode=season.mode,

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from services.scheduler.domain.records import Resolution, Season, Session
 from shared.contracts.topics import Topics
 from shared.messaging.patience import anew
-from shared.messaging.records import Cause, Event
+from shared.messaging.records import Cause, Event, requested
 from shared.runtime.calendar import WorkingCalendar
 from shared.runtime.principals import Principal
 
@@ -107,7 +107,7 @@ async def saved(
 
     Raises Stale where others were faster every time.
     """
-    cause = Cause("request", by.id, roles=tuple(sorted(by.roles)))
+    cause = requested(by)
 
     async def once() -> R:
         changes, result = await decide()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -52,8 +53,15 @@ class _Written:
             custom_error_message=self.told,
         )
         return core_schema.json_or_python_schema(
-            core_schema.chain_schema([text, self.read]), python_schema=self.read
+            core_schema.chain_schema([text, self.read]),
+            core_schema.no_info_before_validator_function(self._as_written, self.read),
         )
+
+    def _as_written(self, value: Any) -> Any:
+        """Of Python's own values a text has to be written so too; parameters come that way."""
+        if isinstance(value, str) and not re.search(self.pattern, value):
+            raise PydanticCustomError("written", self.told)
+        return value
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -34,12 +34,21 @@ def named(header: str) -> str | None:
 
 def attachment(name: str) -> str:
     """The header of an answer that is to be saved under that name."""
+    return _header("attachment", name)
+
+
+def inline(name: str) -> str:
+    """The header of an answer that is to be shown, and may be saved under that name."""
+    return _header("inline", name)
+
+
+def _header(how: str, name: str) -> str:
     if name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        return f'attachment; filename="{name}"'
+        return f'{how}; filename="{name}"'
     suffix = name.rpartition(".")[2]
     plain = f"file.{suffix}" if suffix.isascii() and suffix.isalnum() else "file"
     encoded = quote(name, safe=_PLAIN)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
+    return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
 def _extended(charset: str | None, _language: str | None, value: str) -> str:

@@ -94,9 +94,9 @@ BRIDGES: Final[Mapping[str, tuple[dict[str, Any], tuple[Fact, ...]]]] = {
 BRIDGE: Final = {"deputy": "civil", "title": "تکمیل پل", "due_on": "2030-01-01"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
-    """A clock that shows one instant (UTC)."""
+    """A clock that shows one instant (UTC), until it is set to another."""
 
     instant: datetime
 
@@ -179,30 +179,20 @@ async def open_reports() -> AsyncIterator[Counter]:
         yield counter
 
 
-@dataclass(slots=True)
-class Moving:
-    """A clock that shows the instant (UTC) to which it was set."""
-
-    instant: datetime
-
-    async def now(self) -> datetime:
-        return self.instant
-
-
 @dataclass(frozen=True, slots=True)
 class House:
     """The HTTP of follow-ups, over desks and at an instant that each test sets."""
 
     app: FastAPI
     desks: dict[str, followups.Desk]
-    clock: Moving
+    clock: Standing
 
 
 @cache
 def _followups(*deputies: str) -> House:
     """Built once, since that takes longer than most tests."""
     desks: dict[str, followups.Desk] = {}
-    clock = Moving(NOW)
+    clock = Standing(NOW)
     routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets())
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
     return House(_app(*routers, long_bodies=long_bodies), desks, clock)

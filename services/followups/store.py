@@ -20,6 +20,7 @@ from services.followups.domain.records import (
 from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
+from shared.messaging.deferral import Deferral
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Entry, Ledger
@@ -60,6 +61,7 @@ class MongoFollowups:
         self.files = Files(ledger.database, "evidence")
         self._followups = ledger.database["followups"]
         self._inbox = Inbox(ledger.database)
+        self._deferral = Deferral(ledger.database)
         self._marks = ledger.database["marks"]  # of what was done to all that is stored
 
     async def prepare(self) -> None:
@@ -112,6 +114,9 @@ class MongoFollowups:
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)
+
+    async def waited_for(self, ids: Collection[str]) -> Collection[str]:
+        return await self._deferral.about(ids)
 
     async def page(self, query: Query) -> Sequence[Followup]:
         """Return one page, by id."""

@@ -11,6 +11,9 @@ What happens to a batch, in this order (the names are those of `steps.Step`):
 A crash between any two of them repeats from 1: at worst a dead letter is written twice, and it is
 known by its origin. Transient failures are waited out in place. Where a batch fails for a permanent
 reason it is halved until the guilty message stands alone.
+
+What came before what it is about is kept where the position is, and offered again and again, until
+it is applied or has waited too long.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 import structlog
@@ -27,7 +30,8 @@ from aiokafka import ConsumerRebalanceListener
 
 from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
-from shared.messaging.deadletters import DeadLetter, DeadLetters, Record
+from shared.messaging.deadletters import DeadLetter, DeadLetters
+from shared.messaging.deferral import Deferral, DeferralLimit
 from shared.messaging.failures import AlreadyThere, PositionMoved
 from shared.messaging.flood import FloodGate, FloodLimit, Pauses
 from shared.messaging.patience import patient
@@ -36,9 +40,12 @@ from shared.messaging.records import (
     Answer,
     Cause,
     Decision,
+    Defer,
+    Deferred,
     Message,
     Origin,
     Outcome,
+    Record,
     Refusal,
     Verdict,
 )
@@ -75,6 +82,7 @@ class _Item:
 
     record: Record
     content: Message | Verdict
+    waited: Deferred | None = None  # where it is offered again
 
 
 class Consumer(Generic[C]):
@@ -92,6 +100,7 @@ class Consumer(Generic[C]):
         metrics: Metrics,
         clock: MachineClock,
         limit: FloodLimit,
+        deferral: DeferralLimit,
         tell: Callable[[HistoryChanged], None],
         reach: Reach = pass_by,
     ) -> None:
@@ -102,6 +111,8 @@ class Consumer(Generic[C]):
         self._save = save
         self._standing = Standing(group, Positions(database), metrics=metrics, clock=clock)
         self._gate = FloodGate(group, limit, Pauses(database), metrics=metrics, clock=clock)
+        self._deferral = Deferral(database)
+        self._deferral_limit = deferral
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._clock = clock
@@ -117,8 +128,9 @@ class Consumer(Generic[C]):
         return self._standing.listener
 
     async def check(self, kafka: KafkaConsumer) -> None:
-        """Go where the database stands (`Standing.check`); while a batch is in hand, show the lag.
+        """Go where the database stands (`Standing.check`), and offer again what waits there.
 
+        While a batch is in hand, it only shows the lag.
         Raises HistoryChanged, TopicWentBack, the driver's errors and KafkaError.
         """
         if self._turn.locked():
@@ -127,6 +139,7 @@ class Consumer(Generic[C]):
         await self._gate.look()
         async with self._turn:
             await self._standing.check(kafka)
+            await self._offer_again(kafka)
 
     async def consume(self, records: Sequence[Record], kafka: KafkaConsumer) -> None:
         """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
@@ -148,22 +161,33 @@ class Consumer(Generic[C]):
         await self._standing.acknowledge({partition_of(record) for record in fresh}, kafka)
         self._reach(Step.CONSUME_ACKNOWLEDGED)
 
+    async def _offer_again(self, kafka: KafkaConsumer) -> None:
+        """Offer what waits once more, in the order in which it came."""
+        waiting = await self._deferral.of(self.group, self._deferral_limit.most)
+        self._metrics.set_deferred(self.group, len(waiting))
+        if waiting and not await self._gate.paused():
+            items = [self._read(deferred.record, deferred) for deferred in waiting]
+            await self._apply(items, kafka, self._clock.monotonic())
+
     # -- 1. read ------------------------------------------------------------------------------
 
-    def _read(self, record: Record) -> _Item:
+    def _read(self, record: Record, waited: Deferred | None = None) -> _Item:
+        return _Item(record, self._content(record, waited is not None), waited)
+
+    def _content(self, record: Record, deferred: bool) -> Message | Verdict:
         first = self._dead_letters.origin(record)
         if first.topic != record.topic and first.topic not in self._topics:
-            return _Item(record, Outcome.IGNORED)  # a replay meant for another group
+            return Outcome.IGNORED  # a replay meant for another group
         try:
             event = read(record.headers, record.value)
             origin = Origin(record.topic, record.partition, record.offset)
-            return _Item(record, Message(origin, event, parse(event), first.topic))
+            return Message(origin, event, parse(event), first.topic, deferred)
         except Unreadable as error:
-            return _Item(record, Refusal(error.reason, error.detail))
+            return Refusal(error.reason, error.detail)
         except UnknownType as error:
-            return _Item(record, Refusal("unknown-type", str(error)))
+            return Refusal("unknown-type", str(error))
         except Invalid as error:
-            return _Item(record, Refusal("invalid", str(error)))
+            return Refusal("invalid", str(error))
 
     # -- 2. to 4. decided, dead-lettered, saved -----------------------------------------------
 
@@ -172,14 +196,17 @@ class Consumer(Generic[C]):
         parts = list(_parts(items))
         while parts:
             await self._gate.wait()
-            part = [item for item in parts.pop() if self._standing.holds(item.record)]
+            part = [
+                item for item in parts.pop() if item.waited or self._standing.holds(item.record)
+            ]
             if not part:
                 continue
             try:
                 verdicts = await self._attempt(part)
             except PositionMoved as moved:
                 _log.info("position moved", group=self.group, why=str(moved))
-                in_hand = {partition_of(i.record) for rest in (part, *parts) for i in rest}
+                items_left = (item for rest in (part, *parts) for item in rest if not item.waited)
+                in_hand = {partition_of(item.record) for item in items_left}
                 await self._standing.synchronise(in_hand, kafka)
                 return  # whatever is still to be applied is read again
             except HistoryChanged:
@@ -201,7 +228,7 @@ class Consumer(Generic[C]):
             return item
         # Its text may show what else the database holds; integrators read the refusal.
         told = f"{type(error).__name__}; the log of {where} has more"
-        return _Item(item.record, Refusal("failed", told))
+        return replace(item, content=Refusal("failed", told))
 
     async def _attempt(self, part: Sequence[_Item]) -> Sequence[Verdict]:
         """Decide, dead-letter and save one part; transient failures are waited out.
@@ -221,13 +248,16 @@ class Consumer(Generic[C]):
         raise AssertionError("a retry without an end has ended")
 
     async def _once(self, part: Sequence[_Item], tries: int) -> Sequence[Verdict]:
-        moves = self._standing.moves(item.record for item in part)
+        moves = self._standing.moves(item.record for item in part if not item.waited)
         messages = [item.content for item in part if isinstance(item.content, Message)]
         decision: Decision[C] = await self._handle(messages) if messages else Decision(())
         decided = iter(decision.verdicts)
-        verdicts = [
-            next(decided) if isinstance(item.content, Message) else item.content for item in part
-        ]
+        verdicts = await self._judged(
+            [
+                (item, next(decided) if isinstance(item.content, Message) else item.content)
+                for item in part
+            ]
+        )
         self._reach(Step.CONSUME_DECIDED)
         letters = [
             DeadLetter(item.record, verdict, tries)
@@ -237,12 +267,56 @@ class Consumer(Generic[C]):
         if letters:
             await self._dead_letters.send(letters)
             self._reach(Step.CONSUME_DEAD_LETTERED)
-        answers = self._answers(part, verdicts)
-        cause = Cause("event", self.group, moves=moves, answers=answers)
-        await self._save(decision.changes, cause)
+        cause = Cause(
+            "event",
+            self.group,
+            moves=moves,
+            answers=self._answers(part, verdicts),
+            defers=self._defers(part, verdicts),
+            ends=tuple(
+                item.waited.id
+                for item, verdict in zip(part, verdicts, strict=True)
+                if item.waited and not isinstance(verdict, Defer)
+            ),
+        )
+        if cause.moves or cause.ends:
+            await self._save(decision.changes, cause)
         self._standing.step(moves)
         self._reach(Step.CONSUME_SAVED)
         return verdicts
+
+    async def _judged(self, decided: Sequence[tuple[_Item, Verdict]]) -> Sequence[Verdict]:
+        """Let wait what may; refuse what may not, or has waited long enough."""
+        verdicts = [verdict for _, verdict in decided]
+        if not any(isinstance(verdict, Defer) for verdict in verdicts):
+            return verdicts
+        ids = [item.content.inbox_id for item, _ in decided if isinstance(item.content, Message)]
+        known = set(await self._deferral.known(ids))
+        room = await self._deferral.room(self._deferral_limit)
+        for number, (item, verdict) in enumerate(decided):
+            if not isinstance(verdict, Defer):
+                continue
+            assert isinstance(item.content, Message)
+            id_ = item.content.inbox_id
+            if item.waited:
+                if item.waited.at + self._deferral_limit.longest <= self._clock.now():
+                    verdicts[number] = verdict.refusal
+            elif id_ in known:
+                verdicts[number] = Outcome.DUPLICATE
+            elif room <= 0 or item.record.topic not in self._topics:  # whoever replays gets answers
+                verdicts[number] = verdict.refusal
+            else:
+                known.add(id_)
+                room -= 1
+        return verdicts
+
+    def _defers(self, part: Sequence[_Item], verdicts: Sequence[Verdict]) -> tuple[Deferred, ...]:
+        now = self._clock.now()
+        return tuple(
+            Deferred(item.content.inbox_id, self.group, verdict.about, now, item.record)
+            for item, verdict in zip(part, verdicts, strict=True)
+            if isinstance(verdict, Defer) and isinstance(item.content, Message) and not item.waited
+        )
 
     def _answers(self, part: Sequence[_Item], verdicts: Sequence[Verdict]) -> tuple[Answer, ...]:
         """What became of the dead letters that came back to this group."""
@@ -255,8 +329,7 @@ class Consumer(Generic[C]):
             if replay_id is None or not mine:
                 continue
             refusal = verdict if isinstance(verdict, Refusal) else None
-            outcome = Outcome.DEAD_LETTERED if isinstance(verdict, Refusal) else verdict
-            answers.append(Answer(replay_id, outcome, refusal))
+            answers.append(Answer(replay_id, _outcome(verdict), refusal))
         return tuple(answers)
 
     async def _note(
@@ -266,12 +339,12 @@ class Consumer(Generic[C]):
         outcomes: Counter[tuple[str, Outcome]] = Counter()
         delays: dict[str, list[float]] = defaultdict(list)
         for item, verdict in zip(part, verdicts, strict=True):
-            refused = isinstance(verdict, Refusal)
-            self._gate.note(refused=refused)
-            outcome = Outcome.DEAD_LETTERED if isinstance(verdict, Refusal) else verdict
             type_ = item.content.event.type if isinstance(item.content, Message) else UNKNOWN
-            outcomes[type_, outcome] += 1
-            delays[type_].append(now - item.record.timestamp / 1000)
+            if not item.waited:
+                self._gate.note(refused=isinstance(verdict, Refusal))
+                delays[type_].append(now - item.record.timestamp / 1000)
+            if not (item.waited and isinstance(verdict, Defer)):
+                outcomes[type_, _outcome(verdict)] += 1
             if isinstance(verdict, Refusal):
                 self._metrics.dead_letter(verdict.reason)
                 self._tell_of(item, verdict)
@@ -291,6 +364,12 @@ class Consumer(Generic[C]):
                 reason=refusal.reason,
                 detail=refusal.detail,
             )
+
+
+def _outcome(verdict: Verdict) -> Outcome:
+    if isinstance(verdict, Refusal):
+        return Outcome.DEAD_LETTERED
+    return Outcome.DEFERRED if isinstance(verdict, Defer) else verdict
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from shared.contracts.envelope import CloudEvent, Unreadable, read, rfc3339, write
 from shared.contracts.events.rejections import EventRejected
 from shared.contracts.topics import Topics
 from shared.messaging.publisher import Outgoing, Publisher, TooLarge
-from shared.messaging.records import Origin, Refusal, event_id
+from shared.messaging.records import Origin, Record, Refusal, event_id
 from shared.runtime.clocks import MachineClock
 
 TYPE: Final = "x-error-type"
@@ -33,25 +33,6 @@ _LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB
 _LONGEST_ID: Final = 100  # characters
 _MANY: Final = 2**53  # no partition, offset or attempt reaches it, and JSON holds all below
 _UNKNOWN: Final = "unknown"
-
-
-class Record(Protocol):
-    """A record as it came from Kafka (aiokafka's ConsumerRecord is one)."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,10 @@ class FloodGate:
         """See whether another process of the group has paused it. Raises the driver's errors."""
         self._shut = self._shut or await self._pauses.paused(self._group)
 
+    async def paused(self) -> bool:
+        """Whether it waits for somebody's word. Raises the driver's errors."""
+        return await self._pauses.paused(self._group)
+
     async def wait(self) -> None:
         """Stay here until the subscription is not paused."""
         while self._shut:

@@ -26,6 +26,7 @@ from shared.messaging.agreement import Agreement
 from shared.messaging.bell import Bell
 from shared.messaging.consumer import Consumer, Handle, Save
 from shared.messaging.deadletters import DeadLetters
+from shared.messaging.deferral import DeferralLimit
 from shared.messaging.duty import Duty
 from shared.messaging.failures import Failure, Stale, sort
 from shared.messaging.flood import FloodLimit
@@ -171,6 +172,7 @@ class Host:
             metrics=self.metrics,
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
+            deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
             tell=self._watches[database.name].tell,
             reach=self._reach,
         )

@@ -17,6 +17,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
 from shared.messaging.counts import Counts, include, written
+from shared.messaging.deferral import Deferral
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions, position_id
@@ -79,6 +80,7 @@ class Ledger:
         self._positions = Positions(database)
         self._leases = Leases(database)
         self._replays = Replays(database)
+        self._deferral = Deferral(database)
         self._clock = clock
         self._watch = watch or Watch(database)
         self._ring = ring
@@ -96,6 +98,7 @@ class Ledger:
         """Create the indexes. Safe to repeat."""
         await ensure_indexes(self._records, _INDEXES)
         await self._replays.prepare()
+        await self._deferral.prepare()
 
     @asynccontextmanager
     async def commit(self, cause: Cause, effects: Effects) -> AsyncIterator[Session]:
@@ -114,6 +117,8 @@ class Ledger:
                     await self._leases.touch(cause.fence, session)
                 await self._positions.move(cause.moves, session)
                 await self._replays.note(cause.answers, cause.by, self._clock.now(), session)
+                await self._deferral.keep(cause.defers, session)
+                await self._deferral.end(cause.ends, session)
                 self._reach(Step.COMMIT_CLAIMED)
                 yield session
                 self._reach(Step.COMMIT_WRITTEN)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from shared.contracts.envelope import CloudEvent
@@ -28,6 +28,25 @@ Tally: TypeAlias = Mapping[Counted, int]
 """By how much counts change."""
 
 
+class Record(Protocol):
+    """A record as it came from Kafka (aiokafka's ConsumerRecord is one)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a record stands in Kafka; the identity of whatever becomes of it."""
@@ -45,6 +64,7 @@ class Message:
     event: CloudEvent
     data: EventData
     topic: str  # the topic it was first published to; a replayed dead letter keeps that one
+    deferred: bool = False  # it came before, and has waited
 
     @property
     def inbox_id(self) -> str:
@@ -59,6 +79,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     DEAD_LETTERED = "dead_lettered"
+    DEFERRED = "deferred"  # it waits; what becomes of it in the end is counted as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,25 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Defer:
+    """An event came before what it is about: it waits, and is refused where that never comes."""
+
+    about: str  # the id of what it waits for
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A message that waits."""
+
+    id: str  # its inbox id
+    group: str
+    about: str  # what it waits for: an aggregate's id
+    at: datetime  # machine time (UTC) since when
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What became of a dead letter on its way back, for whoever replayed it."""
 
@@ -78,7 +118,7 @@ class Answer:
     refusal: Refusal | None = None  # where it became a dead letter again
 
 
-Verdict: TypeAlias = Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal
+Verdict: TypeAlias = Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal | Defer
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +193,8 @@ class Cause:
     moves: tuple[Move, ...] = ()
     fence: Fence | None = None
     answers: tuple[Answer, ...] = ()
+    defers: tuple[Deferred, ...] = ()  # messages that wait from now on
+    ends: tuple[str, ...] = ()  # inbox ids of messages that waited until now
 
 
 def requested(by: Principal) -> Cause:

@@ -12,11 +12,10 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from shared.messaging.deadletters import Record
 from shared.messaging.failures import PositionMoved
 from shared.messaging.patience import patient
 from shared.messaging.positions import Positions
-from shared.messaging.records import Move
+from shared.messaging.records import Move, Record
 from shared.messaging.watch import HistoryChanged
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics

@@ -26,7 +26,7 @@ from shared.contracts.events import EVENTS
 from shared.runtime.batch_histogram import BatchHistogram
 from shared.runtime.version import VERSION
 
-Outcome: TypeAlias = Literal["applied", "duplicate", "ignored", "dead_lettered"]
+Outcome: TypeAlias = Literal["applied", "duplicate", "ignored", "dead_lettered", "deferred"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNKNOWN = "unknown"
@@ -103,6 +103,12 @@ class Metrics:
         self._paused = Gauge(
             "peygir_subscription_paused",
             "Whether this process waits in front of a flood of refused events.",
+            ("group",),
+            registry=self.registry,
+        )
+        self._deferred = Gauge(
+            "peygir_events_deferred",
+            "Events that wait for what they are about.",
             ("group",),
             registry=self.registry,
         )
@@ -184,6 +190,10 @@ class Metrics:
     def set_paused(self, group: str, paused: bool) -> None:
         """Whether this process has paused that group's subscription."""
         self._paused.labels(group).set(paused)
+
+    def set_deferred(self, group: str, count: int) -> None:
+        """How many events of that group wait for what they are about."""
+        self._deferred.labels(group).set(count)
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Whether this process holds that lease now."""

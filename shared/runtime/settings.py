@@ -123,6 +123,9 @@ class CommonSettings(BaseSettings):
     batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records a transaction.")
     sweep_seconds: float = Field(1.0, gt=0, le=3_600, description="Pause between two sweeps.")
     lease_seconds: float = Field(5.0, ge=1, le=60, description="How long a lease lasts.")
+    deferred_seconds: float = Field(
+        86_400, ge=0, le=31_536_000, description="How long an event waits for what it is about."
+    )
     flood_window: int = Field(1_000, ge=1, description="Messages a flood is judged by.")
     flood_share: float = Field(0.2, gt=0, le=1, description="Share of dead letters among them.")
     flood_minimum: int = Field(200, ge=1, description="Fewer dead letters are never a flood.")

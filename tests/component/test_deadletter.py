@@ -96,6 +96,7 @@ async def service(
         test_folder,
         PEYGIR_DEPUTIES="civil",
         PEYGIR_FLOOD_SHARE="1",  # poison alone is no flood here
+        PEYGIR_DEFERRED_SECONDS="0",
     ) as service:
         yield service
 

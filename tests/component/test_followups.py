@@ -45,7 +45,8 @@ def approval(resolution_id: str, **changes: Any) -> dict[str, Any]:
 async def followups(
     cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
 ) -> AsyncIterator[Service]:
-    async with Service("followups", cluster, namespace, test_folder) as service:
+    settings = {"PEYGIR_DEFERRED_SECONDS": "10"}
+    async with Service("followups", cluster, namespace, test_folder, **settings) as service:
         yield service
 
 
@@ -205,7 +206,7 @@ async def test_poison_is_kept_whole_with_its_reason_and_its_sender_hears_of_it(
         mine = {r.key: r for r in found if r.key.startswith(b"poison-")}
         return mine if len(mine) == len(POISON) else {}
 
-    found = await eventually(letters, 20, "all dead letters")
+    found = await eventually(letters, 40, "all dead letters")
     originals = {r.key: r for r in await records(cluster, topic)}
     rejected = [json.loads(r.value) for r in await records(cluster, topics.rejections)]
     for name, (value, headers, reason) in POISON.items():
@@ -293,6 +294,34 @@ async def test_an_amendment_counts_once_and_only_from_whoever_approved(
     item = await followup_of(followups, "amend")
     assert (item["due_on"], item["original_due_on"]) == ("2032-01-01", "2030-01-01")
     assert item["version"] == 3
+
+
+async def test_what_comes_before_its_approval_waits_for_it_over_a_death(
+    followups: Service, producer: Producer, topics: Topics, namespace: str
+) -> None:
+    """Keys of another kind lead to another partition, where it may be read first."""
+    topic = topics.resolutions("civil")
+    for n, change in enumerate([{"due_on": "2031-01-01"}, {"title": "عنوان تازه"}]):
+        amended_at = f"2026-11-0{5 + n}T00:00:00Z"
+        data = {"resolution_id": "early", "deputy": "civil", "amended_at": amended_at, **change}
+        await producer.event(topic, "ResolutionAmended", data, key="other", id_=f"early-{n}")
+
+    async def wait() -> bool:
+        shown = (await followups.http.get("/metrics")).text
+        return f'peygir_events_deferred{{group="{namespace}followups-civil"}} 2.0' in shown
+
+    await eventually(wait, 20, "two that wait")
+    followups.kill()
+    await followups.died()
+    await followups.start()
+    await producer.event(topic, "ResolutionApproved", approval("early"), key="early", id_="1")
+
+    async def amended() -> bool:
+        return bool((await followup_of(followups, "early"))["version"] == 3)
+
+    await eventually(amended, 20, "both amendments")
+    item = await followup_of(followups, "early")
+    assert (item["due_on"], item["title"]) == ("2031-01-01", "عنوان تازه")
 
 
 async def test_bad_questions_are_refused_by_name(followups: Service) -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Change, Query
-from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
 from shared.messaging.ledger import Entry
-from shared.messaging.records import Cause, Event
+from shared.messaging.records import Cause, Deferred, Event
 from tests.stores.fakes_files import MemoryFiles
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -26,6 +26,7 @@ class MemoryFollowups:
         self._followups: dict[str, Followup] = {}
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
+        self.deferred: dict[str, Deferred] = {}
         self._counts: Counter[Counted] = Counter()
         self.files = MemoryFiles()
 
@@ -50,6 +51,9 @@ class MemoryFollowups:
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return self._inbox & set(ids)
+
+    async def waited_for(self, ids: Collection[str]) -> Collection[str]:
+        return {deferred.about for deferred in self.deferred.values()} & set(ids)
 
     async def page(self, query: Query) -> Sequence[Followup]:
         found = [f for _, f in sorted(self._followups.items()) if _is_wanted(f, query)]
@@ -76,6 +80,10 @@ class MemoryFollowups:
         inbox = [id_ for change in changes for id_ in change.inbox]
         if self._inbox & set(inbox) or len(set(inbox)) < len(inbox):
             raise AlreadyThere("an event that was applied")
+        if self.deferred.keys() & {deferred.id for deferred in cause.defers}:
+            raise AlreadyThere("a message that waits")
+        if not self.deferred.keys() >= set(cause.ends):
+            raise PositionMoved("taken by another")
         for kept in (kept for change in changes for kept in change.files):
             self.files.require(kept)
         for kept in (kept for change in changes for kept in change.files):
@@ -89,6 +97,9 @@ class MemoryFollowups:
                 Entry(event, cause.by, cause.roles, followup.changed_at) for event in change.events
             ]
         self._inbox.update(inbox)
+        self.deferred.update({deferred.id: deferred for deferred in cause.defers})
+        for id_ in cause.ends:
+            del self.deferred[id_]
         self.causes.append(cause)
 
     def _require_next(self, change: Change) -> None:

@@ -31,10 +31,11 @@ from services.followups.domain.scores import By
 from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
-from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.deferral import Deferral, DeferralLimit, KeptRecord
+from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.patience import patient
-from shared.messaging.records import Cause
+from shared.messaging.records import Cause, Deferred
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
@@ -451,6 +452,49 @@ async def test_what_was_stored_before_there_were_former_levels_is_still_read(
     await store.save([first], CAUSE)
     await database["followups"].update_one({}, {"$unset": {"former_levels": ""}})
     assert await store.get(first.after.followup_id) == first.after
+
+
+# -- what waits ---------------------------------------------------------------------------------
+
+
+def deferred(number: int, about: str = "R-9", group: str = "followups-civil") -> Deferred:
+    headers = [("ce_id", b"1"), ("x", b"\xff\xfe")]
+    record = KeptRecord("in", 1, number, 1_700_000_000_000, b"\xfe", b'{"broken', headers)
+    return Deferred(f"/x\n{number}", group, about, LATER, record)
+
+
+async def test_what_waits_is_known_by_what_it_waits_for_until_it_ends(store: AnyFollowups) -> None:
+    await store.save([], replace(CAUSE, defers=(deferred(1), deferred(2, "R-8"))))
+    assert set(await store.waited_for(["R-7", "R-8", "R-9"])) == {"R-8", "R-9"}
+    assert set(await store.waited_for([])) == set()
+    await store.save([new("R-9")], replace(CAUSE, ends=("/x\n1",)))
+    assert set(await store.waited_for(["R-8", "R-9"])) == {"R-8"}
+
+
+async def test_nothing_waits_twice_and_nothing_ends_twice(store: AnyFollowups) -> None:
+    await store.save([], replace(CAUSE, defers=(deferred(1),)))
+    with pytest.raises(AlreadyThere):
+        await store.save([new("R-1")], replace(CAUSE, defers=(deferred(2), deferred(1))))
+    with pytest.raises(PositionMoved):
+        await store.save([new("R-1")], replace(CAUSE, ends=("/x\n1", "/x\n2")))
+    assert await store.of_resolutions(["R-1"]) == {}
+    assert set(await store.waited_for(["R-9"])) == {"R-9"}
+
+
+async def test_what_waits_is_given_back_byte_by_byte_in_the_order_in_which_it_came(
+    database: Database,
+) -> None:
+    store, deferral = await prepared(database), Deferral(database)
+    later = replace(deferred(1), id="/x\nlater", at=LATER + DAY)
+    mine = [deferred(n) for n in (9, 10, 11)]
+    await store.save([], replace(CAUSE, defers=(later, *reversed(mine))))
+    await store.save([], replace(CAUSE, defers=(replace(deferred(5, group="other"), id="o"),)))
+    assert await deferral.of("followups-civil", 10) == [*mine, later]
+    assert await deferral.of("followups-civil", 2) == mine[:2]
+    assert set(await deferral.known(["o", "/x\n9", "none"])) == {"o", "/x\n9"}
+    assert await deferral.room(DeferralLimit(most=7)) == 2
+    assert await deferral.room(DeferralLimit(most=3)) == 0
+    assert await deferral.room(DeferralLimit(timedelta(0))) == 0
 
 
 # -- what older versions stored -----------------------------------------------------------------

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from shared.messaging import deadletters
-from shared.messaging.deadletters import NOTES, REPLAY_ID, Record, attempts_of, first_origin
-from shared.messaging.records import Origin
+from shared.messaging.deadletters import NOTES, REPLAY_ID, attempts_of, first_origin
+from shared.messaging.records import Origin, Record
 
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 

@@ -23,6 +23,7 @@ from shared.messaging.records import (
     RECOVERY,
     Cause,
     Decision,
+    Defer,
     Event,
     Fence,
     Message,
@@ -73,6 +74,10 @@ class Followups(Protocol):
         """Return those of the inbox ids that were applied."""
         ...
 
+    async def waited_for(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of the resolution ids that deferred messages wait for."""
+        ...
+
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         """Save all with their cause in one transaction, or nothing.
 
@@ -110,10 +115,17 @@ class Tracking:
 async def take(
     messages: Sequence[Message], store: Followups, tracking: Tracking, now: datetime
 ) -> Decision[Change]:
-    """Take a batch of resolution events, folded by resolution in the order of their offsets."""
-    relevant = [message for message in messages if _resolution_id(message) is not None]
-    known = await store.of_resolutions({str(_resolution_id(message)) for message in relevant})
-    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m)]))
+    """Take a batch of resolution events, folded by resolution in the order of their offsets.
+
+    An amendment or withdrawal of what is not approved yet is deferred, and whatever comes behind
+    it for the same resolution as well.
+    """
+    ids = {id_ for id_ in map(_resolution_id, messages) if id_ is not None}
+    known = await store.of_resolutions(ids)
+    later = [message for message in messages if _needs_inbox(message)]
+    seen = set(await store.seen([message.inbox_id for message in later]))
+    new = {str(_resolution_id(message)) for message in later if not message.deferred}
+    waited_for = await store.waited_for(new)
     drafts: dict[str, _Draft] = {}
     verdicts: list[Verdict] = []
     for message in messages:
@@ -124,8 +136,12 @@ async def take(
         draft = drafts.get(resolution_id)
         if draft is None:
             draft = drafts[resolution_id] = _Draft(known.get(resolution_id), tracking)
+            draft.waited_for = resolution_id in waited_for
         try:
             verdicts.append(_take_one(message, draft, seen, now))
+        except UnknownResolution as unknown:
+            draft.waited_for = True
+            verdicts.append(Defer(resolution_id, Refusal(unknown.reason, str(unknown))))
         except Refused as refused:
             verdicts.append(Refusal(refused.reason, str(refused)))
     return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
@@ -141,6 +157,7 @@ class _Draft:
     events: list[Event] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
     passed: list[Followup] = field(default_factory=list)
+    waited_for: bool = False  # by messages that came before
 
     def __post_init__(self) -> None:
         self.after = self.before
@@ -186,6 +203,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
         return Outcome.APPLIED
     if message.inbox_id in seen:
         return Outcome.DUPLICATE
+    if draft.waited_for and not message.deferred:
+        raise UnknownResolution("what came before it waits still")
     fact: Fact | None
     followup = draft.existing()
     if isinstance(data, ResolutionAmended):
@@ -212,7 +231,7 @@ def _resolution_id(message: Message) -> str | None:
 
 
 def _needs_inbox(message: Message) -> bool:
-    return not isinstance(message.data, ResolutionApproved)
+    return isinstance(message.data, ResolutionAmended | ResolutionWithdrawn)
 
 
 # -- after a restored copy ----------------------------------------------------------------------

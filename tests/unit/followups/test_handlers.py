@@ -21,9 +21,12 @@ from services.followups.domain.scores import By
 from services.followups.handlers import Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import parse
+from shared.messaging.deferral import KeptRecord
 from shared.messaging.failures import Stale
 from shared.messaging.records import (
     Cause,
+    Defer,
+    Deferred,
     Event,
     Fence,
     Message,
@@ -77,7 +80,30 @@ def withdrawal(id_: str, source: str = APPROVER, **data: Any) -> Message:
 async def take(store: MemoryFollowups, *messages: Message) -> list[Verdict]:
     """Take a batch as the consumer does."""
     decision = await handlers.take(messages, store, TRACKING, LATER)
-    await store.save(decision.changes, CAUSE)
+    verdicts, defers = list(decision.verdicts), dict[str, Deferred]()
+    for number, (one, verdict) in enumerate(zip(messages, verdicts, strict=True)):
+        if not isinstance(verdict, Defer):
+            continue
+        if one.inbox_id in defers or one.inbox_id in store.deferred:
+            verdicts[number] = Outcome.DUPLICATE
+        else:
+            record = KeptRecord("in", 0, 0, 0, None, one.event.data, [])
+            defers[one.inbox_id] = Deferred(one.inbox_id, "", verdict.about, LATER, record)
+    await store.save(decision.changes, replace(CAUSE, defers=tuple(defers.values())))
+    return verdicts
+
+
+async def offer_again(store: MemoryFollowups, log: Sequence[Message]) -> list[Verdict]:
+    """Take what waits once more, as the consumer does."""
+    by_id = {one.inbox_id: one for one in reversed(log)}
+    waiting = [replace(by_id[id_], deferred=True) for id_ in store.deferred]
+    decision = await handlers.take(waiting, store, TRACKING, LATER)
+    ends = [
+        one.inbox_id
+        for one, verdict in zip(waiting, decision.verdicts, strict=True)
+        if not isinstance(verdict, Defer)
+    ]
+    await store.save(decision.changes, replace(CAUSE, ends=tuple(ends)))
     return list(decision.verdicts)
 
 
@@ -236,11 +262,9 @@ async def test_an_approval_opens_and_its_trace_goes_on() -> None:
         (approval(deputy="social"), "wrong-deputy"),
         (approval(resolution_id="R-2", deputy="social"), "wrong-deputy"),
         (approval(resolution_id="R-2", due_on="2023-10-15"), "due-before-approval"),
-        (amendment("x", resolution_id="R-2"), "unknown-resolution"),
         (amendment("x", deputy="social", title="عنوان دیگر"), "wrong-deputy"),
         (amendment("x", STRANGER, title="عنوان دیگر"), "not-the-approver"),
         (amendment("x", due_on="2023-10-15"), "due-before-approval"),
-        (withdrawal("x", resolution_id="R-2"), "unknown-resolution"),
         (withdrawal("x", deputy="social"), "wrong-deputy"),
         (withdrawal("x", STRANGER), "not-the-approver"),
     ],
@@ -253,6 +277,65 @@ async def test_what_cannot_be_is_refused_by_its_reason(wrong: Message, reason: s
     assert bad.reason == reason
     followup = await the_one(store)
     assert (followup.version, followup.resolution.title) == (2, "عنوان سوم")
+
+
+@pytest.mark.parametrize(
+    "early", [amendment("x", resolution_id="R-2"), withdrawal("x", resolution_id="R-2")]
+)
+async def test_what_comes_before_its_approval_waits_and_is_refused_by_a_reason(
+    early: Message,
+) -> None:
+    store = MemoryFollowups()
+    (verdict,) = await take(store, early)
+    assert isinstance(verdict, Defer)
+    assert (verdict.about, verdict.refusal.reason) == ("R-2", "unknown-resolution")
+    assert store.events == []
+    assert set(store.deferred) == {early.inbox_id}
+    assert await take(store, early) == [Outcome.DUPLICATE]
+
+
+@st.composite
+def early_and_late(draw: st.DrawFn) -> tuple[list[Message], list[list[Message]]]:
+    """Amendments and perhaps a withdrawal in order; and batches in which the approval is late."""
+    whats: list[dict[str, Any]] = draw(
+        st.lists(
+            st.sampled_from([{"due_on": "2024-06-01"}, {"title": "نو"}, {"text": "شرح"}]),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    log = [
+        amendment(f"a{n}", amended_at=f"2023-11-0{n + 1}T00:00:00Z", **what)
+        for n, what in enumerate(whats)
+    ]
+    if draw(st.booleans()):
+        log.append(withdrawal("w"))
+    arrived = list(log)
+    arrived.insert(draw(st.integers(0, len(log))), approval())
+    cuts = sorted(draw(st.sets(st.integers(1, len(arrived)))) | {len(arrived)})
+    return log, [arrived[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]
+
+
+@unhurried
+@given(early_and_late(), st.lists(st.booleans(), min_size=10, max_size=10))
+def test_however_late_the_approval_the_same_becomes_of_a_resolution(
+    case: tuple[list[Message], list[list[Message]]], offers: list[bool]
+) -> None:
+    async def run() -> None:
+        log, batches = case
+        in_order, late = MemoryFollowups(), MemoryFollowups()
+        await take(in_order, approval(), *log)
+        for batch, offered in zip(batches, offers, strict=False):
+            await take(late, *batch)
+            if offered:
+                await offer_again(late, log)
+        await offer_again(late, log)
+        assert late.deferred == {}
+        assert await all_of(late) == await all_of(in_order)
+        assert await counts_of(late) == await counts_of(in_order)
+        assert await take(late, *log) == [Outcome.DUPLICATE] * len(log)
+
+    asyncio.run(run())
 
 
 async def test_an_amendment_changes_what_it_names_and_leaves_the_rest() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,10 +14,19 @@ from aiokafka import TopicPartition
 from shared.contracts.topics import Topics
 from shared.messaging.consumer import Consumer
 from shared.messaging.deadletters import DeadLetters
+from shared.messaging.deferral import DeferralLimit, stored
 from shared.messaging.failures import PositionMoved
 from shared.messaging.flood import FloodLimit
 from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.records import Cause, Decision, Message, Outcome
+from shared.messaging.records import (
+    Cause,
+    Decision,
+    Defer,
+    Message,
+    Outcome,
+    Refusal,
+    Verdict,
+)
 from shared.messaging.watch import HistoryChanged
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
@@ -135,6 +144,50 @@ class Documents:
         self.held.setdefault(wanted["_id"], {"_id": wanted["_id"], **change["$setOnInsert"]})
 
 
+class Waiting:
+    """As much of a collection as what waits asks for; `meanwhile` happens once it was read."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, Any]] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def find(self, wanted: Mapping[str, Any], _: object = None) -> Found:
+        ids = wanted.get("_id", {}).get("$in", self.held)
+        found = Found([self.held[id_] for id_ in ids if id_ in self.held])
+        self.meanwhile()
+        return found
+
+    async def estimated_document_count(self) -> int:
+        return len(self.held)
+
+    def save(self, cause: Cause) -> None:
+        """What the ledger does with a cause."""
+        if not self.held.keys() >= set(cause.ends):
+            raise PositionMoved("taken by another")
+        for message in cause.defers:
+            assert message.id not in self.held
+            self.held[message.id] = stored(message)
+        for id_ in cause.ends:
+            del self.held[id_]
+
+
+class Found:
+    """A cursor over documents that stand in the order in which they were put there."""
+
+    def __init__(self, documents: Sequence[dict[str, Any]]) -> None:
+        self._documents = documents
+
+    def sort(self, _: object) -> Found:
+        return self
+
+    def limit(self, most: int) -> Found:
+        return Found(self._documents[:most])
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        for document in self._documents:
+            yield document
+
+
 class Sends:
     """A publisher that keeps what it is given, or fails so many times before."""
 
@@ -155,6 +208,7 @@ class Bench:
     log: Sequence[Record]
     guilty: Collection[int] = ()  # offsets that no handler can handle
     limit: FloodLimit = field(default_factory=FloodLimit)
+    deferral: DeferralLimit = field(default_factory=DeferralLimit)
 
     def __post_init__(self) -> None:
         self.kafka = Kafka(self.log)
@@ -165,6 +219,8 @@ class Bench:
         self.applied: list[int] = []
         self.told: list[HistoryChanged] = []
         self.save_failures: list[Exception] = []
+        self.missing: set[int] = set()  # offsets whose messages come before what they are about
+        self.waiting = Waiting()
         self.collections = {"positions": Documents(), "subscriptions": Documents()}
         publisher = cast(Publisher, self.sends)
         self.topics = Topics(["civil"])
@@ -184,11 +240,12 @@ class Bench:
             topics=[TOPIC],
             handle=self._handle,
             save=self._save,
-            database=cast(Database, self.collections),
+            database=cast(Database, {**self.collections, "deferred": self.waiting}),
             dead_letters=self.dead_letters,
             metrics=self.metrics,
             clock=self.clock,
             limit=self.limit,
+            deferral=self.deferral,
             tell=self.told.append,
         )
 
@@ -218,7 +275,13 @@ class Bench:
         self.handled.append(offsets)
         if any(offset in self.guilty for offset in offsets):
             raise ValueError("nobody foresaw it")
-        return Decision([Outcome.APPLIED] * len(offsets), offsets)
+        verdicts: list[Verdict] = [
+            Defer(str(offset), Refusal("missing", "it never came"))
+            if offset in self.missing
+            else Outcome.APPLIED
+            for offset in offsets
+        ]
+        return Decision(verdicts, [offset for offset in offsets if offset not in self.missing])
 
     async def _save(self, changes: Sequence[int], cause: Cause) -> None:
         if self.save_failures:
@@ -227,6 +290,7 @@ class Bench:
             if move.expected != self.stored:
                 raise PositionMoved(f"at {self.stored}, not at {move.expected}")
             self.store(move.next)
+        self.waiting.save(cause)
         self.applied += changes
 
 

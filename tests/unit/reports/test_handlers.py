@@ -21,7 +21,7 @@ from services.reports.domain.records import Expectation, Fact, State
 from services.reports.handlers import Change
 from shared.contracts.events import EventData, SessionOpened
 from shared.messaging.failures import Stale
-from shared.messaging.records import Cause, Event, Fence, Message, Outcome, Refusal, Verdict
+from shared.messaging.records import Cause, Defer, Event, Fence, Message, Outcome, Refusal, Verdict
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
     BEFORE,
@@ -64,7 +64,8 @@ async def submit(store: MemoryExpectations, now: datetime = BEFORE) -> Expectati
 
 
 def slugs(verdicts: Sequence[Verdict]) -> list[str]:
-    return [v.reason if isinstance(v, Refusal) else v.value for v in verdicts]
+    assert not any(isinstance(verdict, Defer) for verdict in verdicts)
+    return [v.reason if isinstance(v, Refusal) else str(v) for v in verdicts]
 
 
 def types(events: Sequence[Event]) -> list[str]:

@@ -1,0 +1,128 @@
+"""What came before what it is about: kept whole until that comes, or its time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from pymongo import ASCENDING, IndexModel
+
+from shared.messaging.failures import PositionMoved
+from shared.messaging.records import Deferred
+from shared.runtime.mongo import Database, Document, Session, ensure_indexes
+
+_ORDER: Final = [("group", ASCENDING), ("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record as it came from Kafka (a `records.Record`)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int  # Unix milliseconds, as Kafka dated it
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeferralLimit:
+    """How long a message may wait, and how many may at a time in one database.
+
+    What comes beyond is refused at once, so that a flood stops the subscription as ever.
+    """
+
+    longest: timedelta = timedelta(days=1)
+    most: int = 1_000
+
+
+class Deferral:
+    """The messages that wait in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database["deferred"]
+
+    async def prepare(self) -> None:
+        """Create the indexes. Safe to repeat."""
+        about = IndexModel([("about", ASCENDING)], name="about")
+        await ensure_indexes(self._collection, [IndexModel(_ORDER, name="order"), about])
+
+    async def room(self, limit: DeferralLimit) -> int:
+        """Return how many more may wait."""
+        if not limit.longest:
+            return 0
+        return max(0, limit.most - await self._collection.estimated_document_count())
+
+    async def known(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of the inbox ids that wait already."""
+        found = self._collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})
+        return {document["_id"] async for document in found}
+
+    async def about(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of the aggregates' ids that something waits for."""
+        if not ids:
+            return ()
+        found = self._collection.find({"about": {"$in": list(ids)}}, {"_id": 0, "about": 1})
+        return {document["about"] async for document in found}
+
+    async def of(self, group: str, limit: int) -> Sequence[Deferred]:
+        """Return at most so many that wait in a group, in the order in which they came."""
+        found = self._collection.find({"group": group}).sort(_ORDER).limit(limit)
+        return [_loaded(document) async for document in found]
+
+    async def keep(self, messages: Iterable[Deferred], session: Session) -> None:
+        """Let them wait, in the transaction that passes their position.
+
+        Raises the driver's duplicate key error where one waits already.
+        """
+        documents = [stored(message) for message in messages]
+        if documents:
+            await self._collection.insert_many(documents, session=session)
+
+    async def end(self, ids: Collection[str], session: Session) -> None:
+        """Let them wait no longer, in the transaction of what became of them.
+
+        Raises PositionMoved where another process was faster.
+        """
+        if not ids:
+            return
+        ended = await self._collection.delete_many({"_id": {"$in": list(ids)}}, session=session)
+        if ended.deleted_count < len(ids):
+            raise PositionMoved("what waited was taken by another process")
+
+
+def stored(message: Deferred) -> Document:
+    """A message as it stands in the collection."""
+    record = message.record
+    return {
+        "_id": message.id,
+        "group": message.group,
+        "about": message.about,
+        "at": message.at,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": record.key,
+        "value": record.value,
+        "headers": [[name, raw] for name, raw in record.headers],
+    }
+
+
+def _loaded(document: Document) -> Deferred:
+    record: dict[str, Any] = {
+        name: document[name]
+        for name in ("topic", "partition", "offset", "timestamp", "key", "value")
+    }
+    headers = [(name, raw) for name, raw in document["headers"]]
+    return Deferred(
+        id=document["_id"],
+        group=document["group"],
+        about=document["about"],
+        at=document["at"],
+        record=KeptRecord(**record, headers=headers),
+    )

@@ -1,0 +1,155 @@
+"""What came too early waits, and ends once: applied, or given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.contracts.topics import Topics
+from shared.messaging.deferral import DeferralLimit
+from shared.messaging.failures import Stale
+from shared.messaging.flood import FloodLimit
+from tests.unit.messaging.fakes import GROUP, TOPIC, Bench, record
+
+HOUR = DeferralLimit(timedelta(hours=1), most=3)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():
+        yield
+
+
+def bench_of(count: int, *missing: int) -> Bench:
+    bench = Bench([record(n) for n in range(count)], deferral=HOUR)
+    bench.missing.update(missing)
+    return bench
+
+
+def count(bench: Bench, outcome: str) -> float:
+    labels = {"type": "peygir.SessionOpened.v1", "outcome": outcome}
+    found = bench.metrics.registry.get_sample_value("peygir_events_consumed_total", labels)
+    return found or 0.0
+
+
+async def offer(bench: Bench) -> None:
+    await bench.consumer.check(bench.kafka)
+
+
+async def test_what_came_early_is_passed_and_applied_once_its_time_has_come() -> None:
+    bench = bench_of(4, 1, 2)
+    await bench.turn()
+    assert (bench.applied, bench.stored, bench.letters) == ([0, 3], 4, {})
+    await offer(bench)
+    assert bench.applied == [0, 3]
+    bench.missing.discard(2)
+    await offer(bench)
+    bench.missing.discard(1)
+    await offer(bench)
+    await offer(bench)
+    assert bench.applied == [0, 3, 2, 1]
+    assert bench.waiting.held == {}
+    assert [count(bench, name) for name in ("deferred", "applied", "dead_lettered")] == [2, 4, 0]
+
+
+async def test_what_waited_too_long_is_given_up_with_its_reason_once() -> None:
+    bench = bench_of(2, 1)
+    await bench.turn()
+    bench.clock.slept.append(3_599)
+    await offer(bench)
+    assert bench.letters == {}
+    bench.clock.slept.append(1)
+    await offer(bench)
+    await offer(bench)
+    assert bench.letters == {1: "missing"}
+    (letter,) = (r for r in bench.sends.sent if r.topic == bench.topics.deadletter("notify"))
+    assert letter.value == bench.log[1].value
+    assert list(letter.headers[:4]) == list(bench.log[1].headers)
+    assert (bench.waiting.held, count(bench, "dead_lettered")) == ({}, 1)
+
+
+async def test_the_same_again_is_a_duplicate_while_it_waits() -> None:
+    bench = bench_of(1, 0, 1, 2)
+    twin = replace(record(0), offset=1)
+    bench.kafka.log += [twin, replace(twin, offset=2)]
+    await bench.turn()
+    assert len(bench.waiting.held) == 1
+    assert [count(bench, name) for name in ("deferred", "duplicate")] == [1, 2]
+
+
+async def test_where_too_many_wait_the_next_is_refused_at_once() -> None:
+    bench = bench_of(6, *range(6))
+    await bench.turn()
+    assert len(bench.waiting.held) == HOUR.most
+    assert bench.letters == dict.fromkeys(range(3, 6), "missing")
+
+
+async def test_nothing_waits_where_no_time_is_given() -> None:
+    bench = Bench([record(0)], deferral=DeferralLimit(timedelta(0)))
+    bench.missing.add(0)
+    await bench.turn()
+    assert bench.letters == {0: "missing"}
+
+
+async def test_a_replay_does_not_wait_whoever_sent_it_does() -> None:
+    origin = [
+        ("x-origin-topic", TOPIC.encode()),
+        ("x-origin-partition", b"0"),
+        ("x-origin-offset", b"7"),
+    ]
+    first = record(0)
+    replay = Topics(["civil"]).replay("notify")
+    back = replace(first, topic=replay, headers=[*first.headers, *origin])
+    bench = Bench([back], deferral=HOUR)
+    bench.missing.add(0)
+    await bench.turn()
+    assert (bench.letters, bench.waiting.held) == ({7: "missing"}, {})
+
+
+async def test_what_another_process_took_meanwhile_is_left_to_it() -> None:
+    bench = bench_of(1, 0)
+    await bench.turn()
+    bench.missing.clear()
+    bench.waiting.meanwhile = bench.waiting.held.clear
+    await offer(bench)
+    assert (bench.applied, bench.letters) == ([], {})
+
+
+async def test_a_save_that_fails_is_decided_anew_and_takes_it_once() -> None:
+    bench = bench_of(1, 0)
+    await bench.turn()
+    bench.missing.clear()
+    bench.save_failures += [Stale("another was faster"), Stale("again")]
+    await offer(bench)
+    assert bench.applied == [0]
+
+
+async def test_a_guilty_one_is_given_up_alone_and_those_beside_it_apply() -> None:
+    bench = bench_of(3, 0, 1, 2)
+    await bench.turn()
+    bench.missing.clear()
+    bench.guilty = [1]
+    await offer(bench)
+    assert (bench.applied, bench.letters) == ([0, 2], {1: "failed"})
+    assert bench.waiting.held == {}
+
+
+async def test_nothing_is_offered_while_the_subscription_is_paused() -> None:
+    bench = Bench(
+        [record(n, None if n in {0, 9} else b"{") for n in range(9)],
+        limit=FloodLimit(4, 0.5, 2),
+        deferral=HOUR,
+    )
+    bench.missing.add(0)
+    await bench.turn()
+    assert bench.collections["subscriptions"].held.keys() == {GROUP}
+    bench.missing.clear()
+    await offer(bench)
+    assert bench.applied == []
+    bench.collections["subscriptions"].held.clear()
+    await offer(bench)
+    assert bench.applied == [0]

@@ -44,9 +44,10 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     desks: dict[str, api.Desk] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
-        store = MongoFollowups(ledger)
+        store = MongoFollowups(ledger, deputy)
         topic = host.topics.followups(deputy)
-        tracking = Tracking(deputy, ladder, topic, source_of("scheduler"))
+        scheduler = source_of("scheduler")
+        tracking = Tracking(deputy, ladder, topic, scheduler, host.topics.resolutions)
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
         desks[deputy] = api.Desk(store, tracking, uploads)
         host.prepare(store.prepare)

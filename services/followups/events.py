@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from services.followups.domain.records import (
     Fact,
     FellOverdue,
     Followup,
+    Moved,
     Opened,
     Progressed,
     Reopened,
@@ -61,6 +62,7 @@ from shared.contracts.events import (
     FollowupItemDone,
     FollowupItemDropped,
     FollowupLinked,
+    FollowupMoved,
     FollowupOpened,
     FollowupOverdue,
     FollowupPartReported,
@@ -74,7 +76,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     fingerprint,
 )
-from shared.messaging.records import Event, event_id
+from shared.messaging.records import Event, event_id, inbox_id
 
 _AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")
 _RESOLUTION = (
@@ -171,6 +173,11 @@ def _data(followup: Followup, fact: Fact) -> EventData:
         case ExtensionRefused():
             told = {**_fields(fact), "by": fact.by or _TIME, "lapsed": fact.by is None or None}
             return FollowupExtensionRefused(**ids, **told)
+        case Moved():
+            return FollowupMoved(
+                **ids, at=fact.at, by=fact.by, previous_deputy=fact.previous_deputy,
+                reason=fact.reason,
+            )  # fmt: skip
         case _:
             return _TOLD_AS[type(fact)](**ids, **_fields(fact))
 
@@ -198,6 +205,8 @@ def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             return CameDueSoon(data.at, data.due_on)
         case FollowupOverdue() if data.at is not None:
             return FellOverdue(data.at, data.level, data.due_on, data.days_overdue)
+        case FollowupMoved():
+            return Moved(data.at, data.by, data.previous_deputy, data.deputy, data.reason)
         case FollowupExtended():
             return Extended(data.at, data.by, data.due_on, data.previous_due_on, data.note)
         case FollowupExtensionRefused():
@@ -249,6 +258,16 @@ def resolution_of(approved: ResolutionApproved) -> Resolution:
 def fingerprint_of(approved: ResolutionApproved) -> str:
     """What tells the same approval from another one under the same id."""
     return fingerprint(approved)
+
+
+def inbox_of(events: Sequence[Event]) -> Sequence[str]:
+    """The ids under which the amendments behind our own events were taken."""
+    told = (
+        FollowupAmended.from_json(event.data)
+        for event in events
+        if event.type == FollowupAmended.TYPE
+    )
+    return [inbox_id(data.by, data.amendment) for data in told if data.amendment is not None]
 
 
 def amended(resolution: Resolution, data: ResolutionAmended) -> Resolution:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 
 from services.followups.domain.records import (
     EvidenceAdded,
@@ -25,10 +25,11 @@ from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import RECOVERY, Cause, Effects
+from shared.runtime import mongo
 from shared.runtime.files import Files
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
-_SCHEMA: Final = 4  # of a stored document; a reader takes older ones too
+_SCHEMA: Final = 5  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
 _COUNTED_AT_ONCE: Final = 500
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
@@ -56,10 +57,12 @@ _AT: Final = {"predecessor": _PREDECESSOR, "followup_id": "_id"}
 class MongoFollowups:
     """Implements `handlers.Followups`, and what the API reads."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, deputy: str) -> None:
         self._ledger = ledger
+        self._deputy = deputy
         self.files = Files(ledger.database, "evidence")
         self._followups = ledger.database["followups"]
+        self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
         self._inbox = Inbox(ledger.database)
         self._deferral = Deferral(ledger.database)
         self._marks = ledger.database["marks"]  # of what was done to all that is stored
@@ -70,6 +73,7 @@ class MongoFollowups:
         await self._inbox.prepare()
         await self.files.prepare()
         await ensure_indexes(self._followups, _INDEXES)
+        await ensure_indexes(self._elsewhere, [IndexModel([("resolution_id", ASCENDING)])])
         await self._count_former()
 
     async def _count_former(self) -> None:
@@ -83,7 +87,7 @@ class MongoFollowups:
             followups = [_loaded(document) async for document in found]
             if not followups:
                 break
-            counts = tally((None, followup) for followup in followups)
+            counts = tally(((None, followup) for followup in followups), self._deputy)
             ids = [followup.followup_id for followup in followups]
             async with self._ledger.commit(RECOVERY, Effects((), counts)) as session:
                 taken = await self._followups.update_many(
@@ -96,6 +100,20 @@ class MongoFollowups:
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         found = self._followups.find({"resolution_id": {"$in": list(ids)}})
         return {document["resolution_id"]: _loaded(document) async for document in found}
+
+    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+        if not resolution_ids:
+            return {}
+        found = self._elsewhere.find({"resolution_id": {"$in": list(resolution_ids)}})
+        return {document["resolution_id"]: _loaded(document) async for document in found}
+
+    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        wanted = {"_id": {"$in": list(ids)}}
+        return {
+            document["_id"]: _loaded(document)
+            for collection in (self._elsewhere, self._followups)
+            async for document in collection.find(wanted)
+        }
 
     async def get(self, followup_id: str) -> Followup | None:
         document = await self._followups.find_one({"_id": followup_id})
@@ -126,6 +144,10 @@ class MongoFollowups:
         found = self._followups.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
         return [_loaded(document) async for document in found]
 
+    async def number(self) -> int:
+        """Return how many there are, as MongoDB knows without counting."""
+        return await self._followups.estimated_document_count()
+
     async def history(self, followup_id: str) -> Sequence[Entry]:
         """Return everything that happened to one, by version."""
         return await self._ledger.history(followup_id)
@@ -145,16 +167,49 @@ class MongoFollowups:
         return await self._ledger.counts(by.value, as_of)
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
-        total = tally(step for change in changes for step in change.steps())
-        effects = Effects([event for change in changes for event in change.events], total)
-        async with self._ledger.commit(cause, effects) as session:
-            await self._insert([c for c in changes if c.before is None], session)
-            await self._replace([c for c in changes if c.before is not None], session)
-            for kept in (kept for change in changes for kept in change.files):
-                await self.files.keep(kept, self._ledger.now(), session)
-            inbox = [id_ for change in changes for id_ in change.inbox]
-            if inbox:
-                await self._inbox.add(inbox, self._ledger.now(), session)
+        async with self._ledger.commit(cause, self._effects(changes)) as session:
+            await self._write(changes, session)
+
+    async def hand_over(
+        self,
+        leaving: Sequence[Change],
+        taker: MongoFollowups,
+        arriving: Sequence[Change],
+        cause: Cause,
+    ) -> None:
+        """Save what leaves here and what arrives there in one transaction, or nothing.
+
+        Raises what `save` does.
+        """
+        async with self._ledger.commit(cause, self._effects(leaving)) as session:
+            await self._write(leaving, session)
+            await taker._write(arriving, session)
+            history = [entry for change in arriving for entry in change.history]
+            await taker._ledger.join(cause, taker._effects(arriving), history, session)
+
+    def _effects(self, changes: Sequence[Change]) -> Effects:
+        total = tally((step for change in changes for step in change.steps()), self._deputy)
+        return Effects([event for change in changes for event in change.events], total)
+
+    async def _write(self, changes: Sequence[Change], session: Session) -> None:
+        is_own = [change for change in changes if change.after.deputy == self._deputy]
+        inserted = [change for change in is_own if not self._is_here(change.before)]
+        await self._insert(inserted, session)
+        await self._replace([change for change in is_own if self._is_here(change.before)], session)
+        await self._remove(self._elsewhere, [c for c in inserted if c.before is not None], session)
+        gone = [change for change in changes if change.after.deputy != self._deputy]
+        await self._remove(self._followups, [c for c in gone if self._is_here(c.before)], session)
+        for change in gone:
+            here = {"_id": change.after.followup_id}
+            await self._elsewhere.replace_one(here, _stored(change), upsert=True, session=session)
+        for kept in (kept for change in changes for kept in change.files):
+            await self.files.keep(kept, self._ledger.now(), session)
+        inbox = [id_ for change in changes for id_ in change.inbox]
+        if inbox:
+            await self._inbox.add(inbox, self._ledger.now(), session)
+
+    def _is_here(self, followup: Followup | None) -> bool:
+        return followup is not None and followup.deputy == self._deputy
 
     async def _insert(self, changes: Sequence[Change], session: Session) -> None:
         if changes:
@@ -165,17 +220,28 @@ class MongoFollowups:
     async def _replace(self, changes: Sequence[Change], session: Session) -> None:
         if not changes:
             return
-        updates = [
-            UpdateOne(
-                {"_id": change.after.followup_id, "version": change.before.version},
-                {"$set": _stored(change)},
-            )
-            for change in changes
-            if change.before is not None
-        ]
+        updates = [UpdateOne(_as_it_was(change), {"$set": _stored(change)}) for change in changes]
         result = await self._followups.bulk_write(updates, ordered=False, session=session)
-        if result.matched_count < len(updates):
-            raise Stale(f"{len(updates) - result.matched_count} follow-ups have moved on")
+        _require_all(changes, result.matched_count)
+
+    async def _remove(
+        self, collection: mongo.Collection, changes: Sequence[Change], session: Session
+    ) -> None:
+        if not changes:
+            return
+        deletions = [DeleteOne(_as_it_was(change)) for change in changes]
+        result = await collection.bulk_write(deletions, ordered=False, session=session)
+        _require_all(changes, result.deleted_count)
+
+
+def _as_it_was(change: Change) -> Document:
+    assert change.before is not None
+    return {"_id": change.after.followup_id, "version": change.before.version}
+
+
+def _require_all(changes: Sequence[Change], found: int) -> None:
+    if found < len(changes):
+        raise Stale(f"{len(changes) - found} follow-ups have moved on")
 
 
 def _stored(change: Change) -> Document:
@@ -230,6 +296,7 @@ def _stored(change: Change) -> Document:
         ],
         "work": None if followup.work == NONE else _stored_work(followup.work),
         "evidence": [asdict(piece) for piece in followup.evidence],
+        "former_deputies": list(followup.former_deputies),
         "next_alert": change.next_alert,
     }
 
@@ -290,6 +357,8 @@ def _loaded(document: Document) -> Followup:
         work=_work(document.get("work")),
         # What follows came with schema 4.
         evidence=tuple(EvidenceAdded(**piece) for piece in document.get("evidence", ())),
+        # What follows came with schema 5.
+        former_deputies=tuple(document.get("former_deputies", ())),
     )
 
 

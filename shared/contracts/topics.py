@@ -71,6 +71,7 @@ _FOLLOWUPS = (
     events.FollowupItemDropped,
     events.FollowupPartReported,
     events.FollowupLinked,
+    events.FollowupMoved,
     events.FollowupEvidenceAdded,
 )
 

@@ -4,7 +4,8 @@ What happens to a batch, in this order (the names are those of `steps.Step`):
 
 1. read: records before the stored position are dropped; a gap is read again before it is believed.
 2. decided: the handler loads and decides, and says of each message what becomes of it.
-3. dead-lettered: what was refused is acknowledged by Kafka in the dead-letter topic.
+3. dead-lettered: what was refused is acknowledged by Kafka in the dead-letter topic, and what is
+   somebody else's now in his.
 4. saved: state, events and position in one MongoDB transaction.
 5. acknowledged: Kafka's own offset follows, for lag tools and autoscalers.
 
@@ -36,12 +37,14 @@ from shared.messaging.failures import AlreadyThere, PositionMoved
 from shared.messaging.flood import FloodGate, FloodLimit, Pauses
 from shared.messaging.patience import patient
 from shared.messaging.positions import Positions
+from shared.messaging.publisher import Outgoing
 from shared.messaging.records import (
     Answer,
     Cause,
     Decision,
     Defer,
     Deferred,
+    Forward,
     Message,
     Origin,
     Outcome,
@@ -97,6 +100,7 @@ class Consumer(Generic[C]):
         save: Save[C],
         database: Database,
         dead_letters: DeadLetters,
+        send: Callable[[Sequence[Outgoing]], Awaitable[None]],
         metrics: Metrics,
         clock: MachineClock,
         limit: FloodLimit,
@@ -104,7 +108,7 @@ class Consumer(Generic[C]):
         tell: Callable[[HistoryChanged], None],
         reach: Reach = pass_by,
     ) -> None:
-        """`tell` is called where the database turns out to be another history."""
+        """`send` writes what is forwarded; `tell` hears where the database is another history."""
         self.group = group
         self._topics = frozenset(topics)
         self._handle = handle
@@ -114,6 +118,7 @@ class Consumer(Generic[C]):
         self._deferral = Deferral(database)
         self._deferral_limit = deferral
         self._dead_letters = dead_letters
+        self._send = send
         self._metrics = metrics
         self._clock = clock
         self._tell = tell
@@ -264,7 +269,13 @@ class Consumer(Generic[C]):
             for item, verdict in zip(part, verdicts, strict=True)
             if isinstance(verdict, Refusal)
         ]
-        if letters:
+        forwards = [
+            self._dead_letters.forwarded(item.record, verdict.topic)
+            for item, verdict in zip(part, verdicts, strict=True)
+            if isinstance(verdict, Forward)
+        ]
+        if letters or forwards:
+            await self._send(forwards)
             await self._dead_letters.send(letters)
             self._reach(Step.CONSUME_DEAD_LETTERED)
         cause = Cause(
@@ -367,9 +378,15 @@ class Consumer(Generic[C]):
 
 
 def _outcome(verdict: Verdict) -> Outcome:
-    if isinstance(verdict, Refusal):
-        return Outcome.DEAD_LETTERED
-    return Outcome.DEFERRED if isinstance(verdict, Defer) else verdict
+    match verdict:
+        case Refusal():
+            return Outcome.DEAD_LETTERED
+        case Defer():
+            return Outcome.DEFERRED
+        case Forward():
+            return Outcome.FORWARDED
+        case _:
+            return verdict
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:

@@ -102,6 +102,12 @@ class DeadLetters:
         raw = dict(record.headers).get(REPLAY_ID) if record.topic == self._replay else None
         return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
 
+    def forwarded(self, record: Record, topic: str) -> Outgoing:
+        """A record as it goes on to another topic, without what a replay has added."""
+        notes = {*NOTES, REPLAY_ID} if record.topic == self._replay else frozenset()
+        headers = [(name, raw) for name, raw in record.headers if name not in notes]
+        return Outgoing(topic, record.key, record.value, headers)
+
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Write all, acknowledged by Kafka.
 

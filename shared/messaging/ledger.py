@@ -136,6 +136,19 @@ class Ledger:
             self._watch.wrote(records[-1]["_id"])
             self._ring()
 
+    async def join(
+        self, cause: Cause, effects: Effects, history: Sequence[Entry], session: Session
+    ) -> None:
+        """Write into a transaction that another database's ledger has opened.
+
+        `history`: what happened there to what comes over; it is published here before the effects,
+        each by whom it was. Of the cause only who and by which authority counts. Raises the
+        driver's errors.
+        """
+        records = [*map(_adopted, history), *self._cut(cause, effects)]
+        if records:
+            await self._records.insert_many(records, session=session)
+
     def _cut(self, cause: Cause, effects: Effects) -> Iterable[Document]:
         for number, events in enumerate(_cuts(effects.events)):
             record: Document = {
@@ -207,6 +220,18 @@ def _cuts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
         size += len(event.data)
     if share:
         yield share
+
+
+def _adopted(entry: Entry) -> Document:
+    return {
+        "at": entry.at,
+        "kind": "adopted",
+        "by": entry.by,
+        "roles": list(entry.roles),
+        "read": [],
+        "events": [_stored(entry.event)],
+        "pending": True,
+    }
 
 
 def _stored(event: Event) -> Document:

@@ -79,6 +79,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     DEAD_LETTERED = "dead_lettered"
+    FORWARDED = "forwarded"  # to the topic of whoever it is for now
     DEFERRED = "deferred"  # it waits; what becomes of it in the end is counted as well
 
 
@@ -96,6 +97,13 @@ class Defer:
 
     about: str  # the id of what it waits for
     refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """An event is somebody else's now: it goes on as it is, to his topic."""
+
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,9 @@ class Answer:
     refusal: Refusal | None = None  # where it became a dead letter again
 
 
-Verdict: TypeAlias = Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal | Defer
+Verdict: TypeAlias = (
+    Literal[Outcome.APPLIED, Outcome.DUPLICATE, Outcome.IGNORED] | Refusal | Defer | Forward
+)
 
 
 @dataclass(frozen=True, slots=True)

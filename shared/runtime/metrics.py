@@ -26,7 +26,9 @@ from shared.contracts.events import EVENTS
 from shared.runtime.batch_histogram import BatchHistogram
 from shared.runtime.version import VERSION
 
-Outcome: TypeAlias = Literal["applied", "duplicate", "ignored", "dead_lettered", "deferred"]
+Outcome: TypeAlias = Literal[
+    "applied", "duplicate", "ignored", "dead_lettered", "deferred", "forwarded"
+]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNKNOWN = "unknown"

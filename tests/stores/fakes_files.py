@@ -59,6 +59,10 @@ class MemoryFiles:
         content = self.kept.get(name)
         return None if content is None else self._pieces(content, sha256)
 
+    def lose(self, name: str) -> None:
+        """As an older copy does that was restored."""
+        del self.kept[name]
+
     async def _pieces(self, content: bytes, sha256: str) -> AsyncIterator[bytes]:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise FileDamaged(sha256)

@@ -20,10 +20,11 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class MemoryFollowups:
     """Implements `api.ReadableFollowups`."""
 
-    def __init__(self) -> None:
+    def __init__(self, deputy: str = "civil") -> None:
+        self._deputy = deputy
         self.entries: list[Entry] = []
         self.causes: list[Cause] = []
-        self._followups: dict[str, Followup] = {}
+        self._all: dict[str, Followup] = {}  # those that went as well
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
         self.deferred: dict[str, Deferred] = {}
@@ -34,6 +35,17 @@ class MemoryFollowups:
     def events(self) -> list[Event]:
         """All that was announced, in order."""
         return [entry.event for entry in self.entries]
+
+    @property
+    def _followups(self) -> Mapping[str, Followup]:
+        return {id_: f for id_, f in self._all.items() if f.deputy == self._deputy}
+
+    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+        gone = (f for f in self._all.values() if f.deputy != self._deputy)
+        return {f.resolution_id: f for f in gone if f.resolution_id in resolution_ids}
+
+    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        return {id_: self._all[id_] for id_ in ids if id_ in self._all}
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         found = self._followups.values()
@@ -47,7 +59,8 @@ class MemoryFollowups:
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         alerts = sorted((alert or _NEVER, id_) for id_, alert in self._alerts.items())
-        return [self._followups[id_] for alert, id_ in alerts if alert <= now][:limit]
+        own = self._followups
+        return [own[id_] for alert, id_ in alerts if alert <= now and id_ in own][:limit]
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return self._inbox & set(ids)
@@ -90,9 +103,9 @@ class MemoryFollowups:
             self.files.keep(kept)
         for change in changes:
             followup = change.after
-            self._followups[followup.followup_id] = followup
+            self._all[followup.followup_id] = followup
             self._alerts[followup.followup_id] = change.next_alert
-            self._counts.update(tally(change.steps()))
+            self._counts.update(tally(change.steps(), self._deputy))
             self.entries += [
                 Entry(event, cause.by, cause.roles, followup.changed_at) for event in change.events
             ]
@@ -102,8 +115,30 @@ class MemoryFollowups:
             del self.deferred[id_]
         self.causes.append(cause)
 
+    async def number(self) -> int:
+        return len(self._followups)
+
+    async def hand_over(
+        self,
+        leaving: Sequence[Change],
+        taker: MemoryFollowups,
+        arriving: Sequence[Change],
+        cause: Cause,
+    ) -> None:
+        for change in leaving:
+            self._require_next(change)
+        for change in arriving:
+            taker._require_next(change)
+            if any(
+                f.resolution_id == change.after.resolution_id for f in taker._followups.values()
+            ):
+                raise AlreadyThere(change.after.resolution_id)
+        await self.save(leaving, cause)
+        taker.entries += [entry for change in arriving for entry in change.history]
+        await taker.save(arriving, cause)
+
     def _require_next(self, change: Change) -> None:
-        known = self._followups.get(change.after.followup_id)
+        known = self._all.get(change.after.followup_id)
         if change.before is None and known is not None:
             raise AlreadyThere(known.followup_id)
         if change.before is not None and (known is None or known.version != change.before.version):

@@ -90,7 +90,7 @@ async def a_database(cluster: Cluster, namespace: str) -> AsyncIterator[Database
 
 
 async def prepared(database: Database) -> MongoFollowups:
-    real = MongoFollowups(Ledger(database, clock=SystemMachineClock()))
+    real = MongoFollowups(Ledger(database, clock=SystemMachineClock()), "civil")
     await real.prepare()
     await real.prepare()  # as every process does
     return real
@@ -572,6 +572,13 @@ async def test_a_document_of_schema_4_is_read(database: Database) -> None:
     )  # fmt: skip
     assert (link.url, link.by, link.at) == ("https://example.org/photos/12", "d.sadeghi", LATER)
     assert (file.note, link.note, link.sha256) == ("تحویل موقت", None, None)
+    assert found.former_deputies == ()
+
+
+async def test_a_document_of_schema_5_is_read(database: Database) -> None:
+    found = await recorded(database, 5)
+    assert (found.version, found.deputy, found.former_deputies) == (18, "civil", ("social",))
+    assert (found.work.officer, found.work.delegation) == (None, None)
 
 
 _ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)

@@ -26,6 +26,7 @@ class Status(StrEnum):
     APPLIED = "replayed: applied"
     DUPLICATE = "replayed: duplicate"
     IGNORED = "replayed: ignored"
+    FORWARDED = "replayed: forwarded"
     REFUSED = "replayed: refused again"
     DISCARDED = "discarded"
 

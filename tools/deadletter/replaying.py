@@ -32,6 +32,7 @@ _STATUS: Final = {
     Outcome.APPLIED: Status.APPLIED,
     Outcome.DUPLICATE: Status.DUPLICATE,
     Outcome.IGNORED: Status.IGNORED,
+    Outcome.FORWARDED: Status.FORWARDED,
     Outcome.DEAD_LETTERED: Status.REFUSED,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.followups.api import bulk, evidence, lists, scores, steps, teamwork
+from services.followups.api import bulk, evidence, lists, moving, scores, steps, teamwork
 from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.api.scores import Format
@@ -37,6 +37,7 @@ def routes(
         scores.routes(served, clock, formats),
         evidence.routes(served, clock),
         bulk.routes(served, sheets, clock),
+        moving.routes(served, clock),
     ]
 
 

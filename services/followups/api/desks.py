@@ -31,8 +31,8 @@ from services.followups.domain.teamwork import (
     UnknownItem,
 )
 from services.followups.handlers import (
-    EvidencedFollowups,
     ManyFollowups,
+    MovableFollowups,
     Query,
     Tracking,
     UnknownFollowup,
@@ -63,9 +63,10 @@ _FIELDS: Final = {
 _REMEMBERED: Final = 10_000  # ids, some 2 MB
 
 
-class ReadableFollowups(EvidencedFollowups, ManyFollowups, Protocol):
+class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
+    async def number(self) -> int: ...
     async def page(self, query: Query) -> Sequence[Followup]: ...
     async def history(self, followup_id: str) -> Sequence[Entry]: ...
     async def counts(
@@ -89,12 +90,12 @@ class Desks:
         self._desks = desks
         self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
 
-    def wanted(self, deputy: str | None) -> Mapping[str, Desk]:
+    def wanted(self, deputy: str | None, field: str = "deputy") -> Mapping[str, Desk]:
         """Those that a request is about: all, or one. Raises Problem 400 for one of nobody's."""
         if deputy is None:
             return self._desks
         if deputy not in self._desks:
-            raise invalid_field("deputy", f"not served here; served are {', '.join(self._desks)}")
+            raise invalid_field(field, f"not served here; served are {', '.join(self._desks)}")
         return {deputy: self._desks[deputy]}
 
     async def find(self, followup_id: str) -> tuple[Desk, Followup]:

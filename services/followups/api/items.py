@@ -114,6 +114,7 @@ class FollowupItem(BaseModel):
     changed_at: datetime
     version: int
     evidence: list[EvidenceItem]
+    former_deputies: list[str] = Field(description="who answered for it before, the first first")
 
 
 class FollowupPage(Page[FollowupItem]):
@@ -242,6 +243,7 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         changed_at=followup.changed_at,
         version=followup.version,
         evidence=[evidence_item(piece) for piece in followup.evidence],
+        former_deputies=list(followup.former_deputies),
     )
 
 

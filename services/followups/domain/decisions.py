@@ -19,6 +19,7 @@ from services.followups.domain.records import (
     ExtensionRequested,
     Finding,
     Followup,
+    Moved,
     Opened,
     Progressed,
     Reopened,
@@ -30,6 +31,7 @@ from services.followups.domain.records import (
     Verified,
 )
 from services.followups.domain.refusals import (
+    AlreadyFollowed,
     BadDueDate,
     BadProgress,
     Conflict,
@@ -48,9 +50,13 @@ from shared.runtime.principals import COORDINATION, Principal
 # -- what comes by event ------------------------------------------------------------------------
 
 
-def require_own(named: str, deputy: str) -> None:
-    """Refuse what names another deputy than the topic's. Raises WrongDeputy."""
-    if named != deputy:
+def require_own(named: str, deputy: str, followup: Followup | None) -> None:
+    """Refuse what names another deputy than the topic's, or one who answered for it before.
+
+    Raises WrongDeputy.
+    """
+    former = () if followup is None else followup.former_deputies
+    if named != deputy and named not in former:
         raise WrongDeputy(f"data.deputy is {named!r}, the topic is of {deputy!r}")
 
 
@@ -235,6 +241,24 @@ def reopen(followup: Followup, by: Principal, reason: str, now: datetime) -> Reo
     return Reopened(now, by.id, reason)
 
 
+def may_move(by: Principal) -> bool:
+    """Whether somebody may say that another deputy answers, whichever follow-up it is."""
+    return by.is_minister_office or by.is_operator
+
+
+def move(
+    followup: Followup, by: Principal, to: str, there: Followup | None, reason: str, now: datetime
+) -> Moved:
+    """Let another deputy answer for it; `there` is what he follows of the same resolution.
+
+    Raises NotAllowed, AlreadyFollowed.
+    """
+    require(followup, Step.MOVE, by, now)
+    if there is not None:
+        raise AlreadyFollowed(f"{to} follows {followup.resolution_id} as {there.followup_id}")
+    return Moved(now, by.id, followup.deputy, to, reason)
+
+
 def close(followup: Followup, by: Principal, outcome: Ending, reason: str, now: datetime) -> Closed:
     """End it otherwise than done. Raises NotAllowed, NotNow."""
     require(followup, Step.CLOSE, by, now)
@@ -298,6 +322,8 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
         case Who.CONCERNED:
             heads = by.is_coordination or by.is_minister_office
             return himself or stands_in or concerned or heads
+        case Who.OFFICE:
+            return may_move(by)
         case Who.APPROVER | Who.CLOCK:
             return False
 

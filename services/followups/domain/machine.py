@@ -26,6 +26,7 @@ class Who(StrEnum):
     CONCERNED = "whoever is concerned"
     """The deputy and whoever acts for him, coordination, the province, the Minister's office."""
 
+    OFFICE = "the Minister's office, or an operator for it"
     BODY = "the deputy, his officer or whoever speaks for the body"
     APPROVER = "whoever approved"  # or the scheduler
     CLOCK = "time"
@@ -64,6 +65,7 @@ class Step(StrEnum):
     FALL_OVERDUE = "fall overdue"
     LAPSE = "lapse"
     ADD_EVIDENCE = "add evidence"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ RULES: Final[Mapping[Step, Rule]] = {
     Step.COME_DUE_SOON: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
     Step.FALL_OVERDUE: Rule(Who.CLOCK, WAITS_FOR_THE_DEPUTY, None),
     Step.ADD_EVIDENCE: Rule(Who.CONCERNED, _AT_WORK | {State.DONE}, None),
+    Step.MOVE: Rule(Who.OFFICE, _ANY, None),
 }
 
 

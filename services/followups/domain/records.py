@@ -123,6 +123,7 @@ class Followup:
     extensions: tuple[Extension, ...] = ()
     work: Work = work.NONE
     evidence: tuple[EvidenceAdded, ...] = ()  # each piece as the fact that added it
+    former_deputies: tuple[str, ...] = ()  # who answered for it before
 
     @property
     def deputy(self) -> str:
@@ -325,6 +326,17 @@ class EvidenceAdded:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Another deputy answers for it from now on."""
+
+    at: datetime
+    by: str
+    previous_deputy: str
+    to: str
+    reason: str
+
+
 Fact: TypeAlias = (
     Opened
     | Amended
@@ -345,6 +357,7 @@ Fact: TypeAlias = (
     | Closed
     | WorkFact
     | EvidenceAdded
+    | Moved
 )
 
 
@@ -426,6 +439,12 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
             )  # fmt: skip
         case EvidenceAdded():
             return replace(next_, evidence=(*followup.evidence, fact))
+        case Moved():
+            return replace(
+                next_, resolution=replace(followup.resolution, deputy=fact.to),
+                former_deputies=(*followup.former_deputies, fact.previous_deputy),
+                work=replace(followup.work, officer=None, delegation=None),
+            )  # fmt: skip
         case _:
             return replace(next_, work=work.after(followup.work, fact))
 

@@ -71,6 +71,12 @@ class BadDueDate(Refused):
     reason = "bad-due-date"
 
 
+class AlreadyFollowed(Refused):
+    """The deputy follows that resolution himself already."""
+
+    reason = "already-followed"
+
+
 class TooManyExtensions(Refused):
     """No further extension can be had."""
 

@@ -63,15 +63,18 @@ def subjects(resolution: Resolution) -> tuple[str, ...]:
     return _subjects(r.province, r.axis, r.session_kind, tehran_date(r.approved_at))
 
 
-def tally(steps: Iterable[tuple[Followup | None, Followup]]) -> Counter[Counted]:
+def tally(
+    steps: Iterable[tuple[Followup | None, Followup]], own: str | None = None
+) -> Counter[Counted]:
     """By how much steps from one version to the next change the counts, on the days they were
-    taken. What stays as it was is left out."""
+    taken. What stays as it was is left out; of a deputy (`own`), what is not his."""
     groups: Counter[tuple[_Group, date]] = Counter()  # in a batch many are alike
     for before, after in steps:
         day = tehran_date(after.changed_at)
-        if before is not None:
+        if before is not None and own in {None, before.deputy}:
             groups[_group(before), day] -= 1
-        groups[_group(after), day] += 1
+        if own in {None, after.deputy}:
+            groups[_group(after), day] += 1
     total: Counter[Counted] = Counter()
     for ((of, counted), changed_on), change in groups.items():
         iso = changed_on.isoformat()

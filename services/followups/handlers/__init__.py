@@ -15,6 +15,13 @@ from services.followups.handlers.evidence import (
     add_file,
     add_link,
 )
+from services.followups.handlers.moving import (
+    MOST_AT_ONCE,
+    MovableFollowups,
+    Moving,
+    Side,
+    move,
+)
 from services.followups.handlers.tracking import (
     Change,
     Decide,
@@ -29,6 +36,7 @@ from services.followups.handlers.tracking import (
 )
 
 __all__ = [
+    "MOST_AT_ONCE",
     "Added",
     "Change",
     "Decide",
@@ -36,10 +44,13 @@ __all__ = [
     "Followups",
     "Line",
     "ManyFollowups",
+    "MovableFollowups",
+    "Moving",
     "NoSheet",
     "Query",
     "SheetWriter",
     "Sheets",
+    "Side",
     "Tracking",
     "UnknownFollowup",
     "Upload",
@@ -47,6 +58,7 @@ __all__ = [
     "act",
     "add_file",
     "add_link",
+    "move",
     "sweep",
     "take",
     "take_in",

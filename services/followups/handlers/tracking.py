@@ -18,6 +18,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     ResolutionWithdrawn,
 )
+from shared.messaging.ledger import Entry
 from shared.messaging.patience import anew
 from shared.messaging.records import (
     RECOVERY,
@@ -26,6 +27,7 @@ from shared.messaging.records import (
     Defer,
     Event,
     Fence,
+    Forward,
     Message,
     Outcome,
     Refusal,
@@ -49,6 +51,7 @@ class Change:
     inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
     passed: Sequence[Followup] = ()  # the versions between, each with its own day
     files: Sequence[Kept] = ()  # uploads that take effect with it
+    history: Sequence[Entry] = ()  # what happened to it with another deputy
 
     def steps(self) -> Iterable[tuple[Followup | None, Followup]]:
         """From each version to the next."""
@@ -60,6 +63,14 @@ class Followups(Protocol):
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         """Return those that exist, by resolution id."""
+        ...
+
+    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+        """Return those that another deputy answers for now, by resolution id, as they went."""
+        ...
+
+    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        """Return those that exist, here or as they went, by their own ids."""
         ...
 
     async def get(self, followup_id: str) -> Followup | None:
@@ -107,6 +118,7 @@ class Tracking:
     ladder: Ladder
     topic: str  # of its events
     scheduler: str  # ce_source of the scheduler, which may amend what others approved
+    resolutions_of: Callable[[str], str]  # the topic of a deputy's resolutions
 
 
 # -- what comes by event ------------------------------------------------------------------------
@@ -118,10 +130,11 @@ async def take(
     """Take a batch of resolution events, folded by resolution in the order of their offsets.
 
     An amendment or withdrawal of what is not approved yet is deferred, and whatever comes behind
-    it for the same resolution as well.
+    it for the same resolution as well. What another deputy answers for now goes on to him.
     """
     ids = {id_ for id_ in map(_resolution_id, messages) if id_ is not None}
     known = await store.of_resolutions(ids)
+    elsewhere = await store.elsewhere(ids - known.keys())
     later = [message for message in messages if _needs_inbox(message)]
     seen = set(await store.seen([message.inbox_id for message in later]))
     new = {str(_resolution_id(message)) for message in later if not message.deferred}
@@ -132,6 +145,9 @@ async def take(
         resolution_id = _resolution_id(message)
         if resolution_id is None:
             verdicts.append(Outcome.IGNORED)
+            continue
+        if resolution_id in elsewhere:
+            verdicts.append(Forward(tracking.resolutions_of(elsewhere[resolution_id].deputy)))
             continue
         draft = drafts.get(resolution_id)
         if draft is None:
@@ -191,7 +207,7 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
     data, source, trace = message.data, message.event.source, message.event.traceparent
     tracking = draft.tracking
     assert isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn)
-    decisions.require_own(data.deputy, tracking.deputy)
+    decisions.require_own(data.deputy, tracking.deputy, draft.after)
     if isinstance(data, ResolutionApproved):
         fingerprint = events.fingerprint_of(data)
         if draft.after is not None:
@@ -242,14 +258,14 @@ async def take_in(messages: Sequence[Message], store: Followups, tracking: Track
 
     Raises Stale where another process does the same at this moment.
     """
-    ids = {m.data.resolution_id for m in messages if isinstance(m.data, FollowupEvent)}
-    known = await store.of_resolutions(ids)
+    ids = {m.data.followup_id for m in messages if isinstance(m.data, FollowupEvent)}
+    known = await store.wherever(ids)
     drafts = {id_: _Draft(known.get(id_), tracking) for id_ in ids}
     for message in messages:
         data = message.data
         if not isinstance(data, FollowupEvent):
             continue
-        draft = drafts[data.resolution_id]
+        draft = drafts[data.followup_id]
         version = draft.after.version if draft.after else 0
         fact = events.fact_of(data, draft.after)
         if message.event.sequence != version + 1 or fact is None:

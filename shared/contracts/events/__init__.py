@@ -64,6 +64,7 @@ from shared.contracts.events.work import (
     FollowupItemDone,
     FollowupItemDropped,
     FollowupLinked,
+    FollowupMoved,
     FollowupPartReported,
 )
 
@@ -111,6 +112,7 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupItemDropped,
         FollowupPartReported,
         FollowupLinked,
+        FollowupMoved,
         FollowupEvidenceAdded,
         NoticeDelivered,
         NoticeFailed,
@@ -176,6 +178,7 @@ __all__ = [
     "FollowupItemDone",
     "FollowupItemDropped",
     "FollowupLinked",
+    "FollowupMoved",
     "FollowupOpened",
     "FollowupOverdue",
     "FollowupPartReported",

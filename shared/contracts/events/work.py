@@ -95,6 +95,19 @@ class FollowupPartReported(FollowupEvent):
     note: Brief | None = None
 
 
+class FollowupMoved(FollowupEvent):
+    """Another deputy answers for it from now on: `deputy`.
+
+    It stands in the topics of both. In that of the new one the whole history goes before it, event
+    by event as it was, with the same ids and numbers.
+    """
+
+    at: Instant
+    by: By
+    previous_deputy: Slug
+    reason: Brief
+
+
 class FollowupLinked(FollowupEvent):
     """The follow-up continues another resolution, its predecessor; the latest word counts.
 

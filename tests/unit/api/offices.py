@@ -236,7 +236,7 @@ async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
 @asynccontextmanager
 async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
     """Two deputies' follow-ups on 1 February 2024, each with its life."""
-    stores = {d: Away() if d in away else MemoryFollowups() for d in ("civil", "crisis")}
+    stores = {d: Away(d) if d in away else MemoryFollowups(d) for d in ("civil", "crisis")}
     for id_, (changes, facts) in BRIDGES.items():
         await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}

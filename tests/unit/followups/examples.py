@@ -28,6 +28,7 @@ from services.followups.domain.records import (
     FellOverdue,
     Finding,
     Followup,
+    Moved,
     Opened,
     Progressed,
     Reopened,
@@ -53,6 +54,7 @@ from services.followups.domain.work import (
 )
 from services.followups.handlers import Tracking
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
+from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
 from shared.runtime.principals import Principal
 
@@ -70,7 +72,7 @@ FRIDAYS_OFF = Ladder(CALENDAR, soon_days=0, acknowledge_days=0)
 SOON = Ladder(CALENDAR, soon_days=3, acknowledge_days=0)
 WATCHED = Ladder(CALENDAR, soon_days=3, acknowledge_days=4)
 EXTENSIONS = ExtensionRules(CALENDAR, most=2, days=90, lapse_days=5)
-TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER)
+TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions)
 
 
 def principal(user: str, *roles: str) -> Principal:
@@ -254,6 +256,9 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
         st.sampled_from([None, "social"]).map(lambda d: Linked(at, by, "1401-IR-09-R007", d)),
         st.integers(1, 3).map(lambda n: ItemDone(at, by, n, note)),
         st.integers(1, 3).map(lambda n: ItemDropped(at, by, n, note or "لازم نیست")),
+        st.sampled_from(["civil", "social"]).map(
+            lambda to: Moved(at, by, current.deputy, to, note or "ادغام")
+        ),
         st.sampled_from([PHOTO, LETTER]).map(
             lambda piece: replace(piece, at=at, by=by, evidence_id=draw(names), note=note)
         ),

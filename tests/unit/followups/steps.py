@@ -16,6 +16,7 @@ from services.followups.domain.records import (
     ExtensionRequested,
     Fact,
     FellOverdue,
+    Moved,
     Opened,
     Progressed,
     Reopened,
@@ -100,5 +101,7 @@ def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
             return Step.FALL_OVERDUE
         case EvidenceAdded():
             return Step.ADD_EVIDENCE
+        case Moved():
+            return Step.MOVE
         case Opened():
             raise AssertionError("it was opened already")

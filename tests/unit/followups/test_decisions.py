@@ -296,9 +296,12 @@ def test_the_id_of_a_follow_up_never_changes() -> None:
 
 
 def test_what_names_another_deputy_than_the_topics_is_refused() -> None:
-    decisions.require_own("civil", "civil")
-    with pytest.raises(WrongDeputy):
-        decisions.require_own("civil", "social")
+    begun = followup()
+    decisions.require_own("civil", "civil", None)
+    decisions.require_own("civil", "social", replace(begun, former_deputies=("civil",)))
+    for known in (None, begun):
+        with pytest.raises(WrongDeputy):
+            decisions.require_own("civil", "social", known)
 
 
 def test_a_due_date_is_not_before_the_day_of_approval_in_tehran() -> None:

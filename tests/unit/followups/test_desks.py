@@ -11,34 +11,33 @@ from services.followups import handlers
 from services.followups.api import Desk
 from services.followups.api.desks import Desks
 from services.followups.domain.records import Followup
-from services.followups.handlers import Change
+from services.followups.handlers import Side
 from shared.messaging.records import Cause
 from shared.runtime.problems import Problem
 from tests.stores.fakes_followups import MemoryFollowups
-from tests.unit.followups.examples import NOW, TRACKING
+from tests.unit.followups.examples import NOW, TRACKING, principal
 from tests.unit.followups.test_handlers import approval
 
 DEPUTIES = ("civil", "crisis", "social")
 
 
 class Asked(MemoryFollowups):
-    """Counts how often it was asked for one, and may have given all away."""
+    """Counts how often it was asked for one."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, deputy: str) -> None:
+        super().__init__(deputy)
         self.asked = 0
-        self.gave_away = False
 
     async def get(self, followup_id: str) -> Followup | None:
         self.asked += 1
-        return None if self.gave_away else await super().get(followup_id)
+        return await super().get(followup_id)
 
 
 class Office:
     """Three deputies' desks, of whom one keeps a follow-up."""
 
     def __init__(self) -> None:
-        self.stores = {deputy: Asked() for deputy in DEPUTIES}
+        self.stores = {deputy: Asked(deputy) for deputy in DEPUTIES}
         self.desks = Desks(
             {
                 d: Desk(store, replace(TRACKING, deputy=d), store.files)
@@ -64,11 +63,17 @@ class Office:
         return change.after.followup_id
 
     async def move(self, followup_id: str, from_: str, to: str) -> None:
-        """Hand one over, as it is, and everything else of that desk with it."""
-        moved = await self.stores[from_].get(followup_id)
-        assert moved is not None
-        await self.stores[to].save([Change(None, moved, (), None)], Cause("event", "followups"))
-        self.stores[from_].gave_away = True
+        """Let another deputy answer for it."""
+
+        def side(deputy: str) -> Side:
+            store = self.stores[deputy]
+            return Side(store, replace(TRACKING, deputy=deputy), store.files)
+
+        by = principal("o.rezaei", "operator")
+        (moved,) = await handlers.move(
+            [followup_id], side(from_), side(to), by, "ادغام", NOW, None, dry_run=False
+        )
+        assert moved.refused is None
 
     async def keeper(self, followup_id: str) -> str:
         desk, found = await self.desks.find(followup_id)

@@ -37,6 +37,7 @@ from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Lin
 from services.followups.handlers import Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
+from shared.contracts.topics import Topics
 from shared.messaging.failures import Stale
 from shared.messaging.records import Cause, Message, Outcome, Verdict
 from shared.runtime.calendar import start_of_day, tehran_date
@@ -60,7 +61,7 @@ from tests.unit.followups.examples import (
 from tests.unit.followups.steps import step_of
 from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval, withdrawal
 
-TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER)
+TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions)
 BOTH = principal("d.karimi", "deputy:civil", "coordination")
 PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH, AIDE]
 DATES = [date(2023, 12, 20), date(2024, 1, 1), date(2024, 1, 20), date(2024, 2, 1)]

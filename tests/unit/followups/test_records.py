@@ -22,6 +22,7 @@ from services.followups.domain.records import (
     Fact,
     FellOverdue,
     Followup,
+    Moved,
     Progressed,
     Reopened,
     Settled,
@@ -83,6 +84,9 @@ def test_every_fact_is_a_version_and_leaves_the_beginning_as_it_was(life: list[F
             if isinstance(fact, Extended):
                 changed = replace(before.resolution, due_on=fact.due_on)
                 assert now.resolution == changed
+            elif isinstance(fact, Moved):
+                assert now.resolution == replace(before.resolution, deputy=fact.to)
+                assert now.former_deputies == (*before.former_deputies, fact.previous_deputy)
             elif not isinstance(fact, Amended):
                 assert now.resolution == before.resolution
 

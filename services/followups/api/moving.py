@@ -1,0 +1,135 @@
+"""Moving follow-ups from one deputy to another: where two are merged, or one is dissolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from services.followups import handlers
+from services.followups.api.desks import Desk, Desks, problems
+from services.followups.api.texts import Saying
+from services.followups.domain import decisions
+from services.followups.handlers import Moving, Query, Side
+from shared.contracts.reference import DEPUTY_TITLES_FA
+from shared.runtime.clocks import DomainClock
+from shared.runtime.http import RequestBody, Traceparent
+from shared.runtime.identity import Caller
+from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
+from shared.runtime.problems import Problem, invalid_field
+
+
+class Move(RequestBody):
+    to: str = Field(description="the deputy who answers for them from now on")
+    reason: Saying
+    resolution_ids: list[str] | None = Field(
+        None, max_length=handlers.MOST_AT_ONCE, description="only these; all where left out"
+    )
+    after: str | None = Field(None, description="`next_after` of the answer before")
+    limit: int = Field(handlers.MOST_AT_ONCE, ge=1, le=handlers.MOST_AT_ONCE)
+    dry_run: bool = Field(True, description="Only say what would become of them.")
+
+
+class MoveLine(BaseModel):
+    """What became of one follow-up."""
+
+    followup_id: str
+    resolution_id: str
+    outcome: str = Field(description="`moved` or `refused`")
+    error: str | None
+    message: str | None
+
+
+class MoveAnswer(BaseModel):
+    """What became of some of a deputy's follow-ups; where `dry_run`, what would become of them."""
+
+    dry_run: bool
+    from_title_fa: str
+    to_title_fa: str
+    moved: int
+    refused: int
+    remaining: int = Field(description="follow-ups that the first deputy still has")
+    lines: list[MoveLine]
+    next_after: str | None = Field(description="to go on with; null: these were the last")
+
+
+def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+    """The route that moves."""
+    router = APIRouter(tags=["deputies"])
+
+    @router.post("/deputies/{deputy}/move")
+    async def move(
+        by: Caller,
+        deputy: Annotated[str, Path(description="who answers for them now")],
+        wanted: Move,
+        traceparent: Traceparent = None,
+    ) -> MoveAnswer:
+        """Let another deputy answer for follow-ups, some at a time in the order of their ids.
+
+        Each goes over whole: with its history, its files and what it is known by, in one
+        transaction; `FollowupMoved` stands in both topics. Of a resolution that the other deputy
+        follows himself, nothing is moved (`already-followed`). Safe to repeat.
+        """
+        if not decisions.may_move(by):
+            told = f"this takes the role {MINISTER_OFFICE} or {OPERATOR}"
+            raise Problem(403, "not-allowed", "Not allowed", told)
+        if deputy == wanted.to:
+            raise invalid_field("to", "is who answers for them now")
+        giver, taker = _desk(desks, "deputy", deputy), _desk(desks, "to", wanted.to)
+        ids = await _page(giver, wanted)
+        with problems(deputy):
+            results = await handlers.move(
+                ids[: wanted.limit],
+                _side(giver),
+                _side(taker),
+                by,
+                wanted.reason,
+                await clock.now(),
+                traceparent,
+                dry_run=wanted.dry_run,
+            )
+        refused = sum(result.refused is not None for result in results)
+        return MoveAnswer(
+            dry_run=wanted.dry_run,
+            from_title_fa=DEPUTY_TITLES_FA.get(deputy, deputy),
+            to_title_fa=DEPUTY_TITLES_FA.get(wanted.to, wanted.to),
+            moved=len(results) - refused,
+            refused=refused,
+            remaining=await giver.store.number(),
+            lines=[_line(result) for result in results],
+            next_after=ids[wanted.limit - 1] if len(ids) > wanted.limit else None,
+        )
+
+    return router
+
+
+def _desk(desks: Desks, field: str, deputy: str) -> Desk:
+    (desk,) = desks.wanted(deputy, field).values()
+    return desk
+
+
+def _side(desk: Desk) -> Side:
+    return Side(desk.store, desk.tracking, desk.uploads)
+
+
+async def _page(desk: Desk, wanted: Move) -> Sequence[str]:
+    """The ids of those that are asked for, one more than wanted where there are more."""
+    if wanted.resolution_ids is not None:
+        found = await desk.store.of_resolutions(wanted.resolution_ids)
+        ids = sorted(followup.followup_id for followup in found.values())
+        return [id_ for id_ in ids if wanted.after is None or id_ > wanted.after]
+    page = await desk.store.page(Query({}, wanted.after, wanted.limit + 1))
+    return [followup.followup_id for followup in page]
+
+
+def _line(result: Moving) -> MoveLine:
+    refused = result.refused
+    return MoveLine(
+        followup_id=result.followup_id,
+        resolution_id=result.resolution_id,
+        outcome="moved" if refused is None else "refused",
+        error=None if refused is None else refused.reason,
+        message=None if refused is None else str(refused),
+    )

@@ -1,0 +1,145 @@
+"""Another deputy answers from now on: out of one's store and into the other's, with all it has."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, Self
+
+from services.followups import events
+from services.followups.domain import decisions
+from services.followups.domain.records import Followup
+from services.followups.domain.refusals import Refused
+from services.followups.handlers.evidence import EvidencedFollowups, Uploads
+from services.followups.handlers.tracking import Change, Tracking, changed
+from shared.messaging.ledger import Entry
+from shared.messaging.patience import anew
+from shared.messaging.records import Cause, requested
+from shared.runtime.files import Kept
+from shared.runtime.principals import Principal
+
+MOST_AT_ONCE = 50
+"""Follow-ups of one transaction: each takes its whole history with it."""
+
+
+class MovableFollowups(EvidencedFollowups, Protocol):
+    """What a move needs of a store besides what handlers do."""
+
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]: ...
+    async def history(self, followup_id: str) -> Sequence[Entry]: ...
+
+    async def hand_over(
+        self, leaving: Sequence[Change], taker: Self, arriving: Sequence[Change], cause: Cause
+    ) -> None:
+        """Save what leaves here and what arrives there in one transaction, or nothing.
+
+        Raises Stale where a follow-up has moved on.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A deputy who gives follow-ups away, or takes them."""
+
+    store: MovableFollowups
+    tracking: Tracking
+    uploads: Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What became of one follow-up: it went over, or was refused by a reason."""
+
+    followup_id: str
+    resolution_id: str
+    refused: Refused | None = None
+
+
+async def move(
+    ids: Sequence[str],
+    giver: Side,
+    taker: Side,
+    by: Principal,
+    reason: str,
+    now: datetime,
+    trace: str | None,
+    *,
+    dry_run: bool,
+) -> Sequence[Moving]:
+    """Move these follow-ups, in one transaction; those that are not here any more are left out.
+
+    `dry_run`: only say what would become of each. Raises UploadLost, and Stale where others were
+    faster every time.
+    """
+
+    async def once() -> Sequence[Moving]:
+        found = await giver.store.of_ids(ids)
+        there = await taker.store.of_resolutions({f.resolution_id for f in found.values()})
+        results: list[Moving] = []
+        leaving: list[Change] = []
+        for before in found.values():
+            same = there.get(before.resolution_id)
+            try:
+                fact = decisions.move(before, by, taker.tracking.deputy, same, reason, now)
+            except Refused as refused:
+                results.append(Moving(before.followup_id, before.resolution_id, refused))
+                continue
+            results.append(Moving(before.followup_id, before.resolution_id))
+            leaving.append(changed(before, [fact], giver.tracking, trace))
+        if leaving and not dry_run:
+            await _hand_over(leaving, giver, taker, requested(by))
+        return results
+
+    return await anew(once)
+
+
+async def _hand_over(leaving: Sequence[Change], giver: Side, taker: Side, cause: Cause) -> None:
+    former = await taker.store.wherever([change.after.followup_id for change in leaving])
+    async with AsyncExitStack() as uploads:
+        arriving = [
+            await _arriving(change, former.get(change.after.followup_id), giver, taker, uploads)
+            for change in leaving
+        ]
+        await giver.store.hand_over(leaving, taker.store, arriving, cause)
+
+
+async def _arriving(
+    change: Change, former: Followup | None, giver: Side, taker: Side, uploads: AsyncExitStack
+) -> Change:
+    """The same change as the taker saves it; `former` is what he had of it before it left him."""
+    topic, after = taker.tracking.topic, change.after
+    known = 0 if former is None else former.version
+    history = [
+        replace(entry, event=replace(entry.event, topic=topic))
+        for entry in await giver.store.history(after.followup_id)
+        if entry.event.version > known
+    ]
+    return Change(
+        before=former,
+        after=after,
+        events=[replace(event, topic=topic) for event in change.events],
+        next_alert=taker.tracking.ladder.next_alert(after),
+        inbox=events.inbox_of([entry.event for entry in history]),
+        files=[kept async for kept in _files(after, giver, taker, uploads)],
+        history=history,
+    )
+
+
+async def _files(
+    followup: Followup, giver: Side, taker: Side, uploads: AsyncExitStack
+) -> AsyncIterator[Kept]:
+    """Its files of evidence, written to the taker; those that are lost, or there, are left out."""
+    for piece in followup.evidence:
+        if piece.url is not None or await taker.store.content(piece) is not None:
+            continue
+        content = await giver.store.content(piece)
+        if content is None:
+            continue
+        upload = await uploads.enter_async_context(taker.uploads.receive())
+        async for data in content:
+            await upload.write(data)
+        await upload.finish()
+        yield Kept(upload.id, upload.size, piece.evidence_id)

@@ -1,0 +1,210 @@
+"""Follow-ups that go from one deputy's database to another's, in one transaction or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeAlias
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from services.followups import handlers
+from services.followups.domain import decisions
+from services.followups.domain.records import Followup
+from services.followups.domain.scores import By
+from services.followups.handlers import Side, Tracking
+from services.followups.handlers.tracking import changed
+from services.followups.store import MongoFollowups
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.files import Kept, Uploads
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.test_evidence import a_file
+from tests.stores.test_followups import new, step
+from tests.unit.followups.examples import (
+    ACKNOWLEDGED,
+    LATER,
+    LETTER,
+    PROGRESSED,
+    TRACKING,
+    amended,
+    principal,
+)
+
+Pair: TypeAlias = tuple[Side, Side]
+
+OPERATOR = principal("o.rezaei", "operator")
+CAUSE = Cause("request", "o.rezaei", roles=("operator",))
+
+
+def _tracking(deputy: str) -> Tracking:
+    return replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
+
+
+def _in_memory(deputy: str) -> Side:
+    store = MemoryFollowups(deputy)
+    return Side(store, _tracking(deputy), store.files)
+
+
+@asynccontextmanager
+async def _in_mongodb(cluster: Cluster, namespace: str) -> AsyncIterator[Pair]:
+    client, clock = mongo.connect(cluster.mongodb_uri, app="test"), SystemMachineClock()
+
+    async def side(deputy: str) -> Side:
+        database = mongo.database(client, f"{namespace}followups_{deputy}")
+        store = MongoFollowups(Ledger(database, clock=clock), deputy)
+        await store.prepare()
+        return Side(store, _tracking(deputy), Uploads(store.files, clock, 60))
+
+    civil, social = await side("civil"), await side("social")
+    yield civil, social
+    for deputy in ("civil", "social"):
+        await client.drop_database(f"{namespace}followups_{deputy}")
+    client.close()
+
+
+@pytest.fixture(params=["memory", "mongodb"])
+async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Pair]:
+    if request.param == "memory":
+        yield _in_memory("civil"), _in_memory("social")
+        return
+    async with _in_mongodb(request.getfixturevalue("cluster"), namespace) as pair:
+        yield pair
+
+
+async def begun(side: Side, resolution_id: str = "R-1") -> Followup:
+    """A follow-up with some history, a link and a file."""
+    first = new(resolution_id, deputy=side.tracking.deputy)
+    await side.store.save([first], replace(CAUSE, by="followups-civil"))
+    second = step(first.after, ACKNOWLEDGED, PROGRESSED, LETTER)
+    await side.store.save([second], replace(CAUSE, by="d.karimi"))
+    async with side.uploads.receive() as upload:
+        await upload.write(b"photo")
+        await upload.finish()
+        piece = a_file(b"photo")
+        third = step(second.after, piece)
+        kept = Kept(upload.id, upload.size, piece.evidence_id)
+        await side.store.save([replace(third, files=[kept])], replace(CAUSE, by="d.karimi"))
+    return third.after
+
+
+async def move(giver: Side, taker: Side, *ids: str) -> list[str | None]:
+    results = await handlers.move(
+        ids, giver, taker, OPERATOR, "ادغام دو معاونت", LATER, None, dry_run=False
+    )
+    return [None if result.refused is None else result.refused.reason for result in results]
+
+
+async def content(side: Side, followup: Followup) -> list[bytes | None]:
+    found = []
+    for piece in followup.evidence:
+        if piece.url is None:
+            pieces = await side.store.content(piece)
+            found.append(None if pieces is None else b"".join([data async for data in pieces]))
+    return found
+
+
+async def counts(side: Side) -> dict[str, int]:
+    store = side.store
+    assert isinstance(store, MongoFollowups | MemoryFollowups)
+    found = (await store.counts(By.DEPUTY)).get("", {})
+    return {name: count for name, count in found.items() if count}
+
+
+async def test_it_goes_over_whole(pair: Pair) -> None:
+    civil, social = pair
+    before = await begun(civil)
+    counted = await counts(civil)
+    assert await move(civil, social, before.followup_id) == [None]
+    assert await civil.store.get(before.followup_id) is None
+    after = await social.store.get(before.followup_id)
+    assert after is not None
+    assert after == replace(
+        before,
+        version=6,
+        changed_at=LATER,
+        resolution=replace(before.resolution, deputy="social"),
+        former_deputies=("civil",),
+    )
+    assert await content(social, after) == [b"photo"]
+    assert (await counts(civil), await counts(social)) == ({}, counted)
+    assert await civil.store.elsewhere(["R-1"]) == {"R-1": after}
+    assert await civil.store.wherever([after.followup_id]) == {after.followup_id: after}
+
+    history = await social.store.history(after.followup_id)
+    assert [entry.event.version for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert [entry.by for entry in history] == ["followups-civil", *["d.karimi"] * 4, "o.rezaei"]
+    assert {entry.event.topic for entry in history} == {"out.social"}
+    left = await civil.store.history(after.followup_id)
+    assert [entry.event.id for entry in left] == [entry.event.id for entry in history]
+
+
+async def test_it_comes_back_with_what_happened_there(pair: Pair) -> None:
+    civil, social = pair
+    id_ = (await begun(civil)).followup_id
+    await move(civil, social, id_)
+    there = await social.store.get(id_)
+    assert there is not None
+    change = amended(replace(there.resolution, title="نو"))
+    await social.store.save([step(there, change)], CAUSE)
+    assert await move(social, civil, id_) == [None]
+    back = await civil.store.get(id_)
+    assert back is not None
+    assert (back.version, back.deputy, back.resolution.title) == (8, "civil", "نو")
+    assert back.former_deputies == ("civil", "social")
+    history = await civil.store.history(id_)
+    assert [entry.event.version for entry in history] == list(range(1, 9))
+    assert await social.store.elsewhere(["R-1"]) == {"R-1": back}
+    assert await civil.store.elsewhere(["R-1"]) == {}
+    assert await counts(social) == {}
+    assert await content(civil, back) == [b"photo"]
+    assert await move(civil, social, id_) == [None]
+    assert len(await social.store.history(id_)) == 9
+
+
+async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) -> None:
+    civil, social = pair
+    first, second = await begun(civil), await begun(civil, "R-2")
+    own = new("R-2", deputy="social")
+    await social.store.save([own], CAUSE)
+    leaving = [
+        changed(
+            before,
+            [decisions.move(before, OPERATOR, "social", None, "x", LATER)],
+            civil.tracking,
+            None,
+        )
+        for before in (first, second)
+    ]
+    arriving = [handlers.Change(None, change.after, (), None) for change in leaving]
+    with pytest.raises(AlreadyThere):
+        await civil.store.hand_over(leaving, social.store, arriving, CAUSE)
+    await civil.store.save([step(first, PROGRESSED)], CAUSE)
+    with pytest.raises(Stale):
+        await civil.store.hand_over(leaving[:1], social.store, arriving[:1], CAUSE)
+    assert set(await civil.store.of_resolutions(["R-1", "R-2"])) == {"R-1", "R-2"}
+    assert set(await social.store.of_resolutions(["R-1", "R-2"])) == {"R-2"}
+    assert await civil.store.elsewhere(["R-1", "R-2"]) == {}
+    assert await move(civil, social, first.followup_id, second.followup_id) == [
+        None, "already-followed",
+    ]  # fmt: skip
+
+
+async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
+    civil, social = pair
+    before = await begun(civil)
+    store = civil.store
+    if isinstance(store, MongoFollowups):
+        await store.files.pieces.database["evidence.files"].delete_many({})
+    else:
+        assert isinstance(store, MemoryFollowups)
+        store.files.lose(a_file(b"photo").evidence_id)
+    assert await move(civil, social, before.followup_id) == [None]
+    after = await social.store.get(before.followup_id)
+    assert after is not None
+    assert await content(social, after) == [None]

@@ -32,6 +32,7 @@ from shared.runtime.mongo import Document, Session, ensure_indexes
 _SCHEMA: Final = 5  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
 _COUNTED_AT_ONCE: Final = 500
+_IDS_AT_ONCE: Final = 5_000
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
 
 _INDEXES = (
@@ -147,6 +148,12 @@ class MongoFollowups:
     async def number(self) -> int:
         """Return how many there are, as MongoDB knows without counting."""
         return await self._followups.estimated_document_count()
+
+    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+        """Give the ids of all that have these fields, some thousands at a time, in no order."""
+        found = self._followups.find(fields, {"_id": 1}, batch_size=_IDS_AT_ONCE)
+        while ids := [document["_id"] for document in await found.to_list(_IDS_AT_ONCE)]:
+            yield ids
 
     async def history(self, followup_id: str) -> Sequence[Entry]:
         """Return everything that happened to one, by version."""

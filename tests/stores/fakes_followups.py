@@ -72,6 +72,11 @@ class MemoryFollowups:
         found = [f for _, f in sorted(self._followups.items()) if _is_wanted(f, query)]
         return found[: query.limit]
 
+    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+        for followup_id, followup in self._followups.items():
+            if _is_wanted(followup, Query(fields, None, 1)):
+                yield [followup_id]
+
     async def history(self, followup_id: str) -> Sequence[Entry]:
         mine = [entry for entry in self.entries if entry.event.aggregate_id == followup_id]
         return sorted(mine, key=lambda entry: entry.event.version)

@@ -420,6 +420,9 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     assert await ids(level=2) == [c]
     assert await ids(state="opened") == everything
     assert await ids(state="closed") == []
+    found = [id_ async for some in store.ids({"session_id": "1402-IR-09"}) for id_ in some]
+    assert sorted(found) == sorted([a, c])
+    assert sorted([id_ async for some in store.ids({}) for id_ in some]) == everything
     await store.save([step(changes[0].after, LINKED)], CAUSE)
     assert await ids(predecessor=LINKED.predecessor) == [a]
     assert await ids(predecessor="a") == []

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.followups.api import bulk, evidence, lists, moving, scores, steps, teamwork
+from services.followups.api import (
+    bulk,
+    evidence,
+    inspection,
+    lists,
+    moving,
+    scores,
+    steps,
+    teamwork,
+)
 from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
 from services.followups.api.scores import Format
@@ -38,6 +47,7 @@ def routes(
         evidence.routes(served, clock),
         bulk.routes(served, sheets, clock),
         moving.routes(served, clock),
+        inspection.routes(served, clock),
     ]
 
 

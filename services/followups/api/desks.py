@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -67,6 +67,7 @@ class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
     async def number(self) -> int: ...
+    def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]: ...
     async def page(self, query: Query) -> Sequence[Followup]: ...
     async def history(self, followup_id: str) -> Sequence[Entry]: ...
     async def counts(

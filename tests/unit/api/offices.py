@@ -224,6 +224,10 @@ class Away(MemoryFollowups):
     async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
         raise ServerSelectionTimeoutError("no primary")
 
+    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+        yield []
+        raise ServerSelectionTimeoutError("no primary")
+
 
 async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
     versions = [opened(opening)]

@@ -1,0 +1,90 @@
+"""Samples for inspection, which everybody can draw again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from services.followups.api.desks import Desk, Desks, ask
+from services.followups.api.items import FollowupItem, followup_item
+from services.followups.domain.inspection import Drawing
+from services.followups.domain.records import State
+from shared.runtime.clocks import DomainClock
+from shared.runtime.identity import Caller
+
+
+@dataclass(frozen=True)
+class Population:
+    """Of which follow-ups is drawn, and how."""
+
+    seed: Annotated[str, Field(min_length=1, max_length=100, description="any text, told before")]
+    size: Annotated[int, Field(ge=1, le=500, description="how many are drawn")] = 20
+    state: State = State.VERIFIED
+    deputy: str | None = None
+    province: str | None = None
+    axis: str | None = None
+    session_id: str | None = None
+
+    def fields(self) -> dict[str, object]:
+        """The wanted value of each stored field."""
+        wanted: dict[str, object] = {
+            name: getattr(self, name) for name in ("province", "axis", "session_id")
+        }
+        return {
+            "state": self.state.value,
+            **{name: value for name, value in wanted.items() if value is not None},
+        }
+
+
+class InspectionSample(BaseModel):
+    """What was drawn, in the order of the draw."""
+
+    seed: str
+    size: int
+    population: int = Field(description="follow-ups that took part")
+    digest: str = Field(description="the same for the same population: to compare two draws")
+    drawn_at: datetime
+    items: list[FollowupItem]
+    partial: list[str] = Field(
+        description="deputies whose database did not answer: theirs took no part"
+    )
+
+
+def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+    """The route that draws."""
+    router = APIRouter(tags=["inspections"])
+
+    @router.get("/inspections")
+    async def inspections(_: Caller, wanted: Annotated[Population, Depends()]) -> InspectionSample:
+        """Draw follow-ups for inspection: the same seed draws the same of the same follow-ups."""
+        asked = desks.wanted(wanted.deputy)
+
+        async def look(desk: Desk) -> Drawing:
+            own = Drawing(wanted.seed, wanted.size)
+            async for ids in desk.store.ids(wanted.fields()):
+                own.look_at(ids)
+            return own
+
+        draws, partial = await ask(asked, look)
+        drawing = Drawing(wanted.seed, wanted.size)
+        for draw in draws:
+            drawing.take_in(draw)
+        now = await clock.now()
+        drawn = drawing.drawn
+        answers, away = await ask(asked, lambda desk: desk.store.of_ids(drawn))
+        known = {id_: followup for answer in answers for id_, followup in answer.items()}
+        return InspectionSample(
+            seed=wanted.seed,
+            size=wanted.size,
+            population=drawing.population,
+            digest=drawing.digest,
+            drawn_at=now,
+            items=[followup_item(known[id_], now) for id_ in drawn if id_ in known],
+            partial=sorted({*partial, *away}),
+        )
+
+    return router

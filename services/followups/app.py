@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.followups import api, handlers, jobs, subscribers
-from services.followups.adapters import chart, csv_file, xlsx_file
+from services.followups.adapters import chart, csv_file, svg, timeline, xlsx_file
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
@@ -28,9 +28,11 @@ SERVICE = "followups"
 FORMATS: Final[Mapping[str, api.Format]] = {
     "csv": api.Format(csv_file.MEDIA_TYPE, False, csv_file.write),
     "xlsx": api.Format(xlsx_file.MEDIA_TYPE, False, xlsx_file.write),
-    "svg": api.Format(chart.MEDIA_TYPE, True, chart.write),
+    "svg": api.Format(svg.MEDIA_TYPE, True, chart.write),
 }
 """In which scorecards can be had besides JSON, by their suffix."""
+
+PICTURE: Final = api.Picture(svg.MEDIA_TYPE, timeline.write)
 
 _CLEARED_EVERY_SECONDS: Final = 60.0
 
@@ -72,7 +74,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)
         host.now_and_then(partial(jobs.clear, uploads), every_seconds)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets())
+    routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)
     return host, host.app("Peygir: follow-ups", routes, sends, long_bodies)
 

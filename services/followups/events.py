@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from services.followups.domain.records import (
     Unblocked,
     Verified,
     WentUnacknowledged,
+    evolve,
+    opened,
 )
 from services.followups.domain.work import (
     Assigned,
@@ -42,6 +44,7 @@ from services.followups.domain.work import (
     PartReported,
 )
 from shared.contracts.events import (
+    EVENTS,
     EventData,
     FollowupAcknowledged,
     FollowupAmended,
@@ -248,6 +251,21 @@ _TELLS = {event: fact for fact, event in _TOLD_AS.items()}
 
 def _fields(fact: Fact) -> dict[str, Any]:
     return {field.name: getattr(fact, field.name) for field in fields(fact)}
+
+
+def facts_of(events: Iterable[Event]) -> Iterator[Fact]:
+    """The facts that one follow-up's events tell, the opening first."""
+    followup: Followup | None = None
+    for event in events:
+        data = EVENTS[event.type].from_json(event.data)
+        fact = fact_of(data, followup) if isinstance(data, FollowupEvent) else None
+        if fact is None:
+            continue
+        if isinstance(fact, Opened):
+            followup = opened(fact)
+        elif followup is not None:
+            followup = evolve(followup, fact)
+        yield fact
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:

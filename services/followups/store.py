@@ -10,6 +10,8 @@ from typing import Any, Final
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 
 from services.followups.domain.records import (
+    ENDED,
+    OPEN,
     EvidenceAdded,
     Extension,
     Followup,
@@ -31,9 +33,14 @@ from shared.runtime.mongo import Document, Session, ensure_indexes
 
 _SCHEMA: Final = 5  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
+_OPEN: Final = sorted(state.value for state in OPEN)
+_ENDED: Final = sorted(state.value for state in ENDED)
 _COUNTED_AT_ONCE: Final = 500
 _IDS_AT_ONCE: Final = 5_000
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
+
+_LATE: Final = {"level": {"$gt": 0}}  # few are; what is opened is not, so opening costs no more
+_OVERDUE: Final = "overdue"
 
 _INDEXES = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
@@ -44,6 +51,18 @@ _INDEXES = (
     ),
     IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
     IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+    *(
+        IndexModel([*keys, ("_id", ASCENDING)], name=name, partialFilterExpression=_LATE)
+        for name, keys in (
+            ("level", [("level", ASCENDING)]),
+            ("state_level", [("state", ASCENDING), ("level", ASCENDING)]),
+            ("province_level", [("province", ASCENDING), ("level", ASCENDING)]),
+            ("axis_level", [("axis", ASCENDING), ("level", ASCENDING)]),
+        )
+    ),
+    IndexModel(
+        [("_id", ASCENDING), ("state", ASCENDING)], name=_OVERDUE, partialFilterExpression=_LATE
+    ),
     IndexModel(
         [(_PREDECESSOR, ASCENDING), ("_id", ASCENDING)],
         name="predecessor",
@@ -139,10 +158,12 @@ class MongoFollowups:
 
     async def page(self, query: Query) -> Sequence[Followup]:
         """Return one page, by id."""
-        wanted: Document = {_AT.get(name, name): value for name, value in query.fields.items()}
+        wanted = _wanted(query.fields)
         if query.after is not None:
             wanted["_id"] = {"$gt": query.after}
         found = self._followups.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
+        if query.fields == {"overdue": True}:
+            found = found.hint(_OVERDUE)
         return [_loaded(document) async for document in found]
 
     async def number(self) -> int:
@@ -151,7 +172,7 @@ class MongoFollowups:
 
     async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
         """Give the ids of all that have these fields, some thousands at a time, in no order."""
-        found = self._followups.find(fields, {"_id": 1}, batch_size=_IDS_AT_ONCE)
+        found = self._followups.find(_wanted(fields), {"_id": 1}, batch_size=_IDS_AT_ONCE)
         while ids := [document["_id"] for document in await found.to_list(_IDS_AT_ONCE)]:
             yield ids
 
@@ -239,6 +260,17 @@ class MongoFollowups:
         deletions = [DeleteOne(_as_it_was(change)) for change in changes]
         result = await collection.bulk_write(deletions, ordered=False, session=session)
         _require_all(changes, result.deleted_count)
+
+
+def _wanted(fields: Mapping[str, object]) -> Document:
+    """The filter that finds what has these fields."""
+    wanted: Document = {_AT.get(name, name): value for name, value in fields.items()}
+    overdue = wanted.pop("overdue", None)
+    if overdue is None:
+        return wanted
+    if overdue:
+        return {"$and": [wanted, {**_LATE, "state": {"$in": _OPEN}}]}
+    return {"$and": [wanted, {"$or": [{"level": 0}, {"state": {"$in": _ENDED}}]}]}
 
 
 def _as_it_was(change: Change) -> Document:

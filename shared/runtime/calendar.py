@@ -91,6 +91,12 @@ def jalali_date_short(day: date) -> str:
     return persian_digits(f"{jalali.year:04}/{jalali.month:02}/{jalali.day:02}")
 
 
+def jalali_month(day: date) -> str:
+    """The month of a day in words: `اسفند ۱۴۰۲`."""
+    jalali = to_jalali(day)
+    return persian_digits(f"{_MONTHS[jalali.month - 1]} {jalali.year}")
+
+
 def jalali_datetime(instant: datetime) -> str:
     """A moment in words, in Tehran's time: `دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۰۹:۳۰`."""
     local = _in_tehran(instant)

@@ -162,6 +162,7 @@ def _is_wanted(followup: Followup, query: Query) -> bool:
         "axis": resolution.axis,
         "priority": resolution.priority,
         "level": followup.level,
+        "overdue": followup.is_overdue,
         "predecessor": None if before is None else before.resolution_id,
         "state": followup.state.value,
     }

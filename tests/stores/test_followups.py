@@ -417,7 +417,10 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     assert await ids(session_id="1402-IR-09", axis="crisis") == [a]
     assert await ids(province="IR-23") == [b]
     assert await ids(priority="urgent") == [b]
-    assert await ids(level=2) == [c]
+    assert await ids(level=2) == await ids(overdue=True) == [c]
+    assert await ids(overdue=True, state="opened", axis="crisis") == []
+    assert await ids(overdue=False) == sorted([a, b])
+    assert await ids(overdue=False, session_id="1402-IR-09") == [a]
     assert await ids(state="opened") == everything
     assert await ids(state="closed") == []
     found = [id_ async for some in store.ids({"session_id": "1402-IR-09"}) for id_ in some]

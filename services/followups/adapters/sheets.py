@@ -14,9 +14,10 @@ from collections.abc import Generator, Mapping, Sequence
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from services.followups.adapters.words import STATES_FA
 from services.followups.adapters.xlsx_file import MEDIA_TYPE
 from services.followups.domain.bulk import EDITABLE, NO, TITLES, YES, Cell, Column, Odd, Row
-from services.followups.domain.records import Followup, State
+from services.followups.domain.records import Followup
 from services.followups.handlers import NoSheet
 from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
 from shared.runtime.calendar import jalali_date_short
@@ -28,17 +29,6 @@ if TYPE_CHECKING:
 SHEET: Final = "پیگیری‌ها"
 _READER: Final = "services.followups.adapters.reader"
 
-_STATES: Final[Mapping[State, str]] = {
-    State.OPENED: "ابلاغ‌شده",
-    State.ACKNOWLEDGED: "پذیرفته",
-    State.DISPUTED: "مورد اختلاف",
-    State.IN_PROGRESS: "در دست اقدام",
-    State.BLOCKED: "متوقف",
-    State.DONE: "انجام‌شده، در انتظار تأیید",
-    State.REOPENED: "بازگشوده",
-    State.VERIFIED: "تأییدشده",
-    State.CLOSED: "بسته",
-}
 _WIDTHS: Final[Mapping[Column, int]] = {
     Column.FOLLOWUP_ID: 12,
     Column.VERSION: 7,
@@ -195,7 +185,7 @@ def _cells(followup: Followup) -> dict[Column, str | int]:
         Column.DEPUTY: DEPUTY_TITLES_FA.get(resolution.deputy, resolution.deputy),
         Column.PROVINCE: PROVINCE_NAMES_FA.get(province, province),
         Column.AXIS: AXIS_TITLES_FA.get(axis, axis),
-        Column.STATE: _STATES[followup.state],
+        Column.STATE: STATES_FA[followup.state],
         Column.DUE_ON: jalali_date_short(resolution.due_on),
         Column.ORIGINAL_DUE_ON: jalali_date_short(followup.original_due_on),
         Column.LEVEL: followup.level,

@@ -18,6 +18,7 @@ from services.followups.api import (
 )
 from services.followups.api.acts import Acts
 from services.followups.api.desks import Desk, Desks, ReadableFollowups
+from services.followups.api.lists import Picture
 from services.followups.api.scores import Format
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.handlers import Sheets
@@ -31,16 +32,17 @@ def routes(
     clock: DomainClock,
     formats: Mapping[str, Format],
     sheets: Sheets,
+    picture: Picture,
 ) -> list[APIRouter]:
     """The routes over the desks of the deputies that this process serves.
 
     `formats` are those in which scorecards can be had besides JSON, by their suffix; `sheets`
-    reads and writes the spreadsheets of many follow-ups at once.
+    reads and writes the spreadsheets of many follow-ups at once; `picture` draws one's life.
     """
     served = Desks(desks)
     act = Acts(served, clock)
     return [
-        lists.routes(served, clock),
+        lists.routes(served, clock, picture),
         steps.routes(act, rules),
         teamwork.routes(act),
         scores.routes(served, clock, formats),
@@ -59,4 +61,4 @@ def long_bodies(evidence_bytes: int, sheet_bytes: int) -> list[LongBody]:
     ]
 
 
-__all__ = ["Desk", "Format", "ReadableFollowups", "long_bodies", "routes"]
+__all__ = ["Desk", "Format", "Picture", "ReadableFollowups", "long_bodies", "routes"]

@@ -80,6 +80,7 @@ class FollowupItem(BaseModel):
     )
     days_overdue_original: int = Field(description="the same against original_due_on")
     level: int = Field(description="announced for this due date; 0 none")
+    overdue: bool = Field(description="open, and a level was announced for this due date")
     session_id: str | None
     session_kind: str | None
     province: str | None
@@ -211,6 +212,7 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
         days_overdue=days_late(followup, r.due_on, now),
         days_overdue_original=days_late(followup, followup.original_due_on, now),
         level=followup.level,
+        overdue=followup.is_overdue,
         session_id=r.session_id,
         session_kind=r.session_kind,
         province=r.province,

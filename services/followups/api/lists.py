@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
+from services.followups import events
 from services.followups.api.desks import Desk, Desks, ask
 from services.followups.api.items import (
     FollowupItem,
@@ -20,9 +22,11 @@ from services.followups.api.items import (
 )
 from services.followups.api.work import CommentItem, comment_items
 from services.followups.domain.records import State
+from services.followups.domain.timeline import Timeline, timeline
 from services.followups.handlers import Query
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, SortKeys, fitting
+from shared.runtime.http.disposition import inline
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
 
@@ -42,6 +46,7 @@ class Filters:
     axis: str | None = None
     priority: Literal["normal", "urgent"] | None = None
     level: Annotated[int | None, Field(ge=0, le=3)] = None
+    overdue: bool | None = None
     predecessor: str | None = None
 
     def fields(self) -> dict[str, object]:
@@ -53,6 +58,7 @@ class Filters:
             "axis",
             "priority",
             "level",
+            "overdue",
             "predecessor",
         )
         wanted: dict[str, object] = {name: getattr(self, name) for name in names}
@@ -60,7 +66,15 @@ class Filters:
         return {name: value for name, value in wanted.items() if value is not None}
 
 
-def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How the life of a follow-up is drawn."""
+
+    media_type: str
+    draw: Callable[[Timeline, datetime], bytes]  # as it is at an instant (UTC)
+
+
+def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
     """The routes that read."""
     router = APIRouter(tags=["follow-ups"])
 
@@ -97,6 +111,20 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         """Everything that happened to a follow-up, by version."""
         desk, _followup = await desks.find(followup_id)
         return [history_item(entry) for entry in await desk.store.history(followup_id)]
+
+    @router.get(
+        "/followups/{followup_id}/timeline.svg",
+        response_class=Response,
+        responses={200: {"content": {picture.media_type: {}}}},
+    )
+    async def get_timeline(_: Caller, followup_id: str) -> Response:
+        """The life of a follow-up as a picture: states, due dates, extensions, levels, progress."""
+        desk, _followup = await desks.find(followup_id)
+        history = await desk.store.history(followup_id)
+        life = timeline(events.facts_of(entry.event for entry in history))
+        content = await asyncio.to_thread(picture.draw, life, await clock.now())
+        name = {"Content-Disposition": inline(f"timeline-{followup_id}.svg")}
+        return Response(content, headers=name, media_type=picture.media_type)
 
     @router.get("/followups/{followup_id}/comments")
     async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:

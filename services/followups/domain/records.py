@@ -134,6 +134,11 @@ class Followup:
         return self.resolution.resolution_id
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether it is open, and was announced as overdue for its present due date."""
+        return self.level > 0 and self.state not in ENDED
+
+    @property
     def progress(self) -> int:
         """0 to 100; whole once it is claimed, and as it was where the claim is not confirmed."""
         return 100 if self.state in {State.DONE, State.VERIFIED} else self.reported

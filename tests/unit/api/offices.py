@@ -16,7 +16,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
 from services.followups.adapters.sheets import XlsxSheets
-from services.followups.app import FORMATS
+from services.followups.app import FORMATS, PICTURE
 from services.followups.domain.records import Extended, Fact, FellOverdue, Opened, evolve, opened
 from services.followups.domain.scores import By
 from services.followups.handlers import Change
@@ -193,7 +193,7 @@ def _followups(*deputies: str) -> House:
     """Built once, since that takes longer than most tests."""
     desks: dict[str, followups.Desk] = {}
     clock = Standing(NOW)
-    routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets())
+    routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
     return House(_app(*routers, long_bodies=long_bodies), desks, clock)
 

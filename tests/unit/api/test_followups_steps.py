@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
@@ -141,3 +142,14 @@ async def test_an_extension_is_decided_by_coordination_alone() -> None:
         refused = await walk.taken("refuse-extension", COORDINATION, reason="بی‌دلیل")
         assert refused["extension_request"] is None
         await walk.refused(409, "request-extension", CIVIL, due_on="2024-02-01", reason="باز هم")
+
+
+async def test_a_life_is_drawn_as_a_picture_that_a_browser_shows() -> None:
+    async with open_followups() as counter:
+        (item, _) = await counter.items("/followups")
+        answer = await counter.http.get(f"/v1/followups/{item['followup_id']}/timeline.svg")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+        assert answer.headers["content-disposition"].startswith("inline; ")
+        assert item["title"] in (ET.fromstring(answer.content)[0].text or "")
+        missing = await counter.http.get("/v1/followups/nobody/timeline.svg")
+        assert missing.status_code == 404

@@ -27,7 +27,7 @@ from tests.unit.followups.scoreboards import season
 
 ON = date(2024, 3, 11)
 SVG = "{http://www.w3.org/2000/svg}"
-RLM = "\u200f"
+MARKS = "\u202b\u202c"
 
 
 def rows_of_csv(board_: Board) -> list[list[str]]:
@@ -41,7 +41,7 @@ def rows_of_xlsx(board_: Board) -> Sequence[Sequence[object]]:
 
 
 def texts(svg: ET.Element) -> list[str]:
-    return [(text.text or "").strip(RLM) for text in svg.iter(f"{SVG}text")]
+    return [(text.text or "").strip(MARKS) for text in svg.iter(f"{SVG}text")]
 
 
 def of(*ids: str) -> Board:

@@ -1,0 +1,140 @@
+"""The life of one follow-up along time, folded from its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from services.followups.domain.records import (
+    Amended,
+    EvidenceAdded,
+    Extended,
+    Fact,
+    FellOverdue,
+    Followup,
+    Moved,
+    Opened,
+    State,
+    evolve,
+    opened,
+)
+from services.followups.domain.work import (
+    Assigned,
+    Commented,
+    Delegated,
+    DelegationEnded,
+    ItemAdded,
+    ItemDone,
+    ItemDropped,
+    Linked,
+    PartReported,
+)
+
+
+class Kind(StrEnum):
+    """What a mark is about."""
+
+    COMMENT = "comment"
+    EVIDENCE = "evidence"
+    ITEM = "item"
+    PART = "part"
+    PEOPLE = "people"  # who works on it, or answers for it
+    LINK = "link"
+
+
+MARKS: Final[Mapping[type[Fact], Kind]] = {
+    Commented: Kind.COMMENT,
+    EvidenceAdded: Kind.EVIDENCE,
+    ItemAdded: Kind.ITEM,
+    ItemDone: Kind.ITEM,
+    ItemDropped: Kind.ITEM,
+    PartReported: Kind.PART,
+    Assigned: Kind.PEOPLE,
+    Delegated: Kind.PEOPLE,
+    DelegationEnded: Kind.PEOPLE,
+    Moved: Kind.PEOPLE,
+    Linked: Kind.LINK,
+}
+"""Facts that change neither state, dates, level nor progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time in which it stood in one state."""
+
+    state: State
+    begins: datetime  # UTC
+    ends: datetime | None  # None: it stands so still
+
+
+@dataclass(frozen=True, slots=True)
+class DueMove:
+    """A due date took the place of another (days in Asia/Tehran)."""
+
+    at: datetime  # UTC
+    before: date
+    after: date
+    by: str
+    is_extension: bool  # else an amendment
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened when; each in the order in which it happened."""
+
+    followup: Followup  # as it stands
+    periods: tuple[Period, ...]
+    due_moves: tuple[DueMove, ...]
+    progress: tuple[tuple[datetime, int], ...]  # as it changed, 0 to 100
+    levels: tuple[tuple[datetime, int], ...]  # announced
+    marks: tuple[tuple[datetime, Kind], ...]
+
+
+def timeline(facts: Iterable[Fact]) -> Timeline:
+    """Fold the facts of one follow-up, the opening first."""
+    followup: Followup | None = None
+    states: list[tuple[datetime, State]] = []
+    due_moves: list[DueMove] = []
+    progress: list[tuple[datetime, int]] = []
+    levels: list[tuple[datetime, int]] = []
+    marks: list[tuple[datetime, Kind]] = []
+    for fact in facts:
+        before = followup
+        followup = opened(fact) if isinstance(fact, Opened) else evolve(_existing(before), fact)
+        if before is None or before.state is not followup.state:
+            states.append((fact.at, followup.state))
+        if before is None or before.progress != followup.progress:
+            progress.append((fact.at, followup.progress))
+        if before is not None and before.resolution.due_on != followup.resolution.due_on:
+            due_moves.append(_due_move(fact, before, followup))
+        if isinstance(fact, FellOverdue):
+            levels.append((fact.at, fact.level))
+        if type(fact) in MARKS:
+            marks.append((fact.at, MARKS[type(fact)]))
+    ends = [begins for begins, _ in states[1:]]
+    periods = (
+        Period(state, begins, end)
+        for (begins, state), end in zip(states, (*ends, None), strict=True)
+    )
+    return Timeline(
+        _existing(followup),
+        tuple(periods),
+        tuple(due_moves),
+        tuple(progress),
+        tuple(levels),
+        tuple(marks),
+    )
+
+
+def _existing(followup: Followup | None) -> Followup:
+    assert followup is not None, "a life begins with its opening"
+    return followup
+
+
+def _due_move(fact: Fact, before: Followup, after: Followup) -> DueMove:
+    assert isinstance(fact, Amended | Extended), "nothing else moves a due date"
+    was, is_ = before.resolution.due_on, after.resolution.due_on
+    return DueMove(fact.at, was, is_, fact.by, isinstance(fact, Extended))

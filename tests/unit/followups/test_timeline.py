@@ -1,0 +1,181 @@
+"""The picture of a life: everything is in it, in its place, and legible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import get_args
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.followups import events
+from services.followups.adapters import timeline as picture
+from services.followups.domain.records import (
+    Acknowledged,
+    Amended,
+    Blocked,
+    CameDueSoon,
+    Closed,
+    Completed,
+    Extended,
+    ExtensionRefused,
+    ExtensionRequested,
+    Fact,
+    FellOverdue,
+    Opened,
+    Progressed,
+    Reopened,
+    Settled,
+    State,
+    Unblocked,
+    Verified,
+    WentUnacknowledged,
+    evolve,
+    opened,
+)
+from services.followups.domain.timeline import MARKS, Kind, timeline
+from services.followups.domain.work import Commented
+from shared.messaging.records import Event
+from shared.runtime.calendar import jalali_date
+from tests.pictures import TIMELINE
+from tests.unit.followups.examples import TOPIC, lives, unhurried
+from tests.unit.followups.timelines import BEGUN, NOW, bridge
+
+SVG = "{http://www.w3.org/2000/svg}"
+LETTER = 5.0  # pixels a letter takes at 11 points, on average
+ELSEWHERE_IN_IT = {
+    Opened, Acknowledged, Settled, Blocked, Unblocked, Progressed, Completed, Verified, Reopened,
+    Closed, Amended, Extended, ExtensionRequested, ExtensionRefused, FellOverdue,
+}  # fmt: skip
+LEFT_OUT = {CameDueSoon, WentUnacknowledged}
+"""What only says that a date is near, or past, which the dates show."""
+
+
+def drawn(facts: list[Fact]) -> ET.Element:
+    return ET.fromstring(picture.write(timeline(facts), NOW))
+
+
+def texts(svg: ET.Element) -> list[tuple[str, float, float, float]]:
+    """Each text with its height and from where to where it reaches, about."""
+    found = []
+    for text in svg.iter(f"{SVG}text"):
+        told = (text.text or "").strip("\u202a\u202b\u202c")
+        x, wide = float(text.attrib["x"]), LETTER * len(told)
+        right = x + wide / 2 if text.attrib["text-anchor"] == "middle" else x
+        found.append((told, float(text.attrib["y"]), right - wide, right))
+    return found
+
+
+def test_every_fact_is_drawn_or_left_out_knowingly() -> None:
+    assert set(MARKS) | ELSEWHERE_IN_IT | LEFT_OUT == set(get_args(Fact))
+    assert set(MARKS.values()) == set(Kind)
+
+
+def test_the_picture_of_the_docs_is_what_the_code_draws() -> None:
+    assert TIMELINE.read_bytes() == picture.write(timeline(bridge()), NOW), (
+        "python -m tests.pictures"
+    )
+
+
+def test_a_life_is_folded_into_what_happened_when() -> None:
+    life = timeline(bridge())
+    states = [period.state for period in life.periods]
+    assert states[:4] == [State.OPENED, State.ACKNOWLEDGED, State.IN_PROGRESS, State.BLOCKED]
+    assert [p.ends for p in life.periods] == [*(p.begins for p in life.periods[1:]), None]
+    assert [(m.before, m.after, m.by, m.is_extension) for m in life.due_moves] == [
+        (date(2024, 1, 1), date(2024, 2, 20), "c.ahmadi", True),
+        (date(2024, 2, 20), date(2024, 4, 15), "c.ahmadi", True),
+    ]
+    assert [level for _, level in life.levels] == [1, 2, 1, 2, 3]
+    assert [value for _, value in life.progress] == [0, 15, 40, 70, 100, 70, 85]
+
+
+def test_extensions_and_the_original_date_stand_in_it_in_words() -> None:
+    svg = drawn(bridge())
+    told = [text for text, *_ in texts(svg)]
+    assert f"مهلت اصلی: {jalali_date(date(2024, 1, 1))}" in told
+    assert f"مهلت کنونی: {jalali_date(date(2024, 4, 15))}" in told
+    assert "تمدید تا ۱۴۰۲/۱۲/۰۱، c.ahmadi" in told
+    assert "درخواست تا ۱۴۰۳/۰۴/۱۵، d.karimi" in told
+    desc = svg.findtext(f"{SVG}desc") or ""
+    assert "۱۶۳ روز دیرتر از مهلت اصلی، ۵۸ روز دیرتر از مهلت کنونی" in desc
+    assert svg.get("aria-labelledby") == "title desc"
+
+
+def test_the_facts_come_back_from_the_events_that_tell_them() -> None:
+    told: list[Event] = []
+    followup = None
+    for fact in bridge():
+        if isinstance(fact, Opened):
+            followup = opened(fact)
+        else:
+            assert followup is not None
+            followup = evolve(followup, fact)
+        told.append(events.announce(followup, fact, TOPIC, None))
+    assert timeline(events.facts_of(told)).due_moves == timeline(bridge()).due_moves
+    assert timeline(events.facts_of(told)).periods == timeline(bridge()).periods
+
+
+@unhurried
+@given(lives())
+def test_whatever_happened_it_can_be_drawn_and_lies_within(life: list[Fact]) -> None:
+    svg = drawn(life)
+    width = float(svg.attrib["width"])
+    height = float(svg.attrib["height"])
+    for shape in svg.iter():
+        for name, most in (("x", width), ("cx", width), ("x1", width), ("x2", width)):
+            assert 0 <= float(shape.get(name, "0")) <= most
+        for name in ("y", "cy", "y1", "y2"):
+            assert 0 <= float(shape.get(name, "0")) <= height
+    original = opened(life[0]).original_due_on if isinstance(life[0], Opened) else None
+    assert original is not None
+    assert any(jalali_date(original) in text for text, *_ in texts(svg))
+
+
+@unhurried
+@given(lives())
+def test_what_came_later_stands_on_the_left_of_what_came_before(life: list[Fact]) -> None:
+    in_order = [life[0], *sorted(life[1:], key=lambda fact: fact.at)]
+    folded = timeline(in_order)
+    svg = ET.fromstring(picture.write(folded, NOW))
+    line = svg.find(f"{SVG}polyline")
+    assert line is not None
+    xs = [float(point.split(",")[0]) for point in line.attrib["points"].split()]
+    ats = [at for at, _ in folded.progress]
+    if ats == sorted(ats):
+        assert xs == sorted(xs, reverse=True)
+
+
+@unhurried
+@given(st.integers(0, 2_000), st.integers(0, 300))
+def test_however_long_it_takes_labels_do_not_stand_on_each_other(days: int, number: int) -> None:
+    facts = bridge()[:1]
+    for n in range(number):
+        at = BEGUN + timedelta(days=days * n / max(1, number))
+        facts.append(Commented(at, "d.karimi", "بازدید شد"))
+        due = date(2024, 1, 1) + timedelta(days=n % 40)
+        facts.append(Extended(at, "c.ahmadi", due + timedelta(days=1), due, None))
+    svg = ET.fromstring(picture.write(timeline(facts), BEGUN + timedelta(days=days)))
+    by_line: dict[float, list[tuple[float, float, str]]] = {}
+    for told, y, left, right in texts(svg):
+        if not told.startswith("٪"):
+            by_line.setdefault(y, []).append((left, right, told))
+    for line in by_line.values():
+        line.sort()
+        for (_, right, one), (left, _, two) in pairwise(line):
+            assert right <= left + 1, (one, two)
+
+
+@pytest.mark.parametrize("title", ["<b>&\"'", "x" * 900, "شرح‌ها"])
+def test_text_of_people_stands_as_text(title: str) -> None:
+    first = bridge()[0]
+    assert isinstance(first, Opened)
+
+    resolution = replace(first.resolution, title=title)
+    svg = drawn([replace(first, resolution=resolution)])
+    assert (svg.findtext(f"{SVG}title") or "").startswith(title)
+    assert b"<script" not in ET.tostring(svg)

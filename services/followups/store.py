@@ -144,7 +144,7 @@ class MongoFollowups:
         return {document["_id"]: _loaded(document) async for document in found}
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
-        found = self._followups.find({"next_alert": {"$lte": now}}, hint="due")
+        found = self._followups.find(mongo.due("next_alert", now), hint="due")
         return [
             _loaded(document)
             async for document in found.sort([("next_alert", ASCENDING)]).limit(limit)

@@ -16,7 +16,7 @@ from shared.contracts.events import NoticeDelivered, NoticeFailed
 from shared.messaging.failures import Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects, Event
-from shared.runtime.mongo import Document, Session, ensure_indexes
+from shared.runtime.mongo import Document, Session, due, ensure_indexes
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
@@ -74,7 +74,7 @@ class MongoNotices:
         return None if document is None else _loaded(document)
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
-        found = self._notices.find({"next_try": {"$lte": at}}, hint="waiting")
+        found = self._notices.find(due("next_try", at), hint="waiting")
         return [
             _loaded(document)
             async for document in found.sort([("next_try", ASCENDING)]).limit(limit)

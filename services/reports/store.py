@@ -71,7 +71,7 @@ class MongoExpectations:
         return _loaded(document)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
-        found = self._expectations.find({"next_due": {"$lte": now}}, hint="due")
+        found = self._expectations.find(mongo.due("next_due", now), hint="due")
         return [
             _loaded(document)
             async for document in found.sort([("next_due", ASCENDING)]).limit(limit)

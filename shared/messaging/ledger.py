@@ -31,6 +31,7 @@ from shared.runtime.mongo import (
     Document,
     Session,
     ensure_indexes,
+    snapshot,
     transaction,
 )
 
@@ -196,7 +197,7 @@ class Ledger:
 
         `until`: as they stood at the end of that day (Asia/Tehran).
         """
-        async with transaction(self._database.client) as session:  # both of one moment
+        async with snapshot(self._database.client) as session:  # both of one moment
             counts = await self._counts.read(kind, until, session)
             async for record in self._records.find(
                 {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session

@@ -135,6 +135,16 @@ async def transaction(client: Client) -> AsyncIterator[Session]:
         yield session
 
 
+@asynccontextmanager
+async def snapshot(client: Client) -> AsyncIterator[Session]:
+    """Reads that all see one moment; nothing to commit, so a round trip less than a transaction.
+
+    Raises the driver's errors as they are.
+    """
+    async with await client.start_session(snapshot=True) as session:
+        yield session
+
+
 async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) -> None:
     """Create what is missing. Safe to repeat and to run in several processes at once.
 
@@ -146,6 +156,15 @@ async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) 
         if error.code in _INDEX_CONFLICTS:
             raise IndexConflict(f"{collection.full_name}: {error.details}") from error
         raise
+
+
+def due(field: str, by: datetime) -> Document:
+    """The filter for what is due by an instant, by an index over those that have a date there.
+
+    The type is said although the instant implies it: without it MongoDB reads the whole partial
+    index, everything that is not due yet included.
+    """
+    return {field: {"$lte": by, "$type": "date"}}
 
 
 async def ping(client: Client) -> None:
@@ -172,8 +191,10 @@ __all__ = [
     "Session",
     "connect",
     "database",
+    "due",
     "ensure_indexes",
     "ping",
     "server_time",
+    "snapshot",
     "transaction",
 ]

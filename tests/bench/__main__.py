@@ -23,6 +23,7 @@ from deploy.local.cluster import Cluster
 from deploy.local.layout import local_dir
 from tests.bench import peer, sides
 from tests.bench.events import approvals
+from tests.bench.picture import dots
 from tests.bench.screen import progress_on
 from tests.bench.sides import Side
 
@@ -92,6 +93,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Rounds; each side once a round.")] = 5,
     events: Annotated[int, typer.Option(help="Events a round and side.")] = 40_000,
     connect: Annotated[bool, typer.Option(help="Kafka Connect too; Maven fetches it.")] = True,
+    picture: Annotated[Path | None, typer.Option(help="An SVG file to draw the rounds in.")] = None,
 ) -> None:
     """Measure ingest against a bare loop and Kafka Connect.
 
@@ -109,6 +111,8 @@ def main(
     with tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder:
         results = asyncio.run(compare(rounds, events, Path(folder), chosen))
     _console.print(table_of(results))
+    if picture is not None:
+        picture.write_bytes(dots("Ingest: what each round reached", "events/s", results))
 
 
 if __name__ == "__main__":

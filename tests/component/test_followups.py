@@ -45,7 +45,7 @@ def approval(resolution_id: str, **changes: Any) -> dict[str, Any]:
 async def followups(
     cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
 ) -> AsyncIterator[Service]:
-    settings = {"PEYGIR_DEFERRED_SECONDS": "10"}
+    settings = {"PEYGIR_DEFERRED_SECONDS": "8"}
     async with Service("followups", cluster, namespace, test_folder, **settings) as service:
         yield service
 
@@ -182,13 +182,6 @@ POISON: dict[str, tuple[bytes | None, list[tuple[str, bytes]], str]] = {
         binary("ResolutionApproved", "p"),
         "due-before-approval",
     ),
-    "amends-nothing": (
-        json.dumps(
-            {"resolution_id": "nobody", "deputy": "civil", "amended_at": "2026-11-02T00:00:00Z"}
-        ).encode(),
-        binary("ResolutionAmended", "p"),
-        "unknown-resolution",
-    ),
 }
 
 
@@ -206,7 +199,7 @@ async def test_poison_is_kept_whole_with_its_reason_and_its_sender_hears_of_it(
         mine = {r.key: r for r in found if r.key.startswith(b"poison-")}
         return mine if len(mine) == len(POISON) else {}
 
-    found = await eventually(letters, 40, "all dead letters")
+    found = await eventually(letters, 20, "all dead letters")
     originals = {r.key: r for r in await records(cluster, topic)}
     rejected = [json.loads(r.value) for r in await records(cluster, topics.rejections)]
     for name, (value, headers, reason) in POISON.items():
@@ -296,11 +289,16 @@ async def test_an_amendment_counts_once_and_only_from_whoever_approved(
     assert item["version"] == 3
 
 
-async def test_what_comes_before_its_approval_waits_for_it_over_a_death(
-    followups: Service, producer: Producer, topics: Topics, namespace: str
+async def test_what_comes_before_its_approval_waits_for_it_over_a_death_but_not_for_ever(
+    cluster: Cluster, followups: Service, producer: Producer, topics: Topics, namespace: str
 ) -> None:
     """Keys of another kind lead to another partition, where it may be read first."""
     topic = topics.resolutions("civil")
+    lonely = json.dumps(
+        {"resolution_id": "nobody", "deputy": "civil", "amended_at": "2026-11-02T00:00:00Z"}
+    ).encode()
+    head = binary("ResolutionAmended", "p")
+    await producer.send(topic, lonely, key="lonely", headers=[*head, ("x", b"\xfe")])
     for n, change in enumerate([{"due_on": "2031-01-01"}, {"title": "عنوان تازه"}]):
         amended_at = f"2026-11-0{5 + n}T00:00:00Z"
         data = {"resolution_id": "early", "deputy": "civil", "amended_at": amended_at, **change}
@@ -308,9 +306,9 @@ async def test_what_comes_before_its_approval_waits_for_it_over_a_death(
 
     async def wait() -> bool:
         shown = (await followups.http.get("/metrics")).text
-        return f'peygir_events_deferred{{group="{namespace}followups-civil"}} 2.0' in shown
+        return f'peygir_events_deferred{{group="{namespace}followups-civil"}} 3.0' in shown
 
-    await eventually(wait, 20, "two that wait")
+    await eventually(wait, 20, "three that wait")
     followups.kill()
     await followups.died()
     await followups.start()
@@ -322,6 +320,15 @@ async def test_what_comes_before_its_approval_waits_for_it_over_a_death(
     await eventually(amended, 20, "both amendments")
     item = await followup_of(followups, "early")
     assert (item["due_on"], item["title"]) == ("2031-01-01", "عنوان تازه")
+
+    async def given_up() -> list[Any]:
+        found = await records(cluster, topics.deadletter("followups"))
+        return [record for record in found if record.key == b"lonely"]
+
+    (letter,) = await eventually(given_up, 20, "the dead letter of what waits for nothing")
+    assert letter.value == lonely
+    assert list(letter.headers[: len(head) + 1]) == [*head, ("x", b"\xfe")]
+    assert dict(letter.headers)["x-error-type"] == b"unknown-resolution"
 
 
 async def test_bad_questions_are_refused_by_name(followups: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -133,8 +134,7 @@ async def take(
     it for the same resolution as well. What another deputy answers for now goes on to him.
     """
     ids = {id_ for id_ in map(_resolution_id, messages) if id_ is not None}
-    known = await store.of_resolutions(ids)
-    elsewhere = await store.elsewhere(ids - known.keys())
+    known, elsewhere = await asyncio.gather(store.of_resolutions(ids), store.elsewhere(ids))
     later = [message for message in messages if _needs_inbox(message)]
     seen = set(await store.seen([message.inbox_id for message in later]))
     new = {str(_resolution_id(message)) for message in later if not message.deferred}
@@ -146,7 +146,7 @@ async def take(
         if resolution_id is None:
             verdicts.append(Outcome.IGNORED)
             continue
-        if resolution_id in elsewhere:
+        if resolution_id in elsewhere and resolution_id not in known:
             verdicts.append(Forward(tracking.resolutions_of(elsewhere[resolution_id].deputy)))
             continue
         draft = drafts.get(resolution_id)

@@ -1,0 +1,78 @@
+"""What is due is found at the cost of what is due, not of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import pytest
+
+from deploy.local.cluster import Cluster
+from services.followups.store import MongoFollowups
+from services.notify.store import MongoNotices
+from services.reports.store import MongoExpectations
+from shared.messaging.ledger import Ledger
+from shared.runtime import mongo
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.mongo import Database
+
+NOW = datetime(2024, 3, 11, tzinfo=UTC)
+STORED = 300
+
+Ask: TypeAlias = Callable[[], Awaitable[object]]
+
+
+@pytest.fixture
+async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    database = mongo.database(client, f"{namespace}due")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+def _ledger(database: Database) -> Ledger:
+    return Ledger(database, clock=SystemMachineClock())
+
+
+async def _followups(database: Database) -> Ask:
+    store = MongoFollowups(_ledger(database), "civil")
+    await store.prepare()
+    return lambda: store.due(NOW, 10)
+
+
+async def _expectations(database: Database) -> Ask:
+    store = MongoExpectations(_ledger(database))
+    await store.prepare()
+    return lambda: store.due(NOW, 10)
+
+
+async def _notices(database: Database) -> Ask:
+    store = MongoNotices(_ledger(database))
+    await store.prepare()
+    return lambda: store.waiting(NOW, 10)
+
+
+STORES: dict[str, tuple[Callable[[Database], Awaitable[Ask]], str]] = {
+    "followups": (_followups, "next_alert"),
+    "expectations": (_expectations, "next_due"),
+    "notices": (_notices, "next_try"),
+}
+
+
+@pytest.mark.parametrize("name", STORES)
+async def test_what_is_not_due_yet_is_not_looked_at(name: str, database: Database) -> None:
+    build, field = STORES[name]
+    ask = await build(database)
+    later = [
+        {"_id": f"{n}", "resolution_id": n, "report_id": n, field: NOW + timedelta(days=n + 1)}
+        for n in range(STORED)
+    ]
+    await database[name].insert_many(later)
+    await database.command("profile", 2)
+    assert await ask() == []
+    await database.command("profile", 0)
+    (asked,) = await database["system.profile"].find({"command.find": name}).to_list(None)
+    assert asked["keysExamined"] <= 1
+    assert asked["docsExamined"] == 0

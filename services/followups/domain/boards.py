@@ -79,7 +79,7 @@ def board(
     for deputy, of_deputy in counts:
         for which, names in of_deputy.items():
             by_id.setdefault(deputy if by is By.DEPUTY else which, []).append(names)
-    together = {id_: merged(parts) for id_, parts in by_id.items()}
+    together = {id_: parts[0] if len(parts) == 1 else merged(parts) for id_, parts in by_id.items()}
     found = {id_ for id_, names in together.items() if any(names.values())}
     others = sorted(found - set(expected), key=lambda id_: (not id_, id_))  # without any: the last
     rows = [_row(by, id_, scorecard(together[id_], as_of)) for id_ in (*expected, *others)]

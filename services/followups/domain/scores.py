@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 from services.followups.domain.records import ENDED, OPEN, Followup, Resolution, State
@@ -31,6 +33,8 @@ class By(StrEnum):
 
 # -- what a follow-up counts as -----------------------------------------------------------------
 
+_AGE: Final = "age:"
+_EXTENDED: Final = "extended:"
 _STATES: Final = {state: f"state:{state}" for state in State}
 
 
@@ -47,13 +51,13 @@ def names(followup: Followup) -> tuple[str, ...]:
 def _names(followup: Followup, approved_on: date) -> tuple[str, ...]:
     counted = [_STATES[followup.state]]
     if followup.state not in ENDED:
-        counted.append("age:" + approved_on.isoformat())
+        counted.append(_AGE + approved_on.isoformat())
         if followup.level:
             counted.append(f"overdue:{followup.level}")
     elif _is_on_time(followup):
         counted.append("on-time")
     if followup.extensions:
-        counted.append(f"extended:{len(followup.extensions)}")
+        counted.append(f"{_EXTENDED}{len(followup.extensions)}")
     return tuple(counted)
 
 
@@ -159,21 +163,23 @@ class Scorecard:
 
 def scorecard(counts: Mapping[str, int], on: date) -> Scorecard:
     """What counts by name say, at the end of a day (Asia/Tehran)."""
-    by_kind: dict[str, dict[str, int]] = {}
+    approved: list[tuple[str, int]] = []  # one a day on which something open was approved: most
+    extensions = 0
     for name, count in counts.items():
-        kind, _, value = name.partition(":")
-        by_kind.setdefault(kind, {})[value] = count
-    states, overdue = by_kind.get("state", {}), by_kind.get("overdue", {})
-    one, two, three = (overdue.get(str(level), 0) for level in LEVELS)
-    extended = by_kind.get("extended", {})
+        if name.startswith(_AGE):
+            if count > 0:
+                approved.append((name[len(_AGE) :], count))
+        elif name.startswith(_EXTENDED):
+            extensions += int(name[len(_EXTENDED) :]) * count
+    one, two, three = (counts.get(f"overdue:{level}", 0) for level in LEVELS)
     return Scorecard(
-        total=sum(states.values()),
-        open=sum(states.get(state.value, 0) for state in OPEN),
+        total=sum(counts.get(name, 0) for name in _STATES.values()),
+        open=sum(counts.get(_STATES[state], 0) for state in OPEN),
         overdue=(one, two, three),
-        verified=states.get(State.VERIFIED.value, 0),
+        verified=counts.get(_STATES[State.VERIFIED], 0),
         on_time=counts.get("on-time", 0),
-        extensions=sum(int(times) * count for times, count in extended.items()),
-        median_age_days=_median_age(by_kind.get("age", {}), on),
+        extensions=extensions,
+        median_age_days=_median_age(approved, on),
     )
 
 
@@ -185,23 +191,19 @@ def merged(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-def _median_age(approved: Mapping[str, int], on: date) -> float | None:
+def _median_age(approved: Sequence[tuple[str, int]], on: date) -> float | None:
     """The median of days since approval, of what was approved on these days (ISO 8601) so often.
 
     Of an even number it is the mean of the two in the middle.
     """
-    present = sorted((day, count) for day, count in approved.items() if count > 0)
-    number = sum(count for _, count in present)
-    if not number:
+    present = sorted(approved)
+    behind = list(accumulate(count for _, count in present))  # how many, up to each day's last
+    if not behind:
         return None
+    number = behind[-1]
     middle = ((number - 1) // 2, number // 2)  # counted from 0, the youngest last
-    ages: list[int] = []
-    passed = 0
-    for day, count in present:
-        age = max(0, (on - date.fromisoformat(day)).days)
-        ages += [age for position in middle if passed <= position < passed + count]
-        passed += count
-    return sum(ages) / 2
+    days = [present[bisect_right(behind, position)][0] for position in middle]
+    return sum(max(0, (on - date.fromisoformat(day)).days) for day in days) / 2
 
 
 def _share(part: int, whole: int) -> float | None:

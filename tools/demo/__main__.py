@@ -8,8 +8,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
 from aiokafka import AIOKafkaConsumer
@@ -34,8 +34,9 @@ from tools.demo.checks import check_all, digest
 from tools.demo.clients import Services, Unwanted
 from tools.demo.evidence import Evidence, gather
 from tools.demo.expectation import expect
+from tools.demo.lives import DESK
 from tools.demo.quiet import Mongo, NotQuiet, Quiet
-from tools.demo.scores import scorecards
+from tools.demo.scores import check_scorecards, scorecards
 from tools.demo.screen import Screen
 from tools.demo.script import SESSIONS, Script, write
 from tools.demo.stage import SERVICES, fallen, mail_folder, stage
@@ -108,6 +109,7 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
                 quiet = Quiet(looking, consumer, topics)
                 play = replay.Replay(script, clock, quiet, services, shown.show)
                 steps = await play.run()
+            told = await services.get("followups", "/scorecards", DESK)
         evidence = await gather(consumer, topics, looking, mail_folder(cluster))
     except (Unwanted, NotQuiet, KafkaError, PyMongoError) as error:
         down = [f"{name} has ended" for name in fallen(cluster)]
@@ -116,15 +118,20 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
         await consumer.stop()
         client.close()
         looking.close()
-    return _judge(script, evidence, steps, screen)
+    return _judge(script, evidence, told, steps, screen)
 
 
 def _judge(
-    script: Script, evidence: Evidence, steps: replay.Progress, screen: Screen
+    script: Script,
+    evidence: Evidence,
+    told: Mapping[str, Any],
+    steps: replay.Progress,
+    screen: Screen,
 ) -> Sequence[str]:
-    checks = check_all(expect(script), evidence)
+    scores = scorecards(evidence)
+    checks = (*check_all(expect(script), evidence), check_scorecards(scores, told))
     screen.totals(script, evidence, steps)
-    screen.scores(scorecards(evidence))
+    screen.scores(scores)
     screen.checks(checks)
     screen.say(f"digest {digest(evidence)}")
     return [f"{check.name}: {len(check.faults)} faults" for check in checks if not check.ok]

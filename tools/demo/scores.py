@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from shared.contracts.events import (
     FollowupCompleted,
@@ -18,6 +19,9 @@ from shared.contracts.reference import DEPUTIES
 from tools.demo.checks_of_followups import distinct
 from tools.demo.days import day_of
 from tools.demo.evidence import Evidence
+from tools.demo.verdicts import Check, compare
+
+_ALL: Final = "همه"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,28 @@ def scorecards(evidence: Evidence) -> tuple[Score, ...]:
         _score(d.title_fa, [s for s in standings.values() if s.opened.deputy == d.id])
         for d in DEPUTIES
     ]
-    return (*scores, _score("همه", list(standings.values())))
+    return (*scores, _score(_ALL, list(standings.values())))
+
+
+def check_scorecards(scores: Sequence[Score], answered: Mapping[str, Any]) -> Check:
+    """The service's own scorecards by deputy say what the topics do."""
+    items = [*answered["items"], {**answered["total"], "title_fa": _ALL}]
+    return compare(
+        "scorecards that the service tells",
+        {s.title_fa: (s.total, s.verified, s.in_time, s.overdue) for s in scores},
+        (
+            (
+                item["title_fa"],
+                (
+                    item["total"],
+                    item["verified"],
+                    item["on_time"],
+                    tuple(item["overdue_by_level"].values()),
+                ),
+            )
+            for item in items
+        ),
+    )
 
 
 def _standings(evidence: Evidence) -> Mapping[str, _Standing]:

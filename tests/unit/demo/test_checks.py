@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.unit.demo.flawless import flawless
 from tools.demo.checks import check_all, digest
 from tools.demo.evidence import Evidence, Record
 from tools.demo.expectation import Expectation, expect
-from tools.demo.scores import scorecards
+from tools.demo.scores import Score, check_scorecards, scorecards
 from tools.demo.script import write
 from tools.demo.verdicts import Check
 
@@ -282,3 +283,22 @@ def test_scorecards_count_what_the_model_expects(
         assert together.overdue[number - 1] == expected
     assert 0 < together.in_time <= together.verified
     assert 0 < together.share < 1
+
+
+def test_scorecards_that_the_service_tells_otherwise_are_a_fault(evidence: Evidence) -> None:
+    def told(score: Score) -> dict[str, Any]:
+        levels = {f"level_{n}": count for n, count in enumerate(score.overdue, 1)}
+        figures = {"total": score.total, "verified": score.verified, "on_time": score.in_time}
+        return {"title_fa": score.title_fa, **figures, "overdue_by_level": levels}
+
+    scores = scorecards(evidence)
+    answered: dict[str, Any] = {
+        "items": [told(score) for score in scores[:-1]],
+        "total": told(scores[-1]),
+    }
+    assert check_scorecards(scores, answered).ok
+    answered["items"][0]["on_time"] += 1
+    (fault,) = check_scorecards(scores, answered).faults
+    assert fault.startswith(scores[0].title_fa)
+    del answered["items"][0]
+    assert not check_scorecards(scores, answered).ok

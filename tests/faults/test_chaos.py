@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from tools.deadletter.mending import set_body
 SEED = 1402
 DOUBLES = 0.05
 POISON = 0.01
+EARLY = 0.02  # amended before they are approved
 SETTLE_SECONDS = 90.0
 
 
@@ -36,6 +38,7 @@ class Sent:
 
     good: frozenset[str]
     poison: Mapping[str, bytes]  # resolution id -> what it should have said
+    early: frozenset[str]  # of the good ones, those whose amendment was sent first
 
 
 def approval(resolution_id: str) -> bytes:
@@ -49,11 +52,25 @@ def approval(resolution_id: str) -> bytes:
     return json.dumps(data, ensure_ascii=False).encode()
 
 
+def amendment(resolution_id: str) -> bytes:
+    data = {
+        "resolution_id": resolution_id,
+        "deputy": "civil",
+        "amended_at": "2026-11-02T10:00:00+03:30",
+        "due_on": "2031-01-01",
+    }
+    return json.dumps(data).encode()
+
+
 async def send(cluster: Cluster, topic: str, count: int, rate: float) -> Sent:
-    """Send `count` events at `rate` a second, doubles and poison among them."""
+    """Send `count` approvals at `rate` a second, doubles and poison among them.
+
+    Some are amended before, under another key, so that it may be read first or last.
+    """
     chance = random.Random(SEED)
     good: set[str] = set()
     poison: dict[str, bytes] = {}
+    early: set[str] = set()
     producer = AIOKafkaProducer(
         bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True
     )
@@ -69,6 +86,13 @@ async def send(cluster: Cluster, topic: str, count: int, rate: float) -> Sent:
                 value = value[:-20]  # broken off
             else:
                 good.add(id_)
+                if chance.random() < EARLY:
+                    early.add(id_)
+                    first = binary("ResolutionAmended", f"a-{n}")
+                    key = f"early-{n}".encode()
+                    waiting.append(
+                        await producer.send(topic, amendment(id_), key=key, headers=first)
+                    )
             doubled = chance.random() < DOUBLES
             waiting += [
                 await producer.send(topic, value, key=id_.encode(), headers=head)
@@ -78,7 +102,7 @@ async def send(cluster: Cluster, topic: str, count: int, rate: float) -> Sent:
         await asyncio.gather(*waiting)
     finally:
         await producer.stop()
-    return Sent(frozenset(good), poison)
+    return Sent(frozenset(good), poison, frozenset(early))
 
 
 async def kill_at_random(
@@ -137,7 +161,8 @@ async def test_nothing_is_lost_under_random_kills(
             )
             await service.ready(60)
 
-        await settled(cluster, topics, services[0], sent.good)
+        assert sent.early
+        await settled(cluster, topics, services[0], sent.good, sent.early)
         letters = dead_letters_of(await records(cluster, topics.deadletter("followups")))
         places = {
             (r.topic, r.partition, r.offset): r.key.decode()
@@ -147,14 +172,19 @@ async def test_nothing_is_lost_under_random_kills(
         assert letters == dict.fromkeys(places, "broken-json"), "each poison once, by its origin"
 
         await mend_and_replay(cluster, space, services[0], sent, places)
-        await settled(cluster, topics, services[0], sent.good | sent.poison.keys())
+        wanted = sent.good | sent.poison.keys()
+        await settled(cluster, topics, services[0], wanted, sent.early)
     finally:
         for service in services:
             await service.close()
 
 
 async def settled(
-    cluster: Cluster, topics: Topics, service: Service, wanted: frozenset[str] | set[str]
+    cluster: Cluster,
+    topics: Topics,
+    service: Service,
+    wanted: frozenset[str] | set[str],
+    early: frozenset[str],
 ) -> None:
     """Wait until the independent reader finds everything, and nothing wrong."""
     wrong = ["nothing was looked at"]
@@ -167,6 +197,11 @@ async def settled(
             return False
         told = events_of(await records(cluster, topics.followups("civil")))
         wrong = faults(wanted, items, told)
+        amended = Counter(t.resolution_id for t in told if t.type == "FollowupAmended")
+        if amended != Counter(early):
+            wrong.append(f"{amended.total()} amendments of {len(early)}")
+        moved = {i["resolution_id"] for i in items if i["due_on"] == "2031-01-01"}
+        wrong += [f"not as amended: {id_}" for id_ in moved ^ early]
         return not wrong
 
     try:

@@ -26,7 +26,11 @@ async def serving(
 
     It takes its leave, so that whoever comes next need not wait for the end of its leases.
     """
-    settings = {"PEYGIR_DEPUTIES": ",".join(deputies), "PEYGIR_LEASE_SECONDS": "5"}
+    settings = {
+        "PEYGIR_DEPUTIES": ",".join(deputies),
+        "PEYGIR_LEASE_SECONDS": "5",
+        "PEYGIR_SWEEP_SECONDS": "1",
+    }
     async with Service("followups", cluster, namespace, folder, **settings) as service:
         while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
             await asyncio.sleep(0.05)

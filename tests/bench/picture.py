@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,7 +20,7 @@ def dots(title: str, unit: str, rounds: Sequence[Mapping[str, float]]) -> bytes:
     """Draw the figures of each side, round by round, from 0 on, as SVG 1.1."""
     names = list(rounds[0])
     bottom = _TOP + _ROW * len(names)
-    most = max(figures[name] for figures in rounds for name in names)
+    most = _round(max(figures[name] for figures in rounds for name in names))
     svg = ET.Element(
         "svg",
         {
@@ -53,6 +54,12 @@ def dots(title: str, unit: str, rounds: Sequence[Mapping[str, float]]) -> bytes:
         ET.SubElement(svg, "line", {**line, "stroke": colour, "stroke-width": "3"})
     ET.indent(svg)
     return f"{ET.tostring(svg, encoding='unicode')}\n".encode()
+
+
+def _round(most: float) -> float:
+    """The next figure whose quarters are read easily."""
+    power = 10.0 ** (math.ceil(math.log10(most)) - 1)
+    return next(power * factor for factor in (1, 1.2, 2, 4, 6, 8, 10) if most <= power * factor)
 
 
 def _x(figure: float, most: float) -> str:

@@ -134,12 +134,17 @@ async def followup_of(service: Service, resolution_id: str) -> dict[str, Any]:
 
 
 async def told(cluster: Cluster, topics: Topics, resolution_id: str, at_least: int) -> list[str]:
-    """The names of a follow-up's events, once so many are told; their versions have no gap."""
+    """The names of a follow-up's events, once so many are told; their versions have no gap.
+
+    What was sent again, because its sender was killed before it had noted it, is left out.
+    """
 
     async def there() -> list[Any]:
-        found = await records(cluster, topics.followups("civil"))
-        mine = [record for record in found if record.key == resolution_id.encode()]
-        return mine if len(mine) >= at_least else []
+        mine: dict[bytes, Any] = {}
+        for record in await records(cluster, topics.followups("civil")):
+            if record.key == resolution_id.encode():
+                mine.setdefault(dict(record.headers)["ce_id"], record)
+        return list(mine.values()) if len(mine) >= at_least else []
 
     found = await eventually(there, 20, f"{at_least} events of {resolution_id}")
     heads = [dict(record.headers) for record in found]
@@ -153,9 +158,11 @@ async def from_topic(cluster: Cluster, topics: Topics, resolution_id: str) -> Fo
     """The follow-up as its events tell it."""
     current: Followup | None = None
     for record in await records(cluster, topics.followups("civil")):
-        data = parse(read(record.headers, record.value))
+        event = read(record.headers, record.value)
+        data = parse(event)
         assert isinstance(data, FollowupEvent)
-        if data.resolution_id == resolution_id:
+        is_next = event.sequence == (current.version if current else 0) + 1  # else sent again
+        if data.resolution_id == resolution_id and is_next:
             fact = events.fact_of(data, current)
             assert fact is not None
             if current is None:

@@ -8,6 +8,7 @@ from typing import Final
 from deploy.local.layout import PROJECT
 from services.followups.adapters import chart, timeline
 from services.followups.domain.timeline import timeline as folded
+from tests.unit.followups.examples import steps
 from tests.unit.followups.scoreboards import season
 from tests.unit.followups.timelines import NOW, bridge
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Write each picture into its file."""
     SCORECARD.parent.mkdir(exist_ok=True)
     SCORECARD.write_bytes(chart.write(season()))
-    TIMELINE.write_bytes(timeline.write(folded(bridge()), NOW))
+    TIMELINE.write_bytes(timeline.write(folded(steps(bridge())), NOW))
 
 
 if __name__ == "__main__":

@@ -253,19 +253,20 @@ def _fields(fact: Fact) -> dict[str, Any]:
     return {field.name: getattr(fact, field.name) for field in fields(fact)}
 
 
-def facts_of(events: Iterable[Event]) -> Iterator[Fact]:
-    """The facts that one follow-up's events tell, the opening first."""
-    followup: Followup | None = None
-    for event in events:
-        data = EVENTS[event.type].from_json(event.data)
-        fact = fact_of(data, followup) if isinstance(data, FollowupEvent) else None
+def steps_of(told: Iterable[Event]) -> Iterator[tuple[Followup | None, Fact, Followup]]:
+    """The facts that one follow-up's events tell, each with how it stood before and after."""
+    before: Followup | None = None
+    for data in map(data_of, told):
+        fact = fact_of(data, before) if isinstance(data, FollowupEvent) else None
         if fact is None:
             continue
         if isinstance(fact, Opened):
-            followup = opened(fact)
-        elif followup is not None:
-            followup = evolve(followup, fact)
-        yield fact
+            after = opened(fact)
+        else:
+            assert before is not None, "a life begins with its opening"
+            after = evolve(before, fact)
+        yield before, fact, after
+        before = after
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:
@@ -278,14 +279,15 @@ def fingerprint_of(approved: ResolutionApproved) -> str:
     return fingerprint(approved)
 
 
-def inbox_of(events: Sequence[Event]) -> Sequence[str]:
+def inbox_of(told: Iterable[EventData]) -> Sequence[str]:
     """The ids under which the amendments behind our own events were taken."""
-    told = (
-        FollowupAmended.from_json(event.data)
-        for event in events
-        if event.type == FollowupAmended.TYPE
-    )
-    return [inbox_id(data.by, data.amendment) for data in told if data.amendment is not None]
+    amended = (data for data in told if isinstance(data, FollowupAmended))
+    return [inbox_id(data.by, data.amendment) for data in amended if data.amendment is not None]
+
+
+def data_of(event: Event) -> EventData:
+    """What one of our own events tells."""
+    return EVENTS[event.type].from_json(event.data)
 
 
 def amended(resolution: Resolution, data: ResolutionAmended) -> Resolution:

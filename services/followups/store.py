@@ -118,30 +118,21 @@ class MongoFollowups:
         await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        found = self._followups.find({"resolution_id": {"$in": list(ids)}})
-        return {document["resolution_id"]: _loaded(document) async for document in found}
+        return await _found(self._followups, "resolution_id", ids)
 
     async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
-        if not resolution_ids:
-            return {}
-        found = self._elsewhere.find({"resolution_id": {"$in": list(resolution_ids)}})
-        return {document["resolution_id"]: _loaded(document) async for document in found}
+        return await _found(self._elsewhere, "resolution_id", resolution_ids)
 
     async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        wanted = {"_id": {"$in": list(ids)}}
-        return {
-            document["_id"]: _loaded(document)
-            for collection in (self._elsewhere, self._followups)
-            async for document in collection.find(wanted)
-        }
+        gone = await _found(self._elsewhere, "_id", ids)
+        return {**gone, **await _found(self._followups, "_id", ids)}
 
     async def get(self, followup_id: str) -> Followup | None:
         document = await self._followups.find_one({"_id": followup_id})
         return None if document is None else _loaded(document)
 
     async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        found = self._followups.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: _loaded(document) async for document in found}
+        return await _found(self._followups, "_id", ids)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
         found = self._followups.find(mongo.due("next_alert", now), hint="due")
@@ -260,6 +251,14 @@ class MongoFollowups:
         deletions = [DeleteOne(_as_it_was(change)) for change in changes]
         result = await collection.bulk_write(deletions, ordered=False, session=session)
         _require_all(changes, result.deleted_count)
+
+
+async def _found(
+    collection: mongo.Collection, key: str, values: Collection[str]
+) -> Mapping[str, Followup]:
+    """Those that have one of these values there, by it."""
+    found = collection.find({key: {"$in": list(values)}})
+    return {document[key]: _loaded(document) async for document in found}
 
 
 def _wanted(fields: Mapping[str, object]) -> Document:

@@ -37,7 +37,6 @@ from shared.messaging.failures import AlreadyThere, PositionMoved
 from shared.messaging.flood import FloodGate, FloodLimit, Pauses
 from shared.messaging.patience import patient
 from shared.messaging.positions import Positions
-from shared.messaging.publisher import Outgoing
 from shared.messaging.records import (
     Answer,
     Cause,
@@ -100,7 +99,6 @@ class Consumer(Generic[C]):
         save: Save[C],
         database: Database,
         dead_letters: DeadLetters,
-        send: Callable[[Sequence[Outgoing]], Awaitable[None]],
         metrics: Metrics,
         clock: MachineClock,
         limit: FloodLimit,
@@ -108,7 +106,7 @@ class Consumer(Generic[C]):
         tell: Callable[[HistoryChanged], None],
         reach: Reach = pass_by,
     ) -> None:
-        """`send` writes what is forwarded; `tell` hears where the database is another history."""
+        """`tell` is called where the database turns out to be another history."""
         self.group = group
         self._topics = frozenset(topics)
         self._handle = handle
@@ -118,7 +116,6 @@ class Consumer(Generic[C]):
         self._deferral = Deferral(database)
         self._deferral_limit = deferral
         self._dead_letters = dead_letters
-        self._send = send
         self._metrics = metrics
         self._clock = clock
         self._tell = tell
@@ -141,10 +138,10 @@ class Consumer(Generic[C]):
         if self._turn.locked():
             await self._standing.show_lag(kafka)
             return
-        await self._gate.look()
+        paused = await self._gate.look()
         async with self._turn:
             await self._standing.check(kafka)
-            await self._offer_again(kafka)
+            await self._offer_again(kafka, paused=paused)
 
     async def consume(self, records: Sequence[Record], kafka: KafkaConsumer) -> None:
         """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
@@ -166,11 +163,11 @@ class Consumer(Generic[C]):
         await self._standing.acknowledge({partition_of(record) for record in fresh}, kafka)
         self._reach(Step.CONSUME_ACKNOWLEDGED)
 
-    async def _offer_again(self, kafka: KafkaConsumer) -> None:
+    async def _offer_again(self, kafka: KafkaConsumer, *, paused: bool) -> None:
         """Offer what waits once more, in the order in which it came."""
         waiting = await self._deferral.of(self.group, self._deferral_limit.most)
         self._metrics.set_deferred(self.group, len(waiting))
-        if waiting and not await self._gate.paused():
+        if waiting and not paused:
             items = [self._read(deferred.record, deferred) for deferred in waiting]
             await self._apply(items, kafka, self._clock.monotonic())
 
@@ -270,12 +267,12 @@ class Consumer(Generic[C]):
             if isinstance(verdict, Refusal)
         ]
         forwards = [
-            self._dead_letters.forwarded(item.record, verdict.topic)
+            (item.record, verdict.topic)
             for item, verdict in zip(part, verdicts, strict=True)
             if isinstance(verdict, Forward)
         ]
         if letters or forwards:
-            await self._send(forwards)
+            await self._dead_letters.forward(forwards)
             await self._dead_letters.send(letters)
             self._reach(Step.CONSUME_DEAD_LETTERED)
         cause = Cause(
@@ -299,11 +296,13 @@ class Consumer(Generic[C]):
     async def _judged(self, decided: Sequence[tuple[_Item, Verdict]]) -> Sequence[Verdict]:
         """Let wait what may; refuse what may not, or has waited long enough."""
         verdicts = [verdict for _, verdict in decided]
-        if not any(isinstance(verdict, Defer) for verdict in verdicts):
-            return verdicts
-        ids = [item.content.inbox_id for item, _ in decided if isinstance(item.content, Message)]
-        known = set(await self._deferral.known(ids))
-        room = await self._deferral.room(self._deferral_limit)
+        new = [
+            item.content.inbox_id
+            for item, verdict in decided
+            if isinstance(verdict, Defer) and isinstance(item.content, Message) and not item.waited
+        ]
+        known = set(await self._deferral.known(new)) if new else set()
+        room = await self._deferral.room(self._deferral_limit) if new else 0
         for number, (item, verdict) in enumerate(decided):
             if not isinstance(verdict, Defer):
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -102,11 +102,18 @@ class DeadLetters:
         raw = dict(record.headers).get(REPLAY_ID) if record.topic == self._replay else None
         return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
 
-    def forwarded(self, record: Record, topic: str) -> Outgoing:
-        """A record as it goes on to another topic, without what a replay has added."""
-        notes = {*NOTES, REPLAY_ID} if record.topic == self._replay else frozenset()
-        headers = [(name, raw) for name, raw in record.headers if name not in notes]
-        return Outgoing(topic, record.key, record.value, headers)
+    async def forward(self, records: Sequence[tuple[Record, str]]) -> None:
+        """Write each to its topic, acknowledged by Kafka, without what a replay has added.
+
+        Raises KafkaError and Unsendable.
+        """
+        added = {*NOTES, REPLAY_ID}
+        await self._publisher.send_all(
+            [
+                Outgoing(topic, record.key, record.value, self._without(added, record))
+                for record, topic in records
+            ]
+        )
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Write all, acknowledged by Kafka.
@@ -150,9 +157,14 @@ class DeadLetters:
         headers = [(name, text.encode()) for name, text in notes.items()]
         if extent is Extent.NOTES_ALONE:
             return Outgoing(self._topic, None, None, headers)
-        kept = [(k, v) for k, v in record.headers if not (replayed and k in NOTES)]
+        kept = self._without(NOTES, record)
         value = record.value if extent is Extent.WHOLE else None
         return Outgoing(self._topic, record.key, value, [*kept, *headers])
+
+    def _without(self, added: Collection[str], record: Record) -> list[tuple[str, bytes]]:
+        """The headers of a record but for these, where a replay has brought it."""
+        replayed = record.topic == self._replay
+        return [(name, raw) for name, raw in record.headers if not (replayed and name in added)]
 
     def _rejection(self, letter: DeadLetter, now: datetime) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)

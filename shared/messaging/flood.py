@@ -128,13 +128,11 @@ class FloodGate:
                 await self._pauses.pause(Pause(self._group, self._clock.now(), reason))
         self._shut = True
 
-    async def look(self) -> None:
-        """See whether another process of the group has paused it. Raises the driver's errors."""
-        self._shut = self._shut or await self._pauses.paused(self._group)
-
-    async def paused(self) -> bool:
-        """Whether it waits for somebody's word. Raises the driver's errors."""
-        return await self._pauses.paused(self._group)
+    async def look(self) -> bool:
+        """See whether it is paused, by any process of the group. Raises the driver's errors."""
+        paused = await self._pauses.paused(self._group)
+        self._shut = self._shut or paused
+        return paused
 
     async def wait(self) -> None:
         """Stay here until the subscription is not paused."""

@@ -169,7 +169,6 @@ class Host:
             topics=topics,
             database=database,
             dead_letters=self._dead_letters,
-            send=self._publisher.send_all,
             metrics=self.metrics,
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),

@@ -29,7 +29,7 @@ from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
-from shared.runtime.mongo import Database, transaction
+from shared.runtime.mongo import Database, snapshot, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class Relay:
     async def _chunks(self) -> AsyncIterator[list[_Record]]:
         chunk: list[_Record] = []
         size = 0
-        async with await self._database.client.start_session(snapshot=True) as moment:
+        async with snapshot(self._database.client) as moment:
             cursor = self._commits.find(
                 {"pending": True}, {"events": 1, "tally": 1, "unsent": 1}, session=moment
             )

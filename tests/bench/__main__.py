@@ -8,8 +8,6 @@ are the figure.
 from __future__ import annotations
 
 import asyncio
-import os
-import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,13 +17,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from tests.bench import peer, sides
 from tests.bench.events import approvals
 from tests.bench.picture import dots
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.sides import Side
+from tests.bench.turns import SPREAD
 
 _console = Console()
 
@@ -44,10 +41,7 @@ async def compare(
 ) -> list[Mapping[str, float]]:
     """The rates of all sides, round by round, on one cluster."""
     results: list[Mapping[str, float]] = []
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         task = progress.add_task("", total=rounds * len(chosen))
         for number in range(rounds):
             events = approvals(count)
@@ -75,18 +69,15 @@ def table_of(results: list[Mapping[str, float]]) -> Table:
         table.add_column(head, justify="right" if head else "left")
     for name in results[0]:
         rates = [rates[name] for rates in results]
-        table.add_row(f"{name}, events/s", *(f"{f(rates):,.0f}" for f in _SPREAD))
+        table.add_row(f"{name}, events/s", *(f"{f(rates):,.0f}" for f in SPREAD))
     table.add_section()
     for ours in OURS:
         for other in PEERS:
             if other in results[0]:
                 ratios = [rates[ours] / rates[other] for rates in results]
-                told = (f"{f(ratios):.2f}" for f in _SPREAD)
+                told = (f"{f(ratios):.2f}" for f in SPREAD)
                 table.add_row(f"{ours} : {other}", *told, style="bold")
     return table
-
-
-_SPREAD: Final = (statistics.median, min, max)
 
 
 def main(

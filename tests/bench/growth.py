@@ -8,7 +8,6 @@ the other one does not run. Time is taken from the first event sent to the last 
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -19,12 +18,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from tests.bench.events import PARTITIONS, approvals, flood, until_out
 from tests.bench.lives import stock
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.sides import Events
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save, serving
@@ -80,10 +78,7 @@ async def compare(
     A first turn of each is not counted.
     """
     results: list[dict[str, float]] = []
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         for size in sizes:
             cluster.create_topics({"PEYGIR_NAMESPACE": f"b{size}"})
             await fill(cluster.mongodb_uri, f"b{size}", "civil", stock(size), progress)

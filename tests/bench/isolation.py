@@ -9,7 +9,6 @@ services run; the rest of the difference is ours.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import threading
 import time
@@ -24,12 +23,11 @@ from confluent_kafka import Producer
 from rich.console import Console
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from tests.bench.events import approvals, create, flood, produce
 from tests.bench.latency import Place, Watcher, percentile
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.sides import Events, a_name, bare_loop
 from tests.bench.turns import compared, save, serving
 
@@ -174,10 +172,7 @@ async def compare(
 ) -> list[dict[str, Felt]]:
     """What is felt by side, round by round; the sides take turns."""
     results: list[dict[str, Felt]] = []
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         task = progress.add_task("", total=rounds * len(SIDES))
         for number in range(rounds):
             events = approvals(count)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import tempfile
 import threading
 import time
@@ -25,10 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from shared.contracts.topics import Topics
 from tests.bench.events import approvals, create, produce
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.sides import a_name, bare_loop, followups
 
 _console = Console()
@@ -137,10 +135,7 @@ async def compare(
 ) -> Mapping[tuple[str, int], list[float]]:
     """All latencies in ms by side and rate, sorted; the sides take turns."""
     found: dict[tuple[str, int], list[float]] = {(s, r): [] for s in SIDES for r in RATES}
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         task = progress.add_task("", total=rounds * len(found))
         for number in range(rounds):
             for name in sorted(SIDES, reverse=bool(number % 2)):

@@ -8,7 +8,6 @@ explained by MongoDB.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import tempfile
 import time
@@ -24,15 +23,13 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from services.followups import store as stores
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.calendar import tehran_date
 from shared.runtime.mongo import Document
 from tests.bench.latency import percentile
 from tests.bench.lives import DAYS, stock
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.stored import fill
 from tests.bench.turns import save, serving
 
@@ -177,10 +174,7 @@ async def measure(
 ) -> list[Waited]:
     """Ask everything; what has no further pages is left out."""
     found: list[Waited] = []
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         cluster.create_topics({"PEYGIR_NAMESPACE": _NAMESPACE})
         deputies = [deputy.id for deputy in DEPUTIES]
         for deputy in deputies:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from services.followups.adapters.svg import FAINT, line, px, written
+
 _WIDTH: Final = 860
 _LEFT: Final = 290  # where 0 is; names stand before it
 _RIGHT: Final = 820
@@ -38,8 +40,7 @@ def dots(title: str, unit: str, rounds: Sequence[Mapping[str, float]]) -> bytes:
     _text(svg, 20, 30, title, "start", {"font-size": "15", "font-weight": "bold"})
     for share in range(5):
         x = _LEFT + (_RIGHT - _LEFT) * share / 4
-        line = {"x1": f"{x:g}", "x2": f"{x:g}", "y1": f"{_TOP - 10}", "y2": f"{bottom}"}
-        ET.SubElement(svg, "line", {**line, "stroke": "#d9d9d9"})
+        line(svg, (x, _TOP - 10), (x, bottom), FAINT)
         _text(svg, x, bottom + 20, f"{most * share / 4:,.0f}", "middle")
     _text(svg, 20, bottom + 20, unit, "start")
     for row, name in enumerate(names):
@@ -47,13 +48,11 @@ def dots(title: str, unit: str, rounds: Sequence[Mapping[str, float]]) -> bytes:
         _text(svg, 20, y + 4, name, "start")
         figures = [figures[name] for figures in rounds]
         for figure in figures:
-            circle = {"cx": _x(figure, most), "cy": f"{y}", "r": "5", "fill": colour}
+            circle = {"cx": px(_x(figure, most)), "cy": f"{y}", "r": "5", "fill": colour}
             ET.SubElement(svg, "circle", {**circle, "fill-opacity": "0.6"})
         middle = _x(statistics.median(figures), most)
-        line = {"x1": middle, "x2": middle, "y1": f"{y - 11}", "y2": f"{y + 11}"}
-        ET.SubElement(svg, "line", {**line, "stroke": colour, "stroke-width": "3"})
-    ET.indent(svg)
-    return f"{ET.tostring(svg, encoding='unicode')}\n".encode()
+        line(svg, (middle, y - 11), (middle, y + 11), colour, {"stroke-width": "3"})
+    return written(svg)
 
 
 def _round(most: float) -> float:
@@ -62,8 +61,8 @@ def _round(most: float) -> float:
     return next(power * factor for factor in (1, 1.2, 2, 4, 6, 8, 10) if most <= power * factor)
 
 
-def _x(figure: float, most: float) -> str:
-    return f"{_LEFT + (_RIGHT - _LEFT) * figure / most:.1f}"
+def _x(figure: float, most: float) -> float:
+    return _LEFT + (_RIGHT - _LEFT) * figure / most
 
 
 def _text(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import random
 import re
 import tempfile
@@ -33,8 +32,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from services.followups import store as stores
 from services.followups.domain.records import (
     ENDED,
@@ -62,7 +59,7 @@ from tests.bench.lives import (
     store_of,
     tracking_of,
 )
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.turns import save
 
 _console = Console()
@@ -273,8 +270,7 @@ def main(
     wanted = stock(stored, verified, overdue, due)
     with (
         tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder,
-        Cluster(Path(folder), local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
+        on_a_cluster(Path(folder), _console) as (cluster, progress),
     ):
         found = asyncio.run(_measure(cluster.mongodb_uri, wanted, progress))
     table = Table("", "", title=f"{sum(wanted.values()):,} follow-ups stored")

@@ -7,7 +7,6 @@ a sweep announced is taken back behind it, so that the same ones come due in eve
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,15 +19,13 @@ import typer
 from pymongo import ReplaceOne
 from rich.console import Console
 
-from deploy.local.cluster import Cluster
-from deploy.local.layout import local_dir
 from services.followups import handlers
 from shared.messaging.leases import Lease
 from shared.messaging.sweeper import Sweeper
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock
 from tests.bench.lives import stock, store_of, tracking_of
-from tests.bench.screen import progress_on
+from tests.bench.screen import on_a_cluster
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save
 
@@ -85,10 +82,7 @@ async def compare(
     A first sweep of each is not counted.
     """
     results: list[dict[str, float]] = []
-    with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
-        progress_on(_console) as progress,
-    ):
+    with on_a_cluster(folder, _console) as (cluster, progress):
         client = mongo.connect(cluster.mongodb_uri, app="bench")
         sides: dict[str, Swept] = {}
         for size in sizes:

@@ -15,7 +15,7 @@ from rich.table import Table
 from deploy.local.cluster import Cluster
 from tests.component.harness import Service
 
-_SPREAD: Final = (statistics.median, min, max)
+SPREAD: Final = (statistics.median, min, max)
 
 
 @asynccontextmanager
@@ -47,9 +47,9 @@ def compared(
         table.add_column(head, justify="right" if head else "left")
     for name in rounds[0]:
         figures = [figures[name] for figures in rounds]
-        table.add_row(name, *(format(f(figures), form) for f in _SPREAD))
+        table.add_row(name, *(format(f(figures), form) for f in SPREAD))
     ratios = [figures[over] / figures[under] for figures in rounds]
-    told = (f"{f(ratios):.2f}" for f in _SPREAD)
+    told = (f"{f(ratios):.2f}" for f in SPREAD)
     table.add_section()
     table.add_row(f"{over} : {under}", *told, style="bold")
     return table

@@ -101,12 +101,6 @@ async def service(
         yield service
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def producer(cluster: Cluster) -> AsyncIterator[Producer]:
-    async with Producer(cluster) as producer:
-        yield producer
-
-
 @pytest.fixture(scope="module")
 def tool(cluster: Cluster, namespace: str, service: Service) -> Tool:
     return Tool(cluster, namespace, service)

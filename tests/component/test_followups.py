@@ -50,12 +50,6 @@ async def followups(
         yield service
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def producer(cluster: Cluster) -> AsyncIterator[Producer]:
-    async with Producer(cluster) as producer:
-        yield producer
-
-
 async def followup_of(service: Service, resolution_id: str) -> dict[str, Any]:
     """Wait for the follow-up of a resolution."""
 

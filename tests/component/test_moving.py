@@ -50,12 +50,6 @@ async def service(
         yield service
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def producer(cluster: Cluster) -> AsyncIterator[Producer]:
-    async with Producer(cluster) as producer:
-        yield producer
-
-
 async def tool(service: Service, *arguments: str) -> tuple[int, str, str]:
     """Run it as a process of its own; return how it ended and what it said."""
     process = await asyncio.create_subprocess_exec(

@@ -79,12 +79,6 @@ async def notify(
         yield service
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def producer(cluster: Cluster) -> AsyncIterator[Producer]:
-    async with Producer(cluster) as producer:
-        yield producer
-
-
 async def notices_of(
     service: Service, subject: str, state: str = "delivered", count: int = 1
 ) -> list[dict[str, Any]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from services.followups.store import MongoFollowups
 from services.notify.store import MongoNotices
 from services.reports.store import MongoExpectations
 from shared.messaging.ledger import Ledger
-from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 
@@ -21,15 +19,6 @@ NOW = datetime(2024, 3, 11, tzinfo=UTC)
 STORED = 300
 
 Ask: TypeAlias = Callable[[], Awaitable[object]]
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    client = mongo.connect(cluster.mongodb_uri, app="test")
-    database = mongo.database(client, f"{namespace}due")
-    yield database
-    await client.drop_database(database.name)
-    client.close()
 
 
 def _ledger(database: Database) -> Ledger:

@@ -11,10 +11,11 @@ import pytest
 
 from deploy.local.cluster import Cluster
 from services.followups import handlers
+from services.followups.api import Desk
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup
 from services.followups.domain.scores import By
-from services.followups.handlers import Side, Tracking
+from services.followups.handlers import Tracking
 from services.followups.handlers.tracking import changed
 from services.followups.store import MongoFollowups
 from shared.messaging.failures import AlreadyThere, Stale
@@ -36,7 +37,7 @@ from tests.unit.followups.examples import (
     principal,
 )
 
-Pair: TypeAlias = tuple[Side, Side]
+Pair: TypeAlias = tuple[Desk, Desk]
 
 OPERATOR = principal("o.rezaei", "operator")
 CAUSE = Cause("request", "o.rezaei", roles=("operator",))
@@ -46,20 +47,20 @@ def _tracking(deputy: str) -> Tracking:
     return replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
 
 
-def _in_memory(deputy: str) -> Side:
+def _in_memory(deputy: str) -> Desk:
     store = MemoryFollowups(deputy)
-    return Side(store, _tracking(deputy), store.files)
+    return Desk(store, _tracking(deputy), store.files)
 
 
 @asynccontextmanager
 async def _in_mongodb(cluster: Cluster, namespace: str) -> AsyncIterator[Pair]:
     client, clock = mongo.connect(cluster.mongodb_uri, app="test"), SystemMachineClock()
 
-    async def side(deputy: str) -> Side:
+    async def side(deputy: str) -> Desk:
         database = mongo.database(client, f"{namespace}followups_{deputy}")
         store = MongoFollowups(Ledger(database, clock=clock), deputy)
         await store.prepare()
-        return Side(store, _tracking(deputy), Uploads(store.files, clock, 60))
+        return Desk(store, _tracking(deputy), Uploads(store.files, clock, 60))
 
     civil, social = await side("civil"), await side("social")
     yield civil, social
@@ -77,7 +78,7 @@ async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[
         yield pair
 
 
-async def begun(side: Side, resolution_id: str = "R-1") -> Followup:
+async def begun(side: Desk, resolution_id: str = "R-1") -> Followup:
     """A follow-up with some history, a link and a file."""
     first = new(resolution_id, deputy=side.tracking.deputy)
     await side.store.save([first], replace(CAUSE, by="followups-civil"))
@@ -93,14 +94,14 @@ async def begun(side: Side, resolution_id: str = "R-1") -> Followup:
     return third.after
 
 
-async def move(giver: Side, taker: Side, *ids: str) -> list[str | None]:
+async def move(giver: Desk, taker: Desk, *ids: str) -> list[str | None]:
     results = await handlers.move(
         ids, giver, taker, OPERATOR, "ادغام دو معاونت", LATER, None, dry_run=False
     )
     return [None if result.refused is None else result.refused.reason for result in results]
 
 
-async def content(side: Side, followup: Followup) -> list[bytes | None]:
+async def content(side: Desk, followup: Followup) -> list[bytes | None]:
     found = []
     for piece in followup.evidence:
         if piece.url is None:
@@ -109,7 +110,7 @@ async def content(side: Side, followup: Followup) -> list[bytes | None]:
     return found
 
 
-async def counts(side: Side) -> dict[str, int]:
+async def counts(side: Desk) -> dict[str, int]:
     store = side.store
     assert isinstance(store, MongoFollowups | MemoryFollowups)
     found = (await store.counts(By.DEPUTY)).get("", {})

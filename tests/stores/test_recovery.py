@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,23 +14,12 @@ from shared.contracts.envelope import write
 from shared.contracts.topics import Topics
 from shared.messaging.records import Event, Message
 from shared.messaging.recovery import Own, Recovery
-from shared.runtime import mongo
 from shared.runtime.mongo import Database
 from tests.component.harness import Producer, binary
 from tests.unit.published import as_sent
 from tests.unit.scheduler.examples import NOW, gathering, session, terms
 
 SOURCE = "urn:peygir:scheduler"
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    """A database of this test alone."""
-    client = mongo.connect(cluster.mongodb_uri, app="tests")
-    name = f"{namespace}recovery_{uuid.uuid4().hex[:8]}"
-    yield mongo.database(client, name)
-    await client.drop_database(name)
-    client.close()
 
 
 class Taken:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from services.reports import events, handlers
 from services.reports.api import ReadableCirculars, ReadableExpectations
 from services.reports.domain import decisions
@@ -21,7 +19,6 @@ from services.reports.store import MongoCirculars, MongoExpectations
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Event, Fence
-from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
@@ -50,16 +47,6 @@ class Stores:
 
     expectations: ReadableExpectations
     circulars: ReadableCirculars
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    """A database of this test alone."""
-    client = mongo.connect(cluster.mongodb_uri, app="tests")
-    name = f"{namespace}reports_{uuid.uuid4().hex[:8]}"
-    yield mongo.database(client, name)
-    await client.drop_database(name)
-    client.close()
 
 
 @pytest.fixture(params=["memory", "mongodb"])

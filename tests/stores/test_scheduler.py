@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -12,7 +11,6 @@ from typing import TypeAlias
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from services.scheduler import events, handlers
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import (
@@ -36,7 +34,6 @@ from shared.contracts.topics import Topics
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
-from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
@@ -65,16 +62,6 @@ AnyRegister: TypeAlias = MemoryRegister | MongoRegister
 CAUSE = Cause("request", "c.ahmadi", roles=("coordination",))
 TOPICS = Topics(DEPUTY_IDS)
 RULES = rules()
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    """A database of this test alone."""
-    client = mongo.connect(cluster.mongodb_uri, app="test")
-    database = mongo.database(client, f"{namespace}scheduler")
-    yield database
-    await client.drop_database(database.name)
-    client.close()
 
 
 @pytest.fixture(params=["memory", "mongodb"])

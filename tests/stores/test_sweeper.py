@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from shared.messaging.failures import LeaseLost
 from shared.messaging.leases import Lease
 from shared.messaging.records import Fence
 from shared.messaging.sweeper import Sweeper
-from shared.runtime import mongo
 from shared.runtime.mongo import Database
 
 START = datetime(2024, 3, 11, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    """A database of this test alone."""
-    client = mongo.connect(cluster.mongodb_uri, app="tests")
-    name = f"{namespace}sweeper_{uuid.uuid4().hex[:8]}"
-    yield mongo.database(client, name)
-    await client.drop_database(name)
-    client.close()
 
 
 class StandingClock:

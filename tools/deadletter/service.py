@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import httpx
 
 from shared.messaging.records import Outcome
+from tools.asking import as_operator
 
 _ANSWER_SECONDS: Final = 10.0
-_NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 
 
 class NoService(Exception):
@@ -47,7 +46,7 @@ class Service:
         self._http = httpx.AsyncClient(
             base_url=url,
             timeout=_ANSWER_SECONDS,
-            headers={"X-Peygir-User": _user(who), "X-Peygir-Roles": "operator"},
+            headers=as_operator(who),  # the book keeps the name as it was given
         )
 
     async def __aenter__(self) -> Self:
@@ -91,8 +90,3 @@ class Service:
                 "name it with --api or PEYGIR_API"
             ) from error
         return document
-
-
-def _user(who: str) -> str:
-    """A name as a header may hold it; the book keeps it as it was given."""
-    return _NOT_IN_A_USER.sub("x", who)[:100] or "operator"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, NoReturn
@@ -19,21 +18,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from tools.asking import as_operator
+
 _DEFAULT_API: Final = "http://127.0.0.1:8103"
 _SECONDS: Final = 600.0  # files of evidence are copied on the way
-_NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 _PATIENCE_SECONDS: Final = 60.0
 _BUSY: Final = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
 _REFUSED: Final = 1
 _NO_SERVICE: Final = 2
 
 _console = Console(stderr=True)
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help="Work on deputies. PEYGIR_API says where the API of follow-ups is.",
-)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
 class NoAnswer(Exception):
@@ -76,7 +71,11 @@ def move(
     refused: list[dict[str, Any]] = []
     moved = 0
     try:
-        with _api(api, who) as http, _progress() as progress:
+        headers = as_operator(who or getpass.getuser())
+        with (
+            httpx.Client(base_url=api, timeout=_SECONDS, headers=headers) as http,
+            _progress() as progress,
+        ):
             task = progress.add_task(f"{giver} → {taker}", total=None)
             for answer in _answers(http, giver, asked):
                 moved += answer["moved"]
@@ -153,12 +152,6 @@ def _tell(
             f"What still comes to {giver}'s topic for them goes on to {taker} by itself, as long "
             f"as a worker serves {giver}. To dissolve {giver}: see docs/runbook.md."
         )
-
-
-def _api(url: str, who: str) -> httpx.Client:
-    user = _NOT_IN_A_USER.sub("x", who or getpass.getuser())[:100] or "operator"
-    headers = {"X-Peygir-User": user, "X-Peygir-Roles": "operator"}
-    return httpx.Client(base_url=url, timeout=_SECONDS, headers=headers)
 
 
 def _progress() -> Progress:

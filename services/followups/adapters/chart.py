@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from services.followups.adapters.svg import line, picture, rect, text, written
+from services.followups.adapters.svg import FAINT, line, picture, rect, short, text, written
 from services.followups.adapters.tables import gap, title
 from services.followups.domain.boards import Board
 from services.followups.domain.scores import Scorecard
@@ -26,7 +26,6 @@ _EDGE: Final = 24
 _LETTERS: Final = 40  # of a label
 _NARROW: Final = 9  # pixels a digit needs in a bar
 _MOST_TICKS: Final = 6
-_FAINT: Final = "#d9d9d9"
 _WARNING: Final = "#a30000"
 
 
@@ -69,8 +68,7 @@ def write(board: Board) -> bytes:
 def _bar(svg: ET.Element, top: float, label: str, card: Scorecard, pixels: float) -> None:
     group = ET.SubElement(svg, "g")
     ET.SubElement(group, "title").text = _told(label, card)
-    shown = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
-    text(group, _WIDTH - _EDGE, top + 15, shown)
+    text(group, _WIDTH - _EDGE, top + 15, short(label, _LETTERS))
     right = float(_RIGHT)
     for share in _SHARES:
         count = share.value(card)
@@ -97,7 +95,7 @@ def _ticks(svg: ET.Element, scale: int, bottom: float) -> None:
     pixels = (_RIGHT - _LEFT) / scale
     for value in _steps(scale):
         x = _RIGHT - value * pixels
-        line(svg, (x, _TOP - 8), (x, bottom), _FAINT)
+        line(svg, (x, _TOP - 8), (x, bottom), FAINT)
         faint = {"text-anchor": "middle", "font-size": "11"}
         text(svg, x, bottom + 16, persian_digits(value), faint)
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 MEDIA_TYPE: Final = "image/svg+xml"
 
 INK: Final = "#1a1a1a"
+FAINT: Final = "#d9d9d9"
 _LRE: Final = "\u202a"  # left-to-right embedding, until
 _RLE: Final = "\u202b"  # right-to-left embedding, until
 _PDF: Final = "\u202c"  # pop directional formatting (Unicode, UAX 9)
@@ -52,6 +53,11 @@ def text(
     """
     where = {"x": px(x), "y": px(y), "text-anchor": "end"}
     ET.SubElement(parent, "text", {**where, **(more or {})}).text = f"{_RLE}{text}{_PDF}"
+
+
+def short(label: str, letters: int) -> str:
+    """As much of a label as there is room for."""
+    return label if len(label) <= letters else label[: letters - 1] + "…"
 
 
 def id_(text: str) -> str:

@@ -8,11 +8,22 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from services.followups.adapters.svg import id_, line, picture, px, rect, text, written
+from services.followups.adapters.svg import (
+    FAINT,
+    INK,
+    id_,
+    line,
+    picture,
+    px,
+    rect,
+    short,
+    text,
+    written,
+)
 from services.followups.adapters.words import STATES_FA
 from services.followups.domain.ladder import days_late
 from services.followups.domain.records import ENDED, State
-from services.followups.domain.timeline import Kind, Period, Timeline
+from services.followups.domain.timeline import DueMove, Kind, Period, Timeline
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.calendar import (
     from_jalali,
@@ -35,7 +46,6 @@ _LETTER: Final = 6.6  # pixels a letter takes at 12 points, at most
 _MOST_LANES: Final = 10
 _MOST_TICKS: Final = 12
 _DAY: Final = timedelta(days=1)
-_FAINT: Final = "#d9d9d9"
 _ORIGINAL: Final = "#a30000"
 _PRESENT: Final = "#0072b2"
 _SMALL: Final = {"font-size": "12"}
@@ -57,7 +67,7 @@ _KINDS: Final = {
     Kind.EVIDENCE: ("مستند", "#009e73"),
     Kind.ITEM: ("جزء کار", "#e69f00"),
     Kind.PART: ("گزارش همکار", "#cc79a7"),
-    Kind.PEOPLE: ("مسئول", "#1a1a1a"),
+    Kind.PEOPLE: ("مسئول", INK),
     Kind.LINK: ("پیوند", "#b0b0b0"),
 }
 
@@ -88,7 +98,7 @@ def write(life: Timeline, now: datetime) -> bytes:
     marks = plot + _PLOT + 16
     bottom = marks + 76
     svg = picture(_WIDTH, bottom + 78, _title(life), _told(life, now))
-    text(svg, _RIGHT, 30, _short(_title(life), 110), {"font-size": "16", "font-weight": "bold"})
+    text(svg, _RIGHT, 30, short(_title(life), 110), {"font-size": "16", "font-weight": "bold"})
     text(svg, _RIGHT, 52, _lateness(life, now))
     _ticks(svg, axis, band - 8, bottom)
     _due_dates(svg, life, axis, bottom)
@@ -131,7 +141,7 @@ def _ticks(svg: ET.Element, axis: _Axis, top: float, bottom: float) -> None:
         if not axis.begins < at < axis.ends:
             continue
         x = axis.x(at)
-        line(svg, (x, top), (x, bottom), _FAINT)
+        line(svg, (x, top), (x, bottom), FAINT)
         half = _wide(label) / 2
         middle = min(_RIGHT - half, max(_LEFT + half, x))
         text(svg, middle, bottom + 16, label, {"text-anchor": "middle", "font-size": "11"})
@@ -167,8 +177,7 @@ def _due_dates(svg: ET.Element, life: Timeline, axis: _Axis, bottom: float) -> N
 
 def _due_date(svg: ET.Element, x: float, ys: tuple[float, float], label: str, dashes: str) -> None:
     colour = _PRESENT if dashes else _ORIGINAL
-    more = {"stroke-width": "2", **({"stroke-dasharray": dashes} if dashes else {})}
-    line(svg, (x, ys[0] - 10), (x, ys[1]), colour, more)
+    line(svg, (x, ys[0] - 10), (x, ys[1]), colour, _stroke(dashes))
     _beside(svg, x, x, ys[0], label, colour)
 
 
@@ -176,8 +185,7 @@ def _moves(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
     """An arrow a change of the due date, each on a lane of its own."""
     y = top
     for move in life.due_moves[:_MOST_LANES]:
-        what = "تمدید" if move.is_extension else "اصلاح مصوبه"
-        told = f"{what} تا {jalali_date_short(move.after)}، {move.by}"
+        told = f"{_what(move)} تا {jalali_date_short(move.after)}، {move.by}"
         _arrow(svg, axis.day(move.before), axis.day(move.after), y, told, _PRESENT)
         y += _LANE
     request = life.followup.request
@@ -190,17 +198,20 @@ def _moves(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
 def _arrow(
     svg: ET.Element, start: float, end: float, y: float, label: str, colour: str, dashes: str = ""
 ) -> None:
-    more = {"stroke-width": "2", **({"stroke-dasharray": dashes} if dashes else {})}
-    line(svg, (start, y), (end, y), colour, more)
+    line(svg, (start, y), (end, y), colour, _stroke(dashes))
     back = 7 if end < start else -7
     points = f"{px(end)},{px(y)} {px(end + back)},{px(y - 4)} {px(end + back)},{px(y + 4)}"
     ET.SubElement(svg, "polygon", {"points": points, "fill": colour})
     _beside(svg, max(start, end), min(start, end), y + 4, label, colour)
 
 
+def _stroke(dashes: str) -> dict[str, str]:
+    return {"stroke-width": "2", **({"stroke-dasharray": dashes} if dashes else {})}
+
+
 def _beside(svg: ET.Element, right: float, left: float, y: float, label: str, colour: str) -> None:
     """A label on the left of something where there is room for it, else on its right, or within."""
-    shown = _short(label, 70)
+    shown = short(label, 70)
     wide = _wide(shown) + 8
     if left - wide >= _LEFT:
         x = left - 8
@@ -242,7 +253,7 @@ def _progress(svg: ET.Element, life: Timeline, axis: _Axis, now: datetime, top: 
     bottom = top + _PLOT
     for value in (0, 50, 100):
         y = bottom - value / 100 * _PLOT
-        line(svg, (_LEFT, y), (_RIGHT, y), _FAINT)
+        line(svg, (_LEFT, y), (_RIGHT, y), FAINT)
         text(svg, _RIGHT, y - 2, f"٪{persian_digits(value)}", {"font-size": "10"})
     points: list[tuple[float, float]] = []
     for at, value in (*life.progress, (_last(life, now), life.progress[-1][1])):
@@ -276,7 +287,7 @@ def _marks(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
 
 
 def _now(svg: ET.Element, x: float, top: float, bottom: float) -> None:
-    line(svg, (x, top - 4), (x, bottom), "#1a1a1a", {"stroke-dasharray": "2 2"})
+    line(svg, (x, top - 4), (x, bottom), INK, {"stroke-dasharray": "2 2"})
 
 
 def _legend(svg: ET.Element, life: Timeline, y: float) -> None:
@@ -322,12 +333,17 @@ def _lateness(life: Timeline, now: datetime) -> str:
 def _told(life: Timeline, now: datetime) -> str:
     """The whole picture for those who hear it."""
     parts = [_lateness(life, now), f"مهلت اصلی {jalali_date(life.followup.original_due_on)}"]
-    for move in life.due_moves:
-        what = "تمدید" if move.is_extension else "اصلاح مصوبه"
-        parts.append(f"{what} از {jalali_date(move.before)} تا {jalali_date(move.after)}")
+    parts += [
+        f"{_what(move)} از {jalali_date(move.before)} تا {jalali_date(move.after)}"
+        for move in life.due_moves
+    ]
     parts += [_since(period) for period in life.periods]
     parts += [_reached(at, level) for at, level in life.levels]
     return "؛ ".join(parts)
+
+
+def _what(move: DueMove) -> str:
+    return "تمدید" if move.is_extension else "اصلاح مصوبه"
 
 
 def _since(period: Period) -> str:
@@ -340,7 +356,3 @@ def _reached(at: datetime, level: int) -> str:
 
 def _wide(label: str) -> float:
     return _LETTER * len(label)
-
-
-def _short(label: str, letters: int) -> str:
-    return label if len(label) <= letters else label[: letters - 1] + "…"

@@ -92,7 +92,7 @@ class Desks:
         self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
 
     def wanted(self, deputy: str | None, field: str = "deputy") -> Mapping[str, Desk]:
-        """Those that a request is about: all, or one. Raises Problem 400 for one of nobody's."""
+        """Those that a request is about: all, or one. Raises Problem 422 for one of nobody's."""
         if deputy is None:
             return self._desks
         if deputy not in self._desks:

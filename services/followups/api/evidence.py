@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from services.followups import handlers
 from services.followups.api.desks import Desks, problems
 from services.followups.api.items import AddLink, EvidenceItem, evidence_item
-from services.followups.api.texts import EvidenceNote
+from services.followups.api.texts import Brief
 from services.followups.domain import evidence
 from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
@@ -58,7 +58,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         name: Annotated[
             str | None, Query(description="Its name, where no Content-Disposition tells it.")
         ] = None,
-        note: Annotated[EvidenceNote | None, Query()] = None,
+        note: Annotated[Brief | None, Query()] = None,
         content_type: Annotated[str | None, Header()] = None,
         content_disposition: Annotated[str | None, Header()] = None,
         traceparent: Traceparent = None,

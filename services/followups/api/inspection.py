@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.followups.api.desks import Desk, Desks, ask
 from services.followups.api.items import FollowupItem, followup_item
+from services.followups.api.lists import Filters
 from services.followups.domain.inspection import Drawing
 from services.followups.domain.records import State
 from shared.runtime.clocks import DomainClock
@@ -31,13 +32,10 @@ class Population:
 
     def fields(self) -> dict[str, object]:
         """The wanted value of each stored field."""
-        wanted: dict[str, object] = {
-            name: getattr(self, name) for name in ("province", "axis", "session_id")
-        }
-        return {
-            "state": self.state.value,
-            **{name: value for name, value in wanted.items() if value is not None},
-        }
+        same = Filters(
+            state=self.state, province=self.province, axis=self.axis, session_id=self.session_id
+        )
+        return same.fields()
 
 
 class InspectionSample(BaseModel):
@@ -50,7 +48,8 @@ class InspectionSample(BaseModel):
     drawn_at: datetime
     items: list[FollowupItem]
     partial: list[str] = Field(
-        description="deputies whose database did not answer: theirs took no part"
+        description="deputies whose database did not answer: theirs took no part, or, where it "
+        "went away meanwhile, are missing from the items"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from services.followups.api.texts import Body, EvidenceNote, Note, Saying, Sha256, Url
+from services.followups.api.texts import Body, Brief, Note, Saying, Sha256, Url
 from services.followups.api.work import (
     DelegationItem,
     PartItem,
@@ -192,7 +192,7 @@ class Close(RequestBody):
 class AddLink(RequestBody):
     url: Url = Field(description="http or https")
     sha256: Sha256 | None = Field(None, description="of what is to be found there")
-    note: EvidenceNote | None = None
+    note: Brief | None = None
 
 
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:

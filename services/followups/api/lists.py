@@ -121,7 +121,7 @@ def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
         """The life of a follow-up as a picture: states, due dates, extensions, levels, progress."""
         desk, _followup = await desks.find(followup_id)
         history = await desk.store.history(followup_id)
-        life = timeline(events.facts_of(entry.event for entry in history))
+        life = timeline(events.steps_of(entry.event for entry in history))
         content = await asyncio.to_thread(picture.draw, life, await clock.now())
         name = {"Content-Disposition": inline(f"timeline-{followup_id}.svg")}
         return Response(content, headers=name, media_type=picture.media_type)

@@ -12,7 +12,7 @@ from services.followups import handlers
 from services.followups.api.desks import Desk, Desks, problems
 from services.followups.api.texts import Saying
 from services.followups.domain import decisions
-from services.followups.handlers import Moving, Query, Side
+from services.followups.handlers import Moving, Query
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import RequestBody, Traceparent
@@ -82,8 +82,8 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         with problems(deputy):
             results = await handlers.move(
                 ids[: wanted.limit],
-                _side(giver),
-                _side(taker),
+                giver,
+                taker,
                 by,
                 wanted.reason,
                 await clock.now(),
@@ -108,10 +108,6 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
 def _desk(desks: Desks, field: str, deputy: str) -> Desk:
     (desk,) = desks.wanted(deputy, field).values()
     return desk
-
-
-def _side(desk: Desk) -> Side:
-    return Side(desk.store, desk.tracking, desk.uploads)
 
 
 async def _page(desk: Desk, wanted: Move) -> Sequence[str]:

@@ -17,7 +17,10 @@ Body: TypeAlias = Annotated[
 ]
 """The name of a person or a body."""
 
-EvidenceNote: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
+Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
+BriefSaying: TypeAlias = Annotated[Brief, StringConstraints(min_length=1, strip_whitespace=True)]
+"""A short text that has to say something."""
+
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
 
 _URL: Final[TypeAdapter[HttpUrl]] = TypeAdapter(HttpUrl)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.followups.api.texts import Body, Note, Saying
+from services.followups.api.texts import Body, Brief, BriefSaying, Note, Saying
 from services.followups.domain.ladder import days_late, days_overdue
 from services.followups.domain.records import Followup
 from services.followups.domain.work import Delegation, Item, ItemState, Part
@@ -16,7 +16,6 @@ from shared.contracts.events import FollowupCommented
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
 
-Brief = Annotated[str, StringConstraints(max_length=2_000)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 User = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 """The id of a user, as whoever sends a request has it."""
@@ -113,7 +112,7 @@ class FinishItem(RequestBody):
 
 
 class DropItem(RequestBody):
-    reason: Annotated[Brief, StringConstraints(min_length=1, strip_whitespace=True)]
+    reason: BriefSaying
 
 
 class Comment(RequestBody):

@@ -16,17 +16,11 @@ from collections.abc import Iterable
 _DIGEST_BITS = 256
 
 
-def rank(seed: str, followup_id: str) -> bytes:
-    """The rank of a follow-up under a seed (32 bytes), uniform over all of them."""
-    key = unicodedata.normalize("NFC", seed).encode()
-    return hmac.digest(key, followup_id.encode(), "sha256")
-
-
 class Drawing:
     """A draw under way: told of ids as they come by, it holds no more than it draws."""
 
     def __init__(self, seed: str, size: int) -> None:
-        self._seed = seed
+        self._key = unicodedata.normalize("NFC", seed).encode()
         self._size = size
         self._lowest: list[tuple[int, str]] = []  # ranks negated: the highest stands first
         self._sum = 0
@@ -35,9 +29,10 @@ class Drawing:
     def look_at(self, ids: Iterable[str]) -> None:
         """Let these take part, each id once in all."""
         for id_ in ids:
+            raw = id_.encode()
             self.population += 1
-            self._sum += int.from_bytes(hashlib.sha256(id_.encode()).digest())
-            self._enter((-int.from_bytes(rank(self._seed, id_)), id_))
+            self._sum += int.from_bytes(hashlib.sha256(raw).digest())
+            self._enter((-int.from_bytes(hmac.digest(self._key, raw, "sha256")), id_))
 
     def take_in(self, other: Drawing) -> None:
         """Let those take part that another draw under this seed has looked at."""

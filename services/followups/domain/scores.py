@@ -75,9 +75,9 @@ def tally(
     groups: Counter[tuple[_Group, date]] = Counter()  # in a batch many are alike
     for before, after in steps:
         day = tehran_date(after.changed_at)
-        if before is not None and own in {None, before.deputy}:
+        if before is not None and (own is None or own == before.deputy):
             groups[_group(before), day] -= 1
-        if own in {None, after.deputy}:
+        if own is None or own == after.deputy:
             groups[_group(after), day] += 1
     total: Counter[Counted] = Counter()
     for ((of, counted), changed_on), change in groups.items():

@@ -16,10 +16,7 @@ from services.followups.domain.records import (
     FellOverdue,
     Followup,
     Moved,
-    Opened,
     State,
-    evolve,
-    opened,
 )
 from services.followups.domain.work import (
     Assigned,
@@ -93,17 +90,15 @@ class Timeline:
     marks: tuple[tuple[datetime, Kind], ...]
 
 
-def timeline(facts: Iterable[Fact]) -> Timeline:
-    """Fold the facts of one follow-up, the opening first."""
+def timeline(steps: Iterable[tuple[Followup | None, Fact, Followup]]) -> Timeline:
+    """Fold a life: each fact with the follow-up before and after it, the opening first."""
     followup: Followup | None = None
     states: list[tuple[datetime, State]] = []
     due_moves: list[DueMove] = []
     progress: list[tuple[datetime, int]] = []
     levels: list[tuple[datetime, int]] = []
     marks: list[tuple[datetime, Kind]] = []
-    for fact in facts:
-        before = followup
-        followup = opened(fact) if isinstance(fact, Opened) else evolve(_existing(before), fact)
+    for before, fact, followup in steps:
         if before is None or before.state is not followup.state:
             states.append((fact.at, followup.state))
         if before is None or before.progress != followup.progress:
@@ -119,19 +114,15 @@ def timeline(facts: Iterable[Fact]) -> Timeline:
         Period(state, begins, end)
         for (begins, state), end in zip(states, (*ends, None), strict=True)
     )
+    assert followup is not None, "a life begins with its opening"
     return Timeline(
-        _existing(followup),
+        followup,
         tuple(periods),
         tuple(due_moves),
         tuple(progress),
         tuple(levels),
         tuple(marks),
     )
-
-
-def _existing(followup: Followup | None) -> Followup:
-    assert followup is not None, "a life begins with its opening"
-    return followup
 
 
 def _due_move(fact: Fact, before: Followup, after: Followup) -> DueMove:

@@ -40,13 +40,15 @@ class MovableFollowups(EvidencedFollowups, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Protocol):
     """A deputy who gives follow-ups away, or takes them."""
 
-    store: MovableFollowups
-    tracking: Tracking
-    uploads: Uploads
+    @property
+    def store(self) -> MovableFollowups: ...
+    @property
+    def tracking(self) -> Tracking: ...
+    @property
+    def uploads(self) -> Uploads: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ async def _arriving(
         after=after,
         events=[replace(event, topic=topic) for event in change.events],
         next_alert=taker.tracking.ladder.next_alert(after),
-        inbox=events.inbox_of([entry.event for entry in history]),
+        inbox=events.inbox_of(events.data_of(entry.event) for entry in history),
         files=[kept async for kept in _files(after, giver, taker, uploads)],
         history=history,
     )

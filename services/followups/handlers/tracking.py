@@ -11,7 +11,7 @@ from typing import Protocol
 from services.followups import events
 from services.followups.domain import decisions
 from services.followups.domain.ladder import Ladder
-from services.followups.domain.records import Amended, Fact, Followup, Opened, evolve, opened
+from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
 from services.followups.domain.refusals import Refused, UnknownResolution
 from shared.contracts.events import (
     FollowupEvent,
@@ -33,7 +33,6 @@ from shared.messaging.records import (
     Outcome,
     Refusal,
     Verdict,
-    inbox_id,
     published,
     requested,
 )
@@ -272,8 +271,7 @@ async def take_in(messages: Sequence[Message], store: Followups, tracking: Track
             continue
         draft.apply(fact)
         draft.events.append(published(message, data.resolution_id, data.followup_id))
-        if isinstance(fact, Amended) and fact.amendment is not None:
-            draft.inbox.append(inbox_id(fact.by, fact.amendment))
+        draft.inbox += events.inbox_of([data])
     changes = [draft.change() for draft in drafts.values() if draft.changed]
     if changes:
         await store.save(changes, RECOVERY)

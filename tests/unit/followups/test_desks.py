@@ -11,7 +11,6 @@ from services.followups import handlers
 from services.followups.api import Desk
 from services.followups.api.desks import Desks
 from services.followups.domain.records import Followup
-from services.followups.handlers import Side
 from shared.messaging.records import Cause
 from shared.runtime.problems import Problem
 from tests.stores.fakes_followups import MemoryFollowups
@@ -65,9 +64,9 @@ class Office:
     async def move(self, followup_id: str, from_: str, to: str) -> None:
         """Let another deputy answer for it."""
 
-        def side(deputy: str) -> Side:
+        def side(deputy: str) -> Desk:
             store = self.stores[deputy]
-            return Side(store, replace(TRACKING, deputy=deputy), store.files)
+            return Desk(store, replace(TRACKING, deputy=deputy), store.files)
 
         by = principal("o.rezaei", "operator")
         (moved,) = await handlers.move(

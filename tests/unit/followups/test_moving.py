@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups import handlers
+from services.followups.api import Desk
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup, evolve
 from services.followups.domain.refusals import AlreadyFollowed, NotAllowed
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated
-from services.followups.handlers import Side, Tracking
+from services.followups.handlers import Tracking
 from shared.messaging.records import Forward, Message, Outcome
 from shared.runtime.principals import Principal
 from tests.stores.fakes_followups import MemoryFollowups
@@ -42,7 +43,7 @@ DEPUTIES = ("civil", "social", "economic")
 class House:
     """The deputies' stores."""
 
-    sides: dict[str, Side]
+    sides: dict[str, Desk]
 
     @classmethod
     def empty(cls) -> House:
@@ -71,12 +72,12 @@ class House:
         return await self.store(deputy).page(handlers.Query({}, None, 1_000))
 
 
-def _side(deputy: str) -> Side:
+def _side(deputy: str) -> Desk:
     store = MemoryFollowups(deputy)
     tracking = Tracking(
         deputy, TRACKING.ladder, f"out.{deputy}", TRACKING.scheduler, TRACKING.resolutions_of
     )
-    return Side(store, tracking, store.files)
+    return Desk(store, tracking, store.files)
 
 
 # -- who may, and what it does ------------------------------------------------------------------

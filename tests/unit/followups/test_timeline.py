@@ -34,15 +34,13 @@ from services.followups.domain.records import (
     Unblocked,
     Verified,
     WentUnacknowledged,
-    evolve,
     opened,
 )
 from services.followups.domain.timeline import MARKS, Kind, timeline
 from services.followups.domain.work import Commented
-from shared.messaging.records import Event
 from shared.runtime.calendar import jalali_date
 from tests.pictures import TIMELINE
-from tests.unit.followups.examples import TOPIC, lives, unhurried
+from tests.unit.followups.examples import TOPIC, lives, steps, unhurried
 from tests.unit.followups.timelines import BEGUN, NOW, bridge
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,7 +54,7 @@ LEFT_OUT = {CameDueSoon, WentUnacknowledged}
 
 
 def drawn(facts: list[Fact]) -> ET.Element:
-    return ET.fromstring(picture.write(timeline(facts), NOW))
+    return ET.fromstring(picture.write(timeline(steps(facts)), NOW))
 
 
 def texts(svg: ET.Element) -> list[tuple[str, float, float, float]]:
@@ -76,13 +74,13 @@ def test_every_fact_is_drawn_or_left_out_knowingly() -> None:
 
 
 def test_the_picture_of_the_docs_is_what_the_code_draws() -> None:
-    assert TIMELINE.read_bytes() == picture.write(timeline(bridge()), NOW), (
+    assert TIMELINE.read_bytes() == picture.write(timeline(steps(bridge())), NOW), (
         "python -m tests.pictures"
     )
 
 
 def test_a_life_is_folded_into_what_happened_when() -> None:
-    life = timeline(bridge())
+    life = timeline(steps(bridge()))
     states = [period.state for period in life.periods]
     assert states[:4] == [State.OPENED, State.ACKNOWLEDGED, State.IN_PROGRESS, State.BLOCKED]
     assert [p.ends for p in life.periods] == [*(p.begins for p in life.periods[1:]), None]
@@ -107,17 +105,9 @@ def test_extensions_and_the_original_date_stand_in_it_in_words() -> None:
 
 
 def test_the_facts_come_back_from_the_events_that_tell_them() -> None:
-    told: list[Event] = []
-    followup = None
-    for fact in bridge():
-        if isinstance(fact, Opened):
-            followup = opened(fact)
-        else:
-            assert followup is not None
-            followup = evolve(followup, fact)
-        told.append(events.announce(followup, fact, TOPIC, None))
-    assert timeline(events.facts_of(told)).due_moves == timeline(bridge()).due_moves
-    assert timeline(events.facts_of(told)).periods == timeline(bridge()).periods
+    told = [events.announce(after, fact, TOPIC, None) for _, fact, after in steps(bridge())]
+    assert timeline(events.steps_of(told)).due_moves == timeline(steps(bridge())).due_moves
+    assert timeline(events.steps_of(told)).periods == timeline(steps(bridge())).periods
 
 
 @unhurried
@@ -140,7 +130,7 @@ def test_whatever_happened_it_can_be_drawn_and_lies_within(life: list[Fact]) -> 
 @given(lives())
 def test_what_came_later_stands_on_the_left_of_what_came_before(life: list[Fact]) -> None:
     in_order = [life[0], *sorted(life[1:], key=lambda fact: fact.at)]
-    folded = timeline(in_order)
+    folded = timeline(steps(in_order))
     svg = ET.fromstring(picture.write(folded, NOW))
     line = svg.find(f"{SVG}polyline")
     assert line is not None
@@ -159,7 +149,7 @@ def test_however_long_it_takes_labels_do_not_stand_on_each_other(days: int, numb
         facts.append(Commented(at, "d.karimi", "بازدید شد"))
         due = date(2024, 1, 1) + timedelta(days=n % 40)
         facts.append(Extended(at, "c.ahmadi", due + timedelta(days=1), due, None))
-    svg = ET.fromstring(picture.write(timeline(facts), BEGUN + timedelta(days=days)))
+    svg = ET.fromstring(picture.write(timeline(steps(facts)), BEGUN + timedelta(days=days)))
     by_line: dict[float, list[tuple[float, float, str]]] = {}
     for told, y, left, right in texts(svg):
         if not told.startswith("٪"):

@@ -242,7 +242,6 @@ class Bench:
             save=self._save,
             database=cast(Database, {**self.collections, "deferred": self.waiting}),
             dead_letters=self.dead_letters,
-            send=self.sends.send_all,
             metrics=self.metrics,
             clock=self.clock,
             limit=self.limit,

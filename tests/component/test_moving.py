@@ -215,3 +215,6 @@ async def test_what_cannot_be_moved_is_told(
     assert (answer.status_code, answer.json()["type"].split(":")[-1]) == (403, "not-allowed")
     answer = await service.http.post(path, json={**body, "limit": 51}, headers=COORDINATION)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "limit")
+    long = {**body, "reason": "ن" * 2_001}  # the event that tells it takes no more
+    answer = await service.http.post(path, json=long, headers=COORDINATION)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.followups import handlers
 from services.followups.api.desks import Desk, Desks, problems
-from services.followups.api.texts import Saying
+from services.followups.api.texts import BriefSaying
 from services.followups.domain import decisions
 from services.followups.handlers import Moving, Query
 from shared.contracts.reference import DEPUTY_TITLES_FA
@@ -23,7 +23,7 @@ from shared.runtime.problems import Problem, invalid_field
 
 class Move(RequestBody):
     to: str = Field(description="the deputy who answers for them from now on")
-    reason: Saying
+    reason: BriefSaying
     resolution_ids: list[str] | None = Field(
         None, max_length=handlers.MOST_AT_ONCE, description="only these; all where left out"
     )

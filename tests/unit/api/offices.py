@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,15 @@ from services.followups import api as followups
 from services.followups import handlers as followups_handlers
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.app import FORMATS, PICTURE
-from services.followups.domain.records import Extended, Fact, FellOverdue, Opened, evolve, opened
+from services.followups.domain.records import (
+    Extended,
+    Fact,
+    FellOverdue,
+    Followup,
+    Opened,
+    evolve,
+    opened,
+)
 from services.followups.domain.scores import By
 from services.followups.handlers import Change
 from services.notify import api as notify
@@ -83,7 +91,7 @@ BRIDGES: Final[Mapping[str, tuple[dict[str, Any], tuple[Fact, ...]]]] = {
         (replace(COMPLETED, at=_CLAIMED), replace(VERIFIED, at=_CLAIMED + timedelta(days=14))),
     ),
     "R-4": (
-        {},
+        {"session_id": "1402-IR-09"},
         (
             replace(COMPLETED, at=_CLAIMED + timedelta(minutes=1)),
             replace(VERIFIED, at=_CLAIMED + timedelta(days=14, minutes=1)),
@@ -229,6 +237,13 @@ class Away(MemoryFollowups):
         raise ServerSelectionTimeoutError("no primary")
 
 
+class Leaving(MemoryFollowups):
+    """A store whose database gives ids, and then goes away."""
+
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        raise ServerSelectionTimeoutError("no primary")
+
+
 async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
     versions = [opened(opening)]
     for fact in facts:
@@ -238,9 +253,12 @@ async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
 
 
 @asynccontextmanager
-async def open_scorecards(away: Sequence[str] = ()) -> AsyncIterator[Counter]:
+async def open_scorecards(
+    away: Sequence[str] = (), leaving: Sequence[str] = ()
+) -> AsyncIterator[Counter]:
     """Two deputies' follow-ups on 1 February 2024, each with its life."""
-    stores = {d: Away(d) if d in away else MemoryFollowups(d) for d in ("civil", "crisis")}
+    kinds = {**dict.fromkeys(away, Away), **dict.fromkeys(leaving, Leaving)}
+    stores = {d: kinds.get(d, MemoryFollowups)(d) for d in ("civil", "crisis")}
     for id_, (changes, facts) in BRIDGES.items():
         await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}

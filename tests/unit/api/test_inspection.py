@@ -30,6 +30,16 @@ async def test_verified_ones_are_drawn_in_the_order_of_their_ranks() -> None:
         assert [i["followup_id"] for i in (await drawn(counter, size="1"))["items"]] == ids[:1]
 
 
+@pytest.mark.parametrize("seed", ["قرعه", "b", "c", "d"])
+async def test_each_seed_has_its_own_order(seed: str) -> None:
+    async with open_scorecards() as counter:
+        found = await drawn(counter, state="opened", seed=seed)
+        ids = [item["followup_id"] for item in found["items"]]
+        drawing = Drawing(seed, 20)
+        drawing.look_at(sorted(ids))
+        assert (len(ids), ids) == (3, drawing.drawn)
+
+
 @pytest.mark.parametrize(
     ("narrow", "population"),
     [
@@ -37,6 +47,8 @@ async def test_verified_ones_are_drawn_in_the_order_of_their_ranks() -> None:
         ({"deputy": "crisis"}, 0),
         ({"state": "opened"}, 3),
         ({"axis": "nothing"}, 0),
+        ({"session_id": "1402-IR-09"}, 1),
+        ({"session_id": "1402-IR-10"}, 0),
     ],
 )
 async def test_the_population_is_narrowed_down(narrow: dict[str, str], population: int) -> None:
@@ -49,6 +61,12 @@ async def test_whose_database_does_not_answer_takes_no_part_and_is_named() -> No
     async with open_scorecards(away=["civil"]) as counter:
         found = await drawn(counter)
         assert (found["population"], found["partial"], found["items"]) == (0, ["civil"], [])
+
+
+async def test_whose_database_goes_away_meanwhile_is_named_too() -> None:
+    async with open_scorecards(leaving=["civil"]) as counter:
+        found = await drawn(counter)
+        assert (found["population"], found["partial"], found["items"]) == (2, ["civil"], [])
 
 
 @pytest.mark.parametrize(

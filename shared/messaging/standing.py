@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -21,6 +21,8 @@ from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
+
+_ACKNOWLEDGE_SECONDS: Final = 0.5
 
 
 class KafkaConsumer(Protocol):
@@ -69,6 +71,8 @@ class Standing:
         self._metrics = metrics
         self._clock = clock
         self._cursors: dict[TopicPartition, _Cursor] = {}
+        self._ahead: set[TopicPartition] = set()  # of Kafka's offset
+        self._acknowledge_at = 0.0  # monotonic
 
     @property
     def listener(self) -> ConsumerRebalanceListener:
@@ -76,6 +80,7 @@ class Standing:
         return _Forgetting(self._forget)
 
     def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        self._ahead -= set(partitions)
         for partition in partitions:
             if self._cursors.pop(partition, None) is not None:
                 self._metrics.forget_lag(self._group, *partition)
@@ -88,7 +93,7 @@ class Standing:
         """Compare the stored positions with this consumer's, and go where the database stands.
 
         So a partition that was just assigned begins in the right place, without a new record
-        coming.
+        coming, and Kafka's offset follows to where it ends.
         Raises HistoryChanged, the driver's errors and KafkaError.
         """
         assigned = list(kafka.assignment())
@@ -99,6 +104,7 @@ class Standing:
             stored,
             kafka,
         )
+        await self._acknowledge(kafka)
         self._show_lag(assigned, kafka.highwater)
 
     async def show_lag(self, kafka: KafkaConsumer) -> None:
@@ -173,6 +179,7 @@ class Standing:
                 self._forget([partition])
             else:
                 self._cursors[partition] = _Cursor(stored.get(partition), starts[partition])
+                self._ahead.add(partition)
 
     def moves(self, records: Iterable[Record]) -> tuple[Move, ...]:
         """The steps that taking these records would be. Raises PositionMoved."""
@@ -196,16 +203,30 @@ class Standing:
     async def acknowledge(
         self, partitions: Collection[TopicPartition], kafka: KafkaConsumer
     ) -> None:
-        """Let Kafka's offsets follow. Nothing depends on it, so a failure is only noted."""
-        offsets = {p: self._cursors[p].next for p in partitions if p in self._cursors}
+        """Let Kafka's offsets follow, twice a second at most; the last ones follow by `check`."""
+        self._ahead |= self._cursors.keys() & partitions
+        if self._clock.monotonic() >= self._acknowledge_at:
+            await self._acknowledge(kafka)
+        self._show_lag(partitions, kafka.highwater)
+
+    async def _acknowledge(self, kafka: KafkaConsumer) -> None:
+        """Nothing depends on Kafka's offsets, so a failure is only noted."""
+        self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
+        offsets = {partition: self._cursors[partition].next for partition in self._ahead}
+        if not offsets:
+            return
         try:
-            if offsets:
-                await kafka.commit(offsets)
+            await kafka.commit(offsets)
         except (KafkaError, IllegalStateError) as error:
             _log.info(
                 "offset not committed", group=self._group, why=f"{type(error).__name__}: {error}"
             )
-        self._show_lag(offsets, kafka.highwater)
+        else:
+            self._ahead -= {p for p, next_ in offsets.items() if self._at(p) == next_}
+
+    def _at(self, partition: TopicPartition) -> int | None:
+        cursor = self._cursors.get(partition)
+        return None if cursor is None else cursor.next
 
     def _show_lag(
         self,

@@ -363,3 +363,28 @@ def test_whatever_fails_all_leaves_in_order_and_is_counted_once(
     cluster: Cluster, namespace: str, turns: list[tuple[str, Turn]]
 ) -> None:
     asyncio.run(_play(cluster.mongodb_uri, f"{namespace}law_{uuid.uuid4().hex[:8]}", turns))
+
+
+class Standing(Clock):
+    """A clock that goes on by sleeping alone."""
+
+    def monotonic(self) -> float:
+        return self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+
+
+async def test_one_pass_waits_for_the_time_of_the_next_and_no_longer(outbox: Outbox) -> None:
+    """What comes within it goes together, since a pass costs the same for one as for many."""
+    clock = outbox.clock = Standing()
+    relay = await outbox.relay()
+    times: list[float] = []
+    for _ in range(2):
+        await outbox.commit("x")
+        assert await relay.flush() == 1
+        for _ in range(2):  # a bell at once, and one more
+            relay.ring()
+            await relay.rest()
+            times.append(clock.monotonic())
+    assert times == [0.05, 0.05, 0.1, 0.1]

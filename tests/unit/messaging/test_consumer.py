@@ -182,6 +182,44 @@ async def test_kafkas_own_offset_is_not_depended_on(monkeypatch: pytest.MonkeyPa
     assert (bench.applied, bench.stored) == ([0], 1)
 
 
+async def test_kafkas_offset_follows_twice_a_second_and_to_the_end() -> None:
+    """Nothing depends on it, and asking Kafka costs as much as a small batch."""
+    bench = Bench([record(n) for n in range(6)])
+    for n in range(4):
+        await bench.consumer.consume([record(n)], bench.kafka)
+    assert (bench.applied, bench.kafka.committed) == ([0, 1, 2, 3], {PLACE: 1})
+    await bench.clock.sleep(0.5)
+    await bench.consumer.consume([record(4)], bench.kafka)
+    await bench.consumer.consume([record(5)], bench.kafka)
+    assert bench.kafka.committed == {PLACE: 5}
+    await bench.consumer.check(bench.kafka)
+    assert bench.kafka.committed == {PLACE: 6}
+
+
+async def test_where_kafkas_offset_stayed_behind_it_follows_without_a_new_record() -> None:
+    """A process died between its transaction and Kafka's offset."""
+    bench = Bench([record(n) for n in range(6)])
+    bench.store(6)
+    await bench.consumer.check(bench.kafka)
+    assert (bench.applied, bench.kafka.committed) == ([], {PLACE: 6})
+
+
+async def test_an_offset_that_kafka_did_not_take_is_offered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench([record(n) for n in range(2)])
+
+    async def refused(_: object) -> None:
+        raise CommitFailedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.kafka, "commit", refused)
+        await bench.turn()
+    assert bench.kafka.committed == {}
+    await bench.consumer.check(bench.kafka)
+    assert bench.kafka.committed == {PLACE: 2}
+
+
 # -- what it gives up ---------------------------------------------------------------------------
 
 

@@ -210,7 +210,7 @@ class Standing:
         self._show_lag(partitions, kafka.highwater)
 
     async def _acknowledge(self, kafka: KafkaConsumer) -> None:
-        """Nothing depends on Kafka's offsets, so a failure is only noted."""
+        """Nothing depends on Kafka's offsets, so a failure is only noted, until the next time."""
         self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
         offsets = {partition: self._cursors[partition].next for partition in self._ahead}
         if not offsets:
@@ -222,11 +222,7 @@ class Standing:
                 "offset not committed", group=self._group, why=f"{type(error).__name__}: {error}"
             )
         else:
-            self._ahead -= {p for p, next_ in offsets.items() if self._at(p) == next_}
-
-    def _at(self, partition: TopicPartition) -> int | None:
-        cursor = self._cursors.get(partition)
-        return None if cursor is None else cursor.next
+            self._ahead -= offsets.keys()
 
     def _show_lag(
         self,

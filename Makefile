@@ -48,7 +48,8 @@ soak: setup ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	--no-strip-extras
 
 lock: setup ## pin the dependencies anew, within what pyproject.toml allows
 	@$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt

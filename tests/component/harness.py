@@ -114,14 +114,21 @@ class Service:
 
     async def ready(self, seconds: float = 30.0) -> None:
         """Wait until `/readyz` answers 200."""
+        last: tuple[int, Mapping[str, Any]] = (0, {})
 
         async def is_ready() -> bool:
             assert self.process.is_running, (
                 f"{self.name}: {self.process.ending}\n{self.log[-3000:]}"
             )
-            return (await self.readyz())[0] == 200
+            nonlocal last
+            last = await self.readyz()
+            return last[0] == 200
 
-        await eventually(is_ready, seconds, f"{self.name} being ready")
+        try:
+            await eventually(is_ready, seconds, f"{self.name} being ready")
+        except AssertionError as error:
+            error.add_note(f"/readyz answered {last}\n{self.log[-3000:]}")
+            raise
 
     async def readyz(self) -> tuple[int, Mapping[str, Any]]:
         """What `/readyz` answers; status 0 where nobody answers."""

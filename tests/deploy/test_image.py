@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from shared.runtime.version import VERSION
+from tests.deploy.lock import pinned
 from tests.deploy.manifests import BASE, DEPLOY, containers, render
 
 _ROOT: Final = DEPLOY.parent
@@ -134,14 +136,10 @@ def test_it_says_which_version_it_is() -> None:
 
 @pytest.mark.parametrize("package", _OURS)
 def test_it_has_whatever_is_imported(package: str) -> None:
-    locked = {
-        line.partition("==")[0]
-        for line in (_ROOT / "requirements.txt").read_text().splitlines()
-        if "==" in line
-    }
+    locked = pinned("requirements.txt").keys()
     distributions = packages_distributions()
     for path, name in _imports(package):
         if name in sys.stdlib_module_names or name in _OURS:
             continue
-        from_where = {re.sub(r"[-_.]+", "-", dist).lower() for dist in distributions.get(name, ())}
+        from_where = {canonicalize_name(dist) for dist in distributions.get(name, ())}
         assert from_where & locked, f"{path} imports {name}, which requirements.txt has not"

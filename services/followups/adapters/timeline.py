@@ -136,15 +136,16 @@ def _axis(life: Timeline, now: datetime) -> _Axis:
 
 def _ticks(svg: ET.Element, axis: _Axis, top: float, bottom: float) -> None:
     begins, ends = tehran_date(axis.begins), tehran_date(axis.ends)
+    free = _RIGHT  # for labels, from here to the left
     for day, label in _labelled(begins, ends):
         at = start_of_day(day)
-        if not axis.begins < at < axis.ends:
-            continue
-        x = axis.x(at)
-        line(svg, (x, top), (x, bottom), FAINT)
-        half = _wide(label) / 2
+        x, half = axis.x(at), _wide(label) * 11 / 12 / 2  # at 11 points
         middle = min(_RIGHT - half, max(_LEFT + half, x))
+        if not axis.begins < at < axis.ends or middle + half > free:
+            continue
+        line(svg, (x, top), (x, bottom), FAINT)
         text(svg, middle, bottom + 16, label, {"text-anchor": "middle", "font-size": "11"})
+        free = middle - half
 
 
 def _labelled(begins: date, ends: date) -> Iterator[tuple[date, str]]:

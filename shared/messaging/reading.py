@@ -8,11 +8,11 @@ counted, for the reader to go back.
 Where records lie unread for 0.1 s, it asks their broker for the other partitions alone. If those
 are idle, as a topic of replays is, the answer takes half a second (`fetch.max.wait.ms`), and
 nothing else is asked of that broker meanwhile: whoever takes longer than that over a batch gets
-the next one in gusts. So nothing is asked here while something lies unread.
+the next one in gusts. So `SteadyConsumer` asks for nothing while something lies unread.
 
 What lies unread was fetched when the batch before was handed out, so it is the first that came
-since, and the rest waits for one more batch to go by. So where something lies there, it is read
-together with what came meanwhile.
+since, and the rest waits for one more batch to go by. So where something lies there,
+`SteadyConsumer` reads it together with what came meanwhile.
 """
 
 from __future__ import annotations
@@ -48,33 +48,10 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         self.failed_reads = 0
         """How many reads failed, each of which may have dropped records of any partition."""
 
-    async def start(self) -> None:
-        """Connect and begin to fetch, as aiokafka does."""
-        await super().start()
-        self._fetcher._prefetch_backoff = _UNREAD_SECONDS
-
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Fetched:
-        """Read what lies there and what came meanwhile; where nothing does, wait as aiokafka does.
-
-        Raises KafkaError alone, so FastStream pauses and goes on.
-        """
-        found = await self._read(*partitions, timeout_ms=0, max_records=max_records)
-        if not found:
-            return await self._read(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-        left = None if max_records is None else max_records - sum(map(len, found.values()))
-        if left == 0:
-            return found
-        with suppress(KafkaError):  # it is counted, and comes again where it is not over
-            since = await self._read(*partitions, timeout_ms=_MEANWHILE_MS, max_records=left)
-            for partition, records in since.items():
-                found.setdefault(partition, []).extend(records)
-        return found
-
-    async def _read(
-        self, *partitions: TopicPartition, timeout_ms: int, max_records: int | None
-    ) -> Fetched:
+        """Read as aiokafka does. Raises KafkaError alone, so FastStream pauses and goes on."""
         try:
             return await super().getmany(  # type: ignore[no-any-return]
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
@@ -95,6 +72,37 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         """
         assigned = partition in self.assignment()
         return super().highwater(partition) if assigned else None
+
+
+class SteadyConsumer(ForgivingConsumer):
+    """A consumer that reads all of its partitions together, always."""
+
+    async def start(self) -> None:
+        """Connect and begin to fetch, as aiokafka does."""
+        await super().start()
+        self._fetcher._prefetch_backoff = _UNREAD_SECONDS
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> Fetched:
+        """Read what lies there and what came meanwhile; where nothing does, wait as aiokafka does.
+
+        Raises KafkaError, and ValueError where partitions are named: what lies unread in others
+        would keep them waiting for ever.
+        """
+        if partitions:
+            raise ValueError("a steady consumer reads all of its partitions")
+        found = await super().getmany(timeout_ms=0, max_records=max_records)
+        if not found:
+            return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+        left = None if max_records is None else max_records - sum(map(len, found.values()))
+        if left == 0:
+            return found
+        with suppress(KafkaError):  # it is counted, and comes again where it is not over
+            since = await super().getmany(timeout_ms=_MEANWHILE_MS, max_records=left)
+            for partition, records in since.items():
+                found.setdefault(partition, []).extend(records)
+        return found
 
 
 class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone

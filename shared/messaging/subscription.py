@@ -18,7 +18,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from shared.messaging.consumer import Consumer
 from shared.messaging.patience import START_SECONDS, patient
-from shared.messaging.reading import ForgivingConsumer
+from shared.messaging.reading import SteadyConsumer
 from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
@@ -120,7 +120,7 @@ class Subscriptions:
             )
         try:
             options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
-            self._broker.config.broker_config.builder = partial(ForgivingConsumer, **options)
+            self._broker.config.broker_config.builder = partial(SteadyConsumer, **options)
             await self._broker.start()
         except BaseException:
             await self._broker.stop()  # some of its consumers may have started

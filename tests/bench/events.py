@@ -8,10 +8,10 @@ import uuid
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import Producer
 
-PARTITIONS: Final = 3
+from tests.component.harness import PARTITIONS
+
 _HEADS: Final[list[tuple[str, str | bytes | None]]] = [
     ("ce_specversion", b"1.0"),
     ("ce_source", b"/bench"),
@@ -69,11 +69,3 @@ async def until_out(bootstrap: str, topic: str, count: int) -> None:
             await asyncio.sleep(0.02)
     finally:
         await consumer.stop()
-
-
-async def create(bootstrap: str, names: list[str]) -> None:
-    """Create topics as those of the project are cut."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
-    await admin.close()

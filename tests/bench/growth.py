@@ -20,12 +20,13 @@ from rich.console import Console
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
-from tests.bench.events import PARTITIONS, approvals, flood, until_out
+from tests.bench.events import approvals, flood, until_out
 from tests.bench.lives import stock
 from tests.bench.screen import on_a_cluster
 from tests.bench.sides import Events
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save, serving
+from tests.component.harness import PARTITIONS
 
 _console = Console()
 

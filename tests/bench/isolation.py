@@ -25,11 +25,12 @@ from rich.console import Console
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
-from tests.bench.events import approvals, create, flood, produce
+from tests.bench.events import approvals, flood, produce
 from tests.bench.latency import Place, Watcher, percentile
 from tests.bench.screen import on_a_cluster
 from tests.bench.sides import Events, a_name, bare_loop
 from tests.bench.turns import compared, save, serving
+from tests.component.harness import create
 
 _console = Console()
 

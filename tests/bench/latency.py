@@ -25,9 +25,10 @@ from rich.table import Table
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
-from tests.bench.events import approvals, create, produce
+from tests.bench.events import approvals, produce
 from tests.bench.screen import on_a_cluster
 from tests.bench.sides import a_name, bare_loop, followups
+from tests.component.harness import create
 
 _console = Console()
 

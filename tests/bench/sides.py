@@ -21,9 +21,9 @@ from deploy.local.layout import PROJECT
 from deploy.local.processes import Command, Starter
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
-from tests.bench.events import create, flood, until_out
+from tests.bench.events import flood, until_out
 from tests.bench.peer import connect_command, connect_properties
-from tests.component.harness import Service
+from tests.component.harness import Service, create
 
 Events: TypeAlias = list[tuple[bytes, bytes]]
 Side: TypeAlias = Callable[[Cluster, Path, Events], Awaitable[float]]

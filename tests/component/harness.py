@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
@@ -28,6 +29,7 @@ from tools.topics.ensure import ensure
 
 T = TypeVar("T")
 POLL_SECONDS = 0.02
+PARTITIONS = 3
 
 
 async def eventually(
@@ -58,6 +60,14 @@ def create_topics(cluster: Cluster, namespace: str) -> Topics:
         made = thread.submit(asyncio.run, ensure(cluster.bootstrap, topics.all(), say=print))
         assert made.result().faults == ()
     return topics
+
+
+async def create(bootstrap: str, names: list[str]) -> None:
+    """Create topics by name alone, cut as those of the project are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+    await admin.close()
 
 
 class Service:

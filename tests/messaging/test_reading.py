@@ -14,9 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.cluster import Cluster
-from shared.messaging.reading import ForgivingConsumer
-from tests.bench.events import create
-from tests.component.harness import eventually
+from shared.messaging.reading import ForgivingConsumer, SteadyConsumer
+from tests.component.harness import create, eventually
 
 AIOKAFKAS_PATIENCE_SECONDS = 0.1
 LONG_MS = 15_000
@@ -31,6 +30,7 @@ class Pair:
     consumer: AIOKafkaConsumer
     producer: AIOKafkaProducer
     busy: TopicPartition
+    idle: TopicPartition
 
     async def send(self, *values: bytes) -> None:
         for value in values:
@@ -63,16 +63,14 @@ async def open_pair(cluster: Cluster, kind: Kind) -> AsyncIterator[Pair]:
             fetch_max_wait_ms=LONG_MS,
         )
         consumer.assign([busy, idle])
-        pair = Pair(consumer, producer, busy)
+        pair = Pair(consumer, producer, busy, idle)
         await pair.send(b"1")
         await stack.enter_async_context(consumer)
         await pair.lies_unread()
         yield pair
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [(AIOKafkaConsumer, []), (ForgivingConsumer, [b"2"])]
-)
+@pytest.mark.parametrize(("kind", "expected"), [(AIOKafkaConsumer, []), (SteadyConsumer, [b"2"])])
 async def test_an_idle_partition_does_not_keep_a_busy_one_waiting(
     cluster: Cluster, kind: Kind, expected: list[bytes]
 ) -> None:
@@ -95,16 +93,28 @@ async def test_what_came_meanwhile_is_read_with_what_lies_there(cluster: Cluster
     assert not await together(AIOKafkaConsumer)
 
     async def joined() -> bool:  # a machine that is busy may take longer over a fetch
-        return await together(ForgivingConsumer)
+        return await together(SteadyConsumer)
 
     await eventually(joined, 60, "a read of all three")
 
 
 async def test_no_more_is_read_than_was_asked_for(cluster: Cluster) -> None:
-    async with open_pair(cluster, ForgivingConsumer) as pair:
+    async with open_pair(cluster, SteadyConsumer) as pair:
         await pair.send(b"2", b"3")
         counts: list[int] = []
         while sum(counts) < 3:
             found = await pair.consumer.getmany(timeout_ms=LONG_MS, max_records=1)
             counts.append(sum(map(len, found.values())))
         assert counts == [1, 1, 1]
+
+
+async def test_partitions_may_be_read_one_after_the_other(cluster: Cluster) -> None:
+    """What lies unread in another one keeps none waiting, nor can a steady reader be asked to."""
+    async with open_pair(cluster, ForgivingConsumer) as pair:
+        await pair.producer.send_and_wait(pair.idle.topic, b"2", partition=pair.idle.partition)
+        found = await pair.consumer.getmany(pair.idle, timeout_ms=2 * LONG_MS)
+        assert [record.value for record in found[pair.idle]] == [b"2"]
+        assert await pair.read(0) == [b"1"]
+    async with open_pair(cluster, SteadyConsumer) as pair:
+        with pytest.raises(ValueError, match="all of its partitions"):
+            await pair.consumer.getmany(pair.idle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.records import Event, Message
 from shared.messaging.recovery import Own, Recovery
 from shared.runtime.mongo import Database
-from tests.component.harness import Producer, binary
+from tests.component.harness import Producer, binary, records
 from tests.unit.published import as_sent
 from tests.unit.scheduler.examples import NOW, gathering, session, terms
 
@@ -51,8 +52,8 @@ def scheduling(session_id: str, topics: Topics) -> Event:
     return events.announce(session(session_id=session_id), fact, topics, None)
 
 
-def approval(id_: str, topics: Topics) -> Event:
-    fact = Approved(NOW, id_, "a", "provincial", terms())
+def approval(id_: str, topics: Topics, deputy: str = "civil") -> Event:
+    fact = Approved(NOW, id_, "a", "provincial", terms(deputy=deputy))
     return events.announce_resolution(approved(fact), fact, topics, None)
 
 
@@ -87,9 +88,7 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
     async with Producer(cluster) as producer:
         for deputy in ("social", "crisis"):
             for id_ in ids:
-                fact = Approved(NOW, id_, "a", "provincial", terms(deputy=deputy))
-                event = events.announce_resolution(approved(fact), fact, topics, None)
-                await publish(producer, event)
+                await publish(producer, approval(id_, topics, deputy))
     taken = Taken()
     taken.breaks_at = 24  # in the last partition of the second topic
     recovery = Recovery(cluster.bootstrap, SOURCE)
@@ -101,12 +100,35 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
     assert (taken.keys(social), taken.keys(crisis)) == ([], sorted(ids))
 
 
+async def test_what_others_publish_meanwhile_does_not_stop_it(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    """What another replica publishes lies unread when the next partition's turn comes."""
+    topic = topics.resolutions("economic")
+    ids = [f"n-{n}" for n in range(12)]  # of all partitions
+    async with Producer(cluster) as producer:
+        for id_ in ids:
+            await publish(producer, approval(id_, topics, "economic"))
+        taken = Taken()
+
+        async def take_in(messages: Sequence[Message]) -> int:
+            for message in messages:
+                await publish(producer, approval(message.event.subject or "", topics, "economic"))
+            await records(cluster, topic)  # whoever waits for them has them now, too
+            return await taken.take_in(messages)
+
+        recovery = Recovery(cluster.bootstrap, SOURCE)
+        recovery.add(Own(database, [topic], take_in))
+        async with asyncio.timeout(60):
+            await recovery.run()
+    assert taken.keys(topic) == sorted(ids)
+
+
 async def test_strangers_are_passed_over_readable_or_not(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
     topic = topics.resolutions("security")
-    fact = Approved(NOW, "ours", "a", "provincial", terms(deputy="security"))
-    ours = events.announce_resolution(approved(fact), fact, topics, None)
+    ours = approval("ours", topics, "security")
     async with Producer(cluster) as producer:
         await producer.send(topic, b"\xff{", key="x", headers=binary("ResolutionApproved", "1"))
         await producer.send(topic, None, key="x")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
-from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, ReplaceOne
 
 from services.followups.domain.records import (
     ENDED,
@@ -31,7 +31,7 @@ from shared.runtime import mongo
 from shared.runtime.files import Files
 from shared.runtime.mongo import Document, Session, ensure_indexes
 
-_SCHEMA: Final = 5  # of a stored document; a reader takes older ones too
+_SCHEMA: Final = 6  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
 _OPEN: Final = sorted(state.value for state in OPEN)
 _ENDED: Final = sorted(state.value for state in ENDED)
@@ -239,7 +239,7 @@ class MongoFollowups:
     async def _replace(self, changes: Sequence[Change], session: Session) -> None:
         if not changes:
             return
-        updates = [UpdateOne(_as_it_was(change), {"$set": _stored(change)}) for change in changes]
+        updates = [ReplaceOne(_as_it_was(change), _stored(change)) for change in changes]
         result = await self._followups.bulk_write(updates, ordered=False, session=session)
         _require_all(changes, result.matched_count)
 
@@ -283,6 +283,13 @@ def _require_all(changes: Sequence[Change], found: int) -> None:
 
 
 def _stored(change: Change) -> Document:
+    """A follow-up as it is stored: what it does not have is not there."""
+    return {
+        name: value for name, value in _fields(change).items() if value is not None and value != []
+    }
+
+
+def _fields(change: Change) -> Document:
     followup = change.after
     resolution = followup.resolution
     return {
@@ -340,6 +347,7 @@ def _stored(change: Change) -> Document:
 
 
 def _loaded(document: Document) -> Followup:
+    """A follow-up of any schema; until schema 6 what it did not have was stored as null."""
     return Followup(
         followup_id=document["_id"],
         version=document["version"],
@@ -350,16 +358,16 @@ def _loaded(document: Document) -> Followup:
             title=document["title"],
             approved_at=document["approved_at"],
             due_on=date.fromisoformat(document["due_on"]),
-            session_id=document["session_id"],
-            session_kind=document["session_kind"],
-            province=document["province"],
-            axis=document["axis"],
-            text=document["text"],
-            supporting=tuple(document["supporting"]),
-            executing_body=document["executing_body"],
+            session_id=document.get("session_id"),
+            session_kind=document.get("session_kind"),
+            province=document.get("province"),
+            axis=document.get("axis"),
+            text=document.get("text"),
+            supporting=tuple(document.get("supporting", ())),
+            executing_body=document.get("executing_body"),
             priority=document["priority"],
-            number=document["number"],
-            baseline_on=_day(document["baseline_on"]),
+            number=document.get("number"),
+            baseline_on=_day(document.get("baseline_on")),
         ),
         original_due_on=date.fromisoformat(document["original_due_on"]),
         approved_source=document["approved_source"],
@@ -368,10 +376,10 @@ def _loaded(document: Document) -> Followup:
         changed_at=document["changed_at"],
         reported=document["progress"],
         level=document["level"],
-        claimed_by=document["claimed_by"],
-        verified_by=document["verified_by"],
+        claimed_by=document.get("claimed_by"),
+        verified_by=document.get("verified_by"),
         amended_at=document.get("amended_at"),
-        outcome=document["outcome"],
+        outcome=document.get("outcome"),
         former_levels=tuple(
             (date.fromisoformat(day), level) for day, level in document.get("former_levels", ())
         ),

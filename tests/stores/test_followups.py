@@ -587,6 +587,27 @@ async def test_a_document_of_schema_5_is_read(database: Database) -> None:
     assert (found.work.officer, found.work.delegation) == (None, None)
 
 
+async def test_a_document_of_schema_6_is_read(database: Database) -> None:
+    """Since then what a follow-up does not have is not there."""
+    found = await recorded(database, 6)
+    assert (found.version, found.state, found.progress, found.level) == (19, "opened", 0, 0)
+    resolution = found.resolution
+    assert (resolution.axis, resolution.session_kind) == ("civil-infrastructure", "provincial")
+    assert (resolution.session_id, resolution.text, resolution.supporting) == (None, None, ())
+    assert (found.acknowledge_by, found.work, found.evidence) == (date(2023, 11, 4), work.NONE, ())
+
+
+async def test_what_a_follow_up_has_no_longer_is_no_longer_stored(database: Database) -> None:
+    before = await recorded(database, 2)
+    after = replace(before, version=before.version + 1, blocked_by=None, request=None)
+    store = await prepared(database)
+    await store.save([Change(before, after, (), None)], CAUSE)
+    assert await store.get(after.followup_id) == after
+    stored = await database["followups"].find_one({"_id": after.followup_id})
+    assert stored is not None
+    assert None not in stored.values()
+
+
 _ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)
 
 

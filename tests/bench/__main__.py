@@ -29,6 +29,7 @@ _console = Console()
 OURS: Final[Mapping[str, Side]] = {
     "followups": sides.peygir,
     "followups, relay apart": sides.peygir_apart,
+    "followups, two replicas": sides.peygir_twice,
 }
 PEERS: Final[Mapping[str, Side]] = {
     "bare aiokafka + pydantic + motor": sides.bare,

@@ -1,7 +1,8 @@
 """The sides of the ingest benchmark: ours, alone and with its relay apart, and its two peers.
 
 Each side takes a cluster, a folder for its logs and the events, and returns events a second, from
-the first event sent to the last effect.
+the first event sent to the last effect. As many other events before are not counted, so that Java
+has compiled what it runs and Python has loaded it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -36,6 +38,11 @@ async def peygir(cluster: Cluster, folder: Path, events: Events) -> float:
     return await _ours(cluster, folder, events, [{}])
 
 
+async def peygir_twice(cluster: Cluster, folder: Path, events: Events) -> float:
+    """Two replicas of the service."""
+    return await _ours(cluster, folder, events, [{}, {}])
+
+
 async def peygir_apart(cluster: Cluster, folder: Path, events: Events) -> float:
     """The same with its relay in a process of its own."""
     runs = ("api,consumer,sweeper", "relay")
@@ -47,12 +54,23 @@ async def _ours(
 ) -> float:
     async with followups(cluster, folder, processes) as namespace:
         topics = Topics(("civil",), namespace)
-        begun = time.monotonic()
-        await asyncio.gather(
-            asyncio.to_thread(flood, cluster.bootstrap, topics.resolutions("civil"), events),
-            until_out(cluster.bootstrap, topics.followups("civil"), len(events)),
-        )
-        return len(events) / (time.monotonic() - begun)
+        until = partial(until_out, cluster.bootstrap, topics.followups("civil"))
+        return await _rate(cluster, topics.resolutions("civil"), until, events)
+
+
+async def _rate(
+    cluster: Cluster, topic: str, until: Callable[[int], Awaitable[None]], events: Events
+) -> float:
+    """Events a second; `until` waits for so many effects."""
+    warm = [(b"w" + key, value.replace(key, b"w" + key)) for key, value in events]
+    await asyncio.to_thread(flood, cluster.bootstrap, topic, warm)
+    await asyncio.wait_for(until(len(warm)), _PATIENCE_SECONDS)
+    begun = time.monotonic()
+    await asyncio.gather(
+        asyncio.to_thread(flood, cluster.bootstrap, topic, events),
+        until(len(warm) + len(events)),
+    )
+    return len(events) / (time.monotonic() - begun)
 
 
 @asynccontextmanager
@@ -85,12 +103,7 @@ async def bare(cluster: Cluster, folder: Path, events: Events) -> float:
     source, target = f"{name}.in", f"{name}.out"
     await create(cluster.bootstrap, [source, target])
     async with bare_loop(cluster, folder, source, target):
-        begun = time.monotonic()
-        await asyncio.gather(
-            asyncio.to_thread(flood, cluster.bootstrap, source, events),
-            until_out(cluster.bootstrap, target, len(events)),
-        )
-        return len(events) / (time.monotonic() - begun)
+        return await _rate(cluster, source, partial(until_out, cluster.bootstrap, target), events)
 
 
 @asynccontextmanager
@@ -119,10 +132,7 @@ def a_name() -> str:
 
 
 async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
-    """Kafka Connect with MongoDB's sink, which writes the state alone, as upserts.
-
-    As many other events before are not counted, so that Java has compiled what it runs.
-    """
+    """Kafka Connect with MongoDB's sink, which writes the state alone, as upserts."""
     name = a_name()
     await create(cluster.bootstrap, [name])
     files = connect_properties(folder, cluster, name)
@@ -135,15 +145,7 @@ async def connect(cluster: Cluster, folder: Path, events: Events) -> float:
 
     try:
         with _running(folder, name, connect_command(files)):
-            warm = [(b"w" + key, value.replace(key, b"w" + key)) for key, value in events]
-            await asyncio.to_thread(flood, cluster.bootstrap, name, warm)
-            await asyncio.wait_for(until_stored(len(warm)), _PATIENCE_SECONDS)
-            begun = time.monotonic()
-            await asyncio.gather(
-                asyncio.to_thread(flood, cluster.bootstrap, name, events),
-                until_stored(len(warm) + len(events)),
-            )
-            return len(events) / (time.monotonic() - begun)
+            return await _rate(cluster, name, until_stored, events)
     finally:
         client.close()
 

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 from deploy.local.kafka import Kafka
 from deploy.local.layout import Layout
-from deploy.local.mongod import Mongod
+from deploy.local.mongod import CACHE_GB, Mongod
 from deploy.local.parts import Part, start, wait_until_ready
 from deploy.local.ports import reserve_ports
 from deploy.local.processes import Process, Starter
@@ -38,12 +38,17 @@ class Cluster:
     """
 
     def __init__(
-        self, folder: Path, cache: Path, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        cache: Path,
+        environment: Mapping[str, str] | None = None,
+        mongod_cache_gb: float = CACHE_GB,
     ) -> None:
         """`environment` is what its services are told beside the addresses."""
         self._reservation = reserve_ports()
         self.layout = Layout(folder.resolve(), cache.resolve(), self._reservation.ports)
         self._environment = dict(environment or {})
+        self._mongod_cache_gb = mongod_cache_gb
         self._parts: dict[str, Part] = {}
         self._starter = Starter()
         self._processes: dict[str, Process] = {}
@@ -155,7 +160,7 @@ class Cluster:
             case "kafka":
                 return Kafka(self.layout)
             case "mongod":
-                return Mongod(self.layout)
+                return Mongod(self.layout, self._mongod_cache_gb)
             case "mail":
                 return Mail(self.layout)
             case _:

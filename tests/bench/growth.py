@@ -22,7 +22,7 @@ from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from tests.bench.events import approvals, flood, until_out
 from tests.bench.lives import stock
-from tests.bench.screen import on_a_cluster
+from tests.bench.screen import CacheGb, on_a_cluster
 from tests.bench.sides import Events
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save, serving
@@ -72,14 +72,14 @@ async def published(bootstrap: str, topic: str) -> int:
 
 
 async def compare(
-    sizes: tuple[int, int], count: int, rounds: int, folder: Path
+    sizes: tuple[int, int], count: int, rounds: int, folder: Path, cache_gb: float
 ) -> list[dict[str, float]]:
     """Rates by how many are stored, round by round; the sides take turns.
 
     A first turn of each is not counted.
     """
     results: list[dict[str, float]] = []
-    with on_a_cluster(folder, _console) as (cluster, progress):
+    with on_a_cluster(folder, _console, cache_gb) as (cluster, progress):
         for size in sizes:
             cluster.create_topics({"PEYGIR_NAMESPACE": f"b{size}"})
             await fill(cluster.mongodb_uri, f"b{size}", "civil", stock(size), progress)
@@ -107,11 +107,12 @@ def main(
     large: Annotated[int, typer.Option(help="And on the other side.")] = 5_000_000,
     events: Annotated[int, typer.Option(help="Events a round and side.")] = 10_000,
     rounds: Annotated[int, typer.Option(help="Rounds; each side once a round.")] = 5,
+    cache_gb: CacheGb = 4.0,
     output: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
 ) -> None:
     """Measure ingest into a database that holds few, and into one that holds many."""
     with tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder:
-        results = asyncio.run(compare((small, large), events, rounds, Path(folder)))
+        results = asyncio.run(compare((small, large), events, rounds, Path(folder), cache_gb))
     _console.print(compared("Ingest, events/s", results, side(large), side(small), ",.0f"))
     _console.print(f"aim: with {side(large)} at least {_TARGET} times as fast")
     save(

@@ -29,7 +29,7 @@ from shared.runtime.calendar import tehran_date
 from shared.runtime.mongo import Document
 from tests.bench.latency import percentile
 from tests.bench.lives import DAYS, stock
-from tests.bench.screen import on_a_cluster
+from tests.bench.screen import CacheGb, on_a_cluster
 from tests.bench.stored import fill
 from tests.bench.turns import save, serving
 
@@ -170,11 +170,11 @@ class Waited:
 
 
 async def measure(
-    stored: int, others: int, requests: int, limit: int, folder: Path
+    stored: int, others: int, requests: int, limit: int, folder: Path, cache_gb: float
 ) -> list[Waited]:
     """Ask everything; what has no further pages is left out."""
     found: list[Waited] = []
-    with on_a_cluster(folder, _console) as (cluster, progress):
+    with on_a_cluster(folder, _console, cache_gb) as (cluster, progress):
         cluster.create_topics({"PEYGIR_NAMESPACE": _NAMESPACE})
         deputies = [deputy.id for deputy in DEPUTIES]
         for deputy in deputies:
@@ -216,12 +216,13 @@ def main(
     others: Annotated[int, typer.Option(help="Follow-ups of each other deputy.")] = 10_000,
     requests: Annotated[int, typer.Option(help="Requests a question.")] = 300,
     limit: Annotated[int, typer.Option(help="Items of a page.")] = 50,
+    cache_gb: CacheGb = 4.0,
     output: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
 ) -> None:
     """Measure how long lists and scorecards take to answer; an arrow: the pages behind the
     first."""
     with tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder:
-        found = asyncio.run(measure(stored, others, requests, limit, Path(folder)))
+        found = asyncio.run(measure(stored, others, requests, limit, Path(folder), cache_gb))
     _console.print(table_of(found, requests))
     for one in found:
         if one.is_late and one.plan is not None:

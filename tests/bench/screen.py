@@ -6,19 +6,27 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import local_dir
+from deploy.local.mongod import CACHE_GB
+
+CacheGb: TypeAlias = Annotated[float, typer.Option(help="MongoDB's cache, GB.")]
 
 
 @contextmanager
-def on_a_cluster(folder: Path, console: Console) -> Iterator[tuple[Cluster, Progress]]:
+def on_a_cluster(
+    folder: Path, console: Console, cache_gb: float = CACHE_GB
+) -> Iterator[tuple[Cluster, Progress]]:
     """Kafka and MongoDB in a folder, and a bar for what is done on them."""
+    cache = local_dir(os.environ) / "cache"
     with (
-        Cluster(folder / "cluster", local_dir(os.environ) / "cache") as cluster,
+        Cluster(folder / "cluster", cache, mongod_cache_gb=cache_gb) as cluster,
         _progress_on(console) as progress,
     ):
         yield cluster, progress

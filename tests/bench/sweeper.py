@@ -25,7 +25,7 @@ from shared.messaging.sweeper import Sweeper
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock
 from tests.bench.lives import stock, store_of, tracking_of
-from tests.bench.screen import on_a_cluster
+from tests.bench.screen import CacheGb, on_a_cluster
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save
 
@@ -75,14 +75,14 @@ class Swept:
 
 
 async def compare(
-    due: int, sizes: tuple[int, int], rounds: int, folder: Path
+    due: int, sizes: tuple[int, int], rounds: int, folder: Path, cache_gb: float
 ) -> list[dict[str, float]]:
     """Seconds by how many are stored, round by round; the sides take turns.
 
     A first sweep of each is not counted.
     """
     results: list[dict[str, float]] = []
-    with on_a_cluster(folder, _console) as (cluster, progress):
+    with on_a_cluster(folder, _console, cache_gb) as (cluster, progress):
         client = mongo.connect(cluster.mongodb_uri, app="bench")
         sides: dict[str, Swept] = {}
         for size in sizes:
@@ -113,11 +113,12 @@ def main(
     small: Annotated[int, typer.Option(help="Open ones among which, on one side.")] = 100_000,
     large: Annotated[int, typer.Option(help="And on the other side.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(help="Rounds; each side once a round.")] = 5,
+    cache_gb: CacheGb = 4.0,
     output: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
 ) -> None:
     """Measure a sweep among few and among many open follow-ups that are stored."""
     with tempfile.TemporaryDirectory(prefix="peygir-bench-") as folder:
-        results = asyncio.run(compare(due, (small, large), rounds, Path(folder)))
+        results = asyncio.run(compare(due, (small, large), rounds, Path(folder), cache_gb))
     title = f"Until {due:,} due are announced, s"
     _console.print(compared(title, results, side(large), side(small), ".2f"))
     _console.print(f"aim: {side(large)} at most {_TARGET} times as long")

@@ -22,6 +22,7 @@ from services.followups.domain.records import (
 from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
 from services.followups.handlers import Change, Query
+from shared.messaging.agenda import INDEX, Agenda
 from shared.messaging.deferral import Deferral
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
@@ -46,7 +47,7 @@ _INDEXES = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
     IndexModel(
         [("next_alert", ASCENDING), ("level", ASCENDING)],
-        name="due",
+        name=INDEX,
         partialFilterExpression={"next_alert": {"$type": "date"}},
     ),
     IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
@@ -80,6 +81,7 @@ class MongoFollowups:
     def __init__(self, ledger: Ledger, deputy: str) -> None:
         self._ledger = ledger
         self._deputy = deputy
+        self.agenda = Agenda(ledger.database, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
         self._followups = ledger.database["followups"]
         self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
@@ -135,11 +137,7 @@ class MongoFollowups:
         return await _found(self._followups, "_id", ids)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
-        found = self._followups.find(mongo.due("next_alert", now), hint="due")
-        return [
-            _loaded(document)
-            async for document in found.sort([("next_alert", ASCENDING)]).limit(limit)
-        ]
+        return [_loaded(document) async for document in self.agenda.due(now, limit)]
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)

@@ -20,6 +20,7 @@ from services.reports.domain.records import (
 )
 from services.reports.events import restricted_aggregate
 from services.reports.handlers import Change, Query
+from shared.messaging.agenda import INDEX, Agenda
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Ledger
@@ -33,7 +34,7 @@ _INDEXES = (
     IndexModel([("report_id", ASCENDING)], name="report", unique=True),
     IndexModel(
         [("next_due", ASCENDING)],
-        name="due",
+        name=INDEX,
         partialFilterExpression={"next_due": {"$type": "date"}},
     ),
     IndexModel([("session.province", ASCENDING), ("_id", ASCENDING)], name="province"),
@@ -46,6 +47,7 @@ class MongoExpectations:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.agenda = Agenda(ledger.database, "expectations", "next_due")
         self._expectations = ledger.database["expectations"]
         self._inbox = Inbox(ledger.database)
 
@@ -71,11 +73,7 @@ class MongoExpectations:
         return _loaded(document)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
-        found = self._expectations.find(mongo.due("next_due", now), hint="due")
-        return [
-            _loaded(document)
-            async for document in found.sort([("next_due", ASCENDING)]).limit(limit)
-        ]
+        return [_loaded(document) async for document in self.agenda.due(now, limit)]
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)

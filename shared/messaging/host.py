@@ -38,7 +38,7 @@ from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
 from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
-from shared.messaging.sweeper import Sweep, Sweeper
+from shared.messaging.sweeper import PutOff, Sweep, Sweeper
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
@@ -200,15 +200,24 @@ class Host:
             self._duty(lease, partial(self._in_time, work, lease), rest)
 
     def sweep(
-        self, database: Database, sweep: Sweep, swept: Callable[[datetime], None] = lambda _: None
+        self,
+        database: Database,
+        sweep: Sweep,
+        put_off: PutOff,
+        swept: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """Do what has come due by the domain clock; `swept` is told when (UTC) all was done."""
+        """Do what has come due by the domain clock, and put off what cannot be done.
+
+        `swept` is told when (UTC) all was done.
+        """
         sweeper = Sweeper(
             database,
             sweep,
+            put_off,
             clock=self.clock,
             noted_every=_NOTED_EVERY[self.settings.clock],
             swept=lambda: swept(self.machine.now()),
+            putting_off=self.metrics.put_off,
         )
         self.by_the_clock(database, "sweeper", sweeper.run)
 

@@ -114,6 +114,11 @@ class Metrics:
             ("group",),
             registry=self.registry,
         )
+        self._put_off = Counter(
+            "peygir_sweep_put_off_total",
+            "What had come due and could not be done, for a reason that stays.",
+            registry=self.registry,
+        )
         self._leases = Gauge(
             "peygir_lease_held",
             "Whether this process holds the lease.",
@@ -196,6 +201,10 @@ class Metrics:
     def set_deferred(self, group: str, count: int) -> None:
         """How many events of that group wait for what they are about."""
         self._deferred.labels(group).set(count)
+
+    def put_off(self) -> None:
+        """Something that had come due could not be done; it comes again."""
+        self._put_off.inc()
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Whether this process holds that lease now."""

@@ -1,8 +1,9 @@
-"""What is due is found at the cost of what is due, not of what is stored."""
+"""What is due is found at the cost of what is due, and is put off whatever it is."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ import pytest
 from services.followups.store import MongoFollowups
 from services.notify.store import MongoNotices
 from services.reports.store import MongoExpectations
+from shared.messaging.failures import LeaseLost
+from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
@@ -65,3 +68,40 @@ async def test_what_is_not_due_yet_is_not_looked_at(name: str, database: Databas
     (asked,) = await database["system.profile"].find({"command.find": name}).to_list(None)
     assert asked["keysExamined"] <= 1
     assert asked["docsExamined"] == 0
+
+
+AGENDAS: dict[str, Callable[[Database], MongoFollowups | MongoExpectations]] = {
+    "followups": lambda database: MongoFollowups(_ledger(database), "civil"),
+    "expectations": lambda database: MongoExpectations(_ledger(database)),
+}
+
+
+@pytest.mark.parametrize("name", AGENDAS)
+async def test_what_is_longest_due_is_put_off_whatever_it_is(name: str, database: Database) -> None:
+    store, field = AGENDAS[name](database), STORES[name][1]
+    await store.prepare()
+    broken = [
+        {"_id": f"{n}", "resolution_id": n, "report_id": n, field: NOW - timedelta(hours=n)}
+        for n in (1, 3, 2)
+    ]
+    await database[name].insert_many(broken)
+    lease = Lease(database, "sweeper", "me", 60)
+    assert await lease.acquire()
+    later = NOW + timedelta(hours=1)
+    assert [await store.agenda.put_off(NOW, later, lease.fence) for _ in range(4)] == [
+        "3", "2", "1", None,
+    ]  # fmt: skip
+    found = await database[name].find().to_list(None)
+    assert found == [{**document, field: later} for document in broken]
+
+
+async def test_only_who_holds_the_lease_puts_off(database: Database) -> None:
+    store = MongoFollowups(_ledger(database), "civil")
+    await store.prepare()
+    document = {"_id": "1", "next_alert": NOW}
+    await database["followups"].insert_one(document)
+    lease = Lease(database, "sweeper", "me", 60)
+    assert await lease.acquire()
+    with pytest.raises(LeaseLost):
+        await store.agenda.put_off(NOW, NOW + timedelta(hours=1), replace(lease.fence, number=0))
+    assert await database["followups"].find_one() == document

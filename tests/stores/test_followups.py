@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -14,7 +15,7 @@ from bson import json_util
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
-from services.followups import events
+from services.followups import events, handlers
 from services.followups.domain import work
 from services.followups.domain.records import (
     CameDueSoon,
@@ -33,9 +34,11 @@ from services.followups.handlers import Change, Query
 from services.followups.store import MongoFollowups
 from shared.messaging.deferral import Deferral, DeferralLimit, KeptRecord
 from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
+from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
 from shared.messaging.patience import patient
 from shared.messaging.records import Cause, Deferred
+from shared.messaging.sweeper import PUT_OFF_FOR, Sweeper
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
@@ -63,6 +66,7 @@ from tests.unit.followups.examples import (
     REQUESTED,
     SETTLED,
     TOPIC,
+    TRACKING,
     UNASSIGNED,
     UNBLOCKED,
     VERIFIED,
@@ -501,6 +505,37 @@ async def test_what_waits_is_given_back_byte_by_byte_in_the_order_in_which_it_ca
     assert await deferral.room(DeferralLimit(most=7)) == 2
     assert await deferral.room(DeferralLimit(most=3)) == 0
     assert await deferral.room(DeferralLimit(timedelta(0))) == 0
+
+
+class At:
+    """A domain clock that stands."""
+
+    async def now(self) -> datetime:
+        return LATER
+
+
+async def test_a_document_that_cannot_be_read_holds_up_no_other(database: Database) -> None:
+    """Whoever edits by hand, or another version, leaves such."""
+    store = await prepared(database)
+    opened_ = [new(f"R-{n}", alert=NOW + n * timedelta(seconds=1)) for n in range(9)]
+    await store.save(opened_, CAUSE)
+    broken, *others = (change.after.followup_id for change in opened_)
+    await database["followups"].update_one({"_id": broken}, {"$set": {"due_on": "۱۴۰۳/۰۱/۰۱"}})
+    lease = Lease(database, "sweeper", "me", 60)
+    assert await lease.acquire()
+    sweep = partial(handlers.sweep, store, TRACKING)
+    put_off: list[None] = []
+    sweeper = Sweeper(
+        database, sweep, store.agenda.put_off, clock=At(), noted_every=DAY,
+        putting_off=lambda: put_off.append(None),
+    )  # fmt: skip
+    await sweeper.run(lease)
+    assert len(put_off) == 1
+    looked_at = await store.of_ids(others)
+    alerts = {id_: TRACKING.ladder.next_alert(followup) for id_, followup in looked_at.items()}
+    stored = {d["_id"]: d.get("next_alert") async for d in database["followups"].find()}
+    assert stored == {**alerts, broken: LATER + PUT_OFF_FOR}
+    assert all(alert is None or alert > LATER for alert in alerts.values())
 
 
 # -- what older versions stored -----------------------------------------------------------------

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
 
 from shared.messaging.failures import LeaseLost
 from shared.messaging.leases import Lease
 from shared.messaging.records import Fence
-from shared.messaging.sweeper import Sweeper
+from shared.messaging.sweeper import BATCH, MOST_PUT_OFF, PUT_OFF_FOR, Sweeper
+from shared.messaging.watch import HistoryChanged
+from shared.runtime.clocks import DomainClock
 from shared.runtime.mongo import Database
 
 START = datetime(2024, 3, 11, 8, tzinfo=UTC)
@@ -27,21 +33,49 @@ class StandingClock:
 
 
 class Work:
-    """Things that are due, and how they were taken."""
+    """Things that are due, numbered, and how they were taken."""
 
-    def __init__(self, due: int) -> None:
-        self.due = due
+    def __init__(self, due: int, faulty: Collection[int] = ()) -> None:
+        self.due = list(range(due))
+        self.faulty = frozenset(faulty)
         self.taken: list[int] = []
+        self.done: list[int] = []
+        self.put_off_until: dict[int, datetime] = {}
         self.swept = 0
+        self.told = 0
 
     async def sweep(self, now: datetime, fence: Fence, limit: int) -> int:
-        taken = min(self.due, limit)
-        self.due -= taken
-        self.taken.append(taken)
-        return taken
+        taken = self.due[:limit]
+        if self.faulty.intersection(taken):
+            raise ValueError("no such month")
+        self.done += taken
+        del self.due[:limit]
+        self.taken.append(len(taken))
+        return len(taken)
+
+    async def put_off(self, now: datetime, until: datetime, fence: Fence) -> str | None:
+        if not self.due:
+            return None
+        first = self.due.pop(0)
+        self.put_off_until[first] = until
+        return str(first)
 
     def note(self) -> None:
         self.swept += 1
+
+    def tell(self) -> None:
+        self.told += 1
+
+    def sweeper(self, database: Database, clock: DomainClock) -> Sweeper:
+        return Sweeper(
+            database,
+            self.sweep,
+            self.put_off,
+            clock=clock,
+            noted_every=MINUTE,
+            swept=self.note,
+            putting_off=self.tell,
+        )
 
 
 async def held(database: Database) -> Lease:
@@ -67,10 +101,7 @@ async def test_all_that_is_due_is_done_in_batches(
     database: Database, due: int, taken: list[int]
 ) -> None:
     work = Work(due)
-    sweeper = Sweeper(
-        database, work.sweep, clock=StandingClock(START), noted_every=MINUTE, swept=work.note
-    )
-    await sweeper.run(await held(database))
+    await work.sweeper(database, StandingClock(START)).run(await held(database))
     assert work.taken == taken
     assert work.swept == 1
     assert await noted(database) == START
@@ -79,7 +110,7 @@ async def test_all_that_is_due_is_done_in_batches(
 async def test_how_far_all_is_done_is_noted_seldom_and_never_goes_back(database: Database) -> None:
     clock = StandingClock(START)
     lease = await held(database)
-    sweeper = Sweeper(database, Work(0).sweep, clock=clock, noted_every=MINUTE)
+    sweeper = Work(0).sweeper(database, clock)
     await sweeper.run(lease)
     clock.instant = START + MINUTE - timedelta(milliseconds=1)
     await sweeper.run(lease)
@@ -88,22 +119,73 @@ async def test_how_far_all_is_done_is_noted_seldom_and_never_goes_back(database:
     await sweeper.run(lease)
     assert await noted(database) == START + MINUTE
     clock.instant = START
-    await Sweeper(database, Work(0).sweep, clock=clock, noted_every=MINUTE).run(lease)
+    await Work(0).sweeper(database, clock).run(lease)
     assert await noted(database) == START + MINUTE
 
 
 async def test_where_the_lease_is_lost_nothing_is_noted(database: Database) -> None:
-    work = Work(0)
+    """Nor is anything put off where nothing was at fault."""
+    lease = await held(database)
+    lost, changed = LeaseLost("number 1 of me is over"), HistoryChanged("it went back")
+    for error in (changed, AutoReconnect("away"), lost):
+        work = Raises(error)
+        with pytest.raises(type(error)):
+            await work.sweeper(database, StandingClock(START)).run(lease)
+        assert (work.swept, work.told, work.taken) == (0, 0, [])
+        assert lease.held is (error is not lost)
+    assert await database["sweeps"].find_one({"_id": "overdue"}) is None
+
+
+class Raises(Work):
+    """Never gets to anything."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(3)
+        self._error = error
+
+    async def sweep(self, now: datetime, fence: Fence, limit: int) -> int:
+        raise self._error
+
+
+@pytest.fixture
+async def swept_often(database: Database) -> Callable[[Work], Awaitable[None]]:
+    """Sweeps by a lease of its own, as often as wanted."""
     lease = await held(database)
 
-    async def refused(now: datetime, fence: Fence, limit: int) -> int:
-        raise LeaseLost("number 1 of me is over")
+    async def run(work: Work) -> None:
+        await work.sweeper(database, StandingClock(START)).run(lease)
 
-    sweeper = Sweeper(
-        database, refused, clock=StandingClock(START), noted_every=MINUTE, swept=work.note
+    return run
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.integers(0, 2 * BATCH + 1).flatmap(
+        lambda due: st.tuples(
+            st.just(due), st.sets(st.integers(0, max(0, due - 1)), max_size=MOST_PUT_OFF)
+        )
     )
-    with pytest.raises(LeaseLost):
-        await sweeper.run(lease)
+)
+async def test_what_cannot_be_done_is_put_off_and_holds_up_nothing_else(
+    swept_often: Callable[[Work], Awaitable[None]], due_and_faulty: tuple[int, set[int]]
+) -> None:
+    due, faulty = due_and_faulty
+    work = Work(due, faulty)
+    await swept_often(work)
+    assert work.due == []
+    assert work.put_off_until == dict.fromkeys(
+        sorted(faulty & set(range(due))), START + PUT_OFF_FOR
+    )
+    assert work.done == [n for n in range(due) if n not in faulty]
+    assert work.told == len(work.put_off_until)
+    assert work.swept == 1
+
+
+async def test_where_nothing_can_be_done_it_is_said_aloud(database: Database) -> None:
+    """It is the code or the machine then: the process ends, and its supervisor tells."""
+    work = Work(100, range(100))
+    with pytest.raises(ValueError, match="no such month"):
+        await work.sweeper(database, StandingClock(START)).run(await held(database))
+    assert len(work.put_off_until) == MOST_PUT_OFF
     assert work.swept == 0
-    assert not lease.held
-    assert await database["sweeps"].find_one({"_id": "overdue"}) is None
+    assert len(work.due) == 100 - MOST_PUT_OFF

@@ -69,7 +69,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         host.sweep(
             ledger.database,
             partial(handlers.sweep, store, tracking),
-            store.agenda.put_off,
+            store.agenda,
             swept=partial(metrics.swept, deputy),
         )
         every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Final
 
-from pymongo import ASCENDING, DeleteOne, IndexModel, ReplaceOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 
 from services.followups.domain.records import (
     ENDED,
@@ -81,7 +81,7 @@ class MongoFollowups:
     def __init__(self, ledger: Ledger, deputy: str) -> None:
         self._ledger = ledger
         self._deputy = deputy
-        self.agenda = Agenda(ledger.database, "followups", "next_alert")
+        self.agenda = Agenda(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
         self._followups = ledger.database["followups"]
         self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
@@ -237,7 +237,7 @@ class MongoFollowups:
     async def _replace(self, changes: Sequence[Change], session: Session) -> None:
         if not changes:
             return
-        updates = [ReplaceOne(_as_it_was(change), _stored(change)) for change in changes]
+        updates = [UpdateOne(_as_it_was(change), _update(change)) for change in changes]
         result = await self._followups.bulk_write(updates, ordered=False, session=session)
         _require_all(changes, result.matched_count)
 
@@ -285,6 +285,12 @@ def _stored(change: Change) -> Document:
     return {
         name: value for name, value in _fields(change).items() if value is not None and value != []
     }
+
+
+def _update(change: Change) -> Document:
+    """The step to it; MongoDB writes down what differs alone, and keeps what it does not know."""
+    stored, fields = _stored(change), _fields(change)
+    return {"$set": stored, "$unset": dict.fromkeys(fields.keys() - stored.keys(), "")}
 
 
 def _fields(change: Change) -> Document:

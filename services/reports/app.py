@@ -47,7 +47,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         sends,
         partial(handlers.take_in, store=store, circulars=circulars, reception=reception),
     )
-    host.sweep(ledger.database, partial(handlers.sweep, store, reception), store.agenda.put_off)
+    host.sweep(ledger.database, partial(handlers.sweep, store, reception), store.agenda)
     routes = api.routes(api.Desk(store, circulars, reception), host.clock)
     return host, host.app("Peygir: reports", [routes], sends)
 

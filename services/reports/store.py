@@ -47,7 +47,7 @@ class MongoExpectations:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.agenda = Agenda(ledger.database, "expectations", "next_due")
+        self.agenda = Agenda(ledger, "expectations", "next_due")
         self._expectations = ledger.database["expectations"]
         self._inbox = Inbox(ledger.database)
 

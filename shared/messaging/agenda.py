@@ -8,10 +8,10 @@ from typing import Final
 
 from pymongo import ASCENDING
 
-from shared.messaging.leases import Leases
-from shared.messaging.records import Fence
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause, Effects, Fence
 from shared.runtime import mongo
-from shared.runtime.mongo import Database, Document
+from shared.runtime.mongo import Document
 
 INDEX: Final = "due"
 """The name of the index, over those that have a date there, by which it is found."""
@@ -20,32 +20,42 @@ INDEX: Final = "due"
 class Agenda:
     """Finds what is due, and puts off what cannot be done."""
 
-    def __init__(self, database: Database, collection: str, field: str) -> None:
-        self._client = database.client
-        self._collection = database[collection]
+    def __init__(self, ledger: Ledger, collection: str, field: str) -> None:
+        self._ledger = ledger
+        self._collection = ledger.database[collection]
+        self._put_off = ledger.database["put_off"]
         self._field = field
-        self._leases = Leases(database)
-        self._order = [(field, ASCENDING)]
 
     def due(self, now: datetime, limit: int) -> AsyncIterable[Document]:
         """Give at most so many that are due by an instant (UTC), the longest due first."""
         found = self._collection.find(mongo.due(self._field, now), hint=INDEX)
-        return found.sort(self._order).limit(limit)
+        return found.sort([(self._field, ASCENDING)]).limit(limit)
 
-    async def put_off(self, now: datetime, until: datetime, fence: Fence) -> str | None:
-        """Put off the one that is longest due by `now`; return its id, None where nothing is due.
+    async def first(self, now: datetime) -> str | None:
+        """Return the id of what is longest due; nothing else of it is looked at."""
+        found: Document | None = await self._collection.find_one(
+            mongo.due(self._field, now), {"_id": 1}, sort=[(self._field, ASCENDING)], hint=INDEX
+        )
+        return None if found is None else str(found["_id"])
 
-        Nothing else of it is looked at, so that it may be whatever it is. Raises LeaseLost and the
-        driver's errors.
+    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+        """Put off what is due by `now`, whatever it is; False where it is not due any more.
+
+        Raises LeaseLost, HistoryChanged, Stale and the driver's errors.
         """
-        async with mongo.transaction(self._client) as session:
-            await self._leases.touch(fence, session)
-            found: Document | None = await self._collection.find_one_and_update(
-                mongo.due(self._field, now),
+        cause = Cause("clock", "sweeper", fence=fence)
+        async with self._ledger.commit(cause, Effects()) as session:
+            moved = await self._collection.update_one(
+                {"_id": id_, **mongo.due(self._field, now)},
                 {"$set": {self._field: until}},
-                projection={"_id": 1},
-                sort=self._order,
-                hint=INDEX,
                 session=session,
             )
-        return None if found is None else str(found["_id"])
+            if moved.matched_count:
+                entry = {"_id": id_, "until": until}
+                await self._put_off.replace_one({"_id": id_}, entry, upsert=True, session=session)
+            await self._put_off.delete_many({"until": {"$lte": now}}, session=session)
+        return bool(moved.matched_count)
+
+    async def standing(self, now: datetime) -> int:
+        """Return how many stand put off at an instant (UTC)."""
+        return await self._put_off.count_documents({"until": {"$gt": now}})

@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from shared.contracts.topics import Topics
 from shared.messaging import operations
+from shared.messaging.agenda import Agenda
 from shared.messaging.agreement import Agreement
 from shared.messaging.bell import Bell
 from shared.messaging.consumer import Consumer, Handle, Save
@@ -38,7 +39,7 @@ from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
 from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
-from shared.messaging.sweeper import PutOff, Sweep, Sweeper
+from shared.messaging.sweeper import Sweep, Sweeper
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
@@ -50,7 +51,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.problems import Problem, internal, respond, unavailable
 from shared.runtime.settings import CommonSettings, refuse
-from shared.runtime.simulation import SimulatedDomainClock, domain_clock
+from shared.runtime.simulation import NoTime, SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
 
 _log = structlog.get_logger(__name__)
@@ -203,7 +204,7 @@ class Host:
         self,
         database: Database,
         sweep: Sweep,
-        put_off: PutOff,
+        agenda: Agenda,
         swept: Callable[[datetime], None] = lambda _: None,
     ) -> None:
         """Do what has come due by the domain clock, and put off what cannot be done.
@@ -213,13 +214,13 @@ class Host:
         sweeper = Sweeper(
             database,
             sweep,
-            put_off,
+            agenda,
             clock=self.clock,
             noted_every=_NOTED_EVERY[self.settings.clock],
             swept=lambda: swept(self.machine.now()),
-            putting_off=self.metrics.put_off,
         )
         self.by_the_clock(database, "sweeper", sweeper.run)
+        self.gauge(partial(self._show_put_off, database, agenda))
 
     def own(self, database: Database, topics: Sequence[str], take_in: TakeIn) -> None:
         """Bring a database level with the topics that it alone publishes to, before all else."""
@@ -384,6 +385,13 @@ class Host:
         pending, oldest = await ledger.pending()
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
         self.metrics.set_outbox(ledger.database.name, pending, max(0.0, age))
+
+    async def _show_put_off(self, database: Database, agenda: Agenda) -> None:
+        try:
+            now = await self.clock.now()
+        except NoTime:  # nothing is due before the simulated time begins
+            return
+        self.metrics.set_put_off(database.name, await agenda.standing(now))
 
     async def _require_database(self) -> None:
         """Nothing is decided on a database that may not hold yet what its topics do.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import structlog
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 BATCH: Final = 500
 PUT_OFF_FOR: Final = timedelta(hours=1)
 MOST_PUT_OFF: Final = 20
-"""In one sweep; where more cannot be done, it is not they that are at fault."""
+"""At a time; where more cannot be done, it is not they that are at fault."""
 
 _TICK: Final = timedelta(milliseconds=1)  # MongoDB keeps no less
 
@@ -28,46 +28,55 @@ Sweep: TypeAlias = Callable[[datetime, Fence, int], Awaitable[int]]
 """Does at most so many of what was due by an instant (UTC), under a fence, the longest due first;
 returns how many it looked at."""
 
-PutOff: TypeAlias = Callable[[datetime, datetime, Fence], Awaitable[str | None]]
-"""Puts off, under a fence, what is longest due by an instant until another one (UTC); returns its
-id."""
+
+class Agenda(Protocol):
+    """What is due, as far as it has to be known to put it off."""
+
+    async def first(self, now: datetime) -> str | None:
+        """Return the id of what is longest due."""
+        ...
+
+    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+        """Put off what is due by `now`; False where it is not due any more."""
+        ...
+
+    async def standing(self, now: datetime) -> int:
+        """Return how many stand put off."""
+        ...
 
 
 class Sweeper:
     """Sweeps one database; a sweep costs what is due, not what exists.
 
-    What can't be done for a reason that stays holds up nothing else: it is put off, with a word in
-    the log, and comes again.
+    What cannot be done for a reason that stays holds up nothing else: it is put off, with a word
+    in the log, and comes again.
     """
 
     def __init__(
         self,
         database: Database,
         sweep: Sweep,
-        put_off: PutOff,
+        agenda: Agenda,
         *,
         clock: DomainClock,
         noted_every: timedelta,
         swept: Callable[[], None] = lambda: None,
-        putting_off: Callable[[], None] = lambda: None,
     ) -> None:
-        """`noted_every`: how seldom it may note until when all is swept; `swept` and `putting_off`
-        are told each time."""
+        """`noted_every`: how seldom it may note until when all is swept; `swept` is told each."""
         self._name = database.name
         self._sweeps = database["sweeps"]
         self._sweep = sweep
-        self._put_off = put_off
+        self._agenda = agenda
         self._clock = clock
         self._noted_every = max(noted_every, _TICK)
         self._swept = swept
-        self._putting_off = putting_off
         self._noted: datetime | None = None
 
     async def run(self, lease: Lease) -> None:
-        """Do everything that is due by now, and note until when all of it is done.
+        """Do or put off everything that is due by now, and note until when that is so.
 
         Raises LeaseLost, HistoryChanged, Stale and the driver's errors; what was done until then
-        stays. What fails otherwise is raised where that goes for more than a few.
+        stays. What fails otherwise is raised where more than a few stand put off.
         """
         now = await self._clock.now()
         await self._do_all(now, lease)
@@ -78,30 +87,31 @@ class Sweeper:
 
     async def _do_all(self, now: datetime, lease: Lease) -> None:
         """Do batch by batch; one that fails is halved until what is at fault stands alone."""
-        limit, left = BATCH, MOST_PUT_OFF
+        limit = BATCH
         while True:
+            first = await self._agenda.first(now) if limit == 1 else None
             try:
                 async with lease.fenced() as fence:
                     looked_at = await self._sweep(now, fence, limit)
             except (LeaseLost, HistoryChanged):
                 raise
             except Exception as error:
-                if sort(error) is Failure.TRANSIENT or (limit == 1 and not left):
+                if sort(error) is Failure.TRANSIENT:
                     raise
                 if limit > 1:
                     limit //= 2
                     continue
-                await self._put_off_one(now, lease, error)
-                left -= 1
+                if first is None or await self._agenda.standing(now) >= MOST_PUT_OFF:
+                    raise
+                await self._put_off(first, now, lease, error)
             else:
                 if looked_at < limit:
                     return
             limit = min(BATCH, 2 * limit)
 
-    async def _put_off_one(self, now: datetime, lease: Lease, error: Exception) -> None:
+    async def _put_off(self, id_: str, now: datetime, lease: Lease, error: Exception) -> None:
         until = now + PUT_OFF_FOR
         async with lease.fenced() as fence:
-            id_ = await self._put_off(now, until, fence)
-        told = until.isoformat()
-        _log.error("put off", database=self._name, id=id_, until=told, exc_info=error)
-        self._putting_off()
+            if await self._agenda.put_off(id_, now, until, fence):
+                told = until.isoformat()
+                _log.error("put off", database=self._name, id=id_, until=told, exc_info=error)

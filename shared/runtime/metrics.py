@@ -53,6 +53,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._types = frozenset(types)
         self._lags: dict[tuple[str, int], dict[str, int]] = {}  # by partition and group
+        self._put_offs: dict[str, int] = {}
         self._outboxes: dict[str, tuple[int, float]] = {}
         ProcessCollector(registry=self.registry)
 
@@ -114,9 +115,9 @@ class Metrics:
             ("group",),
             registry=self.registry,
         )
-        self._put_off = Counter(
-            "peygir_sweep_put_off_total",
-            "What had come due and could not be done, for a reason that stays.",
+        self._put_off = Gauge(
+            "peygir_sweep_put_off",
+            "What has come due and cannot be done, for a reason that stays; it is tried each hour.",
             registry=self.registry,
         )
         self._leases = Gauge(
@@ -202,9 +203,10 @@ class Metrics:
         """How many events of that group wait for what they are about."""
         self._deferred.labels(group).set(count)
 
-    def put_off(self) -> None:
-        """Something that had come due could not be done; it comes again."""
-        self._put_off.inc()
+    def set_put_off(self, database: str, count: int) -> None:
+        """How much stands put off in a database; the sum of this process's is shown."""
+        self._put_offs[database] = count
+        self._put_off.set(sum(self._put_offs.values()))
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Whether this process holds that lease now."""

@@ -1,4 +1,4 @@
-"""The sides of the ingest benchmark: ours, alone and with its relay apart, and its two peers.
+"""The sides of the ingest benchmark: ours, alone, with its relay apart and twice, and two peers.
 
 Each side takes a cluster, a folder for its logs and the events, and returns events a second, from
 the first event sent to the last effect. As many other events before are not counted, so that Java
@@ -68,7 +68,7 @@ async def _rate(
     begun = time.monotonic()
     await asyncio.gather(
         asyncio.to_thread(flood, cluster.bootstrap, topic, events),
-        until(len(warm) + len(events)),
+        asyncio.wait_for(until(len(warm) + len(events)), _PATIENCE_SECONDS),
     )
     return len(events) / (time.monotonic() - begun)
 
@@ -79,21 +79,24 @@ async def followups(
 ) -> AsyncIterator[str]:
     """The service for one deputy, as processes with these settings; gives its namespace.
 
-    The first of them is the one that consumes; it has its partitions.
+    Those that consume have their partitions.
     """
     namespace = a_name()
     cluster.create_topics({"PEYGIR_NAMESPACE": namespace})
     common = {"PEYGIR_DEPUTIES": "civil", "PEYGIR_LEASE_SECONDS": "5"}
     async with AsyncExitStack() as stack:
-        consuming, *_ = [
+        started = [
             await stack.enter_async_context(
                 Service("followups", cluster, namespace, folder, **common, **settings)
             )
             for settings in processes
         ]
-        # It shows its lag once it has its partitions.
-        while "peygir_consumer_lag{" not in (await consuming.http.get("/metrics")).text:
-            await asyncio.sleep(0.05)
+        for service in started:
+            if "consumer" not in service.environment.get("PEYGIR_RUN", "consumer"):
+                continue
+            # It shows its lag once it has its partitions.
+            while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
+                await asyncio.sleep(0.05)
         yield namespace
 
 

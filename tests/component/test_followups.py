@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
+from shared.runtime import mongo
 from tests.component.harness import (
     Producer,
     Service,
@@ -323,6 +325,33 @@ async def test_what_comes_before_its_approval_waits_for_it_over_a_death_but_not_
     assert letter.value == lonely
     assert list(letter.headers[: len(head) + 1]) == [*head, ("x", b"\xfe")]
     assert dict(letter.headers)["x-error-type"] == b"unknown-resolution"
+
+
+async def test_a_document_that_cannot_be_read_is_put_off_and_holds_up_no_other(
+    cluster: Cluster, followups: Service, producer: Producer, topics: Topics, namespace: str
+) -> None:
+    ids = ("broken", "whole")
+    for id_ in ids:
+        topic = topics.resolutions("civil")
+        await producer.event(topic, "ResolutionApproved", approval(id_), key=id_, id_="1")
+        await followup_of(followups, id_)
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    stored = mongo.database(client, f"{namespace}followups_civil")["followups"]
+    past = datetime(2026, 11, 2, tzinfo=UTC)
+    await stored.update_one({"resolution_id": "broken"}, {"$set": {"due_on": "۱۴۰۸/۱۰/۱۱"}})
+    await stored.update_many({"resolution_id": {"$in": ids}}, {"$set": {"next_alert": past}})
+
+    async def put_off() -> bool:
+        return "\npeygir_sweep_put_off 1.0" in (await followups.http.get("/metrics")).text
+
+    try:
+        await eventually(put_off, 20, "one put off")
+        assert await stored.count_documents({"next_alert": past}) == 0
+        assert followups.process.is_running
+        assert "put off" in followups.log
+    finally:
+        await stored.delete_one({"resolution_id": "broken"})
+        client.close()
 
 
 async def test_bad_questions_are_refused_by_name(followups: Service) -> None:

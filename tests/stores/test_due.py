@@ -76,8 +76,17 @@ AGENDAS: dict[str, Callable[[Database], MongoFollowups | MongoExpectations]] = {
 }
 
 
+@pytest.fixture
+async def lease(database: Database) -> Lease:
+    lease = Lease(database, "sweeper", "me", 60)
+    assert await lease.acquire()
+    return lease
+
+
 @pytest.mark.parametrize("name", AGENDAS)
-async def test_what_is_longest_due_is_put_off_whatever_it_is(name: str, database: Database) -> None:
+async def test_what_is_longest_due_is_put_off_whatever_it_is(
+    name: str, database: Database, lease: Lease
+) -> None:
     store, field = AGENDAS[name](database), STORES[name][1]
     await store.prepare()
     broken = [
@@ -85,23 +94,47 @@ async def test_what_is_longest_due_is_put_off_whatever_it_is(name: str, database
         for n in (1, 3, 2)
     ]
     await database[name].insert_many(broken)
-    lease = Lease(database, "sweeper", "me", 60)
-    assert await lease.acquire()
-    later = NOW + timedelta(hours=1)
-    assert [await store.agenda.put_off(NOW, later, lease.fence) for _ in range(4)] == [
-        "3", "2", "1", None,
-    ]  # fmt: skip
+    agenda, later = store.agenda, NOW + timedelta(hours=1)
+    put_off = []
+    while (first := await agenda.first(NOW)) is not None:
+        assert await agenda.put_off(first, NOW, later, lease.fence)
+        put_off.append(first)
+        assert await agenda.standing(NOW) == len(put_off)
+    assert put_off == ["3", "2", "1"]
     found = await database[name].find().to_list(None)
     assert found == [{**document, field: later} for document in broken]
+    assert not await agenda.put_off("3", NOW, later, lease.fence), "it is not due any more"
+    assert await agenda.standing(NOW) == len(put_off)
 
 
-async def test_only_who_holds_the_lease_puts_off(database: Database) -> None:
+async def test_what_was_put_off_is_known_until_then(database: Database, lease: Lease) -> None:
+    store = MongoFollowups(_ledger(database), "civil")
+    await store.prepare()
+    await database["followups"].insert_many(
+        {"_id": f"{n}", "resolution_id": n, "next_alert": NOW + n * timedelta(minutes=1)}
+        for n in (1, 2)
+    )
+    agenda, hour = store.agenda, timedelta(hours=1)
+    for n in (1, 2):
+        now = NOW + n * timedelta(minutes=1)
+        assert await agenda.put_off(f"{n}", now, now + hour, lease.fence)
+    assert await agenda.standing(NOW + hour) == 2
+    assert await agenda.standing(NOW + hour + timedelta(minutes=1)) == 1
+    again = NOW + hour + timedelta(minutes=1)
+    assert await agenda.put_off("1", again, again + hour, lease.fence)
+    assert await database["put_off"].count_documents({}) == 2
+    assert not await agenda.put_off("1", again, again + hour, lease.fence)
+    await agenda.put_off("none", again + 2 * hour, again + 3 * hour, lease.fence)
+    assert await database["put_off"].count_documents({}) == 0, "what is over is forgotten"
+
+
+async def test_only_who_holds_the_lease_puts_off(database: Database, lease: Lease) -> None:
     store = MongoFollowups(_ledger(database), "civil")
     await store.prepare()
     document = {"_id": "1", "next_alert": NOW}
     await database["followups"].insert_one(document)
-    lease = Lease(database, "sweeper", "me", 60)
-    assert await lease.acquire()
+    late = replace(lease.fence, number=0)
     with pytest.raises(LeaseLost):
-        await store.agenda.put_off(NOW, NOW + timedelta(hours=1), replace(lease.fence, number=0))
+        await store.agenda.put_off("1", NOW, NOW + timedelta(hours=1), late)
     assert await database["followups"].find_one() == document
+    assert await store.agenda.standing(NOW) == 0

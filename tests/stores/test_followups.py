@@ -524,13 +524,9 @@ async def test_a_document_that_cannot_be_read_holds_up_no_other(database: Databa
     lease = Lease(database, "sweeper", "me", 60)
     assert await lease.acquire()
     sweep = partial(handlers.sweep, store, TRACKING)
-    put_off: list[None] = []
-    sweeper = Sweeper(
-        database, sweep, store.agenda.put_off, clock=At(), noted_every=DAY,
-        putting_off=lambda: put_off.append(None),
-    )  # fmt: skip
+    sweeper = Sweeper(database, sweep, store.agenda, clock=At(), noted_every=DAY)
     await sweeper.run(lease)
-    assert len(put_off) == 1
+    assert await store.agenda.standing(LATER) == 1
     looked_at = await store.of_ids(others)
     alerts = {id_: TRACKING.ladder.next_alert(followup) for id_, followup in looked_at.items()}
     stored = {d["_id"]: d.get("next_alert") async for d in database["followups"].find()}
@@ -641,6 +637,18 @@ async def test_what_a_follow_up_has_no_longer_is_no_longer_stored(database: Data
     stored = await database["followups"].find_one({"_id": after.followup_id})
     assert stored is not None
     assert None not in stored.values()
+
+
+async def test_what_is_not_known_here_stays(database: Database) -> None:
+    """A later version may have stored it, while both run."""
+    before = await recorded(database, 6)
+    await database["followups"].update_one({"_id": before.followup_id}, {"$set": {"mood": "glad"}})
+    store = await prepared(database)
+    after = replace(before, version=before.version + 1, reported=10)
+    await store.save([Change(before, after, (), None)], CAUSE)
+    stored = await database["followups"].find_one({"_id": after.followup_id})
+    assert stored is not None
+    assert (stored["mood"], stored["progress"]) == ("glad", 10)
 
 
 _ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)

@@ -42,7 +42,6 @@ class Work:
         self.done: list[int] = []
         self.put_off_until: dict[int, datetime] = {}
         self.swept = 0
-        self.told = 0
 
     async def sweep(self, now: datetime, fence: Fence, limit: int) -> int:
         taken = self.due[:limit]
@@ -53,28 +52,30 @@ class Work:
         self.taken.append(len(taken))
         return len(taken)
 
-    async def put_off(self, now: datetime, until: datetime, fence: Fence) -> str | None:
-        if not self.due:
-            return None
-        first = self.due.pop(0)
-        self.put_off_until[first] = until
-        return str(first)
+    async def first(self, now: datetime) -> str | None:
+        return str(self.due[0]) if self.due else None
+
+    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+        if int(id_) not in self.due:
+            return False
+        self.due.remove(int(id_))
+        self.put_off_until[int(id_)] = until
+        return True
+
+    async def standing(self, now: datetime) -> int:
+        return sum(until > now for until in self.put_off_until.values())
 
     def note(self) -> None:
         self.swept += 1
-
-    def tell(self) -> None:
-        self.told += 1
 
     def sweeper(self, database: Database, clock: DomainClock) -> Sweeper:
         return Sweeper(
             database,
             self.sweep,
-            self.put_off,
+            self,
             clock=clock,
             noted_every=MINUTE,
             swept=self.note,
-            putting_off=self.tell,
         )
 
 
@@ -131,7 +132,7 @@ async def test_where_the_lease_is_lost_nothing_is_noted(database: Database) -> N
         work = Raises(error)
         with pytest.raises(type(error)):
             await work.sweeper(database, StandingClock(START)).run(lease)
-        assert (work.swept, work.told, work.taken) == (0, 0, [])
+        assert (work.swept, work.put_off_until, work.taken) == (0, {}, [])
         assert lease.held is (error is not lost)
     assert await database["sweeps"].find_one({"_id": "overdue"}) is None
 
@@ -177,15 +178,53 @@ async def test_what_cannot_be_done_is_put_off_and_holds_up_nothing_else(
         sorted(faulty & set(range(due))), START + PUT_OFF_FOR
     )
     assert work.done == [n for n in range(due) if n not in faulty]
-    assert work.told == len(work.put_off_until)
     assert work.swept == 1
 
 
-async def test_where_nothing_can_be_done_it_is_said_aloud(database: Database) -> None:
+async def test_where_nothing_can_be_done_it_is_said_aloud_again_and_again(
+    database: Database,
+) -> None:
     """It is the code or the machine then: the process ends, and its supervisor tells."""
-    work = Work(100, range(100))
-    with pytest.raises(ValueError, match="no such month"):
-        await work.sweeper(database, StandingClock(START)).run(await held(database))
-    assert len(work.put_off_until) == MOST_PUT_OFF
+    work, clock = Work(100, range(100)), StandingClock(START)
+    lease = await held(database)
+    for _ in range(3):  # started anew
+        with pytest.raises(ValueError, match="no such month"):
+            await work.sweeper(database, clock).run(lease)
+        assert len(work.put_off_until) == MOST_PUT_OFF
     assert work.swept == 0
-    assert len(work.due) == 100 - MOST_PUT_OFF
+    work.faulty = frozenset()  # mended
+    await work.sweeper(database, clock).run(lease)
+    assert (work.swept, len(work.done)) == (1, 100 - MOST_PUT_OFF)
+
+
+async def test_what_somebody_else_did_meanwhile_is_not_put_off(database: Database) -> None:
+    """Nor is what stands behind it."""
+    work = Work(3, {0})
+    put_off = work.put_off
+
+    async def too_late(id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+        work.due.remove(0)
+        return await put_off(id_, now, until, fence)
+
+    work.put_off = too_late  # type: ignore[method-assign]
+    await work.sweeper(database, StandingClock(START)).run(await held(database))
+    assert (work.done, work.put_off_until, work.swept) == ([1, 2], {}, 1)
+
+
+@pytest.mark.parametrize(
+    "error", [LeaseLost("it is over"), AutoReconnect("away")], ids=lambda e: type(e).__name__
+)
+async def test_where_nothing_can_be_put_off_nothing_is_noted(
+    database: Database, error: Exception
+) -> None:
+    work = Work(1, {0})
+
+    async def refused(id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+        raise error
+
+    work.put_off = refused  # type: ignore[method-assign]
+    lease = await held(database)
+    with pytest.raises(type(error)):
+        await work.sweeper(database, StandingClock(START)).run(lease)
+    assert work.swept == 0
+    assert lease.held is not isinstance(error, LeaseLost)

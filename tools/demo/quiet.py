@@ -122,7 +122,14 @@ class Quiet:
         alert = min((alert for alert in found if alert is not None), default=None)
         if alert is not None and alert <= instant:
             return _Look(f"a follow-up's alert of {alert} was not announced")
-        return _Look(self._unpublished(), alert)
+        return _Look(self._put_off() or self._unpublished(), alert)
+
+    def _put_off(self) -> str | None:
+        for database in self._sweeping:
+            entry = database["put_off"].find_one()
+            if entry is not None:
+                return f"{entry['_id']} of {database.name} cannot be done"
+        return None
 
     def _unread(self, ends: Ends) -> str | None:
         for reader in self._readers:

@@ -30,6 +30,7 @@ PROMISED: dict[str, set[str]] = {
     "peygir_dead_letters_total": {"reason"},
     "peygir_consumer_lag": {"topic", "partition"},
     "peygir_lease_held": {"lease"},
+    "peygir_sweep_put_off": set(),
     "peygir_build_info": {"version", "python"},
     "peygir_http_requests_total": {"method", "route", "status"},
     "peygir_http_request_seconds_bucket": {"method", "route", "le"},
@@ -56,6 +57,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.set_lag("followups-civil", OURS, 0, 3)
     metrics.set_paused("followups-civil", False)
     metrics.set_lease("relay", True)
+    metrics.set_put_off("followups_civil", 0)
     metrics.request_answered("GET", "/v1/followups", 200, 0.01)
     if isinstance(metrics, FollowupsMetrics):
         metrics.set_followups("civil", "open", 4)
@@ -104,6 +106,13 @@ def test_scores_are_counts_and_the_median_is_in_seconds() -> None:
     none = value(metrics, age, deputy="crisis")
     assert none is not None
     assert math.isnan(none), "where nothing is open there is no age"
+
+
+def test_what_is_put_off_is_summed_over_databases() -> None:
+    metrics = Metrics()
+    for database, count in (("a", 2), ("b", 1), ("a", 0)):
+        metrics.set_put_off(database, count)
+    assert value(metrics, "peygir_sweep_put_off") == 1
 
 
 def test_no_series_of_creation_times() -> None:

@@ -56,7 +56,10 @@ class Notices(Protocol):
         ...
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
-        """Return those whose next try has come (machine time, UTC), the longest waiting first."""
+        """Return those whose next try has come (machine time, UTC), the longest waiting first.
+
+        Raises HistoryChanged where what is stored is not what it was.
+        """
         ...
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:

@@ -62,7 +62,8 @@ class Courier:
         """Send everything whose time has come.
 
         Raises Unreachable where no mail server answers, LeaseLost, Stale, and the driver's errors;
-        all of them pass, and what waits is sent then.
+        all of them pass, and what waits is sent then. Raises HistoryChanged before anything is sent
+        of what an older copy holds.
         """
         await self._note(lease)
         try:

@@ -75,10 +75,10 @@ class MongoNotices:
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
         found = self._notices.find(due("next_try", at), hint="waiting")
-        return [
-            _loaded(document)
-            async for document in found.sort([("next_try", ASCENDING)]).limit(limit)
-        ]
+        ordered = found.sort([("next_try", ASCENDING)]).limit(limit)
+        notices = [_loaded(document) async for document in ordered]
+        await self._ledger.sure()  # in an older copy some wait that went out since
+        return notices
 
     async def count_waiting(self) -> int:
         """Return how many are neither delivered nor failed."""

@@ -95,6 +95,14 @@ class Ledger:
         """Machine time (UTC), by which what is written here is dated."""
         return self._clock.now()
 
+    async def sure(self) -> None:
+        """Look whether the database went back in time, where there is a doubt.
+
+        What was read before may be trusted then with what cannot be taken back. Raises
+        HistoryChanged and the driver's errors.
+        """
+        await self._watch.sure()
+
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await ensure_indexes(self._records, _INDEXES)

@@ -20,6 +20,7 @@ from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
 from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
+from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
 from shared.runtime.mongo import Database
@@ -247,6 +248,23 @@ async def test_all_that_waits_goes_out_once_in_batches(
     assert len(await delivered(notices)) == len(changes)
     assert await database["commits"].count_documents({"by": "courier"}) == 3
     assert await notices.count_waiting() == 0
+
+
+async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
+    """It may have gone out since; whoever starts anew asks the topic before."""
+    watch = Watch(database)
+    store = MongoNotices(Ledger(database, clock=SystemMachineClock(), watch=watch))
+    await store.prepare()
+    await store.save(many(2), CAUSE)
+    await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
+    await watch.look()
+    post, held = Post(), lease(database, "me")
+    await database["positions"].update_one({}, {"$set": {"next": 4}})
+    watch.doubt()  # the server was away
+    with pytest.raises(HistoryChanged):
+        await courier(store, post).deliver(held)
+    assert post.taken == []
+    assert await store.count_waiting() == 2
 
 
 async def test_what_went_out_before_the_server_was_gone_is_noted(

@@ -414,6 +414,10 @@ class Host:
             await mongo.ping(self.client)
         except PyMongoError as error:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
+        if (
+            self._link.away_seconds() > _AWAY_SECONDS
+        ):  # the driver tells of its return a second late
+            raise Unhealthy("mongodb has only just come back")
         if not self._prepared:
             raise Unhealthy("indexes and history are being prepared")
 

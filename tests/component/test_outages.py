@@ -172,6 +172,14 @@ async def test_without_kafka_people_work_on_and_what_they_did_is_told_later(
     assert processes(services) == before
 
 
+LISTS = {
+    "scheduler": "/v1/sessions",
+    "reports": "/v1/reports",
+    "followups": "/v1/followups",
+    "notify": "/v1/notices",
+}
+
+
 async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_meanwhile(
     cluster: Cluster, services: Mapping[str, Service], topics: Topics
 ) -> None:
@@ -203,8 +211,9 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
             assert longest < ANSWER_SECONDS
         finally:
             await start(cluster, "mongod")
-    for service in services.values():
+    for name, service in services.items():
         await service.ready()
+        assert (await service.http.get(LISTS[name])).status_code == 200, "ready is who answers"
     await followed(followups, "meanwhile")
     assert (await followed(followups, "known")) == item
     assert processes(services) == before

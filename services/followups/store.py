@@ -282,15 +282,18 @@ def _require_all(changes: Sequence[Change], found: int) -> None:
 
 def _stored(change: Change) -> Document:
     """A follow-up as it is stored: what it does not have is not there."""
-    return {
-        name: value for name, value in _fields(change).items() if value is not None and value != []
-    }
+    return _present(_fields(change))
 
 
 def _update(change: Change) -> Document:
     """The step to it; MongoDB writes down what differs alone, and keeps what it does not know."""
-    stored, fields = _stored(change), _fields(change)
+    fields = _fields(change)
+    stored = _present(fields)
     return {"$set": stored, "$unset": dict.fromkeys(fields.keys() - stored.keys(), "")}
+
+
+def _present(fields: Document) -> Document:
+    return {name: value for name, value in fields.items() if value is not None and value != []}
 
 
 def _fields(change: Change) -> Document:

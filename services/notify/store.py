@@ -13,13 +13,15 @@ from services.notify.domain import Fact, Matter, Notice, State
 from services.notify.events import NoticeEvent, fact_of
 from services.notify.handlers import Change, Query
 from shared.contracts.events import NoticeDelivered, NoticeFailed
+from shared.messaging.agenda import Agenda
 from shared.messaging.failures import Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects, Event
-from shared.runtime.mongo import Document, Session, due, ensure_indexes
+from shared.runtime.mongo import Document, Session, ensure_indexes
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
+_WAITING: Final = "waiting"
 _MATTER: Final[TypeAdapter[Matter]] = TypeAdapter(
     Annotated[Matter, Field(discriminator="template")]
 )
@@ -27,7 +29,7 @@ _MATTER: Final[TypeAdapter[Matter]] = TypeAdapter(
 _INDEXES = (
     IndexModel(
         [("next_try", ASCENDING)],
-        name="waiting",
+        name=_WAITING,
         partialFilterExpression={"next_try": {"$type": "date"}},
     ),
     IndexModel([("subject", ASCENDING), ("_id", ASCENDING)], name="subject"),
@@ -43,6 +45,7 @@ class MongoNotices:
         """`arrived` is called after new notices were saved."""
         self._ledger = ledger
         self._arrived = arrived
+        self._agenda = Agenda(ledger, "notices", "next_try", _WAITING)
         self._notices = ledger.database["notices"]
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
 
@@ -74,15 +77,13 @@ class MongoNotices:
         return None if document is None else _loaded(document)
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
-        found = self._notices.find(due("next_try", at), hint="waiting")
-        ordered = found.sort([("next_try", ASCENDING)]).limit(limit)
-        notices = [_loaded(document) async for document in ordered]
+        notices = [_loaded(document) async for document in self._agenda.due(at, limit)]
         await self._ledger.sure()  # in an older copy some wait that went out since
         return notices
 
     async def count_waiting(self) -> int:
         """Return how many are neither delivered nor failed."""
-        return await self._notices.count_documents({"next_try": {"$type": "date"}}, hint="waiting")
+        return await self._notices.count_documents({"next_try": {"$type": "date"}}, hint=_WAITING)
 
     async def page(self, query: Query) -> Sequence[Notice]:
         """Return one page, by id."""

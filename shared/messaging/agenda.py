@@ -14,27 +14,31 @@ from shared.runtime import mongo
 from shared.runtime.mongo import Document
 
 INDEX: Final = "due"
-"""The name of the index, over those that have a date there, by which it is found."""
+"""How the index is called, over those that have a date there, by which it is found."""
 
 
 class Agenda:
     """Finds what is due, and puts off what cannot be done."""
 
-    def __init__(self, ledger: Ledger, collection: str, field: str) -> None:
+    def __init__(self, ledger: Ledger, collection: str, field: str, index: str = INDEX) -> None:
         self._ledger = ledger
         self._collection = ledger.database[collection]
         self._put_off = ledger.database["put_off"]
         self._field = field
+        self._index = index
 
     def due(self, now: datetime, limit: int) -> AsyncIterable[Document]:
         """Give at most so many that are due by an instant (UTC), the longest due first."""
-        found = self._collection.find(mongo.due(self._field, now), hint=INDEX)
+        found = self._collection.find(mongo.due(self._field, now), hint=self._index)
         return found.sort([(self._field, ASCENDING)]).limit(limit)
 
     async def first(self, now: datetime) -> str | None:
         """Return the id of what is longest due; nothing else of it is looked at."""
         found: Document | None = await self._collection.find_one(
-            mongo.due(self._field, now), {"_id": 1}, sort=[(self._field, ASCENDING)], hint=INDEX
+            mongo.due(self._field, now),
+            {"_id": 1},
+            sort=[(self._field, ASCENDING)],
+            hint=self._index,
         )
         return None if found is None else str(found["_id"])
 

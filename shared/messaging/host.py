@@ -22,7 +22,6 @@ from starlette.responses import Response
 
 from shared.contracts.topics import Topics
 from shared.messaging import operations
-from shared.messaging.agenda import Agenda
 from shared.messaging.agreement import Agreement
 from shared.messaging.bell import Bell
 from shared.messaging.consumer import Consumer, Handle, Save
@@ -39,7 +38,7 @@ from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
 from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
 from shared.messaging.subscription import Subscriptions
-from shared.messaging.sweeper import Sweep, Sweeper
+from shared.messaging.sweeper import Agenda, Sweep, Sweeper
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
@@ -400,8 +399,11 @@ class Host:
         """
         if not self._prepared:
             raise unavailable("The database is being prepared (see /readyz); try again")
-        if self._link.away_seconds() > _AWAY_SECONDS:
+        if self._is_away():
             raise unavailable("The database does not answer (see /readyz); try again")
+
+    def _is_away(self) -> bool:
+        return self._link.away_seconds() > _AWAY_SECONDS
 
     async def _check_kafka(self) -> None:
         try:
@@ -414,9 +416,7 @@ class Host:
             await mongo.ping(self.client)
         except PyMongoError as error:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
-        if (
-            self._link.away_seconds() > _AWAY_SECONDS
-        ):  # the driver tells of its return a second late
+        if self._is_away():  # the driver tells of its return a second late
             raise Unhealthy("mongodb has only just come back")
         if not self._prepared:
             raise Unhealthy("indexes and history are being prepared")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -20,10 +19,10 @@ from rich.console import Console
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
-from tests.bench.events import approvals, flood, until_out
+from tests.bench.events import approvals, until_out
 from tests.bench.lives import stock
 from tests.bench.screen import CacheGb, on_a_cluster
-from tests.bench.sides import Events
+from tests.bench.sides import Events, timed
 from tests.bench.stored import fill
 from tests.bench.turns import compared, save, serving
 from tests.component.harness import PARTITIONS
@@ -40,12 +39,8 @@ async def ingest(cluster: Cluster, folder: Path, namespace: str, events: Events)
     async with serving(cluster, folder, namespace, "civil"):
         await until_all_is_out(cluster.mongodb_uri, namespace)
         before = await published(cluster.bootstrap, target)
-        begun = time.monotonic()
-        await asyncio.gather(
-            asyncio.to_thread(flood, cluster.bootstrap, source, events),
-            until_out(cluster.bootstrap, target, before + len(events)),
-        )
-        return len(events) / (time.monotonic() - begun)
+        until = until_out(cluster.bootstrap, target, before + len(events))
+        return await timed(cluster, source, until, events)
 
 
 async def until_all_is_out(uri: str, namespace: str) -> None:

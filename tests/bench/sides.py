@@ -65,10 +65,15 @@ async def _rate(
     warm = [(b"w" + key, value.replace(key, b"w" + key)) for key, value in events]
     await asyncio.to_thread(flood, cluster.bootstrap, topic, warm)
     await asyncio.wait_for(until(len(warm)), _PATIENCE_SECONDS)
+    return await timed(cluster, topic, until(len(warm) + len(events)), events)
+
+
+async def timed(cluster: Cluster, topic: str, until: Awaitable[None], events: Events) -> float:
+    """Events a second, from the first one sent to the end of a wait for the last effect."""
     begun = time.monotonic()
     await asyncio.gather(
         asyncio.to_thread(flood, cluster.bootstrap, topic, events),
-        asyncio.wait_for(until(len(warm) + len(events)), _PATIENCE_SECONDS),
+        asyncio.wait_for(until, _PATIENCE_SECONDS),
     )
     return len(events) / (time.monotonic() - begun)
 
@@ -92,11 +97,8 @@ async def followups(
             for settings in processes
         ]
         for service in started:
-            if "consumer" not in service.environment.get("PEYGIR_RUN", "consumer"):
-                continue
-            # It shows its lag once it has its partitions.
-            while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
-                await asyncio.sleep(0.05)
+            if "consumer" in service.environment.get("PEYGIR_RUN", "consumer"):
+                await service.reads()
         yield namespace
 
 

@@ -32,8 +32,7 @@ async def serving(
         "PEYGIR_SWEEP_SECONDS": "1",
     }
     async with Service("followups", cluster, namespace, folder, **settings) as service:
-        while "peygir_consumer_lag{" not in (await service.http.get("/metrics")).text:
-            await asyncio.sleep(0.05)
+        await service.reads()
         yield service
         assert await asyncio.to_thread(service.stop), "the service did not end within its grace"
 

@@ -140,6 +140,14 @@ class Service:
             error.add_note(f"/readyz answered {last}\n{self.log[-3000:]}")
             raise
 
+    async def reads(self, seconds: float = 30.0) -> None:
+        """Wait until it has its partitions: it shows its lag then."""
+
+        async def shows_lag() -> bool:
+            return "peygir_consumer_lag{" in (await self.http.get("/metrics")).text
+
+        await eventually(shows_lag, seconds, f"{self.name} having its partitions")
+
     async def readyz(self) -> tuple[int, Mapping[str, Any]]:
         """What `/readyz` answers; status 0 where nobody answers."""
         try:

@@ -32,6 +32,9 @@ is a JSON object. Peygir writes binary mode and reads binary and structured mode
 (`application/cloudevents+json`). Of outsiders only `specversion`, `id`, `source` and `type` are
 asked, and any other attribute that cannot be read is passed over; `ce_sequence` is the version of
 the aggregate and comes from its owner alone. Other headers may hold any bytes.
+Publish with `acks=all`: the answer then says that most of the brokers that keep the topic hold the
+record. The record's own timestamp is the broker's, whatever its producer gives; when something
+happened, `ce_time` and the data tell.
 
 [binding]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 

@@ -36,7 +36,8 @@ def up(
 
     PEYGIR_LOCAL_DIR (default .local) is where data, logs and process ids are, PEYGIR_PORT_OFFSET
     is added to every port, PEYGIR_PARTS (kafka,mongod,mail,scheduler,reports,followups,notify)
-    names the parts to start; every part by default.
+    names the parts to start; every part by default. PEYGIR_LOCAL_NODES=3 starts three brokers and
+    a replica set of three (kafka-1 to mongod-3, which PEYGIR_PARTS may name one by one).
     """
     if with_parent:
         die_with_parent(os.getppid(), signal.SIGTERM)

@@ -26,7 +26,7 @@ def archive_classes(cache: Path) -> Path:
         layout = Layout(Path(folder), cache, reservation.ports)
         layout.make_folders()
         draft = layout.kafka_classes.with_suffix(".new")
-        kafka = Kafka(layout, (f"-XX:ArchiveClassesAtExit={draft}",))
+        kafka = Kafka(layout, java_options=(f"-XX:ArchiveClassesAtExit={draft}",))
         process = start(kafka, layout, starter)
         wait_until_ready(kafka, process)
         process.stop(kafka.grace_seconds)

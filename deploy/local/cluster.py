@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias, get_args
 
+from deploy.local import replicas
 from deploy.local.kafka import Kafka
-from deploy.local.layout import Layout
-from deploy.local.mongod import CACHE_GB, Mongod
+from deploy.local.layout import Layout, store_names, store_of
+from deploy.local.mongod import Mongod
+from deploy.local.network import Network
 from deploy.local.parts import Part, start, wait_until_ready
 from deploy.local.ports import reserve_ports
-from deploy.local.processes import Process, Starter
+from deploy.local.processes import Process, Starter, may_have_own_hosts
 from deploy.local.services import Mail, Service, create_topics
+from deploy.local.toxiproxy import Toxiproxy
 
-Name: TypeAlias = Literal["kafka", "mongod", "mail", "scheduler", "reports", "followups", "notify"]
-STORES: tuple[Name, ...] = ("kafka", "mongod")
+Name: TypeAlias = Literal[
+    "kafka", "kafka-1", "kafka-2", "kafka-3", "mongod", "mongod-1", "mongod-2", "mongod-3",
+    "toxiproxy", "mail", "scheduler", "reports", "followups", "notify",
+]  # fmt: skip
+_NAMES: Mapping[str, Name] = {name: name for name in get_args(Name)}
 
 
 class NotRunning(Exception):
     """The part that this asks of does not run."""
+
+
+class NotProxied(Exception):
+    """No proxy stands between this cluster and its clients."""
 
 
 class StillRunning(Exception):
@@ -32,7 +43,8 @@ class Cluster:
     """Kafka, mongod and, where asked for, services on free loopback ports, in one folder.
 
     A context manager: Kafka and mongod are ready inside it and gone after it; the data stay.
-    Every part can be killed, stopped and started again in between, on the same port and data.
+    Every part can be killed, paused, stopped and started again in between, on the same port and
+    data. With three nodes `kafka` and `mongod` mean all of theirs, as far as many can be meant.
     What it starts ends with this process, however that ends. Calls block until they are done;
     from a coroutine use `asyncio.to_thread`.
     """
@@ -42,11 +54,29 @@ class Cluster:
         folder: Path,
         cache: Path,
         environment: Mapping[str, str] | None = None,
-        mongod_cache_gb: float = CACHE_GB,
+        mongod_cache_gb: float | None = None,
+        *,
+        nodes: Literal[1, 3] = 1,
+        proxied: bool = False,
+        data_on: Mapping[Name, Path] | None = None,
     ) -> None:
-        """`environment` is what its services are told beside the addresses."""
+        """`environment` is what its services are told beside the addresses.
+
+        `mongod_cache_gb` is the cache of each member. `data_on` names folders in which single
+        parts keep their data, each in one of its own. Where it is `proxied`, `network` can make
+        the ways between clients and stores, and between brokers, fail.
+        """
         self._reservation = reserve_ports()
-        self.layout = Layout(folder.resolve(), cache.resolve(), self._reservation.ports)
+        self.layout = Layout(
+            folder.resolve(),
+            cache.resolve(),
+            self._reservation.ports,
+            nodes,
+            proxied,
+            own_hosts=proxied and nodes > 1 and may_have_own_hosts(),
+            data_on={name: path.resolve() for name, path in (data_on or {}).items()},
+        )
+        self._network = Network(self.layout)
         self._environment = dict(environment or {})
         self._mongod_cache_gb = mongod_cache_gb
         self._parts: dict[str, Part] = {}
@@ -54,8 +84,25 @@ class Cluster:
         self._processes: dict[str, Process] = {}
 
     @property
+    def nodes(self) -> int:
+        """How many brokers, and how many members of the replica set."""
+        return self.layout.nodes
+
+    @property
+    def stores(self) -> tuple[Name, ...]:
+        """The parts that keep data: every broker and every member, in order of starting."""
+        return tuple(_NAMES[name] for name in store_names(self.nodes))
+
+    @property
+    def network(self) -> Network:
+        """What is between its clients and its stores. Raises NotProxied."""
+        if not self.layout.proxied:
+            raise NotProxied("this cluster was not asked to be proxied")
+        return self._network
+
+    @property
     def bootstrap(self) -> str:
-        """Kafka's address, `host:port`."""
+        """Every broker's `host:port`, with commas between."""
         return self.layout.bootstrap
 
     @property
@@ -64,7 +111,9 @@ class Cluster:
 
     def __enter__(self) -> Self:
         try:
-            self.start(*STORES)
+            if self.layout.proxied:
+                self.start("toxiproxy")
+            self.start(*self.stores)
         except BaseException:
             self.close()
             raise
@@ -91,12 +140,17 @@ class Cluster:
         self.wait_until_ready(*names)
 
     def launch(self, *names: Name, environment: Mapping[str, str] | None = None) -> None:
-        """Start those that don't run; doesn't wait until they are ready."""
+        """Start those that don't run; doesn't wait until they are ready.
+
+        Raises NoToxiproxy where that is to be started and can't be built.
+        """
         self.layout.make_folders()
-        for name in names:
-            if not self.is_running(name):
-                self._parts[name] = self._part(name, environment or {})
-                self._processes[name] = start(self._parts[name], self.layout, self._starter)
+        wanted = [name for name in self._single(names) if not self.is_running(name)]
+        for name in wanted:
+            self._parts[name] = self._part(name, environment or {})
+        with ThreadPoolExecutor() as threads:  # the first time each broker formats its storage
+            started = threads.map(self._start, wanted)
+            self._processes.update(zip(wanted, started, strict=True))
 
     def create_topics(self, environment: Mapping[str, str] | None = None) -> None:
         """Create the topics that are missing on its Kafka. Raises TopicsFailed."""
@@ -104,22 +158,34 @@ class Cluster:
 
     def wait_until_ready(self, *names: Name) -> None:
         """Raises PartFailed, with the last lines of its log."""
-        for name in names:
+        for name in self._single(names):
             wait_until_ready(self._parts[name], self._running(name))
 
     def kill(self, *names: Name) -> None:
         """SIGKILL: nothing is written any more, no client is told."""
-        for name in names:
+        for name in self._single(names):
             self._running(name).kill()
 
     def stop(self, *names: Name) -> None:
-        """SIGTERM, in the order given; what they hold is written."""
+        """SIGTERM, in the order given; what they hold is written. Nodes of a store together."""
         for name in names:
-            self._running(name).stop(self._parts[name].grace_seconds)
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(self._stop, self._single([name])))
+
+    def pause(self, *names: Name) -> None:
+        """SIGSTOP: its connections stay open and nobody answers, until it is resumed."""
+        for name in self._single(names):
+            self._running(name).pause()
+
+    def resume(self, *names: Name) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        for name in self._single(names):
+            self._running(name).resume()
 
     def is_running(self, name: Name) -> bool:
-        process = self._processes.get(name)
-        return process is not None and process.is_running
+        """Also while it is paused. Of a store with three nodes: whether all of them run."""
+        processes = [self._processes.get(single) for single in self._single([name])]
+        return all(process is not None and process.is_running for process in processes)
 
     def pid(self, name: Name) -> int:
         """Raises NotRunning."""
@@ -155,21 +221,60 @@ class Cluster:
         if remove:
             shutil.rmtree(self.layout.root, ignore_errors=True)
 
+    def mongod_primary(self, besides: Name | None = None) -> Name:
+        """The member that takes writes, other than `besides`, which was it until now.
+
+        Waits 30 s for an election. Raises NoPrimary.
+        """
+        return _NAMES[replicas.mongod_primary(self.layout, besides or "")]
+
+    def step_down(self) -> Name:
+        """Make the primary give way for 10 s; returns its successor. Raises NoPrimary."""
+        return _NAMES[replicas.step_down(self.layout)]
+
+    def kafka_leader(self, topic: str, partition: int = 0, besides: Name | None = None) -> Name:
+        """The broker that leads the partition, other than `besides`, which did until now.
+
+        Waits 30 s for an election. Raises NoLeader.
+        """
+        return _NAMES[replicas.kafka_leader(self.layout, topic, partition, besides or "")]
+
+    def kafka_controller(self) -> Name:
+        """The node whose controller is active; takes two seconds. Raises NoLeader."""
+        return _NAMES[replicas.kafka_controller(self.layout)]
+
+    def wait_until_level(self, seconds: float = 60.0) -> None:
+        """Return when every replica is in sync, every partition has its leader, every member
+        follows the primary and has what it has. Raises NotLevel."""
+        replicas.wait_until_level(self.layout, seconds)
+
+    def _single(self, names: Iterable[Name]) -> list[Name]:
+        return [_NAMES[single] for name in names for single in self.layout.members(name)]
+
+    def _start(self, name: Name) -> Process:
+        return start(self._parts[name], self.layout, self._starter)
+
+    def _stop(self, name: Name) -> None:
+        self._running(name).stop(self._parts[name].grace_seconds)
+
     def _part(self, name: Name, environment: Mapping[str, str]) -> Part:
-        match name:
+        match store_of(name):
             case "kafka":
-                return Kafka(self.layout)
+                return Kafka(self.layout, name)
             case "mongod":
-                return Mongod(self.layout, self._mongod_cache_gb)
-            case "mail":
+                return Mongod(self.layout, name, self._mongod_cache_gb)
+            case _ if name == "mail":
                 return Mail(self.layout)
+            case _ if name == "toxiproxy":
+                return Toxiproxy(self.layout)
             case _:
                 return Service(name, self.layout, {**self._environment, **environment})
 
     def _running(self, name: Name) -> Process:
-        if not self.is_running(name):
+        process = self._processes.get(name)
+        if process is None or not process.is_running:
             raise NotRunning(f"{name} does not run")
-        return self._processes[name]
+        return process
 
     def _still(self, name: Name) -> None:
         if self.is_running(name):

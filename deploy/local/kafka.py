@@ -1,28 +1,30 @@
-"""Kafka in KRaft mode: one node that is broker and controller, started from its Maven jars.
+"""Kafka in KRaft mode from its Maven jars: one node, or three; each is broker and controller.
 
-Durability here: a record is acknowledged once it is in the log of the one replica, that is in the
-kernel's page cache. It outlives the death of the process, SIGKILL included, but not the power of
-the machine: Kafka relies on replicas for that, and so do the manifests for production. Setting
-`log.flush.interval.messages=1` would trade most of the throughput for it.
+Durability here: a record is acknowledged once it is in the log of every replica in sync, that is
+in the kernel's page cache. It outlives the death of the process, SIGKILL included, but not the
+power of the machine: Kafka relies on replicas for that, and so do the manifests for production.
+Setting `log.flush.interval.messages=1` would trade most of the throughput for it.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.local.layout import HOST, Layout
+from deploy.local.layout import HOST, Layout, node_names, node_number
+from deploy.local.links import hosts_of
 from deploy.local.processes import Command
 
 # One compiler: the second costs an installation of some minutes more than it brings.
 _SMALL = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
-_HEAP = ("-Xms256m", "-Xmx512m")
+_HEAP = {1: ("-Xms256m", "-Xmx512m"), 3: ("-Xms128m", "-Xmx384m")}
 _LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -35,18 +37,22 @@ class NoKafka(Exception):
 
 
 class Kafka:
-    """The part `kafka`."""
+    """The part `kafka`, or one of `kafka-1` to `kafka-3`."""
 
-    name = "kafka"
     grace_seconds = 30.0
     patience_seconds = 60.0
 
-    def __init__(self, layout: Layout, java_options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, layout: Layout, name: str = "kafka", java_options: Sequence[str] = ()
+    ) -> None:
         """`java_options` go to the broker's Java alone."""
+        self.name = name
         self._layout = layout
+        self._node = node_number(name)
         self._java_options = java_options
-        self._data = layout.data("kafka")
-        self._properties = layout.run_dir / "kafka.properties"
+        self._data = layout.data(name)
+        self._properties = layout.run_dir / f"{name}.properties"
+        self._hosts = layout.run_dir / f"{name}.hosts"
 
     def prepare(self) -> None:
         """Write the broker's properties and format its storage if it is new.
@@ -55,30 +61,36 @@ class Kafka:
         """
         if not self._layout.kafka_jars.is_dir():
             raise NoKafka(f"no jars in {self._layout.kafka_jars}; run `make setup`")
-        self._properties.write_text(self._text(), encoding="utf-8")
+        values = properties(self._layout, self.name)
+        text = "".join(f"{name}={value}\n" for name, value in values.items())
+        self._properties.write_text(text, encoding="utf-8")
+        if self._layout.proxied:
+            self._hosts.write_text(hosts_of(self._layout, self.name), encoding="utf-8")
         if not (self._data / "meta.properties").exists():
             self._format()
 
     def command(self) -> Command:
-        return self._java(
-            *_HEAP, *_LOGGING, *self._java_options, "kafka.Kafka", str(self._properties)
-        )
+        options = (*_HEAP[self._layout.nodes], *self._names(), *self._java_options)
+        return java(self._layout, *options, "kafka.Kafka", str(self._properties))
+
+    def _names(self) -> tuple[str, ...]:
+        return (f"-Djdk.net.hosts.file={self._hosts}",) if self._layout.proxied else ()
 
     def trouble(self) -> str | None:
-        """Ready is when a client's question for the metadata is answered with a broker."""
-        client = AdminClient(
-            {"bootstrap.servers": self._layout.bootstrap, "log_level": 0, "client.id": "runner"}
-        )
+        """Ready is when a client's question for the metadata is answered with this broker."""
+        server = f"{self._layout.server_host(self.name)}:{self._layout.ports.of(self.name)}"
+        client = AdminClient({"bootstrap.servers": server, "log_level": 0, "client.id": "runner"})
         try:
             known = client.list_topics(timeout=1).brokers
         except KafkaException:
             return "no answer yet"
-        return None if known else "no broker yet"
+        return None if self._node in known else "not among the brokers yet"
 
     def _format(self) -> None:
-        format_storage = self._java(
-            *_LOGGING, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-            "--cluster-id", _new_cluster_id(), "--config", str(self._properties),
+        format_storage = java(
+            self._layout, *self._names(),
+            "kafka.tools.StorageTool", "format", "--ignore-formatted",
+            "--cluster-id", _cluster_id(self._layout), "--config", str(self._properties),
         )  # fmt: skip
         done = subprocess.run(
             format_storage.arguments,
@@ -91,46 +103,110 @@ class Kafka:
         if done.returncode != 0:
             raise NoKafka(f"formatting Kafka's storage failed:\n{done.stdout}{done.stderr}")
 
-    def _java(self, *arguments: str) -> Command:
-        jars = f"{self._layout.kafka_jars}/*"
-        classes = self._layout.kafka_classes
-        archive = (f"-XX:SharedArchiveFile={classes}",) if classes.exists() else ()
-        return Command(
-            ("java", *_SMALL, *archive, "-cp", jars, *arguments),
-            folder=self._layout.root,
-            environment=os.environ,
-        )
 
-    def _text(self) -> str:
-        ports = self._layout.ports
-        values = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{HOST}:{ports.kafka_controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{HOST}:{ports.kafka},"
-            f"CONTROLLER://{HOST}:{ports.kafka_controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.kafka}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": str(self._data),
-            "auto.create.topics.enable": "false",
-            "group.initial.rebalance.delay.ms": "0",
-            # A broker that was killed is let in again only after the session of its former life.
-            "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
-            # One node: what Kafka keeps for itself has one replica and few partitions.
-            "offsets.topic.num.partitions": "5",
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.num.partitions": "5",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "share.coordinator.state.topic.num.partitions": "1",
-            "share.coordinator.state.topic.replication.factor": "1",
-            "share.coordinator.state.topic.min.isr": "1",
-            # A small heap: the cleaner takes 128 MiB of it by default.
-            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        }
-        return "".join(f"{name}={value}\n" for name, value in values.items())
+def java(layout: Layout, *arguments: str) -> Command:
+    """A program from Kafka's jars: options of Java, the class, its arguments."""
+    classes = layout.kafka_classes
+    archive = (f"-XX:SharedArchiveFile={classes}",) if classes.exists() else ()
+    jars = f"{layout.kafka_jars}/*"
+    return Command(
+        ("java", *_SMALL, *archive, "-cp", jars, *_LOGGING, *arguments),
+        folder=layout.root,
+        environment=os.environ,
+    )
+
+
+def properties(layout: Layout, name: str) -> Mapping[str, str]:
+    """The settings of one broker."""
+    node = node_number(name)
+    ports = layout.ports
+    voters = (
+        f"{number}@{other if layout.proxied else HOST}:{port}"
+        for number, (other, port) in enumerate(
+            zip(node_names("kafka", layout.nodes), ports.controllers, strict=False), start=1
+        )
+    )
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node),
+        "broker.rack": f"rack-{node}",
+        "controller.quorum.voters": ",".join(voters),
+        "controller.listener.names": "CONTROLLER",
+        **(_apart(layout, name) if layout.proxied else _together(layout, name)),
+        "log.dirs": str(layout.data(name)),
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": "0",
+        # What Kafka keeps for itself has few partitions.
+        "offsets.topic.num.partitions": "5",
+        "transaction.state.log.num.partitions": "5",
+        "share.coordinator.state.topic.num.partitions": "1",
+        # A small heap: the cleaner takes 128 MiB of it by default.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        **(_ALONE if layout.nodes == 1 else _REPLICATED),
+    }
+
+
+def _together(layout: Layout, name: str) -> Mapping[str, str]:
+    """Clients and brokers come to the same listener."""
+    client = f"PLAINTEXT://{layout.told(name)}"
+    controller = layout.ports.controllers[node_number(name) - 1]
+    return {
+        "listeners": f"{client},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": client,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    }
+
+
+def _apart(layout: Layout, name: str) -> Mapping[str, str]:
+    """Listeners for clients and for brokers, each behind its proxies."""
+    host, node = layout.server_host(name), node_number(name) - 1
+    peers, controller = layout.ports.peers[node], layout.ports.controllers[node]
+    return {
+        "listeners": f"PLAINTEXT://{host}:{layout.ports.of(name)},"
+        f"PEERS://{host}:{peers},CONTROLLER://{host}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{layout.told(name)},"
+        f"PEERS://{name}:{peers},CONTROLLER://{name}:{controller}",
+        "inter.broker.listener.name": "PEERS",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PEERS:PLAINTEXT,"
+        "CONTROLLER:PLAINTEXT",
+    }
+
+
+_ALONE = {
+    # A broker that was killed is let in again only after the session of its former life.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+}
+_REPLICATED = {
+    # Two cores carry all of it: a broker that is late for some seconds is no dead one.
+    "broker.session.timeout.ms": "6000",
+    "broker.heartbeat.interval.ms": "1000",
+    "replica.lag.time.max.ms": "6000",
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+}
+
+
+def _cluster_id(layout: Layout) -> str:
+    """The id of this installation's Kafka; whichever node asks first settles it."""
+    file = layout.kafka_cluster_id
+    draft = file.with_suffix(f".{uuid.uuid4().hex}")
+    draft.write_text(_new_cluster_id(), encoding="ascii")
+    with contextlib.suppress(FileExistsError):
+        file.hardlink_to(draft)
+    draft.unlink()
+    return file.read_text(encoding="ascii")
 
 
 def _new_cluster_id() -> str:

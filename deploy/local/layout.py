@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 KAFKA_VERSION = "4.3.1"
 REPLICA_SET = "peygir"
 HOST = "127.0.0.1"
 PROJECT = Path(__file__).resolve().parents[2]
+NODE_COUNTS = (1, 3)
+STORES = ("kafka", "mongod")
 SERVICES = ("scheduler", "reports", "followups", "notify")
-PARTS = ("kafka", "mongod", "mail", *SERVICES)
 
 _HIGHEST_OFFSET = 30_000
 
@@ -20,13 +22,46 @@ class BadLayout(Exception):
     """A variable of the environment can't be used; the message names it."""
 
 
+def node_names(store: str, nodes: int) -> tuple[str, ...]:
+    """The parts that make up a store: itself alone, or its nodes by number."""
+    return (store,) if nodes == 1 else tuple(f"{store}-{node}" for node in range(1, nodes + 1))
+
+
+def node_number(part: str) -> int:
+    """Which node of its store a part is, counted from 1."""
+    _, dash, number = part.rpartition("-")
+    return int(number) if dash else 1
+
+
+def store_of(part: str) -> str | None:
+    """`kafka` or `mongod` for their nodes, None for other parts."""
+    store = part.partition("-")[0]
+    return store if store in STORES else None
+
+
+def store_names(nodes: int) -> tuple[str, ...]:
+    """The parts that keep data for the services, in order of starting."""
+    return tuple(name for store in STORES for name in node_names(store, nodes))
+
+
+def part_names(nodes: int) -> tuple[str, ...]:
+    """Every part of an installation with so many nodes, in order of starting."""
+    return (*store_names(nodes), "mail", *SERVICES)
+
+
+EVERY_PART = tuple(dict.fromkeys(name for nodes in NODE_COUNTS for name in part_names(nodes)))
+"""The parts of an installation whose number of nodes is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """A port for each part, all on the loopback address."""
+    """A port for each part, all on loopback addresses; three of what may have three nodes."""
 
-    kafka: int
-    kafka_controller: int
-    mongod: int
+    kafkas: tuple[int, int, int]
+    controllers: tuple[int, int, int]
+    peers: tuple[int, int, int]
+    mongods: tuple[int, int, int]
+    toxiproxy: int
     scheduler: int
     reports: int
     followups: int
@@ -35,34 +70,74 @@ class Ports:
 
     @classmethod
     def standard(cls, offset: int = 0) -> Ports:
+        kafka, mongod, service = 29092 + offset, 27117 + offset, 8101 + offset
         return cls(
-            kafka=29092 + offset,
-            kafka_controller=29093 + offset,
-            mongod=27117 + offset,
-            scheduler=8101 + offset,
-            reports=8102 + offset,
-            followups=8103 + offset,
-            notify=8104 + offset,
+            kafkas=(kafka, kafka + 2, kafka + 4),
+            controllers=(kafka + 1, kafka + 3, kafka + 5),
+            peers=(kafka + 6, kafka + 7, kafka + 8),
+            mongods=(mongod, mongod + 1, mongod + 2),
+            toxiproxy=8474 + offset,
+            scheduler=service,
+            reports=service + 1,
+            followups=service + 2,
+            notify=service + 3,
             mail=8125 + offset,
         )
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """Eight ports in a row."""
-        return cls(*range(base, base + 8))
+        """Eighteen ports in a row."""
+        threes = [(first, first + 1, first + 2) for first in range(base, base + 12, 3)]
+        kafkas, controllers, peers, mongods = threes
+        return cls(kafkas, controllers, peers, mongods, *range(base + 12, base + 18))
+
+    @property
+    def kafka(self) -> int:
+        return self.kafkas[0]
+
+    @property
+    def kafka_controller(self) -> int:
+        return self.controllers[0]
+
+    @property
+    def mongod(self) -> int:
+        return self.mongods[0]
 
     def of(self, part: str) -> int:
+        """The port on which clients find the part."""
+        store, dash, node = part.rpartition("-")
+        if dash:
+            return {"kafka": self.kafkas, "mongod": self.mongods}[store][int(node) - 1]
         port: int = getattr(self, part)
         return port
+
+    def every(self) -> tuple[int, ...]:
+        """All of them."""
+        return tuple(
+            chain.from_iterable(
+                ports if isinstance(ports, tuple) else (ports,) for ports in astuple(self)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One installation. `cache` holds downloads and may be shared between installations."""
+    """One installation. `cache` holds downloads and may be shared between installations.
+
+    `nodes` is how many brokers and how many members there are. Where it is `proxied`, the stores
+    listen on loopback addresses of their own, and whoever wants them goes through proxies on the
+    addresses that are told; with `own_hosts` each member of the replica set has an /etc/hosts of
+    its own, and so proxies of its own to the others. `data_on` puts the data of single parts into
+    other folders.
+    """
 
     root: Path
     cache: Path
     ports: Ports
+    nodes: int = 1
+    proxied: bool = False
+    own_hosts: bool = False
+    data_on: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def run_dir(self) -> Path:
@@ -87,15 +162,35 @@ class Layout:
         return self.kafka_jars.with_name("classes.jsa")
 
     @property
+    def kafka_cluster_id(self) -> Path:
+        """Holds the id that the storage of every broker bears."""
+        return self.root / "data" / "kafka.cluster-id"
+
+    @property
     def bootstrap(self) -> str:
-        return f"{HOST}:{self.ports.kafka}"
+        """Every broker's `host:port`, with commas between."""
+        return ",".join(self.told(name) for name in node_names("kafka", self.nodes))
 
     @property
     def mongodb_uri(self) -> str:
-        return f"mongodb://{HOST}:{self.ports.mongod}/?replicaSet={REPLICA_SET}"
+        members = ",".join(self.told(name) for name in node_names("mongod", self.nodes))
+        return f"mongodb://{members}/?replicaSet={REPLICA_SET}"
+
+    def members(self, part: str) -> tuple[str, ...]:
+        """The parts that a name stands for: `kafka` and `mongod` for all of their nodes."""
+        return node_names(part, self.nodes) if part in STORES else (part,)
+
+    def told(self, part: str) -> str:
+        """The `host:port` that clients of a broker or a member are told."""
+        named = self.own_hosts and store_of(part) == "mongod"
+        return f"{'localhost' if named else HOST}:{self.ports.of(part)}"
+
+    def server_host(self, part: str) -> str:
+        """The address on which a broker or a member listens."""
+        return f"127.0.1.{node_number(part)}" if self.proxied else HOST
 
     def data(self, part: str) -> Path:
-        return self.root / "data" / part
+        return self.data_on.get(part, self.root / "data") / part
 
     def log(self, part: str) -> Path:
         return self.log_dir / f"{part}.log"
@@ -112,6 +207,10 @@ class Layout:
                 return self.mongodb_uri
             case "mail":
                 return f"smtp://{HOST}:{self.ports.mail}"
+            case _ if part.startswith("kafka-"):
+                return self.told(part)
+            case _ if part.startswith("mongod-"):
+                return f"mongodb://{self.told(part)}/?directConnection=true"
             case _:
                 return f"http://{HOST}:{self.ports.of(part)}"
 
@@ -126,7 +225,7 @@ def local_dir(environment: Mapping[str, str]) -> Path:
 
 
 def layout_from(environment: Mapping[str, str]) -> Layout:
-    """The installation that `PEYGIR_LOCAL_DIR` and `PEYGIR_PORT_OFFSET` describe.
+    """The installation that `PEYGIR_LOCAL_DIR`, `_LOCAL_NODES` and `_PORT_OFFSET` describe.
 
     Raises BadLayout.
     """
@@ -134,7 +233,16 @@ def layout_from(environment: Mapping[str, str]) -> Layout:
     if not text.isdecimal() or int(text) > _HIGHEST_OFFSET:
         raise BadLayout(f"PEYGIR_PORT_OFFSET={text}: a whole number from 0 to {_HIGHEST_OFFSET}")
     root = local_dir(environment)
-    return Layout(root=root, cache=root / "cache", ports=Ports.standard(int(text)))
+    ports = Ports.standard(int(text))
+    return Layout(root=root, cache=root / "cache", ports=ports, nodes=nodes_from(environment))
+
+
+def nodes_from(environment: Mapping[str, str]) -> int:
+    """How many nodes `PEYGIR_LOCAL_NODES` asks for, one by default. Raises BadLayout."""
+    text = environment.get("PEYGIR_LOCAL_NODES") or "1"
+    if text not in map(str, NODE_COUNTS):
+        raise BadLayout(f"PEYGIR_LOCAL_NODES={text}: either 1 or 3")
+    return int(text)
 
 
 def parts_from(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -142,9 +250,12 @@ def parts_from(environment: Mapping[str, str]) -> tuple[str, ...]:
 
     Raises BadLayout.
     """
-    text = environment.get("PEYGIR_PARTS") or ",".join(PARTS)
-    wanted = {name.strip() for name in text.split(",") if name.strip()}
-    unknown = sorted(wanted - set(PARTS))
-    if unknown:
-        raise BadLayout(f"PEYGIR_PARTS: no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    return tuple(part for part in PARTS if part in wanted)
+    nodes = nodes_from(environment)
+    there = part_names(nodes)
+    named = environment.get("PEYGIR_PARTS") or ",".join(there)
+    wanted: set[str] = set()
+    for name in filter(None, map(str.strip, named.split(","))):
+        wanted.update(node_names(name, nodes) if name in STORES else (name,))
+    if unknown := sorted(wanted - set(there)):
+        raise BadLayout(f"PEYGIR_PARTS: no part {', '.join(unknown)}; there are {', '.join(there)}")
+    return tuple(part for part in there if part in wanted)

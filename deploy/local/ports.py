@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import socket
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from deploy.local.layout import HOST, Ports
 
-_BLOCK = 16
+_BLOCK = 32
 _RANGE = (10_000, 27_000)  # off the standard ports, also with a small offset
 _TRIES = 200
 
@@ -46,7 +46,7 @@ def reserve_ports() -> Reservation:
             guard.close()
             continue
         ports = Ports.from_base(base)
-        if all(is_free(port) for port in astuple(ports)):
+        if all(map(is_free, ports.every())):
             return Reservation(ports, guard)
         guard.close()
     raise NoFreePorts("no free ports on this machine")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,11 +23,12 @@ _LONGEST_LOG = 20_000_000  # bytes; a longer one is put aside at the next start
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: arguments, working folder, and the whole environment."""
+    """What to run: arguments, working folder, the whole environment, an /etc/hosts of its own."""
 
     arguments: Sequence[str]
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
+    hosts: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,19 @@ class Process:
         self._popen.wait()
         self._forget()
 
+    def pause(self) -> None:
+        """SIGSTOP to the whole group."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT to the whole group."""
+        self._signal(signal.SIGCONT)
+
     def stop(self, grace_seconds: float) -> bool:
         """SIGTERM, and SIGKILL after the grace. Whether the grace was enough."""
         if self.is_running:
             self._popen.terminate()
+            self.resume()  # one that is paused hears nothing
         went = self.wait(grace_seconds)
         self.kill()
         return went
@@ -137,7 +148,7 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
         log.replace(log.with_suffix(".log.1"))
     began_at = log.stat().st_size if log.exists() else 0
     until_taken_over, told = os.pipe()
-    leash = (sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(told))
+    leash = _leash(told, command.hosts)
     try:
         with log.open("ab") as output:
             popen = subprocess.Popen(
@@ -156,6 +167,18 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
             pipe.read()
     write_pid(pid_file, popen.pid)
     return Process(popen, pid_file, Log(log, began_at))
+
+
+def _leash(pipe: int, hosts: Path | None) -> tuple[str, ...]:
+    parent, file = str(os.getpid()), str(hosts or "")
+    return (sys.executable, "-I", "-S", str(_LEASH), parent, str(pipe), file)
+
+
+@cache
+def may_have_own_hosts() -> bool:
+    """Whether this machine lets a process have an /etc/hosts of its own."""
+    probe = (*_leash(pipe=1, hosts=Path("/etc/hosts")), "true")
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def write_pid(pid_file: Path, pid: int) -> None:

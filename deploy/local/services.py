@@ -118,6 +118,7 @@ def service_environment(layout: Layout, environment: Mapping[str, str]) -> dict[
         "PEYGIR_ENV": "development",
         **environment,
         "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": layout.bootstrap,
+        "PEYGIR_REPLICATION_FACTOR": str(layout.nodes),
         "PEYGIR_MONGODB_URI": layout.mongodb_uri,
         "PEYGIR_SMTP_HOST": HOST,
         "PEYGIR_SMTP_PORT": str(layout.ports.mail),

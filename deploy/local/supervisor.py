@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 from deploy.local.kafka import NoKafka
-from deploy.local.layout import Layout
+from deploy.local.layout import Layout, store_of
 from deploy.local.mongod import NoMongod
 from deploy.local.parts import Part, start
 from deploy.local.processes import Process, Starter
@@ -150,11 +151,14 @@ class Supervisor:
             self._screen.change(part.name, note=trouble)
 
     async def _stop_all(self) -> None:
-        """Services first, then Kafka, then mongod."""
+        """Services first, then Kafka, then mongod; the nodes of each at the same time.
+
+        One after the other the last node would have no majority left to take leave of.
+        """
         self._screen.say("stopping")
         await asyncio.gather(*(self._stop(part) for part in self._others))
-        for part in self._stores:
-            await self._stop(part)
+        for _, nodes in groupby(self._stores, key=lambda part: store_of(part.name)):
+            await asyncio.gather(*(self._stop(part) for part in nodes))
         self._starter.close()
         self._threads.shutdown()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.local.kafka import Kafka
-from deploy.local.layout import PARTS, SERVICES, Layout
+from deploy.local.layout import EVERY_PART, SERVICES, Layout, node_number, store_of
 from deploy.local.mongod import Mongod
 from deploy.local.parts import Part
 from deploy.local.ports import is_free
@@ -69,7 +69,7 @@ def hold(layout: Layout) -> Iterator[None]:
 def describe_running(layout: Layout) -> str:
     """What runs already, a line a part."""
     lines = [f"already running in {layout.root} (runner's pid {read_pid(layout.lock)}):"]
-    for part in PARTS:
+    for part in EVERY_PART:
         pid = read_pid(layout.pid(part))
         if pid is not None and is_alive(pid):
             lines.append(f"  {part:<9} pid {pid:<8} {layout.address(part)}")
@@ -102,17 +102,24 @@ async def _supervise(layout: Layout, names: tuple[str, ...], screen: Screen) -> 
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
-    parts: dict[str, Part] = {
-        "kafka": Kafka(layout),
-        "mongod": Mongod(layout),
-        "mail": Mail(layout),
-    }
-    parts |= {name: Service(name, layout) for name in SERVICES}
-    stores = [parts[name] for name in names if name in ("kafka", "mongod")]
-    others = [parts[name] for name in names if name not in ("kafka", "mongod")]
-    with_topics = "kafka" in names and has_topics_tool()
+    parts = [_part(name, layout) for name in names]
+    stores = [part for part in parts if store_of(part.name)]
+    others = [part for part in parts if not store_of(part.name)]
+    with_topics = any(store_of(name) == "kafka" for name in names) and has_topics_tool()
     before_services = partial(create_topics, layout) if with_topics else _nothing
     await Supervisor(layout, stores, others, before_services, screen).run(stop)
+
+
+def _part(name: str, layout: Layout) -> Part:
+    match store_of(name) or name:
+        case "kafka":
+            return Kafka(layout, name)
+        case "mongod":
+            return Mongod(layout, name)
+        case "mail":
+            return Mail(layout)
+        case _:
+            return Service(name, layout)
 
 
 def _nothing() -> None:
@@ -125,17 +132,22 @@ def _exists(part: str, layout: Layout) -> bool:
 
 def _wait_for_ports(layout: Layout, parts: tuple[str, ...]) -> None:
     """Parts of a runner that was killed may take a moment to go. Raises CannotStart."""
-    names = [*parts, *(["kafka_controller"] if "kafka" in parts else [])]
+    ports = [layout.ports.of(part) for part in parts]
+    ports += [
+        layout.ports.controllers[node_number(part) - 1]
+        for part in parts
+        if store_of(part) == "kafka"
+    ]
     deadline = time.monotonic() + _PORT_SECONDS
-    while taken := [layout.ports.of(name) for name in names if not is_free(layout.ports.of(name))]:
+    while taken := [port for port in ports if not is_free(port)]:
         if time.monotonic() > deadline:
-            ports = ", ".join(str(port) for port in taken)
+            listed = ", ".join(map(str, taken))
             raise CannotStart(
-                f"another program has port {ports} of 127.0.0.1; PEYGIR_PORT_OFFSET moves ours"
+                f"another program has port {listed} of 127.0.0.1; PEYGIR_PORT_OFFSET moves ours"
             )
         time.sleep(0.1)
 
 
 def _forget_pids(layout: Layout) -> None:
-    for part in PARTS:
+    for part in EVERY_PART:
         Path(layout.pid(part)).unlink(missing_ok=True)

@@ -25,6 +25,10 @@ _FOR_EVER: Final = {
     # Makes the broker weigh what a reader will hold: compressed, megabytes of blanks pass its
     # limit, and fit in no dead letter.
     "compression.type": "uncompressed",
+    # What was acknowledged is kept: a replica that trails never becomes leader and cuts it off.
+    "unclean.leader.election.enable": "false",
+    # The broker's clock, for delays are told by it: a producer's may be wrong by years.
+    "message.timestamp.type": "LogAppendTime",
 }
 _DEAD: Final = {**_FOR_EVER, "max.message.bytes": str(LARGEST_DEAD_LETTER)}
 
@@ -86,6 +90,15 @@ class TopicSpec:
     key: str  # which id is the Kafka key
     events: tuple[type[EventData], ...] = ()
     config: Mapping[str, str] = field(default_factory=lambda: _FOR_EVER)
+
+    def config_with(self, copies: int) -> dict[str, str]:
+        """All of its config where each partition has so many copies.
+
+        The majority of them has a record before it is acknowledged: with three copies it outlives
+        the loss of one broker, and one broker less does not stop producers. With two it outlives
+        that too, but they wait for the other; with one neither.
+        """
+        return {**self.config, "min.insync.replicas": str(copies // 2 + 1)}
 
 
 class Topics:

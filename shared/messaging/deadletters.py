@@ -52,6 +52,12 @@ class Extent(Enum):
     NOTES_ALONE = "key, headers and value fit in no dead letter and stay at their origin; "
 
 
+_LESS: Final[Mapping[Extent, Extent]] = {
+    Extent.WHOLE: Extent.WITHOUT_VALUE,
+    Extent.WITHOUT_VALUE: Extent.NOTES_ALONE,
+}
+
+
 def first_origin(record: Record) -> Origin:
     """Where a record first stood: a replayed dead letter names that place in its headers."""
     headers = dict(record.headers)
@@ -85,7 +91,7 @@ class DeadLetters:
         clock: MachineClock,
     ) -> None:
         self._topic = topics.deadletter(service)
-        self._replay = topics.replay(service)
+        self.replay = topics.replay(service)
         self._rejections = topics.rejections
         self._source = source
         self._publisher = publisher
@@ -93,57 +99,64 @@ class DeadLetters:
 
     def origin(self, record: Record) -> Origin:
         """Where a record first stood; only one from the replay topic may name another place."""
-        if record.topic == self._replay:
+        if record.topic == self.replay:
             return first_origin(record)
         return Origin(record.topic, record.partition, record.offset)
 
     def replay_id(self, record: Record) -> str | None:
         """Which replay brought a record; None where none did."""
-        raw = dict(record.headers).get(REPLAY_ID) if record.topic == self._replay else None
+        raw = dict(record.headers).get(REPLAY_ID) if record.topic == self.replay else None
         return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
 
-    async def forward(self, records: Sequence[tuple[Record, str]]) -> None:
-        """Write each to its topic, acknowledged by Kafka, without what a replay has added.
+    async def forward(self, records: Sequence[tuple[Record, str]]) -> Sequence[Exception | None]:
+        """Write each to its topic, without what a replay has added.
 
-        Raises KafkaError and Unsendable.
+        Return why Kafka did not acknowledge it, of each; None where it did.
         """
         added = {*NOTES, REPLAY_ID}
-        await self._publisher.send_all(
+        return await self._send(
             [
                 Outgoing(topic, record.key, record.value, self._without(added, record))
                 for record, topic in records
             ]
         )
 
-    async def send(self, letters: Sequence[DeadLetter]) -> None:
-        """Write all, acknowledged by Kafka.
+    async def send(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
+        """Write dead letters; return why Kafka did not acknowledge it, of each, else None.
 
         Of what was sent compressed and fits in no dead letter only so much is written as does.
-        Raises KafkaError and Unsendable.
         """
         now = self._clock.now()
-        rejections = [self._rejection(letter, now) for letter in letters]
-        whole = [self._letter(letter, now, Extent.WHOLE) for letter in letters]
-        try:
-            await self._publisher.send_all([*whole, *rejections])
-        except TooLarge:
-            for letter in letters:
-                await self._send_what_fits(letter, now)
-            await self._publisher.send_all(rejections)
+        failed: list[Exception | None] = [None] * len(letters)
+        extents = [Extent.WHOLE] * len(letters)
+        left: Sequence[int] = range(len(letters))
+        while left:
+            answers = await self._send([self._letter(letters[n], now, extents[n]) for n in left])
+            for number, answer in zip(left, answers, strict=True):
+                failed[number] = answer
+            too_large = [
+                number
+                for number in left
+                if isinstance(failed[number], TooLarge) and extents[number] in _LESS
+            ]
+            for number in too_large:
+                extents[number] = _LESS[extents[number]]
+            # What waits for one before it goes with the next try, if there is one.
+            left = [number for number in left if failed[number] is not None] if too_large else ()
+        return failed
 
-    async def _send_what_fits(self, letter: DeadLetter, now: datetime) -> None:
-        for extent in Extent:
-            try:
-                await self._publisher.send_all([self._letter(letter, now, extent)])
-            except TooLarge:
-                if extent is Extent.NOTES_ALONE:
-                    raise
-            else:
-                return
+    async def reject(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
+        """Tell the senders; return why Kafka did not acknowledge it, of each, else None."""
+        now = self._clock.now()
+        return await self._send([self._rejection(letter, now) for letter in letters])
+
+    async def _send(self, records: Sequence[Outgoing]) -> Sequence[Exception | None]:
+        answers = await self._publisher.send(records)
+        return [answer if isinstance(answer, Exception) else None for answer in answers]
 
     def _letter(self, letter: DeadLetter, now: datetime, extent: Extent) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)
-        replayed = record.topic == self._replay
+        replayed = record.topic == self.replay
         before = attempts_of(record.headers) if replayed else 0
         notes: Mapping[str, str] = {
             TYPE: letter.refusal.reason,
@@ -163,7 +176,7 @@ class DeadLetters:
 
     def _without(self, added: Collection[str], record: Record) -> list[tuple[str, bytes]]:
         """The headers of a record but for these, where a replay has brought it."""
-        replayed = record.topic == self._replay
+        replayed = record.topic == self.replay
         return [(name, raw) for name, raw in record.headers if not (replayed and name in added)]
 
     def _rejection(self, letter: DeadLetter, now: datetime) -> Outgoing:

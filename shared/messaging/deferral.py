@@ -8,12 +8,24 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
 from shared.messaging.failures import PositionMoved
 from shared.messaging.records import Deferred
 from shared.runtime.mongo import Database, Document, Session, ensure_indexes
 
-_ORDER: Final = [("group", ASCENDING), ("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+_ORDER: Final = [
+    ("group", ASCENDING),
+    ("topic", ASCENDING),
+    ("partition", ASCENDING),
+    ("offset", ASCENDING),
+]
+_INDEXES: Final = (
+    IndexModel(_ORDER, name="place"),
+    IndexModel([("about", ASCENDING)], name="about"),
+)
+_FORMER_INDEX: Final = "order"  # by the clocks of those who let it wait; nothing reads it any more
+_NOT_THERE: Final = frozenset({26, 27})  # NamespaceNotFound, IndexNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +59,13 @@ class Deferral:
         self._collection = database["deferred"]
 
     async def prepare(self) -> None:
-        """Create the indexes. Safe to repeat."""
-        about = IndexModel([("about", ASCENDING)], name="about")
-        await ensure_indexes(self._collection, [IndexModel(_ORDER, name="order"), about])
+        """Create the indexes, and drop what a former version had. Safe to repeat."""
+        await ensure_indexes(self._collection, _INDEXES)
+        try:
+            await self._collection.drop_index(_FORMER_INDEX)
+        except OperationFailure as error:
+            if error.code not in _NOT_THERE:
+                raise
 
     async def room(self, limit: DeferralLimit) -> int:
         """Return how many more may wait."""
@@ -70,7 +86,10 @@ class Deferral:
         return {document["about"] async for document in found}
 
     async def of(self, group: str, limit: int) -> Sequence[Deferred]:
-        """Return at most so many that wait in a group, in the order in which they came."""
+        """Return at most so many that wait in a group, each partition's in the order of its log.
+
+        Clocks have no say in it: two processes, or one that was set, tell different times.
+        """
         found = self._collection.find({"group": group}).sort(_ORDER).limit(limit)
         return [_loaded(document) async for document in found]
 

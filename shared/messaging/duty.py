@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -18,7 +19,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Duty:
-    """Takes the lease, does the work again and again, and stands by where another holds it."""
+    """Takes the lease, does the work again and again, and stands by where another holds it.
+
+    The lease is renewed beside the work, so that work which waits for somebody keeps it.
+    """
 
     def __init__(
         self,
@@ -36,11 +40,11 @@ class Duty:
         self._clock = clock
         self._metrics = metrics
         self._renew_seconds = lease_seconds / 3
-        self._renew_at = 0.0
 
     async def run(self) -> None:
         """Work for ever. Transient failures are waited out; any other ends this task."""
         retrying = patient(self._lease.full_name, self._clock, during=self._doubt)
+        keeper = asyncio.create_task(self._keep())
         try:
             while True:
                 if await retrying(self._turn):
@@ -48,6 +52,8 @@ class Duty:
                 else:
                     await self._clock.sleep(self._renew_seconds)
         finally:
+            keeper.cancel()
+            await asyncio.wait({keeper})
             with suppress(PyMongoError):
                 await self._lease.release()
             self._show()
@@ -55,21 +61,24 @@ class Duty:
     async def _turn(self) -> bool:
         """Do the work once where the lease is ours."""
         try:
-            if not await self._hold():
-                return False
-            await self._work()
+            if not self._lease.held:
+                await self._lease.acquire()
+                self._show()
+            if self._lease.held:
+                await self._work()
         except LeaseLost as lost:
             _log.warning("lease lost", lease=self._lease.full_name, why=str(lost))
             return False
-        return True
-
-    async def _hold(self) -> bool:
-        now = self._clock.monotonic()
-        if not self._lease.held or now >= self._renew_at:
-            if await self._lease.acquire():
-                self._renew_at = now + self._renew_seconds
-            self._show()
         return self._lease.held
+
+    async def _keep(self) -> None:
+        """Renew the lease while it is held. Where MongoDB is away, the work hears of it."""
+        while True:
+            await self._clock.sleep(self._renew_seconds)
+            if self._lease.held:
+                with suppress(PyMongoError):
+                    await self._lease.renew()
+                self._show()
 
     def _doubt(self) -> None:
         """After a failure the lease is asked for anew, not believed in."""

@@ -7,35 +7,26 @@ from enum import Enum, auto
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from pymongo.errors import (
     BulkWriteError,
+    CollectionInvalid,
     ConnectionFailure,
     DuplicateKeyError,
-    ExecutionTimeout,
+    InvalidName,
     OperationFailure,
+    ProtocolError,
     PyMongoError,
-    WTimeoutError,
+    WriteConcernError,
 )
+
+from shared.messaging.servererrors import OF_THE_DATA, OF_THE_SERVER
 
 _DUPLICATE_KEY = 11000
 _WRITE_CONFLICT = 112
-_NOT_THE_MESSAGES_FAULT = frozenset(
-    {
-        13,  # Unauthorized
-        18,  # AuthenticationFailed
-        43,  # CursorNotFound: a cursor that was left alone too long
-        50,  # MaxTimeMSExpired
-        237,  # CursorKilled
-        239,  # SnapshotTooOld
-        246,  # SnapshotUnavailable
-        251,  # NoSuchTransaction
-        262,  # ExceededTimeLimit
-        11601,  # Interrupted
-        14031,  # OutOfDiskSpace
-    }
-)
 _RETRY_LABELS = (
     "TransientTransactionError",
     "UnknownTransactionCommitResult",
     "RetryableWriteError",
+    "RetryableError",
+    "SystemOverloadedError",
 )
 
 
@@ -44,6 +35,7 @@ class Failure(Enum):
 
     TRANSIENT = auto()  # load, decide and try again, for as long as it takes
     PERMANENT = auto()  # the same again would fail the same way
+    DOUBTFUL = auto()  # it may be either
 
 
 class Stale(Exception):
@@ -72,8 +64,17 @@ class Unsendable(Exception):
 def sort(error: Exception) -> Failure:
     """Say what an error means to delivery.
 
-    What nobody foresaw counts as permanent: it is dead-lettered with its text, and a flood of them
-    stops the subscription instead of emptying the topic.
+    Of what MongoDB answers, a short list tells of the data and is permanent: too large, not valid,
+    no such name. A long one tells of the server and is transient, whatever that lasts: elections,
+    time limits, disk, rights. A code that nobody foresaw is doubtful. Taken for transient, one
+    message may hold its partition up for ever; taken for permanent, a state of the server that
+    nobody foresaw makes dead letters of good events, each of which costs a person's work and its
+    place in the order. So whoever has such a failure halves what he has in hand at once, and waits
+    a while with a single message before he gives it up; where there is nothing to give up, it
+    counts as permanent.
+
+    A fault of our own code is permanent: it fails on the same message the same way. A flood of them
+    closes the topic instead of emptying it.
     """
     if isinstance(error, PyMongoError):
         return _sort_mongo(error)
@@ -82,6 +83,8 @@ def sort(error: Exception) -> Failure:
         return Failure.PERMANENT if permanent else Failure.TRANSIENT
     if isinstance(error, Stale | Unsendable | OSError | TimeoutError):
         return Failure.TRANSIENT
+    if isinstance(error, MemoryError):  # of this process, or of one message that is too much
+        return Failure.DOUBTFUL
     return Failure.PERMANENT
 
 
@@ -95,13 +98,18 @@ def stale(error: PyMongoError) -> Stale | None:
 
 
 def _sort_mongo(error: PyMongoError) -> Failure:
+    codes = _codes(error)
     transient = (
         any(error.has_error_label(label) for label in _RETRY_LABELS)
-        or isinstance(error, ConnectionFailure | ExecutionTimeout | WTimeoutError)
-        or bool(_codes(error) & _NOT_THE_MESSAGES_FAULT)
+        or isinstance(error, ConnectionFailure | ProtocolError | WriteConcernError)
+        or bool(codes & OF_THE_SERVER)
         or (isinstance(error, BulkWriteError) and error.details.get("writeConcernErrors"))
     )
-    return Failure.TRANSIENT if transient else Failure.PERMANENT
+    if transient:
+        return Failure.TRANSIENT
+    if codes & OF_THE_DATA or isinstance(error, InvalidName | CollectionInvalid):
+        return Failure.PERMANENT
+    return Failure.DOUBTFUL  # a client that is closed already, for one
 
 
 def _codes(error: PyMongoError) -> set[int]:

@@ -36,8 +36,9 @@ from shared.messaging.patience import START_SECONDS, patient
 from shared.messaging.publisher import Publisher
 from shared.messaging.recovery import Own, Recovery, TakeIn
 from shared.messaging.relay import Relay
+from shared.messaging.stalls import Stalled, Stalls
 from shared.messaging.steps import Reach, UnknownStep, kill_at, pass_by
-from shared.messaging.subscription import Subscriptions
+from shared.messaging.subscription import Subscription
 from shared.messaging.sweeper import Agenda, Sweep, Sweeper
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
@@ -94,6 +95,7 @@ class Host:
         self._reach = _reach(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         bootstrap = settings.kafka_bootstrap_servers
+        self._stalls = Stalls(metrics)
         self._publisher = Publisher(bootstrap, client_id=service)
         self._dead_letters = DeadLetters(
             service=service,
@@ -101,14 +103,6 @@ class Host:
             topics=self.topics,
             publisher=self._publisher,
             clock=self.machine,
-        )
-        self._subscriptions = Subscriptions(
-            bootstrap,
-            client_id=service,
-            clock=self.machine,
-            existing=self._publisher.topics,
-            batch_max_records=settings.batch_max_records,
-            drain_seconds=_DRAIN_SECONDS,
         )
         self._recovery = Recovery(bootstrap, self.source)
         self._watches: dict[str, Watch] = {}  # by the name of the database
@@ -140,6 +134,7 @@ class Host:
             metrics=self.metrics,
             clock=self.machine,
             watch=watch,
+            stalls=self._stalls,
             reach=self._reach,
         )
         ledger = Ledger(
@@ -148,7 +143,7 @@ class Host:
         self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
             self._duty(lease, relay.flush, relay.rest)
-        self.gauge(partial(self._show_outbox, ledger))
+            self.gauge(partial(self._show_outbox, relay, database.name))
         return ledger
 
     def consume(
@@ -174,12 +169,24 @@ class Host:
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
             deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
             tell=self._watches[database.name].tell,
+            stalls=self._stalls,
             reach=self._reach,
         )
         self._receives.update(topics)
         self._read_into[database.name] = database
         if "consumer" in settings.run:
-            self._subscriptions.add(consumer, *topics, self.topics.replay(self.service))
+            subscription = Subscription(
+                consumer,
+                [*topics, self.topics.replay(self.service)],
+                settings.kafka_bootstrap_servers,
+                client_id=self.service,
+                clock=self.machine,
+                stalls=self._stalls,
+                existing=self._publisher.topics,
+                batch_max_records=settings.batch_max_records,
+                drain_seconds=_DRAIN_SECONDS,
+            )
+            self._parts.append(subscription.run)
 
     def by_the_clock(
         self,
@@ -312,19 +319,28 @@ class Host:
             self.client.close()
 
     async def _work(self) -> None:
+        database = Stalled("preparation", self.service)
         async for attempt in patient("mongodb", self.machine, longest_seconds=START_SECONDS):
-            with attempt:
+            with attempt, self._stalls.shown(database):
+                await self._require_replica_set()
                 for prepare in self._preparations:
                     await prepare()
+        topics = Stalled("recovery", self.service)
         async for attempt in patient("own topics", self.machine, longest_seconds=START_SECONDS):
-            with attempt:
+            with attempt, self._stalls.shown(topics):
                 await self._recovery.run()
         self._prepared = True
         _spare_what_stays()
         _log.info("ready to work", run=sorted(self.settings.run))
         async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._subscriptions.run, self._keep_gauges, self._watch):
+            for part in (*self._parts, self._keep_gauges, self._watch):
                 group.create_task(part())
+
+    async def _require_replica_set(self) -> None:
+        try:
+            await mongo.require_replica_set(self.client)
+        except mongo.NoReplicaSet as error:
+            refuse("PEYGIR_MONGODB_URI", str(error))
 
     def _duty(self, lease: Lease, work: Work, rest: Part) -> None:
         duty = Duty(
@@ -380,10 +396,10 @@ class Host:
                     await watch.look()
             await self.machine.sleep(_GAUGES_SECONDS)
 
-    async def _show_outbox(self, ledger: Ledger) -> None:
-        pending, oldest = await ledger.pending()
+    async def _show_outbox(self, relay: Relay, name: str) -> None:
+        pending, oldest = relay.pending()
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
-        self.metrics.set_outbox(ledger.database.name, pending, max(0.0, age))
+        self.metrics.set_outbox(name, pending, max(0.0, age))
 
     async def _show_put_off(self, database: Database, agenda: Agenda) -> None:
         try:

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from shared.messaging.failures import LeaseLost
 from shared.messaging.records import Fence
-from shared.runtime.mongo import Database, Session
+from shared.runtime.mongo import Database, Document, Session
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,14 +57,27 @@ class Lease:
 
         A new holder gets a new number; renewing keeps it. Raises the driver's errors.
         """
+        return await self._take({"$or": [self._ours, {"$lte": ["$until", "$$NOW"]}]})
+
+    async def renew(self) -> bool:
+        """Keep the lease where it is ours still; True where it is. Raises the driver's errors.
+
+        One that was another's meanwhile is not taken: what this process has in hand was begun
+        under the number that it knows.
+        """
+        return await self._take(self._ours)
+
+    @property
+    def _ours(self) -> Document:
         me = self._fence
-        ours = {"$and": [{"$eq": ["$holder", me.holder]}, {"$eq": ["$number", me.number]}]}
-        free = {"$lte": ["$until", "$$NOW"]}
-        number = {"$cond": [ours, "$number", {"$add": ["$number", 1]}]}
+        return {"$and": [{"$eq": ["$holder", me.holder]}, {"$eq": ["$number", me.number]}]}
+
+    async def _take(self, where: Document) -> bool:
+        me = self._fence
         taking = [
             {
                 "$set": {
-                    "number": number,
+                    "number": {"$cond": [self._ours, "$number", {"$add": ["$number", 1]}]},
                     "holder": me.holder,
                     "millis": self._millis,
                     "until": {"$add": ["$$NOW", self._millis]},
@@ -74,9 +87,7 @@ class Lease:
         async with self.turn:
             await self._ensure()
             entry = await self._collection.find_one_and_update(
-                {"_id": me.lease, "$expr": {"$or": [ours, free]}},
-                taking,
-                return_document=ReturnDocument.AFTER,
+                {"_id": me.lease, "$expr": where}, taking, return_document=ReturnDocument.AFTER
             )
         self._held = entry is not None
         if entry is not None:

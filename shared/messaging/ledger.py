@@ -20,7 +20,7 @@ from shared.messaging.counts import Counts, include, written
 from shared.messaging.deferral import Deferral
 from shared.messaging.failures import stale
 from shared.messaging.leases import Leases
-from shared.messaging.positions import Positions, position_id
+from shared.messaging.positions import Positions, Reached, position_id
 from shared.messaging.records import RECOVERY, Cause, Effects, Event
 from shared.messaging.replays import Replays
 from shared.messaging.steps import Reach, Step, pass_by
@@ -140,7 +140,9 @@ class Ledger:
         except PyMongoError as error:
             raise stale(error) or error from error
         self._reach(Step.COMMIT_DONE)
-        self._watch.moved({position_id(m.group, m.topic, m.partition): m.next for m in cause.moves})
+        self._watch.moved(
+            {position_id(m.group, m.topic, m.partition): Reached(0, m.next) for m in cause.moves}
+        )
         if records:
             self._watch.wrote(records[-1]["_id"])
             self._ring()

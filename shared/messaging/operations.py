@@ -1,14 +1,14 @@
-"""HTTP for operators of a service: subscriptions that wait, and what became of replays."""
+"""HTTP for operators of a service: topics that wait, and what became of replays."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import structlog
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from pymongo.errors import PyMongoError
 
@@ -25,27 +25,33 @@ from shared.runtime.problems import Problem, not_found, unavailable
 _log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-_BY_GROUP = SortKeys(str)
+_BY_PLACE = SortKeys(str, str)
+
+TopicName: TypeAlias = Annotated[
+    str | None, Query(max_length=249, description="This topic alone; else all of the group.")
+]
 
 
 class SubscriptionItem(BaseModel):
-    """A subscription that waits for somebody's word."""
+    """A topic of a subscription that waits for somebody's word."""
 
     group: str
+    topic: str | None = Field(description="null: all topics of the group")
     paused_since: datetime
     reason: str
 
 
 class SubscriptionPage(Page[SubscriptionItem]):
-    """A page of waiting subscriptions; `partial` names databases that did not answer."""
+    """A page of what waits; `partial` names databases that did not answer."""
 
     partial: list[str] = Field(default_factory=list)
 
 
 class Resumed(BaseModel):
-    """A subscription that goes on."""
+    """A subscription that goes on, or one topic of it."""
 
     group: str
+    topic: str | None = Field(description="null: all of it goes on")
 
 
 class ReplayItem(BaseModel):
@@ -66,33 +72,36 @@ def routes(databases: Sequence[Database]) -> APIRouter:
     @router.get("/subscriptions")
     async def list_subscriptions(
         _: Caller,
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_GROUP)],
+        after: Annotated[tuple[Any, ...] | None, Depends(_BY_PLACE)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> SubscriptionPage:
-        """List the subscriptions that a flood of refusals paused, by their groups."""
+        """List what a flood of refusals paused, by group and topic."""
         answers, partial = await _ask(databases, lambda database: Pauses(database).list())
         if partial and not answers:
             raise _silent("no database answers", partial)
-        pauses = sorted((p for found in answers for p in found), key=lambda pause: pause.group)
+        pauses = sorted((p for found in answers for p in found), key=_place)
         if after is not None:
-            pauses = [pause for pause in pauses if pause.group > after[0]]
+            pauses = [pause for pause in pauses if _place(pause) > after]
         more = len(pauses) > limit
         return SubscriptionPage(
             items=[_subscription(pause) for pause in pauses[:limit]],
-            next_cursor=_BY_GROUP.write(pauses[limit - 1].group) if more else None,
+            next_cursor=_BY_PLACE.write(*_place(pauses[limit - 1])) if more else None,
             partial=partial,
         )
 
     @router.post("/subscriptions/{group}/resume")
-    async def resume(by: Caller, group: str) -> Resumed:
-        """An operator lets a paused subscription go on."""
+    async def resume(by: Caller, group: str, topic: TopicName = None) -> Resumed:
+        """An operator lets what is paused of a subscription go on."""
         if not by.is_operator:
             raise Problem(403, "not-allowed", "Not allowed", f"this takes the role {OPERATOR}")
-        answers, partial = await _ask(databases, lambda database: Pauses(database).resume(group))
+        answers, partial = await _ask(
+            databases, lambda database: Pauses(database).resume(group, topic)
+        )
         if not any(answers):
-            raise _missing(f"no paused subscription {group}", partial)
-        _log.warning("subscription resumed", group=group, by=by.id)
-        return Resumed(group=group)
+            of_it = "" if topic is None else f" with a paused topic {topic}"
+            raise _missing(f"no paused subscription {group}{of_it}", partial)
+        _log.warning("subscription resumed", group=group, topic=topic, by=by.id)
+        return Resumed(group=group, topic=topic)
 
     @router.get("/replays/{replay_id}")
     async def get_replay(_: Caller, replay_id: str) -> ReplayItem:
@@ -133,8 +142,17 @@ def _silent(what: str, partial: Sequence[str]) -> Problem:
     return unavailable(f"{what}: {', '.join(partial)}")
 
 
+def _place(pause: Pause) -> tuple[str, str]:
+    return pause.group, pause.topic or ""
+
+
 def _subscription(pause: Pause) -> SubscriptionItem:
-    return SubscriptionItem(group=pause.group, paused_since=pause.since, reason=pause.reason)
+    return SubscriptionItem(
+        group=pause.group,
+        topic=pause.topic,
+        paused_since=pause.since,
+        reason=pause.reason,
+    )
 
 
 def _replay(answered: Answered) -> ReplayItem:

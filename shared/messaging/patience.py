@@ -34,17 +34,24 @@ _LONG_SECONDS: Final = 0.1
 R = TypeVar("R")
 
 
+def passes(error: Exception) -> bool:
+    """Whether a failure passes by itself, or by what an operator does."""
+    return sort(error) is Failure.TRANSIENT
+
+
 def patient(
     what: str,
     clock: MachineClock,
     *,
     during: Callable[[], None] = lambda: None,
     longest_seconds: float = _LONGEST_SECONDS,
+    helps: Callable[[Exception], bool] = passes,
 ) -> AsyncRetrying:
-    """Build a retry that tries `what` again for as long as its failure is transient.
+    """Build a retry that tries `what` again for as long as waiting helps: its failure passes.
 
-    `during` is called before each wait; the waits grow up to `longest_seconds`. Everything else is
-    raised as it is.
+    `during` is called before each wait; the waits grow up to `longest_seconds`. Whoever knows more
+    of a failure than its kind says with `helps` whether to wait. Everything else is raised as it
+    is.
     """
 
     def note(state: RetryCallState) -> None:
@@ -58,7 +65,7 @@ def patient(
         )
 
     return AsyncRetrying(
-        retry=retry_if_exception(_is_transient),
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and helps(error)),
         wait=wait_exponential_jitter(
             multiplier=_FIRST_SECONDS, max=longest_seconds, jitter=_FIRST_SECONDS
         ),
@@ -80,7 +87,3 @@ async def anew(work: Callable[[], Awaitable[R]]) -> R:
         wait=wait_random_exponential(_SHORT_SECONDS, _LONG_SECONDS),
         reraise=True,
     )(work)
-
-
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, Exception) and sort(error) is Failure.TRANSIENT

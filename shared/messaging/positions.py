@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from aiokafka import TopicPartition
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from shared.messaging.failures import PositionMoved
 from shared.messaging.records import Move
+from shared.runtime import mongo
 from shared.runtime.mongo import Database, Session
 
 
@@ -17,19 +20,35 @@ def position_id(group: str, topic: str, partition: int) -> str:
     return f"{group}|{topic}|{partition}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Reached:
+    """How far a topic holds what a database knows; a topic that was made anew begins an era."""
+
+    era: int
+    next: int  # the offset behind the last that is known
+
+
+NOWHERE = Reached(0, 0)
+
+
 class Positions:
     """The next offset to read of each (group, topic, partition)."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._collection = database["positions"]
 
     async def read(
         self, group: str, partitions: Iterable[tuple[str, int]]
     ) -> dict[tuple[str, int], int]:
-        """Return the next offsets of those partitions that have one."""
+        """Return the next offsets of those partitions that have one.
+
+        Whatever was acknowledged before is seen, also on a primary that was just elected.
+        """
         wanted = {position_id(group, *partition): partition for partition in partitions}
-        found = self._collection.find({"_id": {"$in": list(wanted)}})
-        return {wanted[entry["_id"]]: entry["next"] async for entry in found}
+        async with mongo.causal(self._client) as session:
+            found = self._collection.find({"_id": {"$in": list(wanted)}}, session=session)
+            return {wanted[entry["_id"]]: entry["next"] async for entry in found}
 
     async def move(self, moves: Iterable[Move], session: Session) -> None:
         """Step forward in a transaction. Raises PositionMoved where somebody else did before."""
@@ -43,16 +62,31 @@ class Positions:
         if steps:
             await self._step(steps, session)
 
-    async def reach(self, nexts: Mapping[str, int], session: Session) -> None:
-        """Note in a transaction how far something has come, by ids; nothing goes back by it."""
-        await self._collection.bulk_write(
-            [
-                UpdateOne({"_id": key}, {"$max": {"next": next_}}, upsert=True)
-                for key, next_ in nexts.items()
-            ],
-            ordered=False,
-            session=session,
-        )
+    async def reached(self, group: str) -> dict[TopicPartition, Reached]:
+        """Return how far something has come, in every partition that it has come to."""
+        prefix = f"{group}|"
+        wanted = {"_id": {"$gte": prefix, "$lt": f"{group}}}"}}  # what follows | in ASCII
+        async with mongo.causal(self._client) as session:
+            found = self._collection.find(wanted, session=session)
+            return {
+                _partition(entry["_id"].removeprefix(prefix)): reached(entry)
+                async for entry in found
+            }
+
+    async def reach(
+        self, group: str, reached: Mapping[TopicPartition, Reached], session: Session | None = None
+    ) -> None:
+        """Note how far something has come; nothing goes back by it but with a new era."""
+        updates = []
+        for partition, now in reached.items():
+            change = (
+                {"$max": {"next": now.next}}
+                if now.era == 0
+                else {"$max": {"era": now.era}, "$set": {"next": now.next}}
+            )
+            updates.append(UpdateOne({"_id": position_id(group, *partition)}, change, upsert=True))
+        if updates:
+            await self._collection.bulk_write(updates, ordered=False, session=session)
 
     async def _step(self, steps: Mapping[str, Move], session: Session) -> None:
         updates = [
@@ -69,3 +103,13 @@ class Positions:
             await self._collection.insert_one({"_id": key, "next": move.next}, session=session)
         except DuplicateKeyError as error:
             raise PositionMoved(f"{key} has begun already") from error
+
+
+def reached(entry: Mapping[str, int]) -> Reached:
+    """How far a stored position is; one of a consumer is of one era, always."""
+    return Reached(entry.get("era", 0), entry["next"])
+
+
+def _partition(rest: str) -> TopicPartition:
+    topic, _, number = rest.rpartition("|")
+    return TopicPartition(topic, int(number))

@@ -1,17 +1,25 @@
-"""Kafka out: one idempotent producer a process, built anew when it is beyond repair."""
+"""Kafka out: one idempotent producer a process, built anew when it is beyond repair.
+
+Of each partition one batch is under way at a time. An idempotent producer numbers its batches, and
+one that a broker refuses has used up its number: what was queued behind it would be refused as
+well, or, by a broker that does not know the producer yet, be taken and overtake it. So the next
+batch sets out once Kafka has taken the one before, and partitions go side by side.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -23,7 +31,6 @@ from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD
 from shared.messaging.failures import Unsendable
 
 _ONE_TOPICS_FAULT: Final = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
-_ROOM_FOR_THE_REST: Final = 65_536  # bytes of a record that are not its value
 _BATCH_BYTES: Final = LARGEST_RECORD // 2  # a topic's largest record is its largest batch too
 _STOP_SECONDS: Final = 5.0
 
@@ -32,8 +39,8 @@ class TooLarge(Unsendable):
     """A record that is larger than its topic takes, which no operator can mend."""
 
 
-class BatchTooLarge(OSError):
-    """Records that a topic takes one by one only; the next try puts fewer together."""
+class TopicRefused(Unsendable):
+    """There is no such topic, or no right to write to it: all of its records are concerned."""
 
 
 class Overtaking(Unsendable):
@@ -50,97 +57,193 @@ class Outgoing:
     headers: Sequence[tuple[str, bytes]]
 
 
+Answer: TypeAlias = RecordMetadata | Exception
+"""A record's place in Kafka, or why it has none; `Unsendable` is that record's own fault."""
+
+Connect: TypeAlias = Callable[..., AIOKafkaProducer]
+"""Builds a producer from the options of aiokafka's."""
+
+
 @dataclass(slots=True)
-class _Batch:
-    """Records of one partition that go together, in their order."""
-
-    size: int = 0
-    answer: asyncio.Future[RecordMetadata] | Exception | None = None  # of the first; None: not sent
-
-
-_Way: TypeAlias = tuple[_Batch, int] | Exception
-"""A record's batch and its place there, or the error that kept it from setting out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """Records on their way."""
+class _Line:
+    """A producer, and how many batches it has under way."""
 
     producer: AIOKafkaProducer
-    ways: Sequence[_Way]
+    under_way: int = 0
 
 
 class Publisher:
     """Sends records, keeping their order in each partition (idempotent, acks=all).
 
-    The producer is started by the first send, and thrown away after an error that is not one
-    record's own: an idempotent producer that lost its sequence never recovers (aiokafka#1017).
+    The producer is started by the first send. After an error of a batch it takes no more: an
+    idempotent producer that lost its sequence never recovers (aiokafka#1017). What other
+    partitions have under way with it then is waited for.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str, timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        bootstrap: Sequence[str],
+        *,
+        client_id: str,
+        timeout_seconds: float = 10.0,
+        connect: Connect = AIOKafkaProducer,
+    ) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._timeout_ms = int(timeout_seconds * 1000)
-        self._producer: AIOKafkaProducer | None = None
+        self._connect = connect
+        self._line: _Line | None = None
         self._starting = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._batch_bytes = _BATCH_BYTES
+        self._partition_of = DefaultPartitioner()
+        self._partitions: dict[str, list[int]] = {}
 
-    async def hand(self, records: Sequence[Outgoing]) -> Handed:
-        """Hand all to the producer, in order, waiting for no answer but those on the largest.
+    # -- where records go ---------------------------------------------------------------------
 
-        What follows a record of its key that did not set out does not set out either: it would
-        overtake. A topic that could not be reached is not tried again for the rest, since each
-        try may last as long as a request. Raises KafkaError where there is no broker to begin with.
+    def place(self, topic: str, key: bytes | None) -> TopicPartition | None:
+        """The partition of a key; None where the topic was not asked for yet (`locate`)."""
+        partitions = self._partitions.get(topic)
+        if partitions is None:
+            return None
+        return TopicPartition(topic, self._partition_of(key, partitions, partitions))
+
+    async def locate(self, topic: str) -> None:
+        """Ask for the partitions of a topic, once. Raises TopicRefused, KafkaError and OSError."""
+        if topic in self._partitions:
+            return
+        async with self._producing() as line:
+            try:
+                self._partitions[topic] = sorted(await line.producer.partitions_for(topic))
+            except _ONE_TOPICS_FAULT as error:
+                raise _refused(error) from error
+
+    # -- sending ------------------------------------------------------------------------------
+
+    async def deliver(self, place: TopicPartition, records: Sequence[Outgoing]) -> list[Answer]:
+        """Send records of one partition in their order; return what became of each.
+
+        What follows a record of its key that is too large is not sent (`Overtaking`); after any
+        other failure nothing more is, and the rest has that failure for its answer. While the
+        partition takes nothing this waits.
         """
-        producer = await self._ready()
-        handing = _Handing(producer)
-        for record in records:
-            await handing.add(record)
-        await handing.submit_all()
-        return Handed(producer, handing.ways)
+        answers: list[Answer] = []
+        held: set[bytes | None] = set()
+        while (begun := len(answers)) < len(records):
+            if records[begun].key in held:
+                answers.append(Overtaking("waits for one before it, which cannot be sent"))
+                continue
+            try:
+                answers += await self._send_batch(place, records, begun, held)
+            except TooLarge as error:
+                held.add(records[begun].key)
+                answers.append(error)
+            except (TopicRefused, KafkaError, OSError, TimeoutError) as error:
+                answers += [error] * (len(records) - begun)
+        return answers
 
-    async def answers(self, handed: Handed) -> list[RecordMetadata | Exception]:
-        """Wait until Kafka has answered for each record: its place there, or its error.
+    async def send(self, records: Sequence[Outgoing]) -> list[Answer]:
+        """Send all, partitions side by side, and wait until Kafka has answered for each.
 
-        `Unsendable` marks what is that record's own fault. While the broker is away this waits.
+        One topic that cannot be reached holds up no other.
         """
-        batches = {id(way[0]): way[0] for way in handed.ways if isinstance(way, tuple)}
-        heard = await asyncio.gather(
-            *(b.answer for b in batches.values() if isinstance(b.answer, asyncio.Future)),
-            return_exceptions=True,
-        )
-        results = [_answer(way) for way in handed.ways]
-        faults = [result for result in results if isinstance(result, Exception)]
-        if any(isinstance(fault, BatchTooLarge) for fault in faults):
-            self._batch_bytes = max(1, self._batch_bytes // 8)
-        # What the broker refused has used up a number in the producer's sequence.
-        refused = any(isinstance(answer, Exception) for answer in heard)
-        if refused or any(not isinstance(fault, Unsendable) for fault in faults):
-            await self._discard(handed.producer)
-        return results
+        by_topic: defaultdict[str, list[int]] = defaultdict(list)
+        for number, record in enumerate(records):
+            by_topic[record.topic].append(number)
+        answers: list[Answer] = [AssertionError("not sent")] * len(records)
+
+        async def send_topic(topic: str, numbers: Sequence[int]) -> None:
+            try:
+                await self.locate(topic)
+            except (TopicRefused, KafkaError, OSError, TimeoutError) as error:
+                for number in numbers:
+                    answers[number] = error
+                return
+            by_place: defaultdict[TopicPartition, list[int]] = defaultdict(list)
+            for number in numbers:
+                place = self.place(topic, records[number].key)
+                assert place is not None, "it was located"
+                by_place[place].append(number)
+            await asyncio.gather(*(send_place(*place) for place in by_place.items()))
+
+        async def send_place(place: TopicPartition, numbers: Sequence[int]) -> None:
+            told = await self.deliver(place, [records[number] for number in numbers])
+            for number, answer in zip(numbers, told, strict=True):
+                answers[number] = answer
+
+        await asyncio.gather(*(send_topic(*topic) for topic in by_topic.items()))
+        return answers
 
     async def send_all(self, records: Sequence[Outgoing]) -> None:
         """Send all and wait for the answers, or raise the first error."""
-        for result in await self.answers(await self.hand(records)):
-            if isinstance(result, Exception):
-                raise result
+        for answer in await self.send(records):
+            if isinstance(answer, Exception):
+                raise answer
 
     async def topics(self, timeout_seconds: float = 2.0) -> set[str]:
         """Ask the broker which topics there are. Raises KafkaError, OSError or TimeoutError."""
-        async with asyncio.timeout(timeout_seconds):
-            producer = await self._ready()
-            metadata = await producer.client.fetch_all_metadata()
+        async with asyncio.timeout(timeout_seconds), self._producing() as line:
+            metadata = await line.producer.client.fetch_all_metadata()
         return set(metadata.topics())
 
     async def stop(self) -> None:
         """Let what is under way finish, for some seconds, and close."""
-        if self._producer is not None:
-            await self._discard(self._producer)
+        line, self._line = self._line, None
+        if line is not None:
+            await _stop(line.producer)
+        await asyncio.gather(*self._stopping)
 
-    async def _ready(self) -> AIOKafkaProducer:
+    async def _send_batch(
+        self,
+        place: TopicPartition,
+        records: Sequence[Outgoing],
+        begun: int,
+        held: set[bytes | None],
+    ) -> list[RecordMetadata]:
+        """Send as many as go together, from one on; several that are too large go in fewer.
+
+        Raises TooLarge for the first alone, TopicRefused, KafkaError and OSError for all.
+        """
+        while True:
+            async with self._producing() as line:
+                batch, count = _filled(line.producer, records, begun, held)
+                try:
+                    first = await _answer(
+                        await line.producer.send_batch(
+                            batch, place.topic, partition=place.partition
+                        )
+                    )
+                except UnknownTopicOrPartitionError as error:
+                    self._partitions.pop(place.topic, None)
+                    raise _refused(error) from error
+                except BaseException as error:
+                    # What was not taken may have used up a number in the producer's sequence.
+                    self._retire(line)
+                    if isinstance(error, TopicAuthorizationFailedError):
+                        raise _refused(error) from error
+                    if not isinstance(error, MessageSizeTooLargeError):
+                        raise
+                    if count == 1:
+                        raise TooLarge(f"{type(error).__name__}: {error}") from error
+                    self._batch_bytes = max(1, self._batch_bytes // 8)
+                else:
+                    return [first._replace(offset=first.offset + n) for n in range(count)]
+
+    @asynccontextmanager
+    async def _producing(self) -> AsyncIterator[_Line]:
+        """A producer that is kept for as long as it is used. Raises KafkaError."""
+        line = await self._ready()
+        line.under_way += 1
+        try:
+            yield line
+        finally:
+            line.under_way -= 1
+            self._stop_if_idle(line)
+
+    async def _ready(self) -> _Line:
         async with self._starting:
-            if self._producer is None:
-                producer = AIOKafkaProducer(
+            if self._line is None:
+                producer = self._connect(
                     bootstrap_servers=self._bootstrap,
                     client_id=self._client_id,
                     acks="all",
@@ -155,138 +258,51 @@ class Publisher:
                 except BaseException:
                     await producer.stop()
                     raise
-                self._producer = producer
-            return self._producer
+                self._line = _Line(producer)
+            return self._line
 
-    async def _discard(self, producer: AIOKafkaProducer) -> None:
-        if self._producer is producer:
-            self._producer = None
-        with suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+    def _retire(self, line: _Line) -> None:
+        if self._line is line:
+            self._line = None
+
+    def _stop_if_idle(self, line: _Line) -> None:
+        if self._line is not line and line.under_way == 0:
+            stopping = asyncio.ensure_future(_stop(line.producer))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
 
-class _Handing:
-    """Puts records into batches, one partition's in each, and hands these to the producer.
-
-    A batch costs the producer as much as a record does.
-    """
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self.ways: list[_Way] = []
-        self._producer = producer
-        self._partition_of = DefaultPartitioner()
-        self._partitions: dict[str, list[int]] = {}
-        self._open: dict[tuple[str, int], tuple[BatchBuilder, _Batch]] = {}
-        self._closed: dict[str, Exception] = {}
-        self._held: set[tuple[str, bytes | None]] = set()
-
-    async def add(self, record: Outgoing) -> None:
-        """Put a record into a batch; those that became full set out."""
-        if record.topic in self._closed:
-            self.ways.append(self._closed[record.topic])
-        elif (record.topic, record.key) in self._held:
-            self.ways.append(Overtaking("waits for one before it, which cannot be sent"))
-        else:
-            try:
-                self.ways.append(await self._add(record))
-            except MessageSizeTooLargeError as error:
-                self._held.add((record.topic, record.key))
-                self.ways.append(error)
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._closed[record.topic] = error
-                self.ways.append(error)
-
-    async def submit_all(self) -> None:
-        """Let all that is open set out."""
-        for place in list(self._open):
-            with suppress(KafkaError, OSError, TimeoutError):  # it is its batch's answer
-                await self._submit(place)
-
-    async def _add(self, record: Outgoing) -> _Way:
-        partitions = self._partitions.get(record.topic)
-        if partitions is None:
-            partitions = sorted(await self._producer.partitions_for(record.topic))
-            self._partitions[record.topic] = partitions
+def _filled(
+    producer: AIOKafkaProducer, records: Sequence[Outgoing], begun: int, held: set[bytes | None]
+) -> tuple[BatchBuilder, int]:
+    """A closed batch of as many records as have room in one, and their number: one at least."""
+    batch, count = producer.create_batch(), 0
+    for record in records[begun:]:
+        if record.key in held:
+            break
         # aiokafka sends nothing that has neither; an empty key says no more than none.
         key = b"" if record.key is None and record.value is None else record.key
-        place = record.topic, self._partition_of(key, partitions, partitions)
-        if len(record.value or b"") + _ROOM_FOR_THE_REST > LARGEST_RECORD:
-            await self._submit(place)
-            return await self._add_alone(place, key, record)
-        opened = self._open.get(place)
-        if opened is None or not _has_taken(opened[0], key, record):
-            await self._submit(place)
-            opened = self._open[place] = self._producer.create_batch(), _Batch()
-            _has_taken(opened[0], key, record)  # the first one is taken, whatever its size
-        batch = opened[1]
-        batch.size += 1
-        return batch, batch.size - 1
-
-    async def _add_alone(
-        self, place: tuple[str, int], key: bytes | None, record: Outgoing
-    ) -> tuple[_Batch, int]:
-        """Send one of which only the broker knows whether it is too large, and wait for that."""
-        answer: asyncio.Future[RecordMetadata] = await self._producer.send(
-            record.topic,
-            value=record.value,
-            key=key,
-            partition=place[1],
-            headers=list(record.headers),
-        )
-        await asyncio.wait({answer})
-        if not answer.cancelled() and isinstance(answer.exception(), MessageSizeTooLargeError):
-            self._held.add((record.topic, record.key))
-        return _Batch(1, answer), 0
-
-    async def _submit(self, place: tuple[str, int]) -> None:
-        """Let the open batch of a partition set out, if there is one.
-
-        Raises what keeps it from that; the batch has it for its answer.
-        """
-        opened = self._open.pop(place, None)
-        if opened is None:
-            return
-        builder, batch = opened
-        topic, partition = place
-        batch.answer = self._closed.get(topic)
-        if batch.answer is not None:
-            return
-        builder.close()
-        try:
-            batch.answer = await self._producer.send_batch(builder, topic, partition=partition)
-        except (KafkaError, OSError, TimeoutError) as error:
-            batch.answer = self._closed[topic] = error
-            raise
+        headers: Any = list(record.headers)
+        # The first one is taken, whatever its size: only the broker knows what is too large.
+        if batch.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
+            break
+        count += 1
+    batch.close()
+    return batch, count
 
 
-def _has_taken(builder: BatchBuilder, key: bytes | None, record: Outgoing) -> bool:
-    """Whether a batch had room for the record."""
-    headers = list(record.headers)
-    taken = builder.append(timestamp=None, key=key, value=record.value, headers=headers)
-    return taken is not None
+async def _answer(handed: asyncio.Future[RecordMetadata]) -> RecordMetadata:
+    """Wait for the answer on a batch. Raises KafkaError; one that was cancelled is nobody's."""
+    await asyncio.wait({handed})
+    if handed.cancelled():
+        raise ProducerClosed("the producer ended before Kafka answered")
+    return handed.result()
 
 
-def _answer(way: _Way) -> RecordMetadata | Exception:
-    """What has become of a record, by the answer on its batch. Raises what is no answer."""
-    if isinstance(way, Exception):
-        return _sorted(way, 1)
-    batch, number = way
-    answer = batch.answer
-    if isinstance(answer, Exception):
-        return _sorted(answer, batch.size)
-    assert answer is not None, "it was handed over"
-    error = answer.exception()  # raises where it was cancelled, which is nobody's answer
-    if isinstance(error, Exception):
-        return _sorted(error, batch.size)
-    first = answer.result()
-    return first._replace(offset=first.offset + number) if number else first
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
 
 
-def _sorted(error: Exception, together: int) -> Exception:
-    """An error by whose fault it is; `together` is how many records it is the answer for."""
-    if isinstance(error, MessageSizeTooLargeError):
-        told = f"{type(error).__name__}: {error}"
-        return BatchTooLarge(told) if together > 1 else TooLarge(told)
-    if isinstance(error, _ONE_TOPICS_FAULT):
-        return Unsendable(f"{type(error).__name__}: {error}")
-    return error
+def _refused(error: KafkaError) -> TopicRefused:
+    return TopicRefused(f"{type(error).__name__}: {error}")

@@ -1,9 +1,14 @@
 """aiokafka's consumer, as this project needs it. Seen with aiokafka 0.14, each with a test:
 
 It decodes the names of headers strictly, in the middle of handing out what was fetched. A name
-that is not UTF-8, which Kafka takes, ends the read there, what was handed out so far is dropped,
-and the next read begins behind it. So names are decoded forgivingly here, and reads that fail are
-counted, for the reader to go back.
+that is not UTF-8, which Kafka takes, ends the read there. So names are decoded forgivingly here.
+
+A read that fails has moved positions of the partitions that it had come to, and drops their
+records. So whoever reads goes back to where the read began: no record is ever passed over by a
+failure, and what a read skips (aborted records, markers of transactions) is no gap (`Span`).
+
+One partition that cannot be read fails the reads of all. So `SteadyConsumer` sets aside whatever
+makes a read fail, and goes on with the others.
 
 Where records lie unread for 0.1 s, it asks their broker for the other partitions alone. If those
 are idle, as a topic of replays is, the answer takes half a second (`fetch.max.wait.ms`), and
@@ -17,15 +22,17 @@ since, and the rest waits for one more batch to go by. So where something lies t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.consumer.fetcher import PartitionRecords as _PartitionRecords
+from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
@@ -39,48 +46,125 @@ _MEANWHILE_MS: Final = 5  # a fetch of what is there already takes less
 Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the last read has covered of a partition: everything from `begin` up to `end`.
+
+    `last` is the offset of the last record in it; None where there is none, but at most markers
+    and aborted records.
+    """
+
+    begin: int
+    end: int
+    last: int | None
+
+
+class Unreadable(CorruptRecordException):  # type: ignore[misc]  # aiokafka is untyped here
+    """What a broker sends of a partition is no record; the partition is its first argument."""
+
+
 class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped here
-    """A consumer whose reads fail for what the broker says, not for what a record holds."""
+    """A consumer whose reads fail for what the broker says, not for what a record holds.
+
+    It takes what was committed alone. A read that fails passes over nothing.
+    """
 
     def __init__(self, *topics: str, **options: Any) -> None:
-        fetcher.MemoryRecords = _Records  # the fetcher looks it up for each answer
-        super().__init__(*topics, **options)
-        self.failed_reads = 0
-        """How many reads failed, each of which may have dropped records of any partition."""
+        fetcher.MemoryRecords = _Records  # the fetcher looks these up for each answer
+        fetcher.PartitionRecords = _Partition
+        super().__init__(*topics, **{"isolation_level": "read_committed", **options})
+        self._spans: Mapping[TopicPartition, Span] = {}
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Fetched:
-        """Read as aiokafka does. Raises KafkaError alone, so FastStream pauses and goes on."""
+        """Read as aiokafka does. Raises KafkaError, `Unreadable` where something is no record."""
+        before = self._positions()
         try:
-            return await super().getmany(  # type: ignore[no-any-return]
+            found: Fetched = await super().getmany(
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
             )
-        except KafkaError as error:
-            self.failed_reads += 1
-            _log.warning("read failed", error=f"{type(error).__name__}: {error}")
+        except KafkaError:
+            self._go_back(before)
             raise
-        except (ValueError, LookupError, ArithmeticError, AssertionError) as error:
-            self.failed_reads += 1
-            _log.exception("what was read is no record")
-            raise CorruptRecordException(repr(error)) from error
+        self._spans = {
+            partition: _span(before.get(partition), end, found.get(partition, ()))
+            for partition, end in self._positions().items()
+        }
+        return found
 
-    def highwater(self, partition: TopicPartition) -> int | None:
-        """Where a partition ends, by its last read; None where it was not read, or taken away.
+    def span(self, partition: TopicPartition) -> Span | None:
+        """What the last read has covered of a partition; None where it was not assigned then."""
+        return self._spans.get(partition)
 
-        aiokafka's own fails an assertion for one that a rebalance took away meanwhile.
+    def end(self, partition: TopicPartition) -> int | None:
+        """Where what was committed ends in a partition, by its last read.
+
+        None where it was not read, or taken away: aiokafka's own fails an assertion there.
         """
         assigned = partition in self.assignment()
-        return super().highwater(partition) if assigned else None
+        return self.last_stable_offset(partition) if assigned else None
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        """Where it stands in each partition; those that have no place yet are left out."""
+        subscription = self._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return {}
+        states = {partition: assignment.state_value(partition) for partition in assignment.tps}
+        return {p: state.position for p, state in states.items() if state.has_valid_position}
+
+    def _go_back(self, before: Mapping[TopicPartition, int]) -> None:
+        for partition, position in self._positions().items():
+            if before.get(partition, position) != position:
+                with suppress(IllegalStateError):  # taken away meanwhile
+                    self.seek(partition, before[partition])
 
 
 class SteadyConsumer(ForgivingConsumer):
-    """A consumer that reads all of its partitions together, always."""
+    """A consumer that reads all of its partitions together, but for those that it set aside."""
+
+    def __init__(self, *topics: str, **options: Any) -> None:
+        super().__init__(*topics, **options)
+        self._asked_to_pause: set[TopicPartition] = set()
+        self._aside: dict[TopicPartition, KafkaError | None] = {}
 
     async def start(self) -> None:
         """Connect and begin to fetch, as aiokafka does."""
         await super().start()
         self._fetcher._prefetch_backoff = _UNREAD_SECONDS
+
+    # -- what is not read ---------------------------------------------------------------------
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        """Stop reading partitions, as aiokafka does."""
+        self._asked_to_pause |= set(partitions)
+        super().pause(*partitions)
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        """Go on reading partitions; one that was set aside waits on until it is taken back."""
+        self._asked_to_pause -= set(partitions)
+        super().resume(*(p for p in partitions if p not in self._aside))
+
+    def aside(self) -> Mapping[TopicPartition, KafkaError | None]:
+        """The partitions that were set aside, each with the error that a read of it met."""
+        assigned = self.assignment()
+        return {p: error for p, error in self._aside.items() if p in assigned}
+
+    def set_aside(self, partition: TopicPartition, error: KafkaError | None = None) -> None:
+        """Read no more of a partition until it is taken back."""
+        with suppress(IllegalStateError):  # taken away meanwhile
+            super().pause(partition)
+            self._aside[partition] = error
+
+    def take_back(self, partition: TopicPartition) -> None:
+        """Read a partition again that was set aside."""
+        self._aside.pop(partition, None)
+        if partition not in self._asked_to_pause:
+            with suppress(IllegalStateError):
+                super().resume(partition)
+
+    # -- what is read -------------------------------------------------------------------------
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -92,17 +176,79 @@ class SteadyConsumer(ForgivingConsumer):
         """
         if partitions:
             raise ValueError("a steady consumer reads all of its partitions")
-        found = await super().getmany(timeout_ms=0, max_records=max_records)
+        found = await self._read(timeout_ms=0, max_records=max_records)
         if not found:
-            return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+            return await self._read(timeout_ms=timeout_ms, max_records=max_records)
         left = None if max_records is None else max_records - sum(map(len, found.values()))
         if left == 0:
             return found
-        with suppress(KafkaError):  # it is counted, and comes again where it is not over
-            since = await super().getmany(timeout_ms=_MEANWHILE_MS, max_records=left)
-            for partition, records in since.items():
-                found.setdefault(partition, []).extend(records)
+        first = self._spans
+        since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
+        for partition, records in since.items():
+            found.setdefault(partition, []).extend(records)
+        self._spans = {p: _joined(first.get(p), span) for p, span in self._spans.items()}
         return found
+
+    async def _read(self, *, timeout_ms: int, max_records: int | None) -> Fetched:
+        """Read, and set aside whatever makes that fail. Raises KafkaError that names nothing."""
+        while True:
+            try:
+                return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+            except KafkaError as error:
+                faulty = self._named_by(error)
+                if not faulty:
+                    _log.warning("read failed", error=f"{type(error).__name__}: {error}")
+                    raise
+                for partition in faulty:
+                    self.set_aside(partition, error)
+                    _log.warning(
+                        "partition set aside",
+                        topic=partition.topic,
+                        partition=partition.partition,
+                        error=f"{type(error).__name__}: {error}",
+                    )
+
+    def _named_by(self, error: KafkaError) -> set[TopicPartition]:
+        """The partitions that are still read and that an error of a read names."""
+        named = error.args[0] if error.args else None
+        reads: set[TopicPartition] = set(self.assignment()) - self._aside.keys()
+        match named:
+            case TopicPartition():
+                return {partition for partition in reads if partition == named}
+            case dict():
+                return {partition for partition in reads if partition in named}
+            case str():
+                return {partition for partition in reads if partition.topic == named}
+            case _:
+                return set()
+
+
+def _span(
+    before: int | None, end: int, records: list[ConsumerRecord[bytes, bytes]] | tuple[()]
+) -> Span:
+    if not records:
+        return Span(end if before is None else min(before, end), end, None)
+    first = records[0].offset
+    return Span(first if before is None else min(before, first), end, records[-1].offset)
+
+
+def _joined(first: Span | None, then: Span) -> Span:
+    """What two reads in a row have covered."""
+    if first is None or first.end != then.begin:
+        return then
+    return Span(first.begin, then.end, first.last if then.last is None else then.last)
+
+
+class _Partition(_PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped here
+    """What was fetched of a partition; what cannot be read of it names the partition."""
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except StopIteration:
+            raise
+        except (KafkaError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
+            raise Unreadable(self._tp, repr(error)) from error
 
 
 class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone

@@ -3,7 +3,8 @@
 What a consumer had read since the copy is read again from where the copy stands. What HTTP and
 time had changed stands in no topic but the service's own; it is taken in from there before
 anything new. The relay notes how far those topics hold what the database knows; where a topic
-reaches further, somebody published what this database has forgotten.
+reaches further, somebody published what this database has forgotten. Where it does not even reach
+as far, it was made anew or restored itself: all of it is read, and the count begins anew.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
-from shared.messaging.positions import position_id
+from shared.messaging.positions import NOWHERE, Positions, Reached
 from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Message, Origin
 from shared.messaging.relay import PUBLISHED
@@ -26,6 +27,9 @@ from shared.runtime.mongo import Database
 _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 2_000
+
+Connect: TypeAlias = Callable[..., ForgivingConsumer]
+"""Builds a consumer from topics and the options of aiokafka's."""
 
 TakeIn: TypeAlias = Callable[[Sequence[Message]], Awaitable[int]]
 """Applies those of a service's own events that its database does not hold; returns how many.
@@ -51,9 +55,12 @@ class Own:
 class Recovery:
     """Brings databases level with their own topics, once, before any part begins."""
 
-    def __init__(self, bootstrap: str, source: str) -> None:
+    def __init__(
+        self, bootstrap: Sequence[str], source: str, connect: Connect = ForgivingConsumer
+    ) -> None:
         self._bootstrap = bootstrap
         self._source = source
+        self._connect = connect
         self._owned: list[Own] = []
 
     def add(self, own: Own) -> None:
@@ -68,7 +75,7 @@ class Recovery:
         topics = [topic for own in self._owned for topic in own.topics]
         if not topics:
             return
-        consumer = ForgivingConsumer(
+        consumer = self._connect(
             *topics,
             bootstrap_servers=self._bootstrap,
             group_id=None,
@@ -87,23 +94,29 @@ class Recovery:
             await consumer.stop()
 
     async def _recover(
-        self, own: Own, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+        self, own: Own, consumer: ForgivingConsumer, ends: Mapping[TopicPartition, int]
     ) -> None:
-        partitions = [p for topic in own.topics for p in sorted(ends) if p.topic == topic]
-        starts = await _known(own.database, partitions)
-        behind = {p: starts.get(p, 0) for p in partitions if starts.get(p, 0) < ends[p]}
+        positions = Positions(own.database)
+        known = await positions.reached(PUBLISHED)
         taken = 0
         for topic in own.topics:
-            missing = {p: start for p, start in behind.items() if p.topic == topic}
-            for partition, start in missing.items():
-                taken += await self._take_in(own, consumer, partition, start, ends[partition])
-            for partition in missing:  # what one partition tells may wait for what another does
-                await _note(own.database, partition, ends[partition])
+            reached: dict[TopicPartition, Reached] = {}
+            for partition in sorted(p for p in ends if p.topic == topic):
+                before, end = known.get(partition, NOWHERE), ends[partition]
+                start, era = before.next, before.era
+                if end < start:
+                    _log.error("topic was made anew", topic=topic, ended_at=start, ends_at=end)
+                    start, era = 0, era + 1
+                if start < end:
+                    taken += await self._take_in(own, consumer, partition, start, end)
+                if (start, era) != (end, before.era):
+                    reached[partition] = Reached(era, end)
+            await positions.reach(PUBLISHED, reached)  # one partition may wait for another
         if taken:
             _log.warning("taken in from our own topics", database=own.database.name, events=taken)
 
     async def _take_in(
-        self, own: Own, consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int
+        self, own: Own, consumer: ForgivingConsumer, partition: TopicPartition, start: int, end: int
     ) -> int:
         consumer.seek(partition, start)
         consumer.resume(partition)
@@ -132,19 +145,3 @@ class Recovery:
             return None
         origin = Origin(record.topic, record.partition, record.offset)
         return Message(origin, event, data, record.topic)
-
-
-async def _known(
-    database: Database, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
-    wanted = {position_id(PUBLISHED, *p): p for p in partitions}
-    found = database["positions"].find({"_id": {"$in": list(wanted)}})
-    return {wanted[entry["_id"]]: entry["next"] async for entry in found}
-
-
-async def _note(database: Database, partition: TopicPartition, end: int) -> None:
-    await database["positions"].update_one(
-        {"_id": position_id(PUBLISHED, *partition)},
-        {"$max": {"next": end}},
-        upsert=True,
-    )

@@ -7,7 +7,7 @@ replaced, acknowledging is written out (`Consumer` commits exact offsets), and n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from faststream.kafka.message import KafkaAckableMessage
 from shared.messaging.consumer import Consumer
 from shared.messaging.patience import START_SECONDS, patient
 from shared.messaging.reading import SteadyConsumer
+from shared.messaging.stalls import Stalled, Stalls, TopicsMissing
 from shared.runtime.clocks import MachineClock
 
 _POLL_MS: Final = 20  # FastStream sleeps this long again after an empty poll: half the idle delay
@@ -30,26 +31,33 @@ _CHECK_SECONDS: Final = 2.0
 Records = tuple[ConsumerRecord[bytes, bytes], ...]
 
 
-class TopicsMissing(OSError):
-    """Topics that this process reads do not exist yet; waiting for them helps."""
+class Subscription:
+    """What one consumer group reads in this process, on a FastStream broker of its own.
 
-
-class Subscriptions:
-    """All that one process reads, on one FastStream broker."""
+    So a group that has to wait keeps no other waiting.
+    """
 
     def __init__(
         self,
-        bootstrap: str,
+        consumer: Consumer[Any],
+        topics: Collection[str],
+        bootstrap: Sequence[str],
         *,
         client_id: str,
         clock: MachineClock,
+        stalls: Stalls,
         existing: Callable[[], Awaitable[set[str]]],
         batch_max_records: int,
         drain_seconds: float = 15.0,
     ) -> None:
-        """`existing` asks the broker which topics there are."""
+        """`existing` asks the broker which topics there are. Nothing is read before `run`."""
+        self._consumer = consumer
+        self._topics = frozenset(topics)
+        self._clock = clock
+        self._stalls = stalls
+        self._existing = existing
         self._broker = KafkaBroker(
-            bootstrap,
+            list(bootstrap),
             client_id=client_id,
             graceful_timeout=drain_seconds,
             allow_auto_create_topics=False,
@@ -57,59 +65,50 @@ class Subscriptions:
             consumer_only=True,
             logger=None,
         )
-        self._clock = clock
-        self._existing = existing
-        self._topics: set[str] = set()
-        self._batch_max_records = batch_max_records
-        self._checks: list[Callable[[], Awaitable[None]]] = []
-
-    def add(self, consumer: Consumer[Any], *topics: str) -> None:
-        """Let a consumer read topics; nothing is read before `run`."""
-        self._topics.update(topics)
-        subscriber = self._broker.subscriber(
+        self._subscriber = self._broker.subscriber(
             *topics,
             batch=True,
             group_id=consumer.group,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # where it stands, the database says
+            isolation_level="read_committed",
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
-            max_records=self._batch_max_records,
+            max_records=batch_max_records,
             batch_timeout_ms=_POLL_MS,
             max_poll_interval_ms=_NEVER_MS,
             session_timeout_ms=_DEAD_MS,
             heartbeat_interval_ms=_DEAD_MS // 3,
             listener=consumer.listener,
-            parser=_parser(lambda: subscriber.consumer),
+            parser=_parser(lambda: self._subscriber.consumer),
             decoder=_raw,
             title=consumer.group,
         )
 
-        @subscriber
+        @self._subscriber
         async def consume(msg: KafkaMessage) -> None:
             await consumer.consume(msg.raw_message, msg.consumer)  # type: ignore[arg-type]  # FastStream names less than aiokafka's consumer has
 
-        async def check() -> None:
-            if subscriber.consumer is not None:
-                await consumer.check(subscriber.consumer)
-
-        self._checks.append(check)
-
     async def run(self) -> None:
-        """Read until cancelled. Waits for a broker that is not there yet."""
-        if not self._checks:
-            return
-        async for attempt in patient("kafka", self._clock, longest_seconds=START_SECONDS):
-            with attempt:
-                await self._start()
+        """Read until cancelled. Waits for a broker that is not there yet, and for topics."""
+        what = Stalled("subscription", self._consumer.group)
         try:
+            async for attempt in patient(
+                f"kafka of {self._consumer.group}", self._clock, longest_seconds=START_SECONDS
+            ):
+                with attempt, self._stalls.shown(what):
+                    await self._start()
             while True:
-                async for attempt in patient("positions", self._clock):
-                    with attempt:
-                        for check in self._checks:
-                            await check()
-                await self._clock.sleep(_CHECK_SECONDS)
+                async for attempt in patient(f"positions of {self._consumer.group}", self._clock):
+                    with attempt, self._stalls.shown(what):
+                        await self._check()
+                await self._consumer.news.wait(_CHECK_SECONDS)
         finally:
             await self._broker.stop()
+
+    async def _check(self) -> None:
+        kafka = self._subscriber.consumer
+        if kafka is not None:
+            await self._consumer.check(kafka)
 
     async def _start(self) -> None:
         # A consumer of a topic that is not there yet would sit idle until it hears of it.
@@ -123,7 +122,7 @@ class Subscriptions:
             self._broker.config.broker_config.builder = partial(SteadyConsumer, **options)
             await self._broker.start()
         except BaseException:
-            await self._broker.stop()  # some of its consumers may have started
+            await self._broker.stop()  # it may have started in part
             raise
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.messaging.positions import NOWHERE, Reached, reached
+from shared.runtime import mongo
 from shared.runtime.mongo import Database
 
 
@@ -20,14 +22,16 @@ class Watch:
 
     It knows what others wrote as of its latest look, and what this process wrote at once: how far
     each position came, and the latest commit record. Nothing that was acknowledged by a majority
-    goes back but by a restored copy.
+    goes back but by a restored copy. A primary that was just elected may not know yet that a
+    majority holds it; a look waits until it does.
     """
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._positions = database["positions"]
         self._commits = database["commits"]
         self._name = database.name
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, Reached] = {}
         self._latest: Any = None  # id of the latest commit record that this process wrote
         self._changed: HistoryChanged | None = None
         self._doubts = self._dispelled = 0
@@ -36,10 +40,10 @@ class Watch:
         """Note that the server was away: what comes back may be another history."""
         self._doubts += 1
 
-    def moved(self, positions: Mapping[str, int]) -> None:
+    def moved(self, positions: Mapping[str, Reached]) -> None:
         """Note how far this process has moved positions, by their ids."""
-        for key, next_ in positions.items():
-            self._seen[key] = max(next_, self._seen.get(key, next_))
+        for key, now in positions.items():
+            self._seen[key] = max(now, self._seen.get(key, now))
 
     def wrote(self, commit: Any) -> None:
         """Note the id of a commit record that this process wrote."""
@@ -57,14 +61,23 @@ class Watch:
             self._dispelled = doubts
 
     async def look(self) -> None:
-        """Compare what there is with what was seen before. Raises HistoryChanged."""
+        """Compare what there is with what was seen before.
+
+        Raises HistoryChanged and the driver's errors.
+        """
         if self._changed is not None:
             raise self._changed
         before, latest = dict(self._seen), self._latest
-        now = {entry["_id"]: entry["next"] async for entry in self._positions.find()}
-        back = [key for key, seen in before.items() if now.get(key, -1) < seen]
-        if back:
-            raise HistoryChanged(f"{self._name} was restored: {back[0]} went back")
-        if latest is not None and await self._commits.find_one({"_id": latest}, {"_id": 1}) is None:
-            raise HistoryChanged(f"{self._name} was restored: what was committed is not there")
+        async with mongo.causal(self._client) as session:
+            found = self._positions.find(session=session)
+            now = {entry["_id"]: reached(entry) async for entry in found}
+            back = [key for key, seen in before.items() if now.get(key, NOWHERE) < seen]
+            if back:
+                raise HistoryChanged(f"{self._name} was restored: {back[0]} went back")
+            if latest is not None and not await self._is_there(latest, session):
+                raise HistoryChanged(f"{self._name} was restored: what was committed is not there")
         self.moved(now)
+
+    async def _is_there(self, commit: Any, session: mongo.Session) -> bool:
+        found = await self._commits.find_one({"_id": commit}, {"_id": 1}, session=session)
+        return found is not None

@@ -105,8 +105,14 @@ class Metrics:
         )
         self._paused = Gauge(
             "peygir_subscription_paused",
-            "Whether this process waits in front of a flood of refused events.",
+            "Whether a flood of refused events paused any topic of the group.",
             ("group",),
+            registry=self.registry,
+        )
+        self._topic_paused = Gauge(
+            "peygir_topic_paused",
+            "Whether a flood of refused events paused the topic in this group.",
+            ("group", "topic"),
             registry=self.registry,
         )
         self._deferred = Gauge(
@@ -118,6 +124,12 @@ class Metrics:
         self._put_off = Gauge(
             "peygir_sweep_put_off",
             "What has come due and cannot be done, for a reason that stays; it is tried each hour.",
+            registry=self.registry,
+        )
+        self._stalled = Gauge(
+            "peygir_stalled",
+            "What waits in place, by cause: 1 for as long as it does.",
+            ("part", "name", "topic", "cause"),
             registry=self.registry,
         )
         self._leases = Gauge(
@@ -196,8 +208,12 @@ class Metrics:
             self._lag.remove(topic, str(partition))
 
     def set_paused(self, group: str, paused: bool) -> None:
-        """Whether this process has paused that group's subscription."""
+        """Whether any topic of that group's subscription is paused."""
         self._paused.labels(group).set(paused)
+
+    def set_topic_paused(self, group: str, topic: str, paused: bool) -> None:
+        """Whether a topic is paused in that group. `topic` is one of those that it reads."""
+        self._topic_paused.labels(group, topic).set(paused)
 
     def set_deferred(self, group: str, count: int) -> None:
         """How many events of that group wait for what they are about."""
@@ -207,6 +223,14 @@ class Metrics:
         """How much stands put off in a database; the sum of this process's is shown."""
         self._put_offs[database] = count
         self._put_off.set(sum(self._put_offs.values()))
+
+    def set_stalled(self, part: str, name: str, topic: str, cause: str) -> None:
+        """Something waits in place: which part, of which group or database, at which topic."""
+        self._stalled.labels(part, name, topic, cause).set(1)
+
+    def clear_stalled(self, part: str, name: str, topic: str, cause: str) -> None:
+        """It goes on."""
+        self._stalled.remove(part, name, topic, cause)
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Whether this process holds that lease now."""

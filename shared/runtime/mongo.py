@@ -5,6 +5,7 @@ Everybody else takes the names declared here; a change of driver is a change of 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.monitoring import (
     ServerHeartbeatFailedEvent,
     ServerHeartbeatListener,
@@ -42,11 +43,21 @@ Session: TypeAlias = AsyncIOMotorClientSession
 _DURABLE = WriteConcern("majority", j=True)
 _MAJORITY = ReadConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
+_UNKNOWN = "UnknownTransactionCommitResult"
+_COMMIT_SECONDS = 30.0  # longer than an election takes
+_COMMIT_PAUSE_SECONDS = 0.1
 _INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
 
 class IndexConflict(Exception):
     """An index of that name or key exists with other options; the message shows both."""
+
+
+class NoReplicaSet(Exception):
+    """What answers is no replica set: no transactions, and nothing is kept twice.
+
+    The message is one line and says what to do.
+    """
 
 
 class _Lost(ServerHeartbeatListener):
@@ -122,16 +133,78 @@ def database(client: Client, name: str) -> Database:
     return client.get_database(name, write_concern=_DURABLE, read_concern=_MAJORITY)
 
 
+async def require_replica_set(client: Client) -> None:
+    """Refuse a MongoDB without transactions, before anything is promised on it.
+
+    A set of one member is one, and so is a sharded cluster behind mongos. Raises NoReplicaSet, and
+    the driver's errors where nobody answers: waiting helps against these alone.
+    """
+    try:
+        hello: Mapping[str, Any] = await client.admin.command("hello")
+    except ServerSelectionTimeoutError:
+        # The driver strikes out for good what answers and is no member of the set that it is told.
+        topology: Any = client.topology_description  # a method by Motor's types, yet it is none
+        if topology.server_descriptions():
+            raise
+        raise NoReplicaSet(
+            "none of these addresses is a member of the replica set that replicaSet= names, or of "
+            "any: compare with rs.conf(). A mongod of its own has to be started with --replSet "
+            "and initiated"
+        ) from None
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise NoReplicaSet(
+            "a single mongod answers, which has no transactions and keeps nothing twice: start it "
+            "with --replSet and initiate the set; three members survive the loss of one"
+        )
+
+
 @asynccontextmanager
 async def transaction(client: Client) -> AsyncIterator[Session]:
     """One transaction: commits on leaving, aborts where the block raises.
 
-    Raises the driver's errors as they are; `shared.messaging.failures` sorts them.
+    Reads in it see one moment, and that is the newest that the primary has: they trail nothing.
+
+    Where the primary changes while the commit is answered, it is asked again until it is known
+    what became of it, up to half a minute: it is the same transaction, so nothing happens twice.
+    What is raised after that with the label UnknownTransactionCommitResult may have happened;
+    whoever runs the block again has to find out by what it reads. All other errors mean that
+    nothing was written. Raises the driver's errors as they are; `shared.messaging.failures` sorts
+    them.
     """
     async with (
         await client.start_session() as session,
         session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE),
     ):
+        yield session
+        await _commit(session)
+
+
+async def _commit(session: Session) -> None:
+    """Commit, again and again while the answer is not known. The driver itself asks twice."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _COMMIT_SECONDS
+    while True:
+        try:
+            await session.commit_transaction()
+            return
+        except PyMongoError as error:
+            if not error.has_error_label(_UNKNOWN) or loop.time() >= until:
+                raise
+        await asyncio.sleep(_COMMIT_PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def causal(client: Client) -> AsyncIterator[Session]:
+    """A session whose reads see all that was acknowledged, to whomever, before it began.
+
+    Reads of what a majority holds may trail that on a fresh primary, which holds what its
+    predecessor acknowledged but does not know yet that others do. Here they wait for it. A round
+    trip more than a read without a session; the reads have to be told `session=`.
+
+    Raises the driver's errors as they are.
+    """
+    async with await client.start_session(causal_consistency=True) as session:
+        await client.admin.command("ping", session=session)  # brings how far the primary is
         yield session
 
 
@@ -139,6 +212,7 @@ async def transaction(client: Client) -> AsyncIterator[Session]:
 async def snapshot(client: Client) -> AsyncIterator[Session]:
     """Reads that all see one moment; nothing to commit, so a round trip less than a transaction.
 
+    The moment is one that a majority holds. It may trail what was acknowledged, see `causal`.
     Raises the driver's errors as they are.
     """
     async with await client.start_session(snapshot=True) as session:
@@ -188,12 +262,15 @@ __all__ = [
     "Document",
     "IndexConflict",
     "Link",
+    "NoReplicaSet",
     "Session",
+    "causal",
     "connect",
     "database",
     "due",
     "ensure_indexes",
     "ping",
+    "require_replica_set",
     "server_time",
     "snapshot",
     "transaction",

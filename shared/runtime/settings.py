@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,20 +23,17 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from shared.contracts.reference import DEPUTIES
+from shared.runtime.addresses import Servers, connection_string, refused
 from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
 
 PREFIX = "PEYGIR_"
 _SECRETS = Path("/run/secrets")
 _KAFKA_PORT = 29092
 _MONGODB_PORT = 27117
-# A host that DNS is asked for when the service connects (DNS Seedlist Discovery): one, no port.
-_MONGODB_SRV = re.compile(r"mongodb\+srv://([^\s/?@]+@)?[^\s/?@,:]+([/?]\S*)?")
 
 Part: TypeAlias = Literal["api", "consumer", "relay", "sweeper"]
 PARTS: tuple[Part, ...] = ("api", "consumer", "relay", "sweeper")
@@ -82,10 +78,9 @@ class CommonSettings(BaseSettings):
     )
     secrets_dir: Path | None = Field(None, description="A further folder of settings in files.")
 
-    kafka_bootstrap_servers: str = Field(
-        default_factory=lambda known: f"127.0.0.1:{_KAFKA_PORT + known.get('port_offset', 0)}",
-        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
-        description="host:port, several with commas between.",
+    kafka_bootstrap_servers: Servers = Field(
+        default_factory=lambda known: (f"127.0.0.1:{_KAFKA_PORT + known.get('port_offset', 0)}",),
+        description="host:port or [IPv6]:port, several with commas between; any of them will do.",
     )
     mongodb_uri: SecretStr = Field(
         default_factory=lambda known: SecretStr(
@@ -138,7 +133,7 @@ class CommonSettings(BaseSettings):
     @classmethod
     def _never_open(cls, env: str) -> str:
         if env == "production":
-            raise _refused(
+            raise refused(
                 "production needs an identity provider, which this version has not; "
                 "allowed: development"
             )
@@ -149,39 +144,16 @@ class CommonSettings(BaseSettings):
     def _loopback(cls, host: str, info: ValidationInfo) -> str:
         accepted = info.data.get("open_network") == "accepted"
         if info.data.get("env") == "development" and not (accepted or _is_loopback(host)):
-            raise _refused(
+            raise refused(
                 "development is open to whoever reaches it; allowed are loopback addresses, "
                 "others with PEYGIR_OPEN_NETWORK=accepted"
             )
         return host
 
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _ports(cls, servers: str) -> str:
-        for server in servers.split(","):
-            port = server.rpartition(":")[2]
-            if not (port.isascii() and len(port) <= 5 and 1 <= int(port) <= 65535):
-                raise _refused(f"{server!r} has no port from 1 to 65535")
-        return servers
-
     @field_validator("mongodb_uri")
     @classmethod
     def _mongodb(cls, uri: SecretStr) -> SecretStr:
-        text = uri.get_secret_value()
-        if text.startswith("mongodb+srv://"):
-            if not _MONGODB_SRV.fullmatch(text):
-                raise _refused("a mongodb+srv:// connection string names one host and no port")
-        elif text.startswith("mongodb://"):
-            try:
-                parse_uri(text)
-            except (PyMongoError, ValueError, OSError):
-                # What the driver says may repeat a part of the password.
-                raise _refused(
-                    "not a connection string: mongodb://[user:password@]host[:port],…/?options, "
-                    "with user and password percent-encoded"
-                ) from None
-        else:
-            raise _refused("a connection string starts with mongodb:// or mongodb+srv://")
+        connection_string(uri.get_secret_value())
         return uri
 
     @field_validator("deputies", mode="before")
@@ -195,30 +167,30 @@ class CommonSettings(BaseSettings):
         known = info.data.get("known_deputies", deputies)
         for deputy in deputies:
             if deputy not in known:
-                raise _refused(f"{deputy!r} is no deputy; allowed: all, {', '.join(known)}")
+                raise refused(f"{deputy!r} is no deputy; allowed: all, {', '.join(known)}")
         return deputies
 
     @field_validator("known_deputies", "deputies", "run")
     @classmethod
     def _some(cls, names: Any) -> Any:
         if not names:
-            raise _refused("names nobody and nothing")
+            raise refused("names nobody and nothing")
         if len(set(names)) < len(names):
-            raise _refused("names somebody twice")
+            raise refused("names somebody twice")
         return names
 
     @field_validator("clock")
     @classmethod
     def _real_time(cls, clock: str, info: ValidationInfo) -> str:
         if clock == "simulated" and info.data.get("env") != "development":
-            raise _refused("a simulated clock is for development alone; allowed: system")
+            raise refused("a simulated clock is for development alone; allowed: system")
         return clock
 
     @field_validator("fault")
     @classmethod
     def _no_fault(cls, fault: str, info: ValidationInfo) -> str:
         if fault and info.data.get("env") != "development":
-            raise _refused("faults are for development alone; leave it empty")
+            raise refused("faults are for development alone; leave it empty")
         return fault
 
     @field_validator("holidays_file")
@@ -228,7 +200,7 @@ class CommonSettings(BaseSettings):
             try:
                 read_overrides(path)
             except BadHolidaysFile as error:
-                raise _refused(str(error)) from error
+                raise refused(str(error)) from error
         return path
 
 
@@ -254,10 +226,6 @@ def load(settings: type[SettingsType]) -> SettingsType:
     for name, meant in _slips(os.environ, settings.model_fields):
         sys.stderr.write(f"warning: {name} is not a setting; was {meant} meant?\n")
     return loaded
-
-
-def _refused(message: str) -> PydanticCustomError:
-    return PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def _is_loopback(host: str) -> bool:

@@ -57,7 +57,9 @@ def create_topics(cluster: Cluster, namespace: str) -> Topics:
     """Create all topics of a test's installation, as `tools.topics` does."""
     topics = topics_of(namespace)
     with ThreadPoolExecutor(1) as thread:  # where a loop may run already
-        made = thread.submit(asyncio.run, ensure(cluster.bootstrap, topics.all(), say=print))
+        made = thread.submit(
+            asyncio.run, ensure(cluster.bootstrap.split(","), topics.all(), say=print)
+        )
         assert made.result().faults == ()
     return topics
 

@@ -406,42 +406,50 @@ async def test_ctrl_c_loses_nothing(
         assert (item["title"], item["version"]) == ("عنوان تازه", 2)
 
 
-async def test_a_flood_pauses_and_resume_goes_on_with_nothing_lost(
+async def test_a_flood_closes_its_topic_within_the_batch_and_resume_goes_on_with_nothing_lost(
     cluster: Cluster, service: Service, producer: Producer, topics: Topics, tool: Tool
 ) -> None:
     service.stop()
-    await service.start(
-        PEYGIR_FLOOD_MINIMUM="5", PEYGIR_FLOOD_SHARE="0.5", PEYGIR_BATCH_MAX_RECORDS="5"
-    )
     topic = topics.resolutions("civil")
-    for number in range(5):
+    for number in range(9):
         await producer.send(
             topic, b"{", key="flood", headers=binary("ResolutionApproved", str(number))
         )
+    await producer.event(topic, "ResolutionApproved", approval("dry"), key="flood", id_="d")
+    await service.start(PEYGIR_FLOOD_MINIMUM="5", PEYGIR_FLOOD_SHARE="0.5")
 
     async def paused() -> str:
         return (await tool("paused")).out
 
     async def is_paused() -> bool:
-        return "followups-civil\t" in await paused()
+        return f"\t{topic}\n" in await paused()
 
+    async def flooded() -> set[bytes]:
+        letters = await records(cluster, topics.deadletter("followups"))
+        return {dict(r.headers)["x-origin-offset"] for r in letters if r.key == b"flood"}
+
+    group = f"{topics.sessions.partition('peygir')[0]}followups-civil"
     await eventually(is_paused, 60, "the pause")
-    await producer.event(topic, "ResolutionApproved", approval("dry"), key="flood", id_="d")
+    shown = (await service.http.get("/metrics")).text
+    assert f'peygir_subscription_paused{{group="{group}"}} 1.0' in shown
+    assert f'peygir_topic_paused{{group="{group}",topic="{topic}"}} 1.0' in shown
     await without_title(producer, topics, "wet")
     said = await tool("resume", "--group", "followups-social")
     assert (said.code, "is not paused" in said.err) == (1, True)
+    said = await tool("resume", "--group", "followups-civil", "--topic", topics.sessions)
+    assert (said.code, "is not paused" in said.err) == (1, True)
     async with httpx.AsyncClient(base_url=service.http.base_url) as somebody:
-        group = f"{topics.sessions.partition('peygir')[0]}followups-civil"
         answer = await somebody.post(
             f"/v1/subscriptions/{group}/resume", headers={"X-Peygir-Roles": "deputy:civil"}
         )
         assert answer.status_code == 403
     assert await service.items("/v1/followups", resolution_id="dry") == []
-    assert (await tool("resume", "--group", "followups-civil")).out == "followups-civil goes on\n"
+    assert len(await flooded()) == 5
+    said = await tool("resume", "--group", "followups-civil", "--topic", topic)
+    assert said.out == f"{topic} of followups-civil goes on\n"
     await followup_of(service, "dry")
     assert not await is_paused()
     letters = (await tool.letters()).values()
-    assert sum(letter["reason"] == "broken-json" for letter in letters) >= 5
+    assert sum(letter["reason"] == "broken-json" for letter in letters) >= 9
     await letter_of(cluster, topics, "wet")
-    flood = [r for r in await records(cluster, topics.deadletter("followups")) if r.key == b"flood"]
-    assert len({dict(r.headers)["x-origin-offset"] for r in flood}) == 5
+    assert len(await flooded()) == 9

@@ -3,89 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-
-# ConfigResource is public, yet not marked so for type checkers.
-from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
-from confluent_kafka.cimpl import KafkaException, NewTopic
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from deploy.local.cluster import Cluster
-from deploy.local.layout import HOST, PROJECT
+from deploy.local.layout import HOST
 from shared.contracts.topics import Topics
+from tests.contracts.job import DEPUTIES, PATIENCE_SECONDS, config, create, partitions, run, topics
 from tools.topics.ensure import ensure
 
-DEPUTIES = "civil,crisis"
-PATIENCE_SECONDS = 20.0
-
-
-@pytest.fixture
-def prefix() -> str:
-    """A namespace for one test."""
-    return f"t{uuid.uuid4().hex[:10]}"
-
-
-@pytest.fixture(scope="module")
-def witness(cluster: Cluster) -> AdminClient:
-    return AdminClient({"bootstrap.servers": cluster.bootstrap})
-
-
-def run(
-    bootstrap: str, prefix: str, *arguments: str, **settings: str
-) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: text for name, text in os.environ.items() if not name.startswith("PEYGIR_")},
-        "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-        "PEYGIR_KNOWN_DEPUTIES": DEPUTIES,
-        "PEYGIR_NAMESPACE": prefix,
-        **settings,
-    }
-    return subprocess.run(
-        (sys.executable, "-m", "tools.topics", *arguments),
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def topics(prefix: str) -> Topics:
-    return Topics(DEPUTIES.split(","), prefix)
-
-
-def partitions(witness: AdminClient, prefix: str) -> dict[str, int]:
-    known = witness.list_topics(timeout=10).topics
-    return {name: len(topic.partitions) for name, topic in known.items() if name.startswith(prefix)}
-
-
-def config(witness: AdminClient, name: str) -> dict[str, str]:
-    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-    entries = witness.describe_configs([resource])[resource].result(timeout=10)
-    return {entry.name: entry.value for entry in entries.values()}
-
-
-def create(witness: AdminClient, name: str, partitions: int, **wanted: str) -> None:
-    settings = {key.replace("_", "."): value for key, value in wanted.items()}
-    topic = NewTopic(name, partitions, 1, config=settings)
-    witness.create_topics([topic])[name].result(timeout=10)
-    until = time.monotonic() + PATIENCE_SECONDS
-    while True:  # the broker answers before it knows the topic itself
-        try:
-            config(witness, name)
-        except KafkaException:
-            assert time.monotonic() < until, f"{name} is not known"
-        else:
-            return
+ONE_COPY = {
+    "PEYGIR_ENV": "production",
+    "PEYGIR_REPLICATION_FACTOR": "1",
+    "PEYGIR_FEW_COPIES": "accepted",
+}
 
 
 def test_it_creates_every_topic_as_declared(
@@ -97,7 +35,7 @@ def test_it_creates_every_topic_as_declared(
     specs = topics(prefix).all()
     assert partitions(witness, prefix) == {spec.name: spec.partitions for spec in specs}
     for spec in specs:
-        assert config(witness, spec.name).items() >= spec.config.items()
+        assert config(witness, spec.name).items() >= spec.config_with(1).items()
         assert f"created {spec.name}\n" in done.stdout
 
 
@@ -107,7 +45,7 @@ def test_it_can_be_repeated_in_production_too(
     run(cluster.bootstrap, prefix)
     before = partitions(witness, prefix)
 
-    done = run(cluster.bootstrap, prefix, "create", PEYGIR_ENV="production")
+    done = run(cluster.bootstrap, prefix, "create", **ONE_COPY)
 
     count = len(topics(prefix).all())
     assert (done.returncode, done.stderr) == (0, "")
@@ -199,7 +137,7 @@ def test_more_config_than_declared_is_no_fault(
 ) -> None:
     spec = topics(prefix).all()[0]
     declared = {key.replace(".", "_"): value for key, value in spec.config.items()}
-    create(witness, spec.name, spec.partitions, **declared, segment_bytes="2000000")
+    create(witness, spec.name, spec.partitions, 1, **declared, segment_bytes="2000000")
 
     assert run(cluster.bootstrap, prefix).returncode == 0
 
@@ -216,7 +154,7 @@ async def test_two_jobs_at_once_create_each_topic_once(cluster: Cluster, prefix:
     specs = topics(prefix).all()
 
     reports = await asyncio.gather(
-        *(ensure(cluster.bootstrap, specs, say=print, replication_factor=1) for _ in range(3))
+        *(ensure([cluster.bootstrap], specs, say=print, replication_factor=1) for _ in range(3))
     )
 
     created = [name for report in reports for name in report.created]
@@ -230,7 +168,7 @@ async def test_when_it_is_done_the_broker_knows_every_topic(
     """It lists a topic a moment after it said created; services start when this job is done."""
     for _ in range(5):
         prefix = f"t{uuid.uuid4().hex[:10]}"
-        await ensure(cluster.bootstrap, topics(prefix).all(), say=print)
+        await ensure([cluster.bootstrap], topics(prefix).all(), say=print)
 
         assert set(partitions(witness, prefix)) == {spec.name for spec in topics(prefix).all()}
 
@@ -264,6 +202,37 @@ def test_without_kafka_it_says_so_and_gives_up() -> None:
     ]
 
 
+def test_one_address_that_answers_is_enough(
+    cluster: Cluster, witness: AdminClient, prefix: str
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+
+        done = run(f"{HOST}:{nobody.getsockname()[1]}, {cluster.bootstrap}", prefix)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(partitions(witness, prefix)) == len(topics(prefix).all())
+
+
+def test_records_are_dated_by_the_broker(cluster: Cluster, prefix: str) -> None:
+    run(cluster.bootstrap, prefix)
+    name = topics(prefix).sessions
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    producer.produce(name, b"{}", timestamp=1)
+    began = time.time()
+    assert producer.flush(10) == 0
+
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": prefix})
+    consumer.assign([TopicPartition(name, p, 0) for p in range(3)])
+    record = consumer.poll(PATIENCE_SECONDS)
+    consumer.close()
+
+    assert record is not None
+    kind, milliseconds = record.timestamp()
+    assert kind == TIMESTAMP_LOG_APPEND_TIME
+    assert began - 1 < milliseconds / 1000 < time.time() + 1
+
+
 async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
     """Kafka answers at an address from the moment on that the job says it waits there."""
     with socket.socket() as listener:
@@ -271,7 +240,9 @@ async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
         said: asyncio.Queue[str] = asyncio.Queue()
         bootstrap = f"{HOST}:{listener.getsockname()[1]}"
         specs = topics(prefix).all()
-        job = asyncio.create_task(ensure(bootstrap, specs, say=said.put_nowait, timeout_seconds=30))
+        job = asyncio.create_task(
+            ensure([bootstrap], specs, say=said.put_nowait, timeout_seconds=30)
+        )
         assert await said.get() == f"waiting for Kafka at {bootstrap}, up to 30 s"
         async with _way_to(cluster.bootstrap, listener):
             report = await job
@@ -306,6 +277,7 @@ async def _way_to(bootstrap: str, listener: socket.socket) -> AsyncIterator[None
         ("PEYGIR_KNOWN_DEPUTIES", "Civil"),
         ("PEYGIR_NAMESPACE", "a.b"),
         ("PEYGIR_REPLICATION_FACTOR", "0"),
+        ("PEYGIR_FEW_COPIES", "yes"),
     ],
 )
 def test_bad_configuration_is_one_line_that_names_the_variable(name: str, value: str) -> None:

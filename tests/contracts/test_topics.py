@@ -105,6 +105,23 @@ def test_a_records_size_is_weighed_uncompressed() -> None:
         assert spec.config["compression.type"] == "uncompressed"
 
 
+def test_what_was_acknowledged_is_never_cut_off_by_a_replica_that_trails() -> None:
+    for spec in TWO.all():
+        assert spec.config["unclean.leader.election.enable"] == "false"
+
+
+def test_records_bear_the_brokers_time() -> None:
+    for spec in TWO.all():
+        assert spec.config["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize(("copies", "holding"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_a_record_is_acknowledged_when_most_copies_hold_it(copies: int, holding: int) -> None:
+    for spec in TWO.all():
+        config = spec.config_with(copies)
+        assert config == {**spec.config, "min.insync.replicas": str(holding)}
+
+
 @pytest.mark.parametrize(
     "event", [ResolutionApproved, ResolutionAmended, FollowupOpened, FollowupAmended]
 )

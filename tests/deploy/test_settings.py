@@ -12,6 +12,7 @@ from shared.contracts.topics import SERVICES
 from shared.runtime.settings import PREFIX, CommonSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
 from tools.topics import TopicsSettings
+from tools.topics.settings import copies
 
 
 def _settings_of(module: str) -> type[CommonSettings]:
@@ -66,7 +67,7 @@ def test_every_process_of_the_evaluation_accepts_its_settings(
             settings = load(_settings_of(module(workload)))
         assert settings.open_network == "accepted"
         assert (settings.http_host, settings.http_port) == ("0.0.0.0", 8080)
-        assert settings.kafka_bootstrap_servers == "kafka:9092"
+        assert settings.kafka_bootstrap_servers == ("kafka:9092",)
     assert capsys.readouterr().err == ""
 
 
@@ -77,12 +78,34 @@ def test_production_refuses_to_start_open_but_makes_its_topics(
         with monkeypatch.context() as patch:
             _become(workload, base, patch)
             if module(workload) == "tools.topics":
-                assert load(TopicsSettings).env == "production"
+                settings = load(TopicsSettings)
+                assert settings.env == "production"
+                assert copies(settings, None) == 3
                 continue
             with pytest.raises(SystemExit) as refusal:
                 load(_settings_of(module(workload)))
         assert refusal.value.code == 2
         assert capsys.readouterr().err.startswith("PEYGIR_ENV: production needs an identity")
+
+
+def test_the_topics_of_the_evaluation_are_for_one_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    (evaluation,) = [overlay for overlay in OVERLAYS if overlay.name == "evaluation"]
+    rendered = render(evaluation)
+    _become(rendered.one("Job", "topics"), rendered, monkeypatch)
+    assert copies(load(TopicsSettings), None) == 1
+
+
+def test_the_addresses_that_the_readme_shows_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DEPLOY / "README.md").read_text()
+    monkeypatch.setenv("PEYGIR_ENV", "development")
+    monkeypatch.setenv("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", _after(text, "BOOTSTRAP_SERVERS="))
+    monkeypatch.setenv("PEYGIR_MONGODB_URI", _after(text, "PEYGIR_MONGODB_URI="))
+    assert len(load(CommonSettings).kafka_bootstrap_servers) == 3
+
+
+def _after(text: str, start: str) -> str:
+    """The rest of the line of an example."""
+    return text.partition(start)[2].partition("\n")[0].strip()
 
 
 def test_the_secret_that_the_readme_makes_is_read(

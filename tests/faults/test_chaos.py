@@ -7,21 +7,24 @@ import json
 import random
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
 from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import PROJECT
 from shared.contracts.topics import Topics
-from tests.component.harness import Service, binary, create_topics, eventually, records
-from tests.faults.reader import Origin, dead_letters_of, events_of, faults
+from tests.component.harness import Service, binary, create_topics, eventually
+from tests.faults import reading
+from tests.promise.checker import Kind, Violation, check
+from tests.promise.history import Effect, History, Outcome, Place, Sent
 from tools.deadletter.desk import DeadletterSettings, opened
 from tools.deadletter.mending import set_body
 
@@ -30,15 +33,7 @@ DOUBLES = 0.05
 POISON = 0.01
 EARLY = 0.02  # amended before they are approved
 SETTLE_SECONDS = 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What was sent: the resolutions that have to be followed, and the broken ones."""
-
-    good: frozenset[str]
-    poison: Mapping[str, bytes]  # resolution id -> what it should have said
-    early: frozenset[str]  # of the good ones, those whose amendment was sent first
+ACKNOWLEDGED: Final = Outcome.ACKNOWLEDGED
 
 
 def approval(resolution_id: str) -> bytes:
@@ -62,47 +57,46 @@ def amendment(resolution_id: str) -> bytes:
     return json.dumps(data).encode()
 
 
-async def send(cluster: Cluster, topic: str, count: int, rate: float) -> Sent:
+def opens(resolution_id: str) -> tuple[Effect, ...]:
+    return (Effect("FollowupOpened", resolution_id),)
+
+
+async def send(cluster: Cluster, topic: str, count: int, rate: float) -> list[Sent]:
     """Send `count` approvals at `rate` a second, doubles and poison among them.
 
     Some are amended before, under another key, so that it may be read first or last.
     """
     chance = random.Random(SEED)
-    good: set[str] = set()
-    poison: dict[str, bytes] = {}
-    early: set[str] = set()
+    sent: list[tuple[Sent, asyncio.Future[RecordMetadata]]] = []
     producer = AIOKafkaProducer(
         bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True
     )
     await producer.start()
     try:
-        waiting = []
         for n in range(count):
             id_ = f"r-{n:05d}"
-            value = approval(id_)
-            head = binary("ResolutionApproved", f"e-{n}")
+            value, told = approval(id_), Sent(f"e-{n}", topic, id_, ACKNOWLEDGED, None, opens(id_))
             if chance.random() < POISON:
-                poison[id_] = value
                 value = value[:-20]  # broken off
-            else:
-                good.add(id_)
-                if chance.random() < EARLY:
-                    early.add(id_)
-                    first = binary("ResolutionAmended", f"a-{n}")
-                    key = f"early-{n}".encode()
-                    waiting.append(
-                        await producer.send(topic, amendment(id_), key=key, headers=first)
-                    )
-            doubled = chance.random() < DOUBLES
-            waiting += [
-                await producer.send(topic, value, key=id_.encode(), headers=head)
-                for _ in range(2 if doubled else 1)
-            ]
+                told = replace(told, effects=(), refusal="broken-json")
+            elif chance.random() < EARLY:
+                key, effect = f"early-{n}", Effect("FollowupAmended", id_, f"a-{n}")
+                first = Sent(effect.mark, topic, key, ACKNOWLEDGED, None, (effect,), in_order=False)
+                head = binary("ResolutionAmended", first.id)
+                answer = await producer.send(topic, amendment(id_), key=key.encode(), headers=head)
+                sent.append((first, answer))
+            head = binary("ResolutionApproved", told.id)
+            for _ in range(2 if chance.random() < DOUBLES else 1):
+                answer = await producer.send(topic, value, key=id_.encode(), headers=head)
+                sent.append((told, answer))
             await asyncio.sleep(1 / rate)
-        await asyncio.gather(*waiting)
+        answers = await asyncio.gather(*(answer for _, answer in sent))
     finally:
         await producer.stop()
-    return Sent(frozenset(good), poison, frozenset(early))
+    return [
+        replace(told, place=Place(topic, at.partition, at.offset))
+        for (told, _), at in zip(sent, answers, strict=True)
+    ]
 
 
 async def kill_at_random(
@@ -161,57 +155,56 @@ async def test_nothing_is_lost_under_random_kills(
             )
             await service.ready(60)
 
-        assert sent.early
-        await settled(cluster, topics, services[0], sent.good, sent.early)
-        letters = dead_letters_of(await records(cluster, topics.deadletter("followups")))
-        places = {
-            (r.topic, r.partition, r.offset): r.key.decode()
-            for r in await records(cluster, topics.resolutions("civil"))
-            if r.key.decode() in sent.poison
-        }
-        assert letters == dict.fromkeys(places, "broken-json"), "each poison once, by its origin"
-
-        await mend_and_replay(cluster, space, services[0], sent, places)
-        wanted = sent.good | sent.poison.keys()
-        await settled(cluster, topics, services[0], wanted, sent.early)
+        assert any(not one.in_order for one in sent)
+        await settled(cluster, topics, services[0], sent)
+        poison = {one.place: one.key for one in sent if one.refusal is not None}
+        await mend_and_replay(cluster, space, services[0], poison)
+        mended = [replace(one, effects=opens(one.key)) if one.refusal else one for one in sent]
+        await settled(cluster, topics, services[0], mended)
     finally:
         for service in services:
             await service.close()
 
 
-async def settled(
-    cluster: Cluster,
-    topics: Topics,
-    service: Service,
-    wanted: frozenset[str] | set[str],
-    early: frozenset[str],
-) -> None:
-    """Wait until the independent reader finds everything, and nothing wrong."""
-    wrong = ["nothing was looked at"]
+async def settled(cluster: Cluster, topics: Topics, service: Service, sent: Sequence[Sent]) -> None:
+    """Wait until an independent look finds everything, and nothing wrong."""
+    wrong: list[Violation] = []
+    amended = {effect.about for one in sent if not one.in_order for effect in one.effects}
 
     async def well() -> bool:
         nonlocal wrong
         items = await service.items("/v1/followups")
-        if len(items) < len(wanted):
-            wrong = [f"{len(items)} of {len(wanted)}"]
+        if len(items) < len({effect for one in sent for effect in one.effects}) - len(amended):
+            wrong = [Violation(Kind.LOST, "so far", f"{len(items)} are followed")]
             return False
-        told = events_of(await records(cluster, topics.followups("civil")))
-        wrong = faults(wanted, items, told)
-        amended = Counter(t.resolution_id for t in told if t.type == "FollowupAmended")
-        if amended != Counter(early):
-            wrong.append(f"{amended.total()} amendments of {len(early)}")
+        told, came, dead = [
+            await asyncio.to_thread(reading.everything, cluster.bootstrap, [name])
+            for name in (
+                topics.followups("civil"),
+                topics.resolutions("civil"),
+                topics.deadletter("followups"),
+            )
+        ]
+        history = History(
+            sent=tuple(sent),
+            told=tuple(reading.told(told)),
+            arrived=tuple(reading.arrived(came)),
+            states=tuple(reading.shown(items, topics.followups)),
+            letters=tuple(reading.letters(dead, [topics.resolutions("civil")])),
+        )
+        wrong = check(history)
         moved = {i["resolution_id"] for i in items if i["due_on"] == "2031-01-01"}
-        wrong += [f"not as amended: {id_}" for id_ in moved ^ early]
+        wrong += [Violation(Kind.LOST, id_, "not as amended") for id_ in moved ^ amended]
         return not wrong
 
     try:
         await eventually(well, SETTLE_SECONDS)
     except AssertionError:
-        pytest.fail(f"{len(wrong)} faults: {'; '.join(wrong[:10])}\n{service.log[-3000:]}")
+        pytest.fail(f"{len(wrong)} faults: {wrong[:10]}\n{service.log[-3000:]}")
 
 
 async def mend_and_replay(
-    cluster: Cluster, space: str, service: Service, sent: Sent, places: Mapping[Origin, str]
+    cluster: Cluster, space: str, service: Service, poison: Mapping[Place | None, str]
 ) -> None:
     """Mend each poison, once for each id, and replay all, as an operator would."""
     environment = {
@@ -220,7 +213,7 @@ async def mend_and_replay(
     }
     settings = DeadletterSettings(
         env="development",
-        kafka_bootstrap_servers=cluster.bootstrap,
+        kafka_bootstrap_servers=tuple(cluster.bootstrap.split(",")),
         mongodb_uri=SecretStr(cluster.mongodb_uri),
         namespace=space,
         api=environment["PEYGIR_API"],
@@ -228,8 +221,8 @@ async def mend_and_replay(
     async with opened(settings, "followups", "operator") as desk:
         for entry in await desk.list():
             origin = entry.notes.origin
-            whole = sent.poison[places[origin.topic, origin.partition, origin.offset]]
-            await desk.mend(origin, partial(set_body, body=whole), "broken off", None)
+            id_ = poison[Place(origin.topic, origin.partition, origin.offset)]
+            await desk.mend(origin, partial(set_body, body=approval(id_)), "broken off", None)
     replay = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "tools.deadletter", "replay", "--count", "all", "--rate", "200"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ import pytest
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
 from shared.messaging.steps import Step
-from tests.component.harness import Producer, Service, binary, eventually, records
-from tests.faults.reader import dead_letters_of, events_of, faults
+from tests.component.harness import Producer, Service, binary, eventually
+from tests.faults import reading
+from tests.promise.checker import Violation, check
+from tests.promise.history import Due, Effect, History, Level, Outcome, Sent
 
 GOOD = 20
+LONG_PAST = "2025-02-01"
 AT_ONCE = 4  # processes, on two cores
 
 DEPUTIES = {step: f"at-{step.value.replace('.', '-')}" for step in Step}
@@ -30,7 +35,7 @@ def approval(resolution_id: str, deputy: str) -> bytes:
         "deputy": deputy,
         "title": "تجهیز پایگاه مدیریت بحران",
         "approved_at": "2025-01-01T10:00:00+03:30",
-        "due_on": "2025-02-01",
+        "due_on": LONG_PAST,
     }
     return json.dumps(data).encode()
 
@@ -55,18 +60,17 @@ async def test_a_crash_at_any_step_is_harmless(
 
     await asyncio.gather(*(crash(step) for step in Step))
     async with process(KNOWN) as service:
-        wrong: dict[str, list[str]] = {}
+        wrong: list[Violation] = []
 
         async def well() -> bool:
             nonlocal wrong
-            wrong = await wrong_with(service, cluster, topics)
+            wrong = check(await whole(service, cluster, topics))
             return not wrong
 
         try:
             await eventually(well, 90)
         except AssertionError:
-            pytest.fail(f"{wrong}\n{service.log[-3000:]}")
-    await each_poison_once(cluster, topics)
+            pytest.fail(f"{wrong[:20]}\n{service.log[-3000:]}")
 
 
 def wanted(deputy: str) -> list[str]:
@@ -94,28 +98,35 @@ async def die(service: Service, step: Step) -> None:
         await service.close()
 
 
-async def wrong_with(service: Service, cluster: Cluster, topics: Topics) -> dict[str, list[str]]:
-    """What is wrong with each deputy's follow-ups, by an independent look."""
+async def whole(service: Service, cluster: Cluster, topics: Topics) -> History:
+    """What was sent, and what an independent look finds of it."""
+    told_in = [topics.followups(deputy) for deputy in DEPUTIES.values()]
+    sent_to = [topics.resolutions(deputy) for deputy in DEPUTIES.values()]
+    dead_in = [topics.deadletter("followups")]
+    told, came, dead = [
+        await asyncio.to_thread(reading.everything, cluster.bootstrap, names)
+        for names in (told_in, sent_to, dead_in)
+    ]
     items = await service.items("/v1/followups")
-    found: dict[str, list[str]] = {}
-    for deputy in DEPUTIES.values():
-        mine = [item for item in items if item["deputy"] == deputy]
-        told = events_of(await records(cluster, topics.followups(deputy)))
-        wrong = faults(wanted(deputy), mine, told)
-        wrong += [f"not escalated: {i['resolution_id']}" for i in mine if i["level"] != 3]
-        wrong += [f"at {i['version']}" for i in mine if i["version"] != 4]
-        if wrong:
-            found[deputy] = wrong
-    return found
+    return History(
+        sent=tuple(chain.from_iterable(sent(topics, deputy) for deputy in DEPUTIES.values())),
+        told=tuple(reading.told(told)),
+        arrived=tuple(reading.arrived(came)),
+        states=tuple(reading.shown(items, topics.followups)),
+        letters=tuple(reading.letters(dead, sent_to)),
+        dues=tuple(
+            Due(Level(id_, LONG_PAST, level))
+            for deputy in DEPUTIES.values()
+            for id_ in wanted(deputy)
+            for level in (1, 2, 3)
+        ),
+    )
 
 
-async def each_poison_once(cluster: Cluster, topics: Topics) -> None:
-    """Each deputy's poison stands in the dead letters, by its origin, and nothing else does."""
-    resolutions = [topics.resolutions(deputy) for deputy in DEPUTIES.values()]
-    poison = {
-        (record.topic, record.partition, record.offset): "broken-json"
-        for record in await records(cluster, *resolutions)
-        if record.key == b"poison"
-    }
-    letters = dead_letters_of(await records(cluster, topics.deadletter("followups")))
-    assert letters == poison
+def sent(topics: Topics, deputy: str) -> Iterator[Sent]:
+    """What was sent to a deputy: approvals, and a poison."""
+    topic = topics.resolutions(deputy)
+    for id_ in wanted(deputy):
+        effects = (Effect("FollowupOpened", id_),)
+        yield Sent(id_, topic, id_, Outcome.ACKNOWLEDGED, effects=effects)
+    yield Sent("p", topic, "poison", Outcome.ACKNOWLEDGED, refusal="broken-json")

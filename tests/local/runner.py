@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.layout import PROJECT, Layout, layout_from
+from deploy.local.layout import PROJECT, Layout, Ports, layout_from, parts_from
 from deploy.local.ports import is_free
 from deploy.local.processes import is_alive, read_pid
 
@@ -29,10 +29,9 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = _SECON
 
 
 def free_offset(taken: Sequence[int] = ()) -> int:
-    """A `PEYGIR_PORT_OFFSET` at which Kafka, its controller, mongod and mail can listen."""
+    """A `PEYGIR_PORT_OFFSET` at which every part can listen."""
     for offset in range(200, 1800, 100):
-        ports = (29092 + offset, 29093 + offset, 27117 + offset, 8125 + offset)
-        if offset not in taken and all(is_free(port) for port in ports):
+        if offset not in taken and all(map(is_free, Ports.standard(offset).every())):
             return offset
     raise AssertionError("no free ports for this test")
 
@@ -47,9 +46,10 @@ def make_folder(folder: Path, local: Path) -> Path:
     return folder
 
 
-def environment(folder: Path, offset: int, parts: str) -> dict[str, str]:
+def environment(folder: Path, offset: int, parts: str, nodes: int = 1) -> dict[str, str]:
     return {
         **os.environ,
+        "PEYGIR_LOCAL_NODES": str(nodes),
         "PEYGIR_LOCAL_DIR": str(folder),
         "PEYGIR_PORT_OFFSET": str(offset),
         "PEYGIR_PARTS": parts,
@@ -60,11 +60,16 @@ class Runner:
     """One `up`. As a context manager it is killed at the end, with all that it started."""
 
     def __init__(
-        self, folder: Path, offset: int, parts: str, command: Sequence[str] = _COMMAND
+        self,
+        folder: Path,
+        offset: int,
+        parts: str,
+        command: Sequence[str] = _COMMAND,
+        nodes: int = 1,
     ) -> None:
-        self._environment = environment(folder, offset, parts)
+        self._environment = environment(folder, offset, parts, nodes)
         self._output = folder / f"up-{time.monotonic_ns()}.txt"
-        self._parts = tuple(parts.split(","))
+        self._parts = parts_from(self._environment)
         self.layout: Layout = layout_from(self._environment)
         with self._output.open("wb") as output:
             self._popen = subprocess.Popen(
@@ -97,17 +102,17 @@ class Runner:
     def pid(self) -> int:
         return self._popen.pid
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = _SECONDS) -> None:
         """Return when the runner has said this."""
 
         def said() -> bool:
             assert text in self.output or self._popen.poll() is None, self.output
             return text in self.output
 
-        eventually(said, f"{text!r} in:\n{self.output}")
+        eventually(said, f"{text!r} in:\n{self.output}", seconds)
 
-    def wait_until_up(self) -> None:
-        self.wait_for("everything runs")
+    def wait_until_up(self, seconds: float = _SECONDS) -> None:
+        self.wait_for("everything runs", seconds)
 
     def pids(self) -> dict[str, int]:
         """The parts' process ids, as their files say."""

@@ -136,6 +136,9 @@ def test_open_development_is_said_loudly_and_production_refused(folder: Path) ->
     ("variable", "value"),
     [
         ("PEYGIR_PARTS", "kafka,zookeeper"),
+        ("PEYGIR_PARTS", "kafka-1"),  # there is one node, `kafka`
+        ("PEYGIR_LOCAL_NODES", "2"),
+        ("PEYGIR_LOCAL_NODES", "three"),
         ("PEYGIR_PORT_OFFSET", "many"),
         ("PEYGIR_PORT_OFFSET", "99999"),
         ("PEYGIR_SECURE", "1"),

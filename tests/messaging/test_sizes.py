@@ -36,7 +36,7 @@ def producer(cluster: Cluster) -> Producer:
 
 @pytest.fixture
 async def dead_letters(cluster: Cluster, topics: Topics) -> AsyncIterator[DeadLetters]:
-    publisher = Publisher(cluster.bootstrap, client_id="test")
+    publisher = Publisher([cluster.bootstrap], client_id="test")
     yield DeadLetters(
         service="followups",
         source="urn:peygir:followups",
@@ -99,7 +99,9 @@ async def given_up(
 ) -> list[Record]:
     topic = topics.deadletter("followups")
     before = len(await records(cluster, topic))
-    await dead_letters.send([DeadLetter(record, REFUSAL, 1) for record in given])
+    letters = [DeadLetter(record, REFUSAL, 1) for record in given]
+    assert not any(await dead_letters.send(letters))
+    assert not any(await dead_letters.reject(letters))
     return (await records(cluster, topic))[before:]
 
 

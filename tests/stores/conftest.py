@@ -10,6 +10,7 @@ import pytest
 from deploy.local.cluster import Cluster
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
+from tests.stores.outbox import Outbox
 
 
 @pytest.fixture
@@ -20,3 +21,11 @@ async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
     yield mongo.database(client, name)
     await client.drop_database(name)
     client.close()
+
+
+@pytest.fixture
+async def outbox(database: Database) -> Outbox:
+    """An outbox, ready to be written to."""
+    outbox = Outbox(database)
+    await outbox.ledger.prepare()
+    return outbox

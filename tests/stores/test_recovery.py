@@ -70,7 +70,7 @@ async def test_topics_come_in_the_order_that_was_given_and_once(
     for order in ([topics.sessions, resolutions], [resolutions, topics.sessions]):
         await database["positions"].delete_many({})
         taken = Taken()
-        recovery = Recovery(cluster.bootstrap, SOURCE)
+        recovery = Recovery([cluster.bootstrap], SOURCE)
         recovery.add(Own(database, order, taken.take_in))
         await recovery.run()
         assert [message.topic for message in taken.messages] == [*[order[0]] * 12, *[order[1]] * 12]
@@ -91,7 +91,7 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
                 await publish(producer, approval(id_, topics, deputy))
     taken = Taken()
     taken.breaks_at = 24  # in the last partition of the second topic
-    recovery = Recovery(cluster.bootstrap, SOURCE)
+    recovery = Recovery([cluster.bootstrap], SOURCE)
     recovery.add(Own(database, [social, crisis], taken.take_in))
     with pytest.raises(TimeoutError):
         await recovery.run()
@@ -117,7 +117,7 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
             await records(cluster, topic)  # whoever waits for them has them now, too
             return await taken.take_in(messages)
 
-        recovery = Recovery(cluster.bootstrap, SOURCE)
+        recovery = Recovery([cluster.bootstrap], SOURCE)
         recovery.add(Own(database, [topic], take_in))
         async with asyncio.timeout(60):
             await recovery.run()
@@ -138,7 +138,7 @@ async def test_strangers_are_passed_over_readable_or_not(
         await publish(producer, replace(ours, data=b"{"))
         await publish(producer, ours)
     taken = Taken()
-    recovery = Recovery(cluster.bootstrap, SOURCE)
+    recovery = Recovery([cluster.bootstrap], SOURCE)
     recovery.add(Own(database, [topic], taken.take_in))
     await recovery.run()
     assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]

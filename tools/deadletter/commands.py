@@ -218,29 +218,32 @@ def replay(
 @app.command()
 def resume(
     group: Annotated[str, typer.Option(help="Such as followups-civil.")],
+    topic: Annotated[
+        str, typer.Option(help="This topic alone, as `paused` tells it; else all of the group.")
+    ] = "",
     who: Annotated[str, typer.Option(help="Your name; by default your login.")] = "",
     service: Of = _DEFAULT,
     api: Api = "",
 ) -> None:
-    """Let a subscription that a flood of refusals paused go on."""
+    """Let what a flood of refusals paused of a subscription go on."""
 
     async def work(desk: Desk) -> None:
-        await desk.service.resume(desk.namespace + group)
-        output.write(f"{group} goes on")
+        await desk.service.resume(desk.namespace + group, topic)
+        output.write(f"{topic} of {group} goes on" if topic else f"{group} goes on")
 
     _run(service, api, who or getpass.getuser(), work)
 
 
 @app.command()
 def paused(service: Of = _DEFAULT, api: Api = "") -> None:
-    """List the subscriptions that a flood paused."""
+    """List the topics that a flood paused, each with the group that waits for it."""
 
     async def work(desk: Desk) -> None:
         rows = [
-            (p.group.removeprefix(desk.namespace), p.since, p.reason)
+            (p.group.removeprefix(desk.namespace), p.since, p.reason, p.topic or "all")
             for p in await desk.service.paused()
         ]
-        output.table("Paused subscriptions", ("group", "since", "reason"), rows)
+        output.table("Paused topics", ("group", "since", "reason", "topic"), rows)
 
     _run(service, api, getpass.getuser(), work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -18,7 +19,7 @@ class NoService(Exception):
 
 
 class NotPaused(Exception):
-    """The subscription is not paused."""
+    """Nothing of the subscription is paused, or not that topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ class Became:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A subscription that waits."""
+    """What waits of a subscription."""
 
     group: str
+    topic: str  # empty: all of it
     since: str
     reason: str
 
@@ -64,20 +66,28 @@ class Service:
         return Became(Outcome(answer["outcome"]), told)
 
     async def paused(self) -> list[Paused]:
-        """The subscriptions that a flood paused. Raises NoService."""
+        """What a flood paused. Raises NoService."""
         answer = await self._ask("GET", "/v1/subscriptions?limit=500")
         if answer is None:
             raise NoService(f"{self._url} is no API of a service that reads events")
-        return [Paused(i["group"], i["paused_since"], i["reason"]) for i in answer["items"]]
+        return [
+            Paused(i["group"], i["topic"] or "", i["paused_since"], i["reason"])
+            for i in answer["items"]
+        ]
 
-    async def resume(self, group: str) -> None:
-        """Let a subscription go on. Raises NotPaused and NoService."""
-        if await self._ask("POST", f"/v1/subscriptions/{group}/resume") is None:
-            raise NotPaused(f"{group} is not paused")
+    async def resume(self, group: str, topic: str = "") -> None:
+        """Let a subscription go on, or one topic of it. Raises NotPaused and NoService."""
+        wanted = {"topic": topic} if topic else {}
+        if await self._ask("POST", f"/v1/subscriptions/{group}/resume", wanted) is None:
+            raise NotPaused(
+                f"{topic} is not paused in {group}" if topic else f"{group} is not paused"
+            )
 
-    async def _ask(self, method: str, path: str) -> dict[str, Any] | None:
+    async def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
         try:
-            answer = await self._http.request(method, path)
+            answer = await self._http.request(method, path, params=query or None)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return None
             answer.raise_for_status()

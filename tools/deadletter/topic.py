@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER
@@ -25,11 +25,11 @@ class UnknownLetter(Exception):
 class DeadLetterTopic:
     """Reads the letters of one service; opened with `async with`."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: Sequence[str], topic: str) -> None:
         self._topic = topic
         self._consumer = ForgivingConsumer(
             topic,
-            bootstrap_servers=bootstrap,
+            bootstrap_servers=list(bootstrap),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from shared.contracts.topics import Topics, TopicSpec
 from shared.runtime.settings import load
 from tools.topics.ensure import NoAnswer, Refused, Report, ensure
-from tools.topics.settings import TopicsSettings
+from tools.topics.settings import TopicsSettings, copies
 
 
 class _CreateByDefault(TyperGroup):
@@ -34,8 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Create the topics; without a command: create. "
-    "Settings are PEYGIR_KAFKA_BOOTSTRAP_SERVERS, PEYGIR_KNOWN_DEPUTIES, PEYGIR_NAMESPACE and "
-    "PEYGIR_REPLICATION_FACTOR.",
+    "Settings are PEYGIR_KAFKA_BOOTSTRAP_SERVERS, PEYGIR_KNOWN_DEPUTIES, PEYGIR_NAMESPACE, "
+    "PEYGIR_ENV, PEYGIR_REPLICATION_FACTOR and PEYGIR_FEW_COPIES.",
 )
 
 
@@ -49,7 +49,7 @@ def create(
     ] = False,
     replication_factor: Annotated[
         int | None,
-        typer.Option(min=1, max=9, help="Copies of a partition; 1 on one broker, else 3."),
+        typer.Option(min=1, max=9, help="Copies of a partition; goes before the setting."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for Kafka.")] = 60.0,
 ) -> None:
@@ -58,6 +58,7 @@ def create(
     Exit code 1 where something differs or fails.
     """
     settings = load(TopicsSettings)
+    factor = copies(settings, replication_factor)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one line
     specs = Topics(settings.known_deputies, settings.namespace).all()
     try:
@@ -66,7 +67,7 @@ def create(
                 settings.kafka_bootstrap_servers,
                 specs,
                 say=_say,
-                replication_factor=replication_factor or settings.replication_factor,
+                replication_factor=factor,
                 alter=alter,
                 dry_run=dry_run,
                 timeout_seconds=timeout,

@@ -40,11 +40,24 @@ class NotYet(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A topic as it is: its partitions, all of its config, and what of that was set on itself."""
+    """A topic as it is: its config, what of that was set on itself, and its partitions' copies."""
 
-    partitions: int
+    copies: tuple[int, ...]  # of each partition
     config: Mapping[str, str | None]
     own: Mapping[str, str | None]
+
+    def declared(self, spec: TopicSpec, factor: int | None) -> dict[str, str]:
+        """The config that it has to have with the copies that it has.
+
+        While partitions move, the brokers that they come from count too: more than the `factor`.
+        """
+        fewest = min(self.copies)
+        return spec.config_with(fewest if factor is None else min(fewest, factor))
+
+    def differing(self, spec: TopicSpec, factor: int | None) -> dict[str, str]:
+        """What of its config has to be changed, to what."""
+        declared = self.declared(spec, factor)
+        return {key: value for key, value in declared.items() if self.config.get(key) != value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ class Report:
 
 
 async def ensure(
-    bootstrap: str,
+    bootstrap: Sequence[str],
     specs: Sequence[TopicSpec],
     *,
     say: Callable[[str], None],
@@ -69,10 +82,13 @@ async def ensure(
 ) -> Report:
     """Create the topics that are missing, complete the config of the others, and compare them.
 
+    `bootstrap` lists brokers, any of which will do. Without a `replication_factor` new topics have
+    what the brokers that are up suggest, and the others are taken with the copies that they have.
     What is declared and was never set on a topic itself is set; what somebody has set there
     otherwise is changed with `alter` alone. `say` is told when it has to wait for Kafka. A dry run
     asks the broker whether it would create them. Raises NoAnswer and Refused.
     """
+    named = ", ".join(bootstrap)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     async with _connected(bootstrap, timeout_seconds, say) as admin:
         job = _Job(admin, specs, replication_factor, alter=alter and not dry_run, dry_run=dry_run)
@@ -89,34 +105,44 @@ async def ensure(
         except (TimeoutError, KafkaError, NotYet) as error:
             told = str(error) or "no answer"
             raise NoAnswer(
-                f"Kafka at {bootstrap} did not finish within {timeout_seconds:g} s: {told}"
+                f"Kafka at {named} did not finish within {timeout_seconds:g} s: {told}"
             ) from error
     raise AssertionError("a retry ends with a result or an error")
 
 
-def faults_of(spec: TopicSpec, found: Found) -> list[str]:
-    """Where a topic is not as declared, and what to do about it. More config is no fault."""
+def faults_of(spec: TopicSpec, found: Found, factor: int | None = None) -> list[str]:
+    """Where a topic is not as declared, and what to do about it. More config is no fault.
+
+    `factor` is how many copies it has to have, where somebody says so.
+    """
     faults = []
-    if found.partitions != spec.partitions:
+    if len(found.copies) != spec.partitions:
         faults.append(
-            f"{spec.name} has {found.partitions} partitions, declared are {spec.partitions}: "
+            f"{spec.name} has {len(found.copies)} partitions, declared are {spec.partitions}: "
             "the order of a key hangs on their number, so it is not changed here; delete the "
             "topic if it is empty and run this again, else copy its records into one made anew"
+        )
+    others = sorted({copies for copies in found.copies if copies != factor})
+    if factor is not None and others:
+        faults.append(
+            f"{spec.name} has replication factor {' and '.join(map(str, others))}, declared is "
+            f"{factor}: change it with kafka-reassign-partitions, then run this again"
         )
     faults += [
         f"{spec.name} has {key}={found.config.get(key)}, declared is {value}: "
         "run this again with --alter"
-        for key, value in _differing(spec, found).items()
+        for key, value in found.differing(spec, factor).items()
     ]
     return faults
 
 
 @asynccontextmanager
 async def _connected(
-    bootstrap: str, timeout_seconds: float, say: Callable[[str], None]
+    bootstrap: Sequence[str], timeout_seconds: float, say: Callable[[str], None]
 ) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client of a Kafka that answers; waits for it, and says so once. Raises NoAnswer."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_ANSWER_MS)
+    admin = AIOKafkaAdminClient(bootstrap_servers=list(bootstrap), request_timeout_ms=_ANSWER_MS)
+    named = ", ".join(bootstrap)
     told = False
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -127,13 +153,11 @@ async def _connected(
                 except (KafkaError, OSError):
                     if not told:
                         told = True
-                        say(f"waiting for Kafka at {bootstrap}, up to {timeout_seconds:g} s")
+                        say(f"waiting for Kafka at {named}, up to {timeout_seconds:g} s")
                     await asyncio.sleep(_PAUSE_SECONDS)
         yield admin
     except TimeoutError as error:
-        raise NoAnswer(
-            f"no answer from Kafka at {bootstrap} within {timeout_seconds:g} s"
-        ) from error
+        raise NoAnswer(f"no answer from Kafka at {named} within {timeout_seconds:g} s") from error
     finally:
         await admin.close()
 
@@ -165,7 +189,9 @@ class _Job:
         # that start after this job ask for it at once.
         there = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
         found = await self._completed(there, await self._find(there))
-        faults = [fault for spec in there for fault in faults_of(spec, found[spec.name])]
+        faults = [
+            fault for spec in there for fault in faults_of(spec, found[spec.name], self._factor)
+        ]
         return Report(tuple(self._created), tuple(self._altered), tuple(faults), factor)
 
     async def _usual_factor(self) -> int:
@@ -179,7 +205,7 @@ class _Job:
         if not missing:
             return
         wanted = [
-            NewTopic(spec.name, spec.partitions, factor, topic_configs=dict(spec.config))
+            NewTopic(spec.name, spec.partitions, factor, topic_configs=spec.config_with(factor))
             for spec in missing
         ]
         answer = await self._admin.create_topics(wanted, validate_only=self._dry_run)
@@ -200,18 +226,18 @@ class _Job:
     async def _find(self, specs: Sequence[TopicSpec]) -> dict[str, Found]:
         if not specs:
             return {}
-        partitions = {
-            topic["topic"]: len(topic["partitions"])
+        copies = {
+            topic["topic"]: tuple(len(part["replicas"]) for part in topic["partitions"])
             for topic in await self._admin.describe_topics()
         }
         answers = await self._admin.describe_configs([_resource(spec.name) for spec in specs])
         found = {}
         for resource in _resources(answers):
             name, entries = resource["resource_name"], resource["config_entries"]
-            if name not in partitions:
+            if not copies.get(name):
                 raise NotYet(f"{name}: not every broker knows it")
             own = [entry for entry in entries if entry["config_source"] == _OF_THE_TOPIC]
-            found[name] = Found(partitions[name], _values(entries), _values(own))
+            found[name] = Found(copies[name], _values(entries), _values(own))
         return found
 
     async def _completed(
@@ -238,7 +264,7 @@ class _Job:
         return now
 
     def _change(self, spec: TopicSpec, found: Found) -> dict[str, str]:
-        differing = _differing(spec, found)
+        differing = found.differing(spec, self._factor)
         if self._alter:
             return differing
         return {key: value for key, value in differing.items() if key not in found.own}
@@ -265,7 +291,3 @@ def _resources(answers: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
 
 def _values(entries: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
     return {entry["config_names"]: entry["config_value"] for entry in entries}
-
-
-def _differing(spec: TopicSpec, found: Found) -> dict[str, str]:
-    return {key: value for key, value in spec.config.items() if found.config.get(key) != value}

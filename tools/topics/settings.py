@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
-from shared.runtime.settings import CommonSettings
+from shared.runtime.settings import CommonSettings, refuse
+
+_VARIABLE = "PEYGIR_REPLICATION_FACTOR"
+_ENOUGH = 3  # copies: one may be lost, and another away meanwhile without stopping anybody
 
 
 class TopicsSettings(CommonSettings):
     """What the job is told. It serves nobody, so that it needs no identity in production."""
 
     replication_factor: int | None = Field(
-        None, ge=1, le=9, description="Copies of a partition; by default 1 on one broker, else 3."
+        None,
+        ge=1,
+        le=9,
+        description="Copies of a partition. Production has to say it; in development it is by "
+        "default 1 on one broker, else 3.",
+    )
+    few_copies: Literal["", "accepted"] = Field(
+        "", description="`accepted`: production may have fewer than three copies."
     )
 
     @field_validator("env")
     @classmethod
     def _never_open(cls, env: str) -> str:
         return env
+
+
+def copies(settings: TopicsSettings, asked: int | None) -> int | None:
+    """How many copies a partition has to have; `asked` goes before the settings.
+
+    None in development where nobody says it: the brokers that are up tell. In production those may
+    be fewer than there are. Ends the process where production has too few for its promise.
+    """
+    factor = settings.replication_factor if asked is None else asked
+    if settings.env == "production":
+        if factor is None:
+            refuse(_VARIABLE, "production has to say how many copies a partition has; usual are 3")
+        if factor < _ENOUGH and settings.few_copies != "accepted":
+            refuse(
+                _VARIABLE,
+                f"with {factor} copies the loss of a broker loses what was acknowledged, or stops "
+                f"everybody; allowed from {_ENOUGH} on, fewer with PEYGIR_FEW_COPIES=accepted",
+            )
+    return factor

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from aiokafka import TopicPartition
+from aiokafka.structs import RecordMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from shared.messaging.deadletters import (
     attempts_of,
     first_origin,
 )
-from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.publisher import Answer, Outgoing, Publisher
 from shared.messaging.records import Origin, Refusal
 from shared.runtime.clocks import SystemMachineClock
 from tests.unit.deadletter.builders import BINARY, TOPIC, Kept
@@ -34,11 +36,14 @@ class Outbox(Publisher):
     """Keeps what would go to Kafka."""
 
     def __init__(self) -> None:
-        super().__init__("127.0.0.1:1", client_id="test")
+        super().__init__(["127.0.0.1:1"], client_id="test")
         self.sent: list[Outgoing] = []
 
-    async def send_all(self, records: Sequence[Outgoing]) -> None:
+    async def send(self, records: Sequence[Outgoing]) -> list[Answer]:
         self.sent += records
+        return [
+            RecordMetadata("", 0, TopicPartition("", 0), n, 0, 0, 0) for n in range(len(records))
+        ]
 
 
 async def given_up(record: Kept, attempts: int = 1) -> Kept:
@@ -52,8 +57,8 @@ async def given_up(record: Kept, attempts: int = 1) -> Kept:
         clock=SystemMachineClock(),
     )
     refusal = Refusal("invalid", "title: Field required")
-    await letters.send([DeadLetter(record, refusal, attempts)])
-    letter, _rejection = outbox.sent
+    assert await letters.send([DeadLetter(record, refusal, attempts)]) == [None]
+    (letter,) = outbox.sent
     assert letter.topic == TOPICS.deadletter("followups")
     return Kept(letter.headers, letter.value, letter.topic, key=letter.key, offset=31)
 

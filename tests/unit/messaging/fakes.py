@@ -10,19 +10,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from pymongo.errors import AutoReconnect, ExecutionTimeout
 
 from shared.contracts.topics import Topics
 from shared.messaging.consumer import Consumer
-from shared.messaging.deadletters import DeadLetters
+from shared.messaging.deadletters import DeadLetters, first_origin
 from shared.messaging.deferral import DeferralLimit, stored
-from shared.messaging.failures import PositionMoved
+from shared.messaging.failures import AlreadyThere, PositionMoved, Unsendable
 from shared.messaging.flood import FloodLimit
+from shared.messaging.positions import position_id
 from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.reading import Span
 from shared.messaging.records import (
     Cause,
     Decision,
     Defer,
     Message,
+    Origin,
     Outcome,
     Refusal,
     Verdict,
@@ -82,34 +87,70 @@ class Clock:
 
 
 class Kafka:
-    """One assigned partition; implements `consumer.KafkaConsumer`."""
+    """The partitions of a log, all assigned; implements `standing.KafkaConsumer`."""
 
     def __init__(self, log: Sequence[Record]) -> None:
         self.log = list(log)
-        self.at = 0
-        self.failed_reads = 0
         self.seeks: list[int] = []
         self.committed: dict[TopicPartition, int] = {}
+        self.paused: set[TopicPartition] = set()
+        self._aside: dict[TopicPartition, KafkaError | None] = {}
+        self._at: dict[TopicPartition, int] = {}
+        self._spans: dict[TopicPartition, Span] = {}
+        self.ends: dict[TopicPartition, int] = {}  # where it is not behind the last record
 
-    def poll(self) -> list[Record]:
-        """All that stands from here on; stands behind it afterwards."""
-        found = [r for r in self.log if r.offset >= self.at]
-        if found:
-            self.at = found[-1].offset + 1
+    @property
+    def at(self) -> int:
+        """Where it stands in the first partition."""
+        return self._at.get(PLACE, 0)
+
+    @at.setter
+    def at(self, offset: int) -> None:
+        self._at[PLACE] = offset
+
+    def poll(self, most: int | None = None) -> list[Record]:
+        """What stands from here on, so many records at most; stands behind it afterwards."""
+        begun = {partition: self._at.get(partition, 0) for partition in self.assignment()}
+        read = begun.keys() - self.paused - self._aside.keys()
+        found = [r for r in self.log if _place(r) in read and r.offset >= begun[_place(r)]][:most]
+        last = {_place(r): r.offset for r in found}
+        self._at |= {partition: offset + 1 for partition, offset in last.items()}
+        self._spans = {
+            partition: Span(begin, self._at.get(partition, begin), last.get(partition))
+            for partition, begin in begun.items()
+        }
         return found
 
     def assignment(self) -> Collection[TopicPartition]:
-        return {PLACE}
+        return {PLACE, *map(_place, self.log)}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks.append(offset)
-        self.at = offset
+        self._at[partition] = offset
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        self.paused.update(partitions)
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused.difference_update(partitions)
 
     async def position(self, partition: TopicPartition) -> int:
-        return self.at
+        return self._at.get(partition, 0)
 
-    def highwater(self, partition: TopicPartition) -> int | None:
-        return self.log[-1].offset + 1
+    def aside(self) -> Mapping[TopicPartition, KafkaError | None]:
+        return dict(self._aside)
+
+    def set_aside(self, partition: TopicPartition, error: KafkaError | None = None) -> None:
+        self._aside[partition] = error
+
+    def take_back(self, partition: TopicPartition) -> None:
+        self._aside.pop(partition, None)
+
+    def span(self, partition: TopicPartition) -> Span | None:
+        return self._spans.get(partition)
+
+    def end(self, partition: TopicPartition) -> int | None:
+        return self._end(partition)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         self.committed.update(offsets)
@@ -117,47 +158,103 @@ class Kafka:
     async def beginning_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, self.log[0].offset)
+        return {
+            p: min((r.offset for r in self.log if _place(r) == p), default=0) for p in partitions
+        }
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, self.log[-1].offset + 1)
+        return {partition: self._end(partition) for partition in partitions}
+
+    def _end(self, partition: TopicPartition) -> int:
+        if partition in self.ends:
+            return self.ends[partition]
+        return max((r.offset + 1 for r in self.log if _place(r) == partition), default=0)
+
+
+def _place(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
+
+
+class Client:
+    """As much of a client as sessions ask for; it is away for so many questions."""
+
+    def __init__(self) -> None:
+        self.away = 0
+        self.lag = 0  # how often a majority is asked in vain to catch up
+
+    @property
+    def admin(self) -> Client:
+        return self
+
+    async def start_session(self, **_: object) -> Client:
+        return self
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def command(self, _: str, *, session: object) -> None:
+        await self.answer()
+
+    async def answer(self) -> None:
+        """Take a moment, and fail where nobody is there."""
+        await asyncio.sleep(0)
+        if self.away > 0:
+            self.away -= 1
+            raise AutoReconnect("mongod is away")
 
 
 class Documents:
     """As much of a collection as positions and pauses ask for."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: Client) -> None:
         self.held: dict[str, dict[str, Any]] = {}
+        self.client = client
+        self.meanwhile: Callable[[], None] = lambda: None
 
-    async def find(self, wanted: Mapping[str, Any]) -> Any:
-        for id_ in wanted["_id"]["$in"]:
-            if id_ in self.held:
-                yield self.held[id_]
+    def find(self, wanted: Mapping[str, Any], _: object = None, *, session: object = None) -> Found:
+        found = Found([d for d in self.held.values() if _matches(d, wanted)], self.client)
+        self.meanwhile()
+        return found
 
-    async def find_one(self, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def find_one(
+        self, wanted: Mapping[str, Any], _: object = None, *, session: object, max_time_ms: int
+    ) -> dict[str, Any] | None:
+        """What is asked of a majority, once it has caught up."""
+        await self.client.answer()
+        if self.client.lag > 0:
+            self.client.lag -= 1
+            raise ExecutionTimeout(f"no majority within {max_time_ms} ms", 50)
         return self.held.get(wanted["_id"])
 
     async def update_one(
         self, wanted: Mapping[str, Any], change: Mapping[str, Any], *, upsert: bool
     ) -> None:
         assert upsert
+        await self.client.answer()
         self.held.setdefault(wanted["_id"], {"_id": wanted["_id"], **change["$setOnInsert"]})
 
 
-class Waiting:
+def _matches(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    for name, value in wanted.items():
+        if name == "$or":
+            if not any(_matches(document, either) for either in value):
+                return False
+        elif isinstance(value, Mapping):
+            if document.get(name) not in value["$in"]:
+                return False
+        elif document.get(name) != value:
+            return False
+    return True
+
+
+class Waiting(Documents):
     """As much of a collection as what waits asks for; `meanwhile` happens once it was read."""
 
-    def __init__(self) -> None:
-        self.held: dict[str, dict[str, Any]] = {}
-        self.meanwhile: Callable[[], None] = lambda: None
-
-    def find(self, wanted: Mapping[str, Any], _: object = None) -> Found:
-        ids = wanted.get("_id", {}).get("$in", self.held)
-        found = Found([self.held[id_] for id_ in ids if id_ in self.held])
-        self.meanwhile()
-        return found
-
     async def estimated_document_count(self) -> int:
+        await self.client.answer()
         return len(self.held)
 
     def save(self, cause: Cause) -> None:
@@ -172,20 +269,31 @@ class Waiting:
 
 
 class Found:
-    """A cursor over documents that stand in the order in which they were put there."""
+    """A cursor over documents."""
 
-    def __init__(self, documents: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, documents: Sequence[dict[str, Any]], client: Client) -> None:
         self._documents = documents
+        self._client = client
 
-    def sort(self, _: object) -> Found:
-        return self
+    def sort(self, keys: Sequence[tuple[str, int]]) -> Found:
+        ordered = sorted(self._documents, key=lambda d: [d[name] for name, _ in keys])
+        return Found(ordered, self._client)
 
     def limit(self, most: int) -> Found:
-        return Found(self._documents[:most])
+        return Found(self._documents[:most], self._client)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        await self._client.answer()
         for document in self._documents:
             yield document
+
+
+class Collections(dict[str, Documents]):
+    """Collections by their names."""
+
+    def __init__(self, client: Client, **collections: Documents) -> None:
+        super().__init__(collections)
+        self.client = client
 
 
 class Sends:
@@ -194,11 +302,19 @@ class Sends:
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
         self.failures: list[Exception] = []
+        self.refuses: Callable[[Outgoing], Exception | None] = lambda _: None
 
-    async def send_all(self, records: Sequence[Outgoing]) -> None:
+    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+        """Return of each why it was not taken; None stands for its place."""
+        await asyncio.sleep(0)
         if self.failures:
-            raise self.failures.pop(0)
-        self.sent += records
+            failure = self.failures.pop(0)
+            if not isinstance(failure, OSError | KafkaError | Unsendable):
+                raise failure
+            return [failure] * len(records)
+        answers = [self.refuses(record) for record in records]
+        self.sent += [r for r, answer in zip(records, answers, strict=True) if answer is None]
+        return answers
 
 
 @dataclass
@@ -206,9 +322,10 @@ class Bench:
     """A consumer between fakes: what it was given, decided, saved and sent."""
 
     log: Sequence[Record]
-    guilty: Collection[int] = ()  # offsets that no handler can handle
+    guilty: Collection[int | Origin] = ()  # offsets, or places, that no handler can handle
     limit: FloodLimit = field(default_factory=FloodLimit)
     deferral: DeferralLimit = field(default_factory=DeferralLimit)
+    reads: Collection[str] = (TOPIC,)
 
     def __post_init__(self) -> None:
         self.kafka = Kafka(self.log)
@@ -216,12 +333,19 @@ class Bench:
         self.sends = Sends()
         self.metrics = Metrics()
         self.handled: list[list[int]] = []
-        self.applied: list[int] = []
+        self.done: list[Origin] = []
         self.told: list[HistoryChanged] = []
         self.save_failures: list[Exception] = []
-        self.missing: set[int] = set()  # offsets whose messages come before what they are about
-        self.waiting = Waiting()
-        self.collections = {"positions": Documents(), "subscriptions": Documents()}
+        self.hidden: Collection[int] = ()  # offsets whose effect collides with what is there
+        self.missing: set[int | Origin] = set()  # whose messages come before what they are about
+        self.client = Client()
+        self.waiting = Waiting(self.client)
+        self.collections = Collections(
+            self.client,
+            positions=Documents(self.client),
+            subscriptions=Documents(self.client),
+            deferred=self.waiting,
+        )
         publisher = cast(Publisher, self.sends)
         self.topics = Topics(["civil"])
         self.dead_letters = DeadLetters(
@@ -233,14 +357,14 @@ class Bench:
         )
         self.consumer = self.another()
 
-    def another(self) -> Consumer[int]:
+    def another(self) -> Consumer[Origin]:
         """A consumer as a process that was just started has it."""
         return Consumer(
             group=GROUP,
-            topics=[TOPIC],
+            topics=self.reads,
             handle=self._handle,
             save=self._save,
-            database=cast(Database, {**self.collections, "deferred": self.waiting}),
+            database=cast(Database, self.collections),
             dead_letters=self.dead_letters,
             metrics=self.metrics,
             clock=self.clock,
@@ -250,48 +374,85 @@ class Bench:
         )
 
     @property
+    def applied(self) -> list[int]:
+        """The offsets of what was applied, in order."""
+        return [origin.offset for origin in self.done]
+
+    @property
     def stored(self) -> int | None:
-        """The position that the database holds."""
-        entry = self.collections["positions"].held.get(_POSITION)
+        """The position in the first partition that the database holds."""
+        return self.stands(PLACE)
+
+    def stands(self, place: tuple[str, int]) -> int | None:
+        """The position in a partition that the database holds."""
+        entry = self.collections["positions"].held.get(position_id(GROUP, *place))
         return None if entry is None else int(entry["next"])
 
-    def store(self, position: int) -> None:
-        self.collections["positions"].held[_POSITION] = {"_id": _POSITION, "next": position}
+    def store(self, position: int, place: tuple[str, int] = PLACE) -> None:
+        id_ = position_id(GROUP, *place)
+        self.collections["positions"].held[id_] = {"_id": id_, "next": position}
+
+    @property
+    def buried(self) -> dict[Origin, str]:
+        """The reason of each dead letter, by where its record stood; each is written once."""
+        found = [r for r in self.sends.sent if r.topic == self.topics.deadletter("notify")]
+        reasons = {first_origin(r): dict(r.headers)["x-error-type"].decode() for r in found}  # type: ignore[arg-type]  # its headers are asked for alone
+        assert len(reasons) == len(found), "one each"
+        return reasons
 
     @property
     def letters(self) -> dict[int, str]:
         """The reason of each dead letter, by its offset."""
-        found = [r for r in self.sends.sent if r.topic == self.topics.deadletter("notify")]
-        heads = [dict(letter.headers) for letter in found]
-        assert len({head["x-origin-offset"] for head in heads}) == len(heads), "one each"
-        return {int(h["x-origin-offset"]): h["x-error-type"].decode() for h in heads}
+        return {origin.offset: reason for origin, reason in self.buried.items()}
+
+    @property
+    def rejections(self) -> list[int]:
+        """The offsets that senders were told of, in order."""
+        found = [r for r in self.sends.sent if r.topic == self.topics.rejections]
+        return [json.loads(r.value or b"")["offset"] for r in found]
+
+    @property
+    def pauses(self) -> set[str]:
+        """The topics that stand as paused in the database."""
+        return {pause["topic"] for pause in self.collections["subscriptions"].held.values()}
+
+    def shown(self, metric: str, **labels: str) -> float | None:
+        """What a metric shows."""
+        return self.metrics.registry.get_sample_value(metric, labels)
 
     async def turn(self) -> None:
         """Let the consumer have all that Kafka gives now."""
         await self.consumer.consume(self.kafka.poll(), self.kafka)
 
-    async def _handle(self, messages: Sequence[Message]) -> Decision[int]:
-        offsets = [message.origin.offset for message in messages]
-        self.handled.append(offsets)
-        if any(offset in self.guilty for offset in offsets):
+    async def _handle(self, messages: Sequence[Message]) -> Decision[Origin]:
+        origins = [message.origin for message in messages]
+        self.handled.append([origin.offset for origin in origins])
+        await self.client.answer()
+        if any(_among(origin, self.guilty) for origin in origins):
             raise ValueError("nobody foresaw it")
         verdicts: list[Verdict] = [
-            Defer(str(offset), Refusal("missing", "it never came"))
-            if offset in self.missing
+            Defer(str(origin.offset), Refusal("missing", "it never came"))
+            if _among(origin, self.missing)
             else Outcome.APPLIED
-            for offset in offsets
+            for origin in origins
         ]
-        return Decision(verdicts, [offset for offset in offsets if offset not in self.missing])
+        return Decision(verdicts, [o for o in origins if not _among(o, self.missing)])
 
-    async def _save(self, changes: Sequence[int], cause: Cause) -> None:
+    async def _save(self, changes: Sequence[Origin], cause: Cause) -> None:
+        await self.client.answer()
         if self.save_failures:
             raise self.save_failures.pop(0)
+        if any(change.offset in self.hidden for change in changes):
+            raise AlreadyThere("what decisions do not see")
         for move in cause.moves:
-            if move.expected != self.stored:
-                raise PositionMoved(f"at {self.stored}, not at {move.expected}")
-            self.store(move.next)
+            stands = self.stands((move.topic, move.partition))
+            if move.expected != stands:
+                raise PositionMoved(f"at {stands}, not at {move.expected}")
         self.waiting.save(cause)
-        self.applied += changes
+        for move in cause.moves:
+            self.store(move.next, (move.topic, move.partition))
+        self.done += changes
 
 
-_POSITION = f"{GROUP}|{TOPIC}|0"
+def _among(origin: Origin, places: Collection[int | Origin]) -> bool:
+    return origin in places or origin.offset in places

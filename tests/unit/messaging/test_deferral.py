@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
 from shared.contracts.topics import Topics
 from shared.messaging.deferral import DeferralLimit
 from shared.messaging.failures import Stale
 from shared.messaging.flood import FloodLimit
-from tests.unit.messaging.fakes import GROUP, TOPIC, Bench, record
+from tests.unit.messaging.fakes import TOPIC, Bench, Record, record
 
 HOUR = DeferralLimit(timedelta(hours=1), most=3)
 
@@ -138,7 +139,7 @@ async def test_a_guilty_one_is_given_up_alone_and_those_beside_it_apply() -> Non
     assert bench.waiting.held == {}
 
 
-async def test_nothing_is_offered_while_the_subscription_is_paused() -> None:
+async def test_nothing_is_offered_while_its_topic_is_paused() -> None:
     bench = Bench(
         [record(n, None if n in {0, 9} else b"{") for n in range(9)],
         limit=FloodLimit(4, 0.5, 2),
@@ -146,10 +147,63 @@ async def test_nothing_is_offered_while_the_subscription_is_paused() -> None:
     )
     bench.missing.add(0)
     await bench.turn()
-    assert bench.collections["subscriptions"].held.keys() == {GROUP}
+    assert bench.pauses == {TOPIC}
     bench.missing.clear()
     await offer(bench)
     assert bench.applied == []
     bench.collections["subscriptions"].held.clear()
     await offer(bench)
     assert bench.applied == [0]
+
+
+async def test_what_waits_is_offered_in_the_order_of_its_log_whatever_clocks_say() -> None:
+    """The next amendment may be let wait by a process whose clock is behind."""
+    bench = Bench([record(n) for n in range(2)], deferral=HOUR)
+    bench.missing.update({0, 1})
+    bench.clock.slept.append(3_000)
+    await bench.consumer.consume(bench.kafka.poll(1), bench.kafka)
+    bench.clock.slept.clear()
+    await bench.turn()
+    earlier, later = sorted(bench.waiting.held.values(), key=lambda document: document["offset"])
+    assert earlier["at"] > later["at"]
+    bench.missing.clear()
+    await offer(bench)
+    assert bench.applied == [0, 1]
+
+
+async def test_topics_and_partitions_do_not_mix_in_the_order_of_what_waits() -> None:
+    second = "peygir.circulars.v1"
+    log = [
+        replace(record(offset), topic=topic, partition=partition)
+        for offset in range(3)
+        for partition in (1, 0)
+        for topic in (TOPIC, second)
+    ]
+    log = [replace(r, headers=named(r, str(number))) for number, r in enumerate(log)]
+    bench = Bench(log, deferral=DeferralLimit(timedelta(hours=1), most=50), reads=(TOPIC, second))
+    bench.missing.update({0, 1, 2})
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    bench.missing.clear()
+    await offer(bench)
+    places = [(o.topic, o.partition, o.offset) for o in bench.done]
+    assert places == sorted(places)
+    assert len(places) == len(log)
+
+
+async def test_what_waits_does_not_wait_for_another_topic_that_cannot_be_read() -> None:
+    sick = TopicPartition("peygir.circulars.v1", 0)
+    bench = Bench([record(0)], deferral=HOUR, reads=(TOPIC, sick.topic))
+    bench.missing.add(0)
+    await bench.turn()
+    bench.missing.clear()
+    bench.kafka.log.append(replace(record(0), topic=sick.topic))
+    bench.store(100, sick)  # it ends before: it was made anew
+    await offer(bench)
+    assert bench.kafka.aside().keys() == {sick}
+    assert bench.applied == [0]
+
+
+def named(record_: Record, id_: str) -> list[tuple[str, bytes]]:
+    """Its headers with another id."""
+    return [(name, id_.encode() if name == "ce_id" else raw) for name, raw in record_.headers]

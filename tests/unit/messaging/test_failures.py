@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from aiokafka.errors import (
     KafkaConnectionError,
@@ -9,20 +11,29 @@ from aiokafka.errors import (
     NotLeaderForPartitionError,
     RequestTimedOutError,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    ConfigurationError,
+    CursorNotFound,
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidName,
+    InvalidOperation,
     NetworkTimeout,
     NotPrimaryError,
     OperationFailure,
+    ProtocolError,
     PyMongoError,
     ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
     WriteConcernError,
     WTimeoutError,
 )
+from pymongo.helpers_shared import _NOT_PRIMARY_CODES, _RETRYABLE_ERROR_CODES, _SHUTDOWN_CODES
 
 from shared.messaging.failures import (
     AlreadyThere,
@@ -34,6 +45,41 @@ from shared.messaging.failures import (
     sort,
     stale,
 )
+from shared.messaging.servererrors import OF_THE_DATA, OF_THE_SERVER
+
+SERVERS_OWN_KINDS: Mapping[str, tuple[int, ...]] = {
+    "NetworkError": (6, 7, 89, 317, 384, 9001),
+    "NetworkTimeoutError": (89, 202),
+    "Interruption": (24, 50, 237, 262, 279, 281, 282, 290, 355, 453, 11600, 11601, 11602, 46841),
+    "NotPrimaryError": (189, 10107, 11602, 13435, 13436),
+    "ShutdownError": (91, 333, 11600),
+    "CancellationError": (90, 91, 310, 312, 333, 355, 11600, 46841),
+    "ExceededTimeLimitError": (50, 202, 262, 290, 407),
+    "SnapshotError": (239, 246, 250, 272),
+    "WriteConcernError": (64, 75, 79, 100),
+    "RetriableError": (6, 7, 89, 91, 134, 189, 262, 317, 358, 384, 402, 406, 407, 412, 453, 462),
+    "RetriableError, of many digits": (9001, 10107, 11600, 11602, 13435, 13436, 50915, 91331),
+    "RetriableError, of more": (10045600,),
+    "CloseConnectionError": (303, 372, 398),
+    "CursorInvalidatedError": (43, 96, 175, 237, 314),
+    "SystemOverloadedError": (433, 449, 450, 462),
+    "StaleShardVersionError": (150, 13388),
+    "TwoPhaseDecisionAckError": (225, 251, 356),
+}
+"""Categories of the server's error codes that say nothing about the data (6.0 to 8)."""
+
+DATA: Mapping[str, tuple[int, ...]] = {
+    "ValidationError": (15, 22, 378),
+    "IDLParseError": (40413, 40414, 40415),
+    "too large": (257, 10334, 17419, 17420),
+    "document": (52, 53, 56, 57, 66, 121, 171, 11000),
+    "namespace": (73,),
+    "query": (2, 9, 14),
+}
+
+
+def answered(code: int) -> OperationFailure:
+    return OperationFailure("told so by the server", code)
 
 
 def labelled(label: str) -> OperationFailure:
@@ -52,16 +98,17 @@ TRANSIENT: list[Exception] = [
     NetworkTimeout("timed out"),
     NotPrimaryError("not primary"),
     ServerSelectionTimeoutError("nobody there"),
+    WaitQueueTimeoutError("all connections are in use"),
+    ProtocolError("the answer broke off"),
     ExecutionTimeout("operation exceeded time limit", 50),
+    CursorNotFound("left alone too long", 43),
     WTimeoutError("waiting for replication timed out", 64),
-    *(
-        OperationFailure("not the message's fault", code)
-        for code in (13, 18, 50, 246, 251, 262, 14031)
-    ),
-    labelled("TransientTransactionError"),
-    labelled("UnknownTransactionCommitResult"),
-    labelled("RetryableWriteError"),
+    WriteConcernError("not enough members", 100),
+    WriteConcernError("of a kind that is yet to come", 99_999),
+    *map(labelled, ("TransientTransactionError", "UnknownTransactionCommitResult")),
+    *map(labelled, ("RetryableWriteError", "RetryableError", "SystemOverloadedError")),
     bulk(concern=True),
+    bulk(290),
     KafkaConnectionError("no broker"),
     RequestTimedOutError(),
     NotLeaderForPartitionError(),
@@ -72,16 +119,26 @@ TRANSIENT: list[Exception] = [
     TimeoutError(),
 ]
 PERMANENT: list[Exception] = [
-    OperationFailure("bad query", 2),
-    OperationFailure("bad query"),
     DuplicateKeyError("there", 11000),
     bulk(11000),
+    bulk(121),
     DocumentTooLarge("17 MB"),
+    InvalidName("a name with a dollar sign"),
     MessageSizeTooLargeError(),
     PositionMoved("elsewhere"),
     LeaseLost("over"),
     ValueError("nobody foresaw it"),
     KeyError("neither this"),
+]
+DOUBTFUL: list[Exception] = [
+    OperationFailure("it gives no code"),
+    answered(1),  # InternalError
+    answered(8),  # UnknownError
+    answered(5_678_901),  # an assertion of the server's, told by its number
+    bulk(1),
+    InvalidOperation("the client is closed: the process ends"),
+    ConfigurationError("not with this server"),
+    MemoryError(),
 ]
 
 
@@ -93,6 +150,44 @@ def test_what_passes_by_itself_is_waited_out(error: Exception) -> None:
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
 def test_what_would_fail_the_same_way_again_is_not(error: Exception) -> None:
     assert sort(error) is Failure.PERMANENT
+
+
+@pytest.mark.parametrize("error", DOUBTFUL, ids=repr)
+def test_what_nobody_foresaw_of_the_database_is_neither_yet(error: Exception) -> None:
+    assert sort(error) is Failure.DOUBTFUL
+
+
+@pytest.mark.parametrize("kind", SERVERS_OWN_KINDS)
+def test_a_kind_that_says_nothing_about_the_data_is_waited_out_whole(kind: str) -> None:
+    for code in SERVERS_OWN_KINDS[kind]:
+        assert sort(answered(code)) is Failure.TRANSIENT, code
+        assert sort(bulk(code)) is Failure.TRANSIENT, code
+
+
+def test_what_the_driver_itself_would_try_again_is_waited_out() -> None:
+    for code in _NOT_PRIMARY_CODES | _RETRYABLE_ERROR_CODES | _SHUTDOWN_CODES:
+        assert sort(answered(code)) is Failure.TRANSIENT, code
+
+
+@pytest.mark.parametrize("code", [13, 18, 391, 402, 8000, 14031])
+def test_disk_quota_and_rights_are_an_operators(code: int) -> None:
+    assert sort(answered(code)) is Failure.TRANSIENT
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_what_tells_of_the_data_is_permanent(kind: str) -> None:
+    for code in DATA[kind]:
+        assert sort(answered(code)) is Failure.PERMANENT, code
+
+
+@given(st.integers(1, 20_000) | st.integers(100_000, 12_000_000), st.sampled_from(["", "bulk"]))
+def test_only_what_is_known_to_be_the_datas_fault_is_permanent(code: int, way: str) -> None:
+    error = bulk(code) if way else answered(code)
+    assert (sort(error) is Failure.PERMANENT) is (code in OF_THE_DATA)
+
+
+def test_no_code_tells_of_both() -> None:
+    assert not OF_THE_SERVER & OF_THE_DATA
 
 
 @pytest.mark.parametrize(

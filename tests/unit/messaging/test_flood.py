@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.messaging.flood import FloodGauge, FloodLimit
+from shared.messaging.flood import FloodGate, FloodGauge, FloodLimit, Pauses
+from shared.runtime.clocks import MachineClock
+from shared.runtime.metrics import Metrics
 
 unhurried = settings(deadline=None)  # a shared machine may be slow
 
@@ -38,6 +42,35 @@ def test_by_default_a_fifth_of_a_thousand_and_two_hundred_at_least() -> None:
     for _ in range(800):
         gauge.note(refused=False)
     assert not gauge.over, "200 of 1000 are a fifth, not over it"
-    gauge.clear()
-    gauge.note(refused=True)
-    assert not gauge.over
+
+
+@unhurried
+@given(
+    limits,
+    st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
+    st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
+)
+def test_what_a_gate_foresees_is_what_its_gauges_come_to(
+    limit: FloodLimit, before: list[tuple[str, bool]], coming: list[tuple[str, bool]]
+) -> None:
+    gate = FloodGate(
+        "readers",
+        "ab",
+        limit,
+        cast(Pauses, None),
+        metrics=Metrics(),
+        clock=cast(MachineClock, None),
+    )
+    gauges = {topic: FloodGauge(limit) for topic in "ab"}
+    for topic, refused in before:
+        gate.note(topic, refused=refused)
+        gauges[topic].note(refused=refused)
+    foreseen = gate.foresee(coming)
+    assert gate.foresee(coming) == foreseen, "nothing is noted"
+    expected: dict[str, int] = {}
+    refusing = {topic for topic, refused in coming if refused}
+    for number, (topic, refused) in enumerate(coming):
+        gauges[topic].note(refused=refused)
+        if gauges[topic].over and topic in refusing:
+            expected.setdefault(topic, number)
+    assert foreseen == expected

@@ -69,5 +69,5 @@ async def test_a_partition_that_was_taken_away_has_no_end_that_is_known() -> Non
     consumer = reading.ForgivingConsumer(bootstrap_servers="localhost:1")
     consumer.assign([kept])
     with pytest.raises(AssertionError):
-        AIOKafkaConsumer.highwater(consumer, lost)
-    assert [consumer.highwater(partition) for partition in (kept, lost)] == [None, None]
+        AIOKafkaConsumer.last_stable_offset(consumer, lost)
+    assert [consumer.end(partition) for partition in (kept, lost)] == [None, None]

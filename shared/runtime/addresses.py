@@ -1,0 +1,130 @@
+"""Where Kafka and MongoDB are: what is taken as an address, and what would undo the promise."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri, split_options
+
+_NAME = re.compile(r"[\w.-]+")
+_PORT = re.compile(r"[0-9]{1,5}")
+# A host that DNS is asked for when the service connects (DNS Seedlist Discovery): one, no port.
+_SRV = re.compile(r"mongodb\+srv://([^\s/?@]+@)?[^\s/?@,:]+([/?]\S*)?")
+
+# Options of a connection string: what they have to be where they are given, and why. The services
+# ask for most of it with each write and read; whoever writes otherwise expects something else.
+_KEPT: Mapping[str, tuple[str | bool, str]] = {
+    "w": ("majority", "a write that no majority holds is lost when the primary changes"),
+    "journal": (True, "a write that no journal holds is lost when members lose their power"),
+    "readPreference": ("primary", "other members trail behind what was acknowledged"),
+    "readConcernLevel": ("majority", "below it is read what may be rolled back"),
+    "retryWrites": (True, "each change of the primary would fail what is just being written"),
+    "directConnection": (False, "one member alone is asked, and when it fails no other"),
+}
+
+
+def refused(message: str) -> PydanticCustomError:
+    """An error of a setting whose message is told as it is."""
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def servers(value: Any) -> Any:
+    """`kafka-0:9092, kafka-1:9092` as the two addresses that it lists.
+
+    Each is a `host:port` or `[IPv6]:port`. Raises PydanticCustomError.
+    """
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        return value  # pydantic says what is wrong with it
+    addresses = tuple(one.strip() for one in value)
+    places = [_place(address) for address in addresses]
+    for n, place in enumerate(places):
+        if place in places[:n]:
+            raise refused(f"{addresses[n]!r} is listed twice")
+    return addresses
+
+
+Servers: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(servers)]
+
+
+def connection_string(text: str) -> None:
+    """Refuse what is no connection string of MongoDB, or asks for less than the promise needs.
+
+    Nobody is asked. Raises PydanticCustomError, whose message repeats nothing that may be secret.
+    """
+    if text.startswith("mongodb+srv://"):
+        if not _SRV.fullmatch(text):
+            raise refused("a mongodb+srv:// connection string names one host and no port")
+        _, _, written = text.partition("?")
+        try:
+            options = split_options(written, warn=False) if written else {}
+        except (PyMongoError, ValueError, OSError):
+            raise refused(
+                "the options of this connection string are not the driver's: a name, a value, "
+                "or a file that one of them names"
+            ) from None
+        _keep(options)
+    elif text.startswith("mongodb://"):
+        try:
+            options = parse_uri(text, warn=False)["options"]
+        except (PyMongoError, ValueError, OSError):
+            # What the driver says may repeat a part of the password.
+            raise refused(
+                "not a connection string: mongodb://[user:password@]host[:port],…/?options, "
+                "with user and password percent-encoded"
+            ) from None
+        _keep(options)
+    else:
+        raise refused("a connection string starts with mongodb:// or mongodb+srv://")
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port. What looks like a password is not repeated."""
+    if not address:
+        raise refused("an address is empty: a comma too many")
+    if "://" in address:
+        raise refused("write host:port, without a scheme such as kafka:// before it")
+    if "@" in address:
+        raise refused("write host:port, without user and password before it")
+    host, colon, port = address.rpartition(":")
+    if not colon or not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
+        raise refused(f"{_short(address)} has no port from 1 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        version6 = _ipv6(host[1:-1])
+        if version6 is None:
+            raise refused(f"{_short(address)} has no IPv6 address between its brackets")
+        return version6, int(port)
+    if ":" in host:
+        if _ipv6(host) or _ipv6(address):
+            raise refused(f"{_short(address)}: an IPv6 address stands in brackets: [::1]:9092")
+        raise refused(f"{_short(address)} has a port too many: commas go between addresses")
+    if not _NAME.fullmatch(host):
+        raise refused(f"{_short(address)} is no host:port")
+    return host.lower(), int(port)
+
+
+def _ipv6(text: str) -> str | None:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def _short(address: str) -> str:
+    return repr(address if len(address) <= 80 else f"{address[:80]}…")
+
+
+def _keep(options: Mapping[str, Any]) -> None:
+    """Compare options, of whose names the case does not count; the last of a name is the one."""
+    given = {name.lower(): value for name, value in options.items()}
+    for name, (wanted, why) in _KEPT.items():
+        if given.get(name.lower(), wanted) != wanted:
+            raise refused(f"{name} may be nothing but {str(wanted).lower()}: {why}")

@@ -1,0 +1,185 @@
+"""A database with an outbox, and a Kafka that takes some, refuses others, waits, and fails."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+from aiokafka.errors import NotEnoughReplicasError
+from aiokafka.structs import RecordMetadata, TopicPartition
+
+from shared.messaging.failures import Unsendable
+from shared.messaging.leases import Lease
+from shared.messaging.ledger import Ledger
+from shared.messaging.publisher import Answer, Outgoing, Publisher
+from shared.messaging.records import Cause, Effects, Event
+from shared.messaging.relay import Relay
+from shared.messaging.stalls import Stalls
+from shared.messaging.steps import Reach, Step, pass_by
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.metrics import Metrics
+from shared.runtime.mongo import Database
+
+NOW = datetime(2024, 3, 11, tzinfo=UTC)
+TOPIC = "peygir.followups.v1.civil"
+CAUSE = Cause("request", "test")
+HOUR = 3_600.0
+REST = 5.0  # seconds: the longest that a partition rests
+SPANS = {"all|all|", "all|month|2024-03|", "all|day|2024-03-11|"}
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+def dies_at(step: Step) -> Reach:
+    def reach(at: Step) -> None:
+        if at is step:
+            raise Crash(step)
+
+    return reach
+
+
+class Kafka:
+    """One partition that takes records in order; implements what the relay asks of a publisher.
+
+    It answers when the loop has gone round, or, where it is `slow`, once that is over.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Outgoing] = []
+        self.refused: set[str] = set()  # keys that are never taken
+        self.takes: int | None = None  # how many more records before it is away
+        self.slow: dict[str, asyncio.Event] = {}  # topics whose answers wait for something
+        self.asked: list[str] = []  # how often each topic was given records
+
+    def place(self, topic: str, key: bytes | None) -> TopicPartition:
+        return TopicPartition(topic, 0)
+
+    async def deliver(self, place: TopicPartition, records: Sequence[Outgoing]) -> list[Answer]:
+        self.asked.append(place.topic)
+        await asyncio.sleep(0)
+        if place.topic in self.slow:
+            await self.slow[place.topic].wait()
+        return [self._take(record) for record in records]
+
+    def _take(self, record: Outgoing) -> Answer:
+        if self.takes == 0:
+            return NotEnoughReplicasError()
+        if (record.key or b"").decode() in self.refused:
+            return Unsendable("too large")
+        if self.takes is not None:
+            self.takes -= 1
+        self.log.append(record)
+        place = TopicPartition(record.topic, 0)
+        offset = sum(other.topic == record.topic for other in self.log) - 1
+        return RecordMetadata(record.topic, 0, place, offset, 0, 0, 0)
+
+    def told(self) -> list[str]:
+        """Aggregate and version of all it took."""
+        return [_told(record) for record in self.log]
+
+
+def _told(record: Outgoing) -> str:
+    return f"{(record.key or b'').decode()}{int(dict(record.headers)['ce_sequence'])}"
+
+
+class Clock(SystemMachineClock):
+    """The machine's clock, which can be put on."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+@dataclass
+class Outbox:
+    """A database with a ledger, and relays that publish it."""
+
+    database: Database
+    kafka: Kafka = field(default_factory=Kafka)
+    clock: Clock = field(default_factory=Clock)
+    versions: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.database, clock=self.clock)
+
+    async def commit(self, aggregates: Sequence[str], topic: str = TOPIC) -> None:
+        """One commit: the next version of each aggregate, and as much counted for each."""
+        tally = {("all", "2024-03-11", name): n for name, n in Counter(aggregates).items()}
+        events = [self._next(aggregate, topic) for aggregate in aggregates]
+        async with self.ledger.commit(CAUSE, Effects(events, tally)):
+            pass
+
+    def _next(self, aggregate: str, topic: str) -> Event:
+        self.versions[aggregate] += 1
+        version = self.versions[aggregate]
+        return Event(
+            id=f"{aggregate}{version}",
+            type="peygir.FollowupProgressed.v1",
+            topic=topic,
+            key=aggregate,
+            aggregate_id=aggregate,
+            version=version,
+            time=NOW,
+            dataschema="x",
+            data=b"{}",
+        )
+
+    async def relay(
+        self,
+        holder: str = "a",
+        reach: Reach = pass_by,
+        seconds: float = HOUR,
+        stalls: Stalls | None = None,
+    ) -> Relay:
+        """A relay in a process of its own, which has the lease."""
+        lease = Lease(self.database, "relay", holder, seconds)
+        assert await lease.acquire()
+        return self.build(lease, reach, stalls)
+
+    def build(self, lease: Lease, reach: Reach = pass_by, stalls: Stalls | None = None) -> Relay:
+        """A relay that works under a lease."""
+        return Relay(
+            self.database,
+            lease=lease,
+            publisher=cast(Publisher, self.kafka),
+            source="urn:peygir:test",
+            metrics=Metrics(),
+            clock=self.clock,
+            reach=reach,
+            stalls=stalls,
+        )
+
+    async def another(self, reach: Reach = pass_by) -> Relay:
+        """A relay that takes the lease over from whoever sleeps."""
+        await self.database["leases"].update_one({"_id": "relay"}, {"$set": {"until": NOW}})
+        return await self.relay(uuid.uuid4().hex, reach)
+
+    async def unsent(self) -> list[list[str]]:
+        """What is left of each commit record, in their order."""
+        found = self.database["commits"].find({"pending": True}).sort("_id", 1)
+        return [r.get("unsent", [e["id"] for e in r["events"]]) async for r in found]
+
+    async def settled(self) -> Mapping[str, int]:
+        """What was counted, of what was published whole alone."""
+        entries = [entry async for entry in self.database["counts"].find()]
+        assert {e["_id"] for e in entries} in (set(), SPANS), "a day, its month, and all"
+        assert all(entry["n"] == entries[0]["n"] for entry in entries)
+        return dict(entries[0]["n"]) if entries else {}
+
+    async def counts(self) -> Mapping[str, int]:
+        """What counts, published or not."""
+        return (await self.ledger.counts("all"))[""]
+
+    async def reached(self) -> tuple[int, int]:
+        """The era of the topic, and how far it holds what the database knows."""
+        entry = await self.database["positions"].find_one({"_id": f"published|{TOPIC}|0"})
+        return (0, 0) if entry is None else (entry.get("era", 0), entry["next"])

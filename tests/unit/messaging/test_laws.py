@@ -1,0 +1,178 @@
+"""Whatever comes in whatever batches, and whatever fails meanwhile: what a group brings about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+from typing import Literal
+
+import pytest
+from aiokafka.errors import NotEnoughReplicasError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect, OperationFailure
+from structlog.testing import capture_logs
+
+from shared.messaging.batches import Judged
+from shared.messaging.deferral import DeferralLimit
+from shared.messaging.failures import AlreadyThere, Stale
+from shared.messaging.flood import FloodGauge, FloodLimit
+from shared.messaging.records import Origin, Refusal
+from tests.unit.messaging.fakes import Bench, Record, record
+
+Kind = Literal["good", "unreadable", "guilty", "early"]
+
+KINDS: tuple[Kind, ...] = ("good", "good", "unreadable", "guilty", "early")
+TOPICS = ("peygir.sessions.v1", "peygir.circulars.v1", "peygir.notices.v1")
+LIMIT = FloodLimit(window=12, share=0.3, least=3)
+HOURS = DeferralLimit(timedelta(days=30), most=1_000)
+PASSING: tuple[Exception, ...] = (
+    AutoReconnect("away"),
+    OperationFailure("exceeded its lifetime", 290),
+    OperationFailure("no space left", 14031),
+    Stale("moved on"),
+    AlreadyThere("not seen yet"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A log, how much of it is read at a time, and what fails."""
+
+    kinds: Mapping[Origin, Kind]  # in the order of the log
+    reads: Sequence[int]
+    saves: Sequence[Exception]
+    sends: Sequence[bool]  # whether Kafka takes what is sent, one after the other
+    outages: Sequence[int]  # how often the database is asked in vain during each batch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():
+        yield
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    kinds: dict[Origin, Kind] = {}
+    ends: Counter[tuple[str, int]] = Counter()
+    size = draw(st.integers(0, 60))
+    kind_of: st.SearchStrategy[Kind] = st.sampled_from(KINDS)
+    drawn: list[Kind] = draw(st.lists(kind_of, min_size=size, max_size=size))
+    for kind in drawn:
+        place = draw(st.tuples(st.sampled_from(TOPICS), st.integers(0, 1)))
+        kinds[Origin(*place, ends[place])] = kind
+        ends[place] += 1
+    return Case(
+        kinds,
+        draw(st.lists(st.integers(1, 30), min_size=1, max_size=5)),
+        draw(st.lists(st.sampled_from(PASSING), max_size=8).filter(_is_no_proof)),
+        draw(st.lists(st.booleans(), max_size=30)),
+        draw(st.lists(st.integers(0, 6), max_size=6)),
+    )
+
+
+def _is_no_proof(saves: Sequence[Exception]) -> bool:
+    """Collisions on the newest data, again and again, are a message's own fault."""
+    return sum(isinstance(error, AlreadyThere) for error in saves) < 5
+
+
+def record_of(origin: Origin, kind: Kind) -> Record:
+    made = record(origin.offset, b"{" if kind == "unreadable" else None)
+    id_ = f"{origin.topic}|{origin.partition}|{origin.offset}".encode()
+    headers = [(name, id_ if name == "ce_id" else raw) for name, raw in made.headers]
+    return replace(made, topic=origin.topic, partition=origin.partition, headers=headers)
+
+
+def bench_of(case: Case) -> Bench:
+    kinds = case.kinds
+    bench = Bench(
+        [record_of(origin, kind) for origin, kind in kinds.items()],
+        {origin for origin, kind in kinds.items() if kind == "guilty"},
+        limit=LIMIT,
+        deferral=HOURS,
+        reads=TOPICS,
+    )
+    bench.missing = {origin for origin, kind in kinds.items() if kind == "early"}
+    bench.save_failures = list(case.saves)
+    taken = list(case.sends)
+    bench.sends.refuses = lambda _: None if not taken or taken.pop(0) else NotEnoughReplicasError()
+    return bench
+
+
+async def read_on(bench: Bench, reads: Sequence[int], outages: Sequence[int] = ()) -> None:
+    """Let it read until there is nothing more to be had."""
+    for turn in count():
+        await bench.consumer.check(bench.kafka)
+        records = bench.kafka.poll(reads[turn % len(reads)])
+        if not records:
+            return
+        bench.client.away = outages[turn] if turn < len(outages) else 0
+        await bench.consumer.consume(records, bench.kafka)
+        bench.client.away = 0
+
+
+def noted_by(bench: Bench) -> list[tuple[Origin, bool]]:
+    """What becomes of each record, in the order of its saving: whether it is refused."""
+    noted: list[tuple[Origin, bool]] = []
+    note = bench.consumer._pausing.note
+
+    def noting(judged: Sequence[Judged]) -> None:
+        noted.extend(
+            (Origin(i.record.topic, i.record.partition, i.record.offset), isinstance(v, Refusal))
+            for i, v in judged
+            if not i.waited
+        )
+        note(judged)
+
+    bench.consumer._pausing.note = noting  # type: ignore[method-assign]
+    return noted
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_each_poison_has_one_letter_and_each_good_one_effect_in_order(case: Case) -> None:
+    bench = bench_of(case)
+    noted = noted_by(bench)
+
+    async def all_of_it() -> None:
+        await read_on(bench, case.reads, case.outages)
+        _only_floods_are_closed(bench, case.kinds, noted)
+        for _ in range(len(case.kinds)):
+            bench.collections["subscriptions"].held.clear()
+            await read_on(bench, case.reads)
+        bench.missing.clear()
+        await bench.consumer.check(bench.kafka)
+
+    asyncio.run(all_of_it())
+    kinds = case.kinds
+    bad = {o for o, kind in kinds.items() if kind in {"unreadable", "guilty"}}
+    assert bench.buried.keys() == bad  # each once
+    assert len(bench.rejections) == len(bad)
+    assert len(bench.done) == len(set(bench.done))
+    assert set(bench.done) == kinds.keys() - bad
+    assert bench.waiting.held == {}
+    by_partition: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for origin in bench.done:
+        if kinds[origin] == "good":
+            by_partition[origin.topic, origin.partition].append(origin.offset)
+    assert all(offsets == sorted(offsets) for offsets in by_partition.values())
+
+
+def _only_floods_are_closed(
+    bench: Bench, kinds: Mapping[Origin, Kind], noted: Sequence[tuple[Origin, bool]]
+) -> None:
+    flooded: set[str] = set()
+    gauges = {topic: FloodGauge(LIMIT) for topic in TOPICS}
+    for origin, refused in noted:
+        assert origin.topic not in flooded, "nothing goes on behind a flood"
+        gauges[origin.topic].note(refused=refused)
+        if gauges[origin.topic].over:
+            flooded.add(origin.topic)
+    assert bench.pauses == flooded
+    left = kinds.keys() - {origin for origin, _ in noted}
+    assert {origin.topic for origin in left} <= flooded, "nothing waits beside a flood"

@@ -1,0 +1,188 @@
+"""Where a consumer stands: what Kafka no longer holds is told, and keeps nothing else waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    LeaderNotAvailableError,
+    TopicAuthorizationFailedError,
+)
+from structlog.testing import capture_logs
+
+from shared.messaging.reading import Span
+from tests.unit.messaging.fakes import GROUP, PLACE, TOPIC, Bench, Kafka, Record, record
+
+OTHER = "peygir.reports.v1"
+ELSEWHERE = TopicPartition(OTHER, 0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():
+        yield
+
+
+def beside(offset: int) -> Record:
+    """A record of another topic of the same group."""
+    return replace(record(offset), topic=OTHER)
+
+
+def bench_of_two(count: int) -> Bench:
+    log = [made(n) for n in range(count) for made in (record, beside)]
+    return Bench(log, reads=(TOPIC, OTHER))
+
+
+def waits(bench: Bench, topic: str = TOPIC) -> str | None:
+    """Why a topic waits."""
+    causes = [
+        sample.labels["cause"]
+        for metric in bench.metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "peygir_stalled" and sample.labels["topic"] == topic
+    ]
+    return causes[0] if causes else None
+
+
+def applied_of(bench: Bench, topic: str) -> list[int]:
+    return [origin.offset for origin in bench.done if origin.topic == topic]
+
+
+async def test_a_topic_that_was_cut_below_where_a_running_consumer_stands_is_told() -> None:
+    """Kafka restored, or led by a replica that lacked records: nothing may be passed over."""
+    bench = bench_of_two(5)
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    bench.kafka.log = [*(record(n) for n in range(2)), *(beside(n) for n in range(7))]
+    bench.kafka.set_aside(PLACE)  # as the reader does, whom the broker says that it is out of range
+    for _ in range(3):
+        await bench.consumer.check(bench.kafka)
+        assert waits(bench) == "topic-went-back"
+        await bench.turn()
+    assert applied_of(bench, OTHER) == list(range(7)), "others go on"
+    bench.kafka.log += [record(n) for n in range(2, 9)]
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    assert applied_of(bench, TOPIC) == list(range(5)), "also not when it has grown again"
+    assert waits(bench) == "topic-went-back"
+
+
+async def test_an_end_that_a_new_leader_tells_too_early_is_a_passing_state() -> None:
+    bench = Bench([record(n) for n in range(5)])
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    whole, bench.kafka.log = bench.kafka.log, [record(0)]
+    bench.kafka.set_aside(PLACE)
+    await bench.consumer.check(bench.kafka)
+    assert waits(bench) == "topic-went-back"
+    bench.kafka.log = [*whole, record(5)]
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    assert (bench.applied, waits(bench)) == (list(range(6)), None)
+
+
+async def test_a_topic_that_begins_behind_the_stored_position_is_told() -> None:
+    bench = bench_of_two(3)
+    bench.store(1)
+    bench.kafka.log = [record(5), record(6), *(beside(n) for n in range(3))]
+    await bench.consumer.check(bench.kafka)
+    assert waits(bench) == "records-gone"
+    await bench.turn()
+    assert (applied_of(bench, TOPIC), applied_of(bench, OTHER)) == ([], [0, 1, 2])
+
+
+async def test_where_nothing_was_ever_read_the_beginning_is_where_it_is() -> None:
+    bench = Bench([record(5), record(6)])
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    assert (bench.applied, waits(bench)) == ([5, 6], None)
+
+
+class Leaderless(Kafka):
+    """One partition has no leader to ask."""
+
+    sick: TopicPartition | None = PLACE
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:  # type: ignore[override]
+        if self.sick in partitions:
+            raise LeaderNotAvailableError
+        return await super().end_offsets(partitions)
+
+
+async def test_a_partition_without_a_leader_keeps_no_other_waiting() -> None:
+    bench = bench_of_two(3)
+    kafka = bench.kafka = Leaderless(bench.log)
+    await bench.turn()
+    assert (applied_of(bench, OTHER), applied_of(bench, TOPIC)) == ([0, 1, 2], [])
+    await bench.consumer.check(kafka)
+    assert waits(bench) == "no-leader"
+    kafka.sick = None
+    await bench.consumer.check(kafka)
+    await bench.turn()
+    assert applied_of(bench, TOPIC) == [0, 1, 2]
+    await bench.consumer.check(kafka)
+    assert waits(bench) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (CorruptRecordException("Invalid CRC"), "unreadable"),
+        (TopicAuthorizationFailedError(TOPIC), "no-right"),
+    ],
+)
+async def test_a_partition_that_cannot_be_read_is_tried_again_and_shown(
+    error: KafkaError, cause: str
+) -> None:
+    bench = bench_of_two(3)
+    await bench.consumer.check(bench.kafka)
+    for _ in range(3):
+        bench.kafka.set_aside(PLACE, error)
+        await bench.consumer.check(bench.kafka)
+        assert waits(bench) == cause
+        assert PLACE not in bench.kafka.aside(), "it is tried again"
+    await bench.turn()
+    await bench.consumer.check(bench.kafka)
+    assert (applied_of(bench, TOPIC), waits(bench)) == ([0, 1, 2], None)
+
+
+async def test_markers_at_the_end_are_stepped_over_and_lag_nobody() -> None:
+    bench = Bench([record(0), record(1)])
+    await bench.consumer.check(bench.kafka)
+    await bench.turn()
+    kafka = bench.kafka
+    kafka._spans = {PLACE: Span(2, 5, None)}  # two aborted records and a marker
+    kafka.ends = {PLACE: 5}
+    await bench.consumer.check(kafka)
+    assert kafka.committed == {PLACE: 5}
+    assert bench.shown("peygir_consumer_lag", topic=TOPIC, partition="0") == 0
+    assert bench.stored == 2, "no transaction is spent on it"
+    kafka.at = 5
+    kafka.log.append(record(5))
+    kafka.ends = {PLACE: 6}
+    await bench.turn()
+    assert (bench.applied, bench.stored) == ([0, 1, 5], 6)
+
+
+async def test_what_is_in_hand_is_not_stepped_over() -> None:
+    """A look at the positions may come between a read and what becomes of it."""
+    bench = Bench([record(0), record(1)])
+    await bench.consumer.check(bench.kafka)
+    read = bench.kafka.poll()
+    await bench.consumer.check(bench.kafka)
+    assert bench.kafka.committed.get(PLACE, 0) == 0
+    await bench.consumer.consume(read, bench.kafka)
+    assert bench.applied == [0, 1]
+
+
+async def test_the_group_is_told_of_by_name() -> None:
+    bench = bench_of_two(2)
+    bench.store(9)
+    await bench.consumer.check(bench.kafka)
+    labels = {"part": "consumer", "name": GROUP, "topic": TOPIC, "cause": "topic-went-back"}
+    assert bench.metrics.registry.get_sample_value("peygir_stalled", labels) == 1

@@ -1,0 +1,39 @@
+"""Variables of ours for one test, and the line that a wrong one brings."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from shared.runtime.settings import CommonSettings, load
+
+
+class Environment:
+    """Sets variables of ours for one test; starts with none but PEYGIR_ENV=development."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        for name in list(os.environ):
+            if name.startswith("PEYGIR_"):
+                patch.delenv(name)
+        self.set(ENV="development")
+
+    def set(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self._patch.setenv(f"PEYGIR_{name}", value)
+
+    def unset(self, name: str) -> None:
+        self._patch.delenv(f"PEYGIR_{name}")
+
+
+def complaint(capsys: pytest.CaptureFixture[str], settings: type[CommonSettings]) -> str:
+    """The line that a refused start writes."""
+    with pytest.raises(SystemExit) as stopped:
+        load(settings)
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    return err.rstrip("\n")

@@ -50,7 +50,6 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         office,
         clock=host.clock,
         machine=host.machine,
-        lease_seconds=settings.lease_seconds,
     )
     host.by_the_clock(ledger.database, "delivery", courier.deliver, bell)
     host.gauge(partial(_show_waiting, store, metrics))

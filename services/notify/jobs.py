@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from services.notify import handlers
 from services.notify.domain import Fact, Notice
@@ -46,15 +44,12 @@ class Courier:
         *,
         clock: DomainClock,
         machine: MachineClock,
-        lease_seconds: float,
     ) -> None:
         self._store = store
         self._post = post
         self._office = office
         self._clock = clock
         self._machine = machine
-        self._lease_seconds = lease_seconds
-        self._sure_until = 0.0  # on the monotonic clock: so long nobody else can hold the lease
         self._answers: dict[str, Fact] = {}  # heard, and not noted yet
         self._unnotable: set[str] = set()  # heard, and lost
 
@@ -66,20 +61,21 @@ class Courier:
         of what an older copy holds.
         """
         await self._note(lease)
+        if not await lease.renew():
+            raise LeaseLost("another sends now")
         try:
-            async with self._holding(lease):
-                while batch := await self._waiting():
-                    try:
-                        await self._send(batch)
-                    finally:
-                        await self._note(lease)
+            while batch := await self._waiting():
+                try:
+                    await self._send(batch, lease)
+                finally:
+                    await self._note(lease)
         finally:
             await self._post.close()
 
-    async def _send(self, batch: Sequence[Notice]) -> None:
+    async def _send(self, batch: Sequence[Notice], lease: Lease) -> None:
         now = await self._clock.now()
         for notice in batch:
-            if self._machine.monotonic() >= self._sure_until:
+            if not lease.is_sure:
                 raise LeaseLost("the lease was not renewed in time to send under it")
             handing = asyncio.ensure_future(handlers.hand_over(notice, self._post, now))
             try:
@@ -121,25 +117,3 @@ class Courier:
         for notice_id in list(answers):
             del self._answers[notice_id]
         return True
-
-    @asynccontextmanager
-    async def _holding(self, lease: Lease) -> AsyncIterator[None]:
-        """Renew the lease for as long as it takes: a mail server may be slow to answer."""
-        await self._renew(lease)
-        keeper = asyncio.create_task(self._keep(lease))
-        try:
-            yield
-        finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
-
-    async def _keep(self, lease: Lease) -> None:
-        while True:
-            await self._machine.sleep(self._lease_seconds / 3)
-            with suppress(PyMongoError):  # where it lasts, nothing more is sent
-                await self._renew(lease)
-
-    async def _renew(self, lease: Lease) -> None:
-        asked = self._machine.monotonic()
-        ours = await lease.acquire()
-        self._sure_until = asked + self._lease_seconds if ours else 0.0

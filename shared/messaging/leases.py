@@ -30,6 +30,7 @@ class Lease:
         self._millis = int(seconds * 1000)
         self._fence = Fence(name, holder, 0)
         self._held = False
+        self._sure_until = 0.0  # by the event loop's clock
         self.turn = asyncio.Lock()
         """Taken around renewing and around each fenced transaction: two writes of one process
         on the same document would only make each other fail."""
@@ -47,6 +48,14 @@ class Lease:
     def held(self) -> bool:
         """What this process believes; only a fenced transaction knows."""
         return self._held
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nobody else can hold it now: it was ours when last asked for, and lasts still.
+
+        What cannot be taken back and needs no transaction, such as a mail, asks for this.
+        """
+        return self._held and asyncio.get_running_loop().time() < self._sure_until
 
     @property
     def fence(self) -> Fence:
@@ -86,10 +95,12 @@ class Lease:
         ]
         async with self.turn:
             await self._ensure()
+            asked = asyncio.get_running_loop().time()
             entry = await self._collection.find_one_and_update(
                 {"_id": me.lease, "$expr": where}, taking, return_document=ReturnDocument.AFTER
             )
         self._held = entry is not None
+        self._sure_until = asked + self._millis / 1_000
         if entry is not None:
             self._fence = replace(me, number=entry["number"])
         return self._held

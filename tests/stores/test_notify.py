@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -16,6 +17,8 @@ from services.notify.domain import Delivered, Fact, Failed, Matter, Notice, PutO
 from services.notify.handlers import Change, Declined, Office, Query, Unreachable
 from services.notify.jobs import BATCH, Courier
 from services.notify.store import MongoNotices
+from shared.messaging.bell import Bell
+from shared.messaging.duty import Duty
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
 from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
@@ -23,7 +26,9 @@ from shared.messaging.records import Cause
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
+from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
+from tests.component.harness import eventually
 from tests.stores.fakes_notify import FakeNotices
 from tests.unit.notify.matters import NOW, followup, message, report, resolution, session
 from tests.unit.notify.test_handlers import approved
@@ -228,7 +233,6 @@ def courier(store: MongoNotices, post: Post) -> Courier:
         OFFICE,
         clock=SystemDomainClock(),
         machine=SystemMachineClock(),
-        lease_seconds=LEASE_SECONDS,
     )
 
 
@@ -259,6 +263,7 @@ async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
     await watch.look()
     post, held = Post(), lease(database, "me")
+    await held.acquire()
     await database["positions"].update_one({}, {"$set": {"next": 4}})
     watch.doubt()  # the server was away
     with pytest.raises(HistoryChanged):
@@ -334,15 +339,30 @@ async def test_a_slow_server_does_not_cost_the_lease(
     await notices.save(many(1), CAUSE)
     post, mine, other = Post(), lease(database, "a"), lease(database, "b")
     post.go_on.clear()
-    await mine.acquire()
-    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
-    await post.entered.wait()
-    until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
-    while asyncio.get_running_loop().time() < until:
-        assert not await other.acquire()
-    post.go_on.set()
-    await delivering
-    assert len(await delivered(notices)) == 1
+    bell = Bell()
+    duty = Duty(
+        mine,
+        work=partial(courier(notices, post).deliver, mine),
+        rest=partial(bell.wait, LEASE_SECONDS),
+        clock=SystemMachineClock(),
+        metrics=Metrics(),
+        lease_seconds=LEASE_SECONDS,
+    )
+    delivering = asyncio.create_task(duty.run())
+    try:
+        await post.entered.wait()
+        until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
+        while asyncio.get_running_loop().time() < until:
+            assert not await other.acquire()
+        post.go_on.set()
+
+        async def noted() -> bool:
+            return len(await delivered(notices)) == 1
+
+        await eventually(noted, 10, "the answer")
+    finally:
+        delivering.cancel()
+        await asyncio.wait({delivering})
 
 
 async def test_whoever_lost_the_lease_sends_and_notes_nothing(

@@ -142,3 +142,28 @@ async def test_strangers_are_passed_over_readable_or_not(
     recovery.add(Own(database, [topic], taken.take_in))
     await recovery.run()
     assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]
+
+
+async def test_a_topic_that_was_made_anew_is_read_whole_and_counted_anew(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    """Else nothing that it holds would be taken in until it is as long as its predecessor was."""
+    topic = topics.resolutions("management")
+    ids = [f"n-{n}" for n in range(12)]  # of all partitions
+    async with Producer(cluster) as producer:
+        for id_ in ids:
+            await publish(producer, approval(id_, topics, "management"))
+    for partition in range(3):
+        await database["positions"].insert_one(
+            {"_id": f"published|{topic}|{partition}", "next": 99}
+        )
+    taken = Taken()
+    recovery = Recovery([cluster.bootstrap], SOURCE)
+    recovery.add(Own(database, [topic], taken.take_in))
+    await recovery.run()
+    assert taken.keys(topic) == sorted(ids)
+    noted = [entry async for entry in database["positions"].find()]
+    assert {entry["era"] for entry in noted} == {1}
+    assert sum(entry["next"] for entry in noted) == len(ids)
+    await recovery.run()
+    assert taken.keys(topic) == sorted(ids), "once"

@@ -46,8 +46,8 @@ from shared.messaging.patience import patient
 from shared.messaging.pausing import Flooded, Pausing
 from shared.messaging.positions import Positions
 from shared.messaging.records import Cause, Decision, Message, Record, Refusal
-from shared.messaging.stalls import Cause as Stall
-from shared.messaging.stalls import Stalled, Stalls, cause_of
+from shared.messaging.stalling import Stalling
+from shared.messaging.stalls import Stalls
 from shared.messaging.standing import KafkaConsumer, Standing, partition_of
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import HistoryChanged
@@ -66,7 +66,6 @@ Save: TypeAlias = Callable[[Sequence[C], Cause], Awaitable[None]]
 """Saves changes and cause in one transaction, or nothing."""
 
 _GIVE_UP_PAUSE_SECONDS: Final = 5.0
-_SHOWN_AFTER_SECONDS: Final = 1.0  # what waits shorter is no stall
 
 
 class Consumer(Generic[C]):
@@ -91,13 +90,13 @@ class Consumer(Generic[C]):
     ) -> None:
         """`tell` is called where the database turns out to be another history."""
         self.group = group
-        self._what = Stalled("consumer", group)
-        self._stalls = stalls or Stalls(metrics)
+        stalls = stalls or Stalls(metrics)
+        self._stalling = Stalling(group, stalls, clock=clock)
         self._handle = handle
         self._save = save
         self._positions = Positions(database)
         self._standing = Standing(
-            group, self._positions, metrics=metrics, clock=clock, stalls=self._stalls
+            group, self._positions, metrics=metrics, clock=clock, stalls=stalls
         )
         self._gate = FloodGate(
             group,
@@ -165,7 +164,7 @@ class Consumer(Generic[C]):
                 await self._consume(records, kafka, started)
             except HistoryChanged as changed:
                 _log.exception("nothing is applied to another history", group=self.group)
-                self._stalls.note(self._what, Stall.ANOTHER_HISTORY)
+                self._stalling.note(changed)
                 self._tell(changed)
                 await asyncio.Future()  # until the process ends, which whoever was told sees to
 
@@ -224,6 +223,7 @@ class Consumer(Generic[C]):
     async def _give_up(self, item: Item, error: Exception) -> Item:
         _log.error("message cannot be applied", group=self.group, origin=item.where, exc_info=error)
         if isinstance(item.content, Refusal):  # not even giving it up works: ours to mend
+            self._stalling.note(error)
             await self._clock.sleep(_GIVE_UP_PAUSE_SECONDS)
             return item
         # Its text may show what else the database holds; integrators read the refusal.
@@ -236,23 +236,14 @@ class Consumer(Generic[C]):
         Raises PositionMoved, Flooded, and whatever is permanent.
         """
         doubts = Doubts(self._catch_up, self._clock, alone=len(part) == 1)
-        shown_from = self._clock.monotonic() + _SHOWN_AFTER_SECONDS
-
-        def helps(error: Exception) -> bool:
-            if self._clock.monotonic() >= shown_from:
-                self._stalls.note(self._what, cause_of(error))
-            return doubts.helps(error)
-
-        try:
-            async for attempt in patient(self.group, self._clock, helps=helps):
-                with attempt:
+        with self._stalling.watched():
+            async for attempt in patient(self.group, self._clock, helps=doubts.helps):
+                with attempt, self._stalling.shown():
                     try:
                         return await self._once(part, attempt.retry_state.attempt_number)
                     except AlreadyThere as error:
                         await doubts.collided(error)
                         raise
-        finally:
-            self._stalls.note(self._what, None)
         raise AssertionError("a retry without an end has ended")
 
     async def _once(self, part: Sequence[Item], tries: int) -> Sequence[Judged]:

@@ -206,4 +206,7 @@ class FloodGate:
         self._shut = shut
 
     def _gauge(self, topic: str) -> FloodGauge:
-        return self._gauges.setdefault(topic, FloodGauge(self._limit))
+        gauge = self._gauges.get(topic)
+        if gauge is None:
+            gauge = self._gauges[topic] = FloodGauge(self._limit)
+        return gauge

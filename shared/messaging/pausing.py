@@ -61,6 +61,8 @@ class Pausing:
 
         Raises Flooded where something of such a topic stands behind the flood.
         """
+        if not any(isinstance(verdict, Refusal) for _, verdict in judged):
+            return
         new = [(item, verdict) for item, verdict in judged if not item.waited]
         flooded = self._gate.foresee(
             [(item.record.topic, isinstance(verdict, Refusal)) for item, verdict in new]

@@ -12,7 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -70,6 +70,7 @@ class _Line:
 
     producer: AIOKafkaProducer
     under_way: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Publisher:
@@ -93,8 +94,8 @@ class Publisher:
         self._timeout_ms = int(timeout_seconds * 1000)
         self._connect = connect
         self._line: _Line | None = None
-        self._starting = asyncio.Lock()
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._starting: asyncio.Task[_Line] | None = None
+        self._stopping: dict[asyncio.Task[None], _Line] = {}
         self._batch_bytes = _BATCH_BYTES
         self._partition_of = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
@@ -188,10 +189,17 @@ class Publisher:
 
     async def stop(self) -> None:
         """Let what is under way finish, for some seconds, and close."""
-        line, self._line = self._line, None
-        if line is not None:
-            await _stop(line.producer)
-        await asyncio.gather(*self._stopping)
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        if self._line is not None:
+            self._retire(self._line)
+        if self._stopping:
+            await asyncio.wait(self._stopping.keys(), timeout=_STOP_SECONDS)
+        if self._stopping:
+            for line in self._stopping.values():
+                line.idle.set()  # what is under way still is not waited for
+            await asyncio.wait(self._stopping.keys())
 
     async def _send_batch(
         self,
@@ -232,44 +240,52 @@ class Publisher:
     @asynccontextmanager
     async def _producing(self) -> AsyncIterator[_Line]:
         """A producer that is kept for as long as it is used. Raises KafkaError."""
-        line = await self._ready()
+        line = self._line or await self._started()
         line.under_way += 1
         try:
             yield line
         finally:
             line.under_way -= 1
-            self._stop_if_idle(line)
+            if line.under_way == 0:
+                line.idle.set()
 
-    async def _ready(self) -> _Line:
-        async with self._starting:
-            if self._line is None:
-                producer = self._connect(
-                    bootstrap_servers=self._bootstrap,
-                    client_id=self._client_id,
-                    acks="all",
-                    enable_idempotence=True,
-                    request_timeout_ms=self._timeout_ms,
-                    max_request_size=LARGEST_DEAD_LETTER,
-                    max_batch_size=self._batch_bytes,
-                    linger_ms=0,
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    await producer.stop()
-                    raise
-                self._line = _Line(producer)
-            return self._line
+    async def _started(self) -> _Line:
+        """A new producer; whoever wants one meanwhile waits for the same. Raises KafkaError."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        finally:
+            if starting.done() and self._starting is starting:
+                self._starting = None
+
+    async def _start(self) -> _Line:
+        producer = self._connect(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client_id,
+            acks="all",
+            enable_idempotence=True,
+            request_timeout_ms=self._timeout_ms,
+            max_request_size=LARGEST_DEAD_LETTER,
+            max_batch_size=self._batch_bytes,
+            linger_ms=0,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._line = _Line(producer)
+        return self._line
 
     def _retire(self, line: _Line) -> None:
+        """Give it nothing more, and stop it once nothing is under way with it."""
         if self._line is line:
             self._line = None
-
-    def _stop_if_idle(self, line: _Line) -> None:
-        if self._line is not line and line.under_way == 0:
-            stopping = asyncio.ensure_future(_stop(line.producer))
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopping.discard)
+            stopping = asyncio.ensure_future(_stop(line))
+            self._stopping[stopping] = line
+            stopping.add_done_callback(self._stopping.pop)
 
 
 def _filled(
@@ -299,9 +315,12 @@ async def _answer(handed: asyncio.Future[RecordMetadata]) -> RecordMetadata:
     return handed.result()
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def _stop(line: _Line) -> None:
+    if line.under_way:
+        line.idle.clear()
+        await line.idle.wait()
     with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+        await asyncio.wait_for(line.producer.stop(), _STOP_SECONDS)
 
 
 def _refused(error: KafkaError) -> TopicRefused:

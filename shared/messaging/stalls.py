@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from pymongo.errors import PyMongoError
 
+from shared.messaging.watch import HistoryChanged
 from shared.runtime.metrics import Metrics
 
 
@@ -89,6 +90,8 @@ class Stalls:
 def cause_of(error: BaseException) -> Cause:
     """The cause that an error stands for."""
     match error:
+        case HistoryChanged():
+            return Cause.ANOTHER_HISTORY
         case TopicAuthorizationFailedError() | GroupAuthorizationFailedError():
             return Cause.NO_RIGHT
         case TopicsMissing() | UnknownTopicOrPartitionError():

@@ -187,6 +187,8 @@ _REPLICATED = {
     "broker.session.timeout.ms": "6000",
     "broker.heartbeat.interval.ms": "1000",
     "replica.lag.time.max.ms": "6000",
+    # A controller that is cut off, with a question in hand, would be waited for 30 s.
+    "controller.socket.timeout.ms": "5000",
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
     "unclean.leader.election.enable": "false",

@@ -1,6 +1,6 @@
 """toxiproxy: a program between clients and servers that makes a network fail as it is told.
 
-It is built once, from its pinned Go module, and kept in the cache.
+It is built once, from its pinned Go module (`toxiproxy_module`), and kept in the cache.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -96,20 +97,26 @@ def _binary(cache: Path) -> Path:
 
 
 def _go(go: str, cache: Path, *arguments: str) -> None:
-    """Run it so that all that it fetches and makes stays in the cache, and can be deleted."""
-    environment = {
-        **os.environ,
-        "GOPATH": str(cache / "go"),
-        "GOCACHE": str(cache / "go" / "build"),
-        "GOFLAGS": "-mod=readonly -modcacherw -trimpath",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "CGO_ENABLED": "0",
-    }
-    environment.pop("GOMODCACHE", None)
-    done = subprocess.run(
-        (go, *arguments), cwd=_MODULE, env=environment, capture_output=True, text=True, check=False
-    )
+    """Run it so that nothing of what it fetches is left behind. Raises NoToxiproxy."""
+    with tempfile.TemporaryDirectory(prefix="go-", dir=cache) as folder:
+        environment = {
+            **os.environ,
+            "GOPATH": folder,
+            "GOMODCACHE": f"{folder}/modules",
+            "GOCACHE": f"{folder}/build",
+            "GOFLAGS": "-mod=readonly -modcacherw -trimpath",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+            "CGO_ENABLED": "0",
+        }
+        done = subprocess.run(
+            (go, *arguments),
+            cwd=_MODULE,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise NoToxiproxy(f"building toxiproxy failed: {said[-1]}")

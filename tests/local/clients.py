@@ -35,8 +35,10 @@ def send(bootstrap: str, topic: str, value: str, *, seconds: float = _SECONDS) -
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,  # and so acks=all
             "message.timeout.ms": int(seconds * 1000),
-            # A leader that is cut off from its peers would be waited for half a minute.
+            # A leader that is cut off from its peers would be waited for half a minute, and no
+            # other looked for in five.
             "request.timeout.ms": 3_000,
+            "topic.metadata.refresh.interval.ms": 1_000,
         }
     )
     producer.produce(topic, value, on_delivery=heard)

@@ -7,13 +7,16 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test coverage check format bench soak lock topics
+.PHONY: help setup networks up demo test coverage check format bench soak simulation replicated lock topics
 
 help: ## list what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## the virtual environment, Kafka's jars and mongod; a second time it fetches nothing
 	@$(SHELL) deploy/local/setup.sh
+
+networks: setup
+	@$(PYTHON_BIN) -m deploy.local build-toxiproxy
 
 up: setup ## start Kafka, MongoDB and every service here; Ctrl-C stops all of it
 	@$(PYTHON_BIN) -m deploy.local up --with-parent
@@ -24,7 +27,7 @@ demo: setup ## replay the whole 1402 season end to end and check its summary
 topics: setup ## create the topics on the running Kafka
 	@$(PYTHON_BIN) -m tools.topics
 
-test: setup ## every test, those against the real Kafka and MongoDB included
+test: networks ## every test, those against the real Kafka and MongoDB included
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 coverage: setup ## which lines the tests without a service of their own reach, and which not
@@ -44,7 +47,13 @@ format: setup ## put the code into its format
 bench: setup ## benchmarks as ratios against their peers of the same run
 	@$(PYTHON_BIN) -m tests.bench
 
-soak: setup ## the long fault tests
+simulation: setup ## the delivery code on simulated servers: ten minutes of new schedules
+	@$(PYTHON_BIN) -m tests.simulation --jobs 2 --seconds 600
+
+replicated: networks ## foreign clients and people at work on three brokers and three members that fail
+	@$(PYTHON_BIN) -m tests.faults.replicated
+
+soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \

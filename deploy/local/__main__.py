@@ -16,6 +16,7 @@ from deploy.local.layout import PROJECT, BadLayout, layout_from, parts_from
 from deploy.local.leash import die_with_parent
 from deploy.local.mongod import NoMongod, find_mongod
 from deploy.local.parts import PartFailed
+from deploy.local.toxiproxy import NoToxiproxy, build
 from deploy.local.up import AlreadyRunning, CannotStart, check_environment, describe_running, run
 
 app = typer.Typer(
@@ -74,6 +75,19 @@ def setup_check() -> None:
     if done.returncode != 0:
         _refuse(f"mongod does not run here: {done.stderr.strip()}", code=1)
     typer.echo(f"complete: {done.stdout.splitlines()[0]}, Kafka in {layout.kafka_jars.parent}")
+
+
+@app.command(hidden=True)
+def build_toxiproxy() -> None:
+    """Build what makes networks fail, for the tests; a machine without Go goes on without it."""
+    try:
+        layout = layout_from(os.environ)
+        layout.make_folders()
+        build(layout.cache)
+    except BadLayout as error:
+        _refuse(str(error), code=2)
+    except NoToxiproxy as error:
+        typer.echo(f"networks that fail are not tested: {error}", err=True)
 
 
 @app.command(hidden=True)

@@ -34,6 +34,10 @@ _ONE_TOPICS_FAULT: Final = (UnknownTopicOrPartitionError, TopicAuthorizationFail
 _BATCH_BYTES: Final = LARGEST_RECORD // 2  # a topic's largest record is its largest batch too
 _STOP_SECONDS: Final = 5.0
 
+# How late the producer hears of another leader. One that is cut off from the others takes batches
+# and answers each with a time-out, which tells the producer nothing of its successor.
+_NEWS_MS: Final = 5_000
+
 
 class TooLarge(Unsendable):
     """A record that is larger than its topic takes, which no operator can mend."""
@@ -270,6 +274,7 @@ class Publisher:
             max_request_size=LARGEST_DEAD_LETTER,
             max_batch_size=self._batch_bytes,
             linger_ms=0,
+            metadata_max_age_ms=_NEWS_MS,
         )
         try:
             await producer.start()

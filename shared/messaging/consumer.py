@@ -29,7 +29,7 @@ from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import structlog
-from aiokafka import ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from shared.messaging.accounts import Accounts
 from shared.messaging.batches import Item, Judged, Reading, parts_of
@@ -190,11 +190,10 @@ class Consumer(Generic[C]):
     async def _apply(self, items: Sequence[Item], kafka: KafkaConsumer, started: float) -> None:
         """Apply a batch, halving it for as long as it fails for a reason that stays."""
         parts: list[Sequence[Item]] = list(parts_of(items))
-        held_back: list[Item] = []
+        held: dict[TopicPartition, int] = {}  # by paused topics, from these offsets on
         while parts:
             mine = [i for i in parts.pop() if i.waited or self._standing.holds(i.record)]
-            part, shut = self._pausing.sorted(mine)
-            held_back += shut
+            part = self._pausing.let_through(mine, held)
             if not part:
                 continue
             try:
@@ -218,7 +217,7 @@ class Consumer(Generic[C]):
             else:
                 self._pausing.note(judged)
                 self._accounts.note(judged, started)
-        self._pausing.hold_back(held_back, kafka)
+        self._pausing.read_again(held, kafka)
 
     async def _give_up(self, item: Item, error: Exception) -> Item:
         _log.error("message cannot be applied", group=self.group, origin=item.where, exc_info=error)

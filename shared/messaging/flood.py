@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError
 from shared.messaging.patience import patient
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
-from shared.runtime.mongo import Database, Document
+from shared.runtime.mongo import Database, Document, causal
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +83,7 @@ class Pauses:
     """The paused topics of one database, seen by every process and every operator."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._collection = database["subscriptions"]
 
     async def pause(self, group: str, topic: str, since: datetime, reason: str) -> None:
@@ -94,9 +95,10 @@ class Pauses:
             )
 
     async def of(self, group: str) -> list[Pause]:
-        """Return what is paused in a group."""
-        found = self._collection.find({"$or": _of(group)})
-        return [_loaded(document) async for document in found]
+        """Return what is paused in a group, also on a primary that was just elected."""
+        async with causal(self._client) as session:
+            found = self._collection.find({"$or": _of(group)}, session=session)
+            return [_loaded(document) async for document in found]
 
     async def list(self) -> list[Pause]:
         """Return all that is paused, the oldest first."""
@@ -183,19 +185,22 @@ class FloodGate:
         if not self._heard:
             async for attempt in patient(f"pauses of {self._group}", self._clock):
                 with attempt:
-                    await self.look()
+                    async with self._turn:
+                        await self._ask()
 
     async def look(self) -> None:
         """See what is paused now, by any process of the group. Raises the driver's errors."""
         if self._turn.locked():
             return  # something is just being paused; the next look tells
         async with self._turn:
-            found = await self._pauses.of(self._group)
-            whole = any(pause.topic is None for pause in found)
-            self._stand(
-                self._topics if whole else frozenset(p.topic for p in found if p.topic is not None)
-            )
-            self._heard = True
+            await self._ask()
+
+    async def _ask(self) -> None:
+        found = await self._pauses.of(self._group)
+        whole = any(pause.topic is None for pause in found)
+        topics = frozenset(pause.topic for pause in found if pause.topic is not None)
+        self._stand(self._topics if whole else topics)
+        self._heard = True
 
     def _stand(self, shut: frozenset[str]) -> None:
         for topic in self._shut - shut:

@@ -481,7 +481,7 @@ async def _restored(_: Request, __: Exception) -> Response:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    if sort(error) is Failure.PERMANENT:
+    if sort(error) is not Failure.TRANSIENT:
         _log.error("request failed in the database", exc_info=error)
         return respond(internal())
     told = f"The database does not answer ({type(error).__name__}); try again"

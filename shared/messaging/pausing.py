@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from aiokafka import TopicPartition
@@ -48,13 +48,22 @@ class Pausing:
                 kafka.pause(partition)
         return bool(shut)
 
-    def sorted(self, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
-        """Those that may go on, and those to be read again; what waits in the database stays."""
-        if not any(self._gate.is_shut(item.record.topic) for item in items):
-            return items, ()
-        going_on = [item for item in items if not self._gate.is_shut(item.record.topic)]
-        shut = [i for i in items if not i.waited and self._gate.is_shut(i.record.topic)]
-        return going_on, shut
+    def let_through(self, items: Sequence[Item], held: dict[TopicPartition, int]) -> Sequence[Item]:
+        """Those that may go on. Of each partition that may not, `held` gets the first offset.
+
+        What was held back once in a batch stays so until its end, although somebody lets its topic
+        go on meanwhile: what stands behind it must not overtake it.
+        """
+        if not held and not any(self._gate.is_shut(item.record.topic) for item in items):
+            return items
+        going_on = []
+        for item in items:
+            partition = partition_of(item.record)
+            if not self._gate.is_shut(partition.topic) and (item.waited or partition not in held):
+                going_on.append(item)
+            elif not item.waited:  # what waits in the database is offered again
+                held.setdefault(partition, item.record.offset)
+        return going_on
 
     async def admit(self, judged: Sequence[Judged]) -> None:
         """Close the topics that these flood, before more than a flood's worth is given up.
@@ -88,13 +97,9 @@ class Pausing:
             if not item.waited:
                 self._gate.note(item.record.topic, refused=isinstance(verdict, Refusal))
 
-    def hold_back(self, items: Iterable[Item], kafka: KafkaConsumer) -> None:
-        """Let records of paused topics come again when their partitions are read on."""
-        first: dict[TopicPartition, int] = {}
-        for item in items:
-            partition = partition_of(item.record)
-            first[partition] = min(item.record.offset, first.get(partition, item.record.offset))
-        for partition, offset in first.items():
+    def read_again(self, held: Mapping[TopicPartition, int], kafka: KafkaConsumer) -> None:
+        """Let what was held back come again, once its partitions are read on."""
+        for partition, offset in held.items():
             self._paused.add(partition)
             with suppress(IllegalStateError):  # taken away meanwhile
                 kafka.pause(partition)

@@ -48,10 +48,10 @@ Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the last read has covered of a partition: everything from `begin` up to `end`.
+    """What reads in a row have covered of a partition: everything from `begin` up to `end`.
 
     `last` is the offset of the last record in it; None where there is none, but at most markers
-    and aborted records.
+    and aborted records. A reader that is put elsewhere begins another one.
     """
 
     begin: int
@@ -73,13 +73,21 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         fetcher.MemoryRecords = _Records  # the fetcher looks these up for each answer
         fetcher.PartitionRecords = _Partition
         super().__init__(*topics, **{"isolation_level": "read_committed", **options})
-        self._spans: Mapping[TopicPartition, Span] = {}
+        self._spans: dict[TopicPartition, Span] = {}
+        self._sought: set[TopicPartition] = set()  # since the last read began
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read a partition from there on, as aiokafka does. Raises IllegalStateError."""
+        super().seek(partition, offset)
+        self._sought.add(partition)
+        self._spans[partition] = Span(offset, offset, None)
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Fetched:
         """Read as aiokafka does. Raises KafkaError, `Unreadable` where something is no record."""
         before = self._positions()
+        self._sought.clear()
         try:
             found: Fetched = await super().getmany(
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
@@ -88,13 +96,27 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
             self._go_back(before)
             raise
         self._spans = {
-            partition: _span(before.get(partition), end, found.get(partition, ()))
+            partition: self._covered(partition, before.get(partition), end, found.get(partition))
             for partition, end in self._positions().items()
         }
         return found
 
+    def _covered(
+        self,
+        partition: TopicPartition,
+        before: int | None,
+        end: int,
+        records: list[ConsumerRecord[bytes, bytes]] | None,
+    ) -> Span:
+        """What is covered now. A partition's place moves by reads and seeks alone, but at first."""
+        known = self._spans.get(partition)
+        if known is None or (known.end != before and partition not in self._sought):
+            begin = end if before is None else before
+            known = Span(records[0].offset if records else min(begin, end), end, None)
+        return Span(known.begin, end, records[-1].offset if records else known.last)
+
     def span(self, partition: TopicPartition) -> Span | None:
-        """What the last read has covered of a partition; None where it was not assigned then."""
+        """What reads in a row have covered of a partition; None where it was not assigned."""
         return self._spans.get(partition)
 
     def end(self, partition: TopicPartition) -> int | None:
@@ -116,9 +138,11 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
 
     def _go_back(self, before: Mapping[TopicPartition, int]) -> None:
         for partition, position in self._positions().items():
-            if before.get(partition, position) != position:
+            sought = partition in self._sought
+            begun = self._spans[partition].end if sought else before.get(partition, position)
+            if begun != position:
                 with suppress(IllegalStateError):  # taken away meanwhile
-                    self.seek(partition, before[partition])
+                    self.seek(partition, begun)
 
 
 class SteadyConsumer(ForgivingConsumer):
@@ -182,11 +206,9 @@ class SteadyConsumer(ForgivingConsumer):
         left = None if max_records is None else max_records - sum(map(len, found.values()))
         if left == 0:
             return found
-        first = self._spans
         since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
         for partition, records in since.items():
             found.setdefault(partition, []).extend(records)
-        self._spans = {p: _joined(first.get(p), span) for p, span in self._spans.items()}
         return found
 
     async def _read(self, *, timeout_ms: int, max_records: int | None) -> Fetched:
@@ -221,22 +243,6 @@ class SteadyConsumer(ForgivingConsumer):
                 return {partition for partition in reads if partition.topic == named}
             case _:
                 return set()
-
-
-def _span(
-    before: int | None, end: int, records: list[ConsumerRecord[bytes, bytes]] | tuple[()]
-) -> Span:
-    if not records:
-        return Span(end if before is None else min(before, end), end, None)
-    first = records[0].offset
-    return Span(first if before is None else min(before, first), end, records[-1].offset)
-
-
-def _joined(first: Span | None, then: Span) -> Span:
-    """What two reads in a row have covered."""
-    if first is None or first.end != then.begin:
-        return then
-    return Span(first.begin, then.end, first.last if then.last is None else then.last)
 
 
 class _Partition(_PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped here

@@ -13,13 +13,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from pymongo import ASCENDING, IndexModel
 
 from deploy.local.cluster import Cluster
-from shared.messaging.batches import Item
 from shared.messaging.deferral import Deferral, KeptRecord
 from shared.messaging.flood import FloodGate, FloodLimit, Pause, Pauses
 from shared.messaging.majority import catch_up
 from shared.messaging.pausing import Pausing
 from shared.messaging.reading import SteadyConsumer
-from shared.messaging.records import Deferred, Outcome
+from shared.messaging.records import Deferred
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.metrics import Metrics
@@ -171,8 +170,7 @@ async def test_records_held_back_come_again_and_the_other_topic_goes_on(
         read: list[tuple[str, int]] = await reader.read(6)
         assert read == [(flooded.topic, offset) for offset in range(6)]
         await gate.shut(flooded.topic)
-        held = KeptRecord(flooded.topic, 0, 2, 0, None, None, ())
-        pausing.hold_back([Item(held, Outcome.APPLIED)], kafka)
+        pausing.read_again({flooded: 2}, kafka)
         await producer.send_and_wait(flooded.topic, b"6", partition=0)
         for number in range(3):
             await producer.send_and_wait(calm.topic, b"%d" % number, partition=0)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from shared.messaging.publisher import Outgoing
 from shared.messaging.records import Decision, Forward, Message, Origin, Outcome, Refusal, Verdict
-from tests.unit.messaging.fakes import Bench, record
+from tests.unit.messaging.fakes import GROUP, Bench, record
 
 AWAY: Exception = NotEnoughReplicasError()
 
@@ -167,4 +167,16 @@ async def test_a_topic_that_was_made_anew_has_other_records_in_the_same_place() 
     bench.kafka.log = [replace(record(0), timestamp=bench.log[0].timestamp + 1)]
     bench.kafka.at = 0
     await bench.turn()
+    assert bench.applied == [0]
+
+
+async def test_a_batch_that_waits_shows_why_until_it_goes_on() -> None:
+    bench = Bench([record(0)])
+    bench.save_failures = [AutoReconnect("mongod is away")] * 10
+    shown: list[float | None] = []
+    waits = {"part": "consumer", "name": GROUP, "topic": "", "cause": "mongodb"}
+    bench.clock.during = lambda: shown.append(bench.shown("peygir_stalled", **waits))
+    await bench.turn()
+    assert (shown[0], shown[-1]) == (None, 1), "from the second second on"
+    assert bench.shown("peygir_stalled", **waits) is None
     assert bench.applied == [0]

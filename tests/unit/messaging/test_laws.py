@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
@@ -116,6 +117,14 @@ async def read_on(bench: Bench, reads: Sequence[int], outages: Sequence[int] = (
         bench.client.away = 0
 
 
+async def resume_until_all_is_read(bench: Bench, reads: Sequence[int]) -> None:
+    """What an operator does who lets a topic go on whenever it was paused."""
+    await read_on(bench, reads)
+    while bench.pauses:
+        bench.collections["subscriptions"].held.clear()
+        await read_on(bench, reads)
+
+
 def noted_by(bench: Bench) -> list[tuple[Origin, bool]]:
     """What becomes of each record, in the order of its saving: whether it is refused."""
     noted: list[tuple[Origin, bool]] = []
@@ -142,14 +151,51 @@ def test_each_poison_has_one_letter_and_each_good_one_effect_in_order(case: Case
     async def all_of_it() -> None:
         await read_on(bench, case.reads, case.outages)
         _only_floods_are_closed(bench, case.kinds, noted)
-        for _ in range(len(case.kinds)):
-            bench.collections["subscriptions"].held.clear()
-            await read_on(bench, case.reads)
+        await resume_until_all_is_read(bench, case.reads)
         bench.missing.clear()
         await bench.consumer.check(bench.kafka)
 
     asyncio.run(all_of_it())
-    kinds = case.kinds
+    _each_once_and_in_order(bench, case.kinds)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.lists(st.sampled_from(("resume", "look", "share out anew", "")), max_size=20))
+def test_that_holds_whatever_operators_and_kafka_do_while_a_batch_waits(
+    case: Case, deeds: list[str]
+) -> None:
+    bench = bench_of(case)
+    looks: set[asyncio.Task[None]] = set()
+
+    def meanwhile() -> None:
+        deed = deeds.pop(0) if deeds else ""
+        if deed == "resume":
+            bench.collections["subscriptions"].held.clear()
+        if deed == "share out anew":
+            bench.consumer.listener.on_partitions_revoked(bench.kafka.assignment())
+            bench.consumer.listener.on_partitions_assigned(bench.kafka.assignment())
+            bench.kafka.paused.clear()
+        if deed:
+            looks.add(asyncio.ensure_future(_look(bench)))
+
+    async def all_of_it() -> None:
+        bench.clock.during = meanwhile
+        await read_on(bench, case.reads, case.outages)
+        await asyncio.gather(*looks)
+        await resume_until_all_is_read(bench, case.reads)
+        bench.missing.clear()
+        await bench.consumer.check(bench.kafka)
+
+    asyncio.run(all_of_it())
+    _each_once_and_in_order(bench, case.kinds)
+
+
+async def _look(bench: Bench) -> None:
+    with suppress(AutoReconnect):  # it looks again, two seconds later
+        await bench.consumer.check(bench.kafka)
+
+
+def _each_once_and_in_order(bench: Bench, kinds: Mapping[Origin, Kind]) -> None:
     bad = {o for o, kind in kinds.items() if kind in {"unreadable", "guilty"}}
     assert bench.buried.keys() == bad  # each once
     assert len(bench.rejections) == len(bad)

@@ -12,7 +12,10 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
 from shared.contracts.topics import Topics
+from shared.messaging.batches import Item
 from shared.messaging.flood import FloodLimit
+from shared.messaging.pausing import Pausing
+from shared.messaging.records import Outcome
 from tests.unit.messaging.fakes import BEGUN, GROUP, PLACE, TOPIC, Bench, Record, record
 
 OTHER = "peygir.circulars.v1"
@@ -236,3 +239,31 @@ async def test_whoever_lost_the_partition_under_a_flood_holds_nothing_back() -> 
     await resume(bench)
     await bench.turn()
     assert (bench.letters, bench.applied) == ({5: "broken-json"}, [6])
+
+
+async def test_what_was_held_back_is_not_overtaken_although_its_topic_goes_on_meanwhile() -> None:
+    bench = Bench([poison(n) for n in range(6)], limit=SMALL, reads=(TOPIC, OTHER))
+    gate = bench.consumer._gate
+    pausing = Pausing(gate)
+    held: dict[TopicPartition, int] = {}
+    items = [Item(good(n, topic), Outcome.APPLIED) for n in range(4) for topic in (TOPIC, OTHER)]
+    await gate.shut(TOPIC)
+    assert [i.record.topic for i in pausing.let_through(items[:4], held)] == [OTHER, OTHER]
+    bench.collections["subscriptions"].held.clear()
+    await gate.look()
+    assert [i.record.topic for i in pausing.let_through(items[4:], held)] == [OTHER, OTHER]
+    assert held == {PLACE: 0}
+    pausing.read_again(held, bench.kafka)
+    await pausing.heed(bench.kafka)
+    assert (bench.kafka.paused, bench.kafka.at) == (set(), 0)
+
+
+async def test_whoever_begins_while_another_looks_waits_for_what_it_hears() -> None:
+    bench = Bench([poison(n) for n in range(6)], limit=SMALL)
+    await bench.turn()
+    gate = bench.another()._gate
+    look = asyncio.ensure_future(gate.look())
+    await asyncio.sleep(0)
+    await gate.hear()
+    assert gate.is_shut(TOPIC)
+    await look

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -108,7 +108,7 @@ class Leaderless(Kafka):
 
     sick: TopicPartition | None = PLACE
 
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:  # type: ignore[override]
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         if self.sick in partitions:
             raise LeaderNotAvailableError
         return await super().end_offsets(partitions)

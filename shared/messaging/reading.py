@@ -58,6 +58,10 @@ class Span:
     end: int
     last: int | None
 
+    def covers(self, begin: int, last: int) -> bool:
+        """Whether everything was read from an offset on up to that of a record."""
+        return self.begin <= begin and self.last is not None and last <= self.last
+
 
 class Unreadable(CorruptRecordException):  # type: ignore[misc]  # aiokafka is untyped here
     """What a broker sends of a partition is no record; the partition is its first argument."""
@@ -151,12 +155,18 @@ class SteadyConsumer(ForgivingConsumer):
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
         self._asked_to_pause: set[TopicPartition] = set()
+        self._put_elsewhere: set[TopicPartition] = set()  # since something was found
         self._aside: dict[TopicPartition, KafkaError | None] = {}
 
     async def start(self) -> None:
         """Connect and begin to fetch, as aiokafka does."""
         await super().start()
         self._fetcher._prefetch_backoff = _UNREAD_SECONDS
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read a partition from there on, as aiokafka does. Raises IllegalStateError."""
+        super().seek(partition, offset)
+        self._put_elsewhere.add(partition)
 
     # -- what is not read ---------------------------------------------------------------------
 
@@ -206,7 +216,10 @@ class SteadyConsumer(ForgivingConsumer):
         left = None if max_records is None else max_records - sum(map(len, found.values()))
         if left == 0:
             return found
+        self._put_elsewhere.clear()
         since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
+        for partition in self._put_elsewhere:
+            found.pop(partition, None)  # it is read from another place now
         for partition, records in since.items():
             found.setdefault(partition, []).extend(records)
         return found

@@ -37,6 +37,8 @@ from shared.runtime.metrics import Metrics
 _log = structlog.get_logger(__name__)
 
 _ACKNOWLEDGE_SECONDS: Final = 0.5
+_COMMIT_SECONDS: Final = 0.1  # that a commit of Kafka's offsets is waited for
+_COMMIT_MOST_SECONDS: Final = 5.0  # that one may take: aiokafka's own tries for ever
 _ASK_SECONDS: Final = 5.0  # for where a partition begins and ends
 _SURE_AFTER: Final = 2  # looks at a topic that ends too early: then it is no passing state
 
@@ -98,6 +100,7 @@ class Standing:
         self._too_short: dict[TopicPartition, int] = {}  # how often a look found it so
         self._ahead: set[TopicPartition] = set()  # of Kafka's offset
         self._acknowledge_at = 0.0  # monotonic
+        self._committing: asyncio.Task[None] | None = None  # Kafka's offsets
 
     @property
     def listener(self) -> ConsumerRebalanceListener:
@@ -286,7 +289,7 @@ class Standing:
             cursor, span = self._cursor(partition), kafka.span(partition)
             if cursor is None or partition in kafka.aside():
                 continue
-            if span is not None and span.begin <= cursor.next:
+            if span is not None and span.covers(cursor.next, batch[-1].offset):
                 fresh += [record for record in batch if record.offset >= cursor.next]
             else:  # the reader has been put elsewhere meanwhile
                 _seek(kafka, partition, cursor.next)
@@ -334,19 +337,30 @@ class Standing:
         self._show_lag(partitions, kafka.end)
 
     async def _acknowledge(self, kafka: KafkaConsumer) -> None:
-        """Nothing depends on Kafka's offsets, so a failure is only noted, until the next time."""
+        """Nothing depends on Kafka's offsets, so nothing waits long for them."""
         self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
-        offsets = {partition: self._cursors[partition].next for partition in self._ahead}
-        if not offsets:
-            return
+        if self._committing is None or self._committing.done():
+            offsets = {partition: self._cursors[partition].next for partition in self._ahead}
+            if not offsets:
+                return
+            self._committing = asyncio.ensure_future(self._commit(offsets, kafka))
+        await asyncio.wait({self._committing}, timeout=_COMMIT_SECONDS)
+
+    async def _commit(self, offsets: dict[TopicPartition, int], kafka: KafkaConsumer) -> None:
+        """A failure is only noted, until the next time."""
         try:
-            await kafka.commit(offsets)
-        except (KafkaError, IllegalStateError) as error:
+            async with asyncio.timeout(_COMMIT_MOST_SECONDS):
+                await kafka.commit(offsets)
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
             _log.info(
                 "offset not committed", group=self._group, why=f"{type(error).__name__}: {error}"
             )
         else:
-            self._ahead -= offsets.keys()
+            self._ahead -= {p for p, offset in offsets.items() if self._stands_at(p, offset)}
+
+    def _stands_at(self, partition: TopicPartition, offset: int) -> bool:
+        cursor = self._cursors.get(partition)
+        return cursor is not None and cursor.next == offset
 
     async def show_lag(self, kafka: KafkaConsumer) -> None:
         """Show how far it lags while nothing is read: Kafka is asked where its partitions end."""

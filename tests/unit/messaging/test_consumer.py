@@ -104,7 +104,8 @@ async def test_whoever_has_to_end_the_process_hears_of_another_history() -> None
     await bench.turn()
     bench.store(2)
     bench.save_failures.append(HistoryChanged("restored"))
-    waiting = asyncio.ensure_future(bench.consumer.consume([record(6)], bench.kafka))
+    bench.kafka.log.append(record(6))
+    waiting = asyncio.ensure_future(bench.turn())
     while not bench.told:
         await asyncio.sleep(0)
     assert not waiting.done()

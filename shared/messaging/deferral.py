@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from shared.messaging.failures import PositionMoved
 from shared.messaging.records import Deferred
-from shared.runtime.mongo import Database, Document, Session, ensure_indexes
+from shared.runtime.mongo import Database, Document, Session, causal, ensure_indexes
 
 _ORDER: Final = [
     ("group", ASCENDING),
@@ -56,6 +56,7 @@ class Deferral:
     """The messages that wait in one database."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._collection = database["deferred"]
 
     async def prepare(self) -> None:
@@ -79,11 +80,17 @@ class Deferral:
         return {document["_id"] async for document in found}
 
     async def about(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the aggregates' ids that something waits for."""
+        """Return those of the aggregates' ids that something waits for.
+
+        Nothing would stand in the way of whoever missed one, so whatever was acknowledged before
+        is seen, also on a primary that was just elected.
+        """
         if not ids:
             return ()
-        found = self._collection.find({"about": {"$in": list(ids)}}, {"_id": 0, "about": 1})
-        return {document["about"] async for document in found}
+        wanted = {"about": {"$in": list(ids)}}
+        async with causal(self._client) as session:
+            found = self._collection.find(wanted, {"_id": 0, "about": 1}, session=session)
+            return {document["about"] async for document in found}
 
     async def of(self, group: str, limit: int) -> Sequence[Deferred]:
         """Return at most so many that wait in a group, each partition's in the order of its log.

@@ -22,7 +22,7 @@ from shared.runtime.clocks import MachineClock
 _log = structlog.get_logger(__name__)
 
 _FIRST_SECONDS: Final = 0.05
-_LONGEST_SECONDS: Final = 5.0
+_LONGEST_SECONDS: Final = 2.0
 
 START_SECONDS: Final = 0.5
 """The longest pause of what keeps a process from starting: it is wanted soon after its servers."""

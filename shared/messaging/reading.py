@@ -217,7 +217,9 @@ class SteadyConsumer(ForgivingConsumer):
         if left == 0:
             return found
         self._put_elsewhere.clear()
-        since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
+        since: Fetched = {}
+        with suppress(KafkaError):  # it comes again where it is not over
+            since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
         for partition in self._put_elsewhere:
             found.pop(partition, None)  # it is read from another place now
         for partition, records in since.items():

@@ -134,6 +134,8 @@ class Standing:
         Raises HistoryChanged and the driver's errors.
         """
         assigned = list(kafka.assignment())
+        if gone := self._cursors.keys() - set(assigned):  # noted while a rebalance was on its way
+            self._forget(gone)
         stored = await self._positions.read(self._group, assigned)
         aside = kafka.aside()
         for partition, error in aside.items():
@@ -214,7 +216,9 @@ class Standing:
         except (KafkaError, OSError, TimeoutError) as error:
             self._set_aside(partition, cause_of(error), kafka, f"{type(error).__name__}: {error}")
             return
-        if stored is not None and self._is_too_short(partition, stored, end):
+        if partition not in kafka.assignment():  # taken away while Kafka was asked
+            self._forget([partition])
+        elif stored is not None and self._is_too_short(partition, stored, end):
             told = f"ends at {end}, {self._group} stands at {stored}"
             self._set_aside(partition, Cause.TOPIC_WENT_BACK, kafka, told)
         elif stored is not None and begin > stored:

@@ -39,9 +39,9 @@ def decides(bench: Bench, *verdicts: Sequence[Verdict]) -> None:
     bench.consumer._handle = handle
 
 
-async def test_a_save_that_fails_fifty_times_costs_one_letter_and_one_rejection_each() -> None:
+async def test_a_save_that_fails_a_hundred_times_costs_one_letter_and_one_rejection_each() -> None:
     bench = Bench([record(n, b"{") for n in range(3)])
-    bench.save_failures = [AutoReconnect("mongod is away")] * 50
+    bench.save_failures = [AutoReconnect("mongod is away")] * 100
     await bench.turn()
     assert sum(bench.clock.slept) > 180
     assert bench.letters == dict.fromkeys(range(3), "broken-json")

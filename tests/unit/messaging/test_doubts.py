@@ -31,7 +31,7 @@ async def test_collisions_are_not_believed_while_a_majority_lags() -> None:
     """What stands in the way is not visible yet; decisions cannot but collide."""
     bench = Bench([record(0)])
     bench.hidden = {0}
-    bench.client.lag = 200
+    bench.client.lag = 400
 
     def later() -> None:
         if bench.client.lag == 0:
@@ -67,7 +67,7 @@ async def test_what_nobody_foresaw_of_the_database_is_waited_out_for_a_minute(
     error: Exception,
 ) -> None:
     bench = Bench([record(0), record(1)])
-    bench.save_failures = [error] * 18
+    bench.save_failures = [error] * 32
     await bench.turn()
     assert (bench.applied, bench.letters) == ([0, 1], {})
     assert 50 < sum(bench.clock.slept) < 60

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     CorruptRecordException,
+    IllegalStateError,
     KafkaError,
     LeaderNotAvailableError,
     TopicAuthorizationFailedError,
@@ -178,6 +179,42 @@ async def test_what_is_in_hand_is_not_stepped_over() -> None:
     assert bench.kafka.committed.get(PLACE, 0) == 0
     await bench.consumer.consume(read, bench.kafka)
     assert bench.applied == [0, 1]
+
+
+class Restless(Kafka):
+    """A rebalance takes a partition away while Kafka is asked where that ends."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.log)
+        self.listener = bench.consumer.listener
+        self.taken = False
+
+    def assignment(self) -> Collection[TopicPartition]:
+        return set(super().assignment()) - ({PLACE} if self.taken else set())
+
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        ends = await super().end_offsets(partitions)
+        if PLACE in partitions and not self.taken:
+            self.taken = True
+            self.listener.on_partitions_revoked([PLACE])
+        return ends
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if not offsets.keys() <= set(self.assignment()):
+            raise IllegalStateError("not assigned")
+        await super().commit(offsets)
+
+
+async def test_a_partition_that_goes_while_its_place_is_asked_for_is_let_go() -> None:
+    """Else no offset of the group would be committed any more, and its lag would be shown twice."""
+    bench = bench_of_two(5)
+    bench.kafka = Restless(bench)
+    await bench.turn()
+    for _ in range(3):
+        await bench.clock.sleep(10)
+        await bench.consumer.check(bench.kafka)
+    assert bench.kafka.committed == {ELSEWHERE: 5}
+    assert bench.shown("peygir_consumer_lag", topic=TOPIC, partition="0") is None
 
 
 async def test_the_group_is_told_of_by_name() -> None:

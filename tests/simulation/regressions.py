@@ -1,0 +1,212 @@
+"""Mends, taken out again one by one: the simulation has to find what each of them was for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from unittest.mock import patch
+
+from aiokafka import TopicPartition
+from aiokafka.structs import RecordMetadata
+from pymongo import ASCENDING
+
+from shared.messaging import deferral, failures, publisher, relay
+from shared.messaging.consumer import Consumer
+from shared.messaging.deferral import Deferral
+from shared.messaging.dispatch import Dispatch
+from shared.messaging.duty import Duty
+from shared.messaging.lanes import Lanes
+from shared.messaging.positions import position_id
+from shared.messaging.publisher import Answer, Outgoing, Publisher
+from shared.messaging.records import Deferred, Event, Refusal
+from shared.messaging.relay import PUBLISHED, Relay
+from shared.messaging.servererrors import OF_THE_DATA, OF_THE_SERVER
+from shared.runtime.mongo import transaction
+
+Change = tuple[object, str, Any]
+"""What is put in the place of an attribute."""
+
+
+async def _deliver_at_once(
+    self: Publisher, place: TopicPartition, records: Sequence[Outgoing]
+) -> list[Answer]:
+    """All batches of a partition set out together, whatever becomes of the first."""
+    answers: list[Answer] = []
+    async with self._producing() as line:
+        handed: list[tuple[asyncio.Future[RecordMetadata], int]] = []
+        begun = 0
+        while begun < len(records):
+            batch, count = publisher._filled(line.producer, records, begun, set())
+            topic, partition = place
+            future = await line.producer.send_batch(batch, topic, partition=partition)
+            handed.append((future, count))
+            begun += count
+        for future, count in handed:
+            try:
+                first = await publisher._answer(future)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
+                self._retire(line)
+                answers += [error] * count
+            else:
+                answers += [first._replace(offset=first.offset + n) for n in range(count)]
+    return answers
+
+
+def _as_inserted(self: Relay, chunk: Any, this: Any) -> list[Event]:
+    """What stands first leaves first."""
+    due: list[Event] = []
+    for event in (event for record in chunk for event in record.events):
+        if event.id in self._places:
+            continue
+        about = event.aggregate_id
+        if about in this.held or self._is_stuck(event) or not self._lanes.takes(event):
+            this.held.add(about)
+        else:
+            due.append(event)
+    return due
+
+
+async def _keep_nothing(self: Duty) -> None:
+    """Nobody renews the lease beside the work."""
+    await asyncio.Future()
+
+
+_heard: Final = Lanes.heard
+
+
+async def _wait_for_all(self: Lanes, seconds: float) -> Sequence[tuple[Event, Answer]]:
+    """A pass waits until every partition has answered."""
+    return await _heard(self, 3_600.0)
+
+
+async def _wait_for_all_that_is_under_way(
+    self: Lanes, seconds: float
+) -> Sequence[tuple[Event, Answer]]:
+    self._awaited |= {lane.task for lane in self._lanes.values() if lane.task is not None}
+    return await _heard(self, 3_600.0)
+
+
+def _nothing_is_final(self: Dispatch, item: object) -> None:
+    return None
+
+
+def _all_is_missing(self: Dispatch, item: object, verdict: object) -> Sequence[str]:
+    return ("letter", "rejection") if isinstance(verdict, Refusal) else ()
+
+
+async def _sure_of_all(self: Consumer[Any], cause: object) -> None:
+    return None
+
+
+async def _by_the_clock(self: Deferral, group: str, limit: int) -> Sequence[Deferred]:
+    """By the clocks of those who let them wait."""
+    order = [("group", ASCENDING), ("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
+    found = self._collection.find({"group": group}).sort(order).limit(limit)
+    return [deferral._loaded(document) async for document in found]
+
+
+async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
+    """A mark that does not ask whether the record is pending still."""
+    whole = [record for record in chunk if not record.unsent(self._places)]
+    partly = [
+        (record, unsent)
+        for record in chunk
+        if 0 < len(unsent := record.unsent(self._places)) < len(record.events)
+    ]
+    if not (whole or partly):
+        return
+    await self._watch.sure()
+    done = [e.id for r in chunk for e in r.events if e.id in self._places]
+    reached = await self._now_reached(self._places[id_] for id_ in done)
+    async with self._lease.fenced() as fence, transaction(self._database.client) as session:
+        await self._leases.touch(fence, session)
+        await self._commits.update_many(
+            {"_id": {"$in": [record.id for record in whole]}},
+            {"$unset": {"pending": "", "unsent": ""}},
+            session=session,
+        )
+        for record, unsent in partly:
+            await self._commits.update_one(
+                {"_id": record.id}, {"$set": {"unsent": unsent}}, session=session
+            )
+        await self._counts.add(relay._total(whole), session)
+        await self._positions.reach(PUBLISHED, reached, session)
+    self._watch.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
+    if self._reached is not None:
+        self._reached |= reached
+    for id_ in done:
+        del self._places[id_]
+
+
+_LIFETIME: Final = 290  # TransactionExceededLifetimeLimitSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """An old defect: how it comes back, in which schedules it shows, and as what."""
+
+    changes: Callable[[], Sequence[Change]]
+    theme: str
+    found_as: str  # a part of what the checker says
+
+
+REGRESSIONS: Final[Mapping[str, Regression]] = {
+    "batches-at-once": Regression(
+        lambda: [(Publisher, "deliver", _deliver_at_once)], "kafka", "disorder"
+    ),
+    "order-of-insertion": Regression(
+        lambda: [(Relay, "_due", _as_inserted)], "elections", "disorder"
+    ),
+    "lease-not-renewed": Regression(
+        lambda: [(Duty, "_keep", _keep_nothing), (Lanes, "heard", _wait_for_all)], "late", "stuck"
+    ),
+    "one-waits-for-all": Regression(
+        lambda: [(Lanes, "heard", _wait_for_all_that_is_under_way)], "sick", "stuck"
+    ),
+    "stall-is-permanent": Regression(
+        lambda: [
+            (failures, "OF_THE_SERVER", OF_THE_SERVER - {_LIFETIME}),
+            (failures, "OF_THE_DATA", OF_THE_DATA | {_LIFETIME}),
+        ],
+        "stalls",
+        "['failed']",
+    ),
+    "letters-forgotten": Regression(
+        lambda: [
+            (Dispatch, "final", _nothing_is_final),
+            (Dispatch, "_missing", _all_is_missing),
+            (Consumer, "_make_sure", _sure_of_all),
+        ],
+        "poison",
+        "dead letters",
+    ),
+    "deferred-by-the-clock": Regression(
+        lambda: [(Deferral, "of", _by_the_clock)], "early", "['outdated']"
+    ),
+    "mark-without-asking": Regression(
+        lambda: [(Relay, "_mark", _mark_what_was_read)], "elections", "scorecard"
+    ),
+}
+"""By name: what brings an old defect back."""
+
+
+@contextmanager
+def without(name: str | None) -> Iterator[None]:
+    """Take a mend out for as long as this lasts; none where there is no name."""
+    patches = [patch.object(*change) for change in (REGRESSIONS[name].changes() if name else ())]
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in patches:
+            one.stop()
+
+
+def take_out(name: str | None) -> None:
+    """Take a mend out for the rest of this process."""
+    for target, attribute, value in REGRESSIONS[name].changes() if name else ():
+        setattr(target, attribute, value)

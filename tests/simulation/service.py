@@ -1,0 +1,259 @@
+"""One process of a small service, built of the real delivery code on simulated servers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, cast
+
+from aiokafka.errors import KafkaError
+from pymongo.errors import PyMongoError
+
+from shared.contracts.topics import Topics
+from shared.messaging.consumer import Consumer
+from shared.messaging.deadletters import DeadLetters
+from shared.messaging.deferral import DeferralLimit
+from shared.messaging.duty import Duty
+from shared.messaging.flood import FloodLimit
+from shared.messaging.leases import Lease
+from shared.messaging.ledger import Ledger
+from shared.messaging.patience import patient
+from shared.messaging.publisher import Publisher
+from shared.messaging.records import (
+    Decision,
+    Message,
+)
+from shared.messaging.recovery import Own, Recovery
+from shared.messaging.relay import Relay
+from shared.messaging.sweeper import Sweeper
+from shared.messaging.watch import Watch
+from shared.runtime import mongo
+from shared.runtime.metrics import Metrics
+from tests.simulation.cases import DEPUTY, TOLD, Draft
+from tests.simulation.clocks import SharedDomainClock, SimulatedMachineClock
+from tests.simulation.kafka.producer import SimulatedProducer
+from tests.simulation.kafka.readers import readers
+from tests.simulation.loop import Process, SimulatedLoop
+from tests.simulation.mongo.client import SimulatedClient
+from tests.simulation.mongo.server import ReplicaSet
+from tests.simulation.store import Store
+
+SERVICE: Final = "followups"
+SOURCE: Final = "urn:peygir:followups"
+GROUP: Final = "cases"
+DATABASE: Final = "cases"
+TOPICS: Final = Topics((DEPUTY,))
+INPUT: Final = TOPICS.resolutions(DEPUTY)
+
+_LEASE_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 2.0
+_WATCH_SECONDS: Final = 2.0
+_POLL_MS: Final = 2_000
+_SWEEP_SECONDS: Final = 1.5
+
+
+class _Silent:
+    """Metrics that nobody reads."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return _say_nothing
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    pass
+
+
+SILENT: Final = cast(Metrics, _Silent())
+
+
+def _stalls() -> Any:
+    try:
+        from shared.messaging.stalls import Stalls  # noqa: PLC0415
+    except ImportError:
+        return None
+    return Stalls(SILENT)
+
+
+def fit(build: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Build something with those of the options that it knows."""
+    known = inspect.signature(build).parameters
+    return build(*args, **{name: value for name, value in options.items() if name in known})
+
+
+class Replica:
+    """One process: what `shared.messaging.host` wires, without HTTP and FastStream."""
+
+    def __init__(
+        self,
+        process: Process,
+        loop: SimulatedLoop,
+        server: ReplicaSet,
+        rng: random.Random,
+        clock: SimulatedMachineClock,
+        connect: Callable[..., SimulatedProducer],
+        options: Mapping[str, Any],
+    ) -> None:
+        """`options`: what differs from the service as it runs, to bring old defects back."""
+        self.process = process
+        self.clock = clock
+        self._loop = loop
+        self._options = options
+        self.client = SimulatedClient(server, rng)
+        client = cast(mongo.Client, self.client)
+        database = mongo.database(client, DATABASE)
+        self.watch = Watch(database)
+        server.on_loss.append(self.watch.doubt)
+        self._publisher: Publisher = fit(
+            Publisher, ["kafka:9092"], client_id=SERVICE, connect=connect
+        )
+        dead = DeadLetters(
+            service=SERVICE,
+            source=SOURCE,
+            topics=TOPICS,
+            publisher=self._publisher,
+            clock=clock,
+        )
+        stalls = _stalls()
+        holder = process.name
+        relay_lease = Lease(database, "relay", holder, _LEASE_SECONDS)
+        self._relay: Relay = fit(
+            Relay,
+            database,
+            lease=relay_lease,
+            publisher=self._publisher,
+            source=SOURCE,
+            metrics=SILENT,
+            clock=clock,
+            watch=self.watch,
+            poll_seconds=0.6,
+            stalls=stalls,
+        )
+        self.ledger = Ledger(database, clock=clock, watch=self.watch, ring=self._relay.ring)
+        self.store = Store(self.ledger)
+        self.domain = SharedDomainClock(loop)
+        self.consumer: Consumer[Draft] = fit(
+            Consumer,
+            group=GROUP,
+            topics=(INPUT,),
+            handle=self._handle,
+            save=self.store.save,
+            database=database,
+            dead_letters=dead,
+            metrics=SILENT,
+            clock=clock,
+            limit=FloodLimit(),
+            deferral=DeferralLimit(),
+            tell=self.watch.tell,
+            stalls=stalls,
+        )
+        reading = "none" if hasattr(self.consumer, "news") else "earliest"
+        self._kafka = readers().SteadyConsumer(
+            INPUT,
+            TOPICS.replay(SERVICE),
+            group_id=GROUP,
+            auto_offset_reset=options.get("auto_offset_reset", reading),
+            isolation_level=options.get("isolation_level", "read_committed"),
+            listener=self.consumer.listener,
+        )
+        self.kafka = self._kafka
+        sweeper = Sweeper(
+            database,
+            self.store.sweep,
+            self.store.agenda,
+            clock=self.domain,
+            noted_every=timedelta(minutes=1),
+        )
+        sweep_lease = Lease(database, "sweeper", holder, _LEASE_SECONDS)
+        self._duties = [
+            self._duty(relay_lease, self._relay.flush, self._relay.rest),
+            self._duty(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
+        ]
+        self._recovery: Recovery = fit(
+            Recovery, ["kafka:9092"], SOURCE, connect=readers().ForgivingConsumer
+        )
+        self._recovery.add(Own(database, (TOLD,), self.store.take_in))
+        self.ready = False
+        self.ended: asyncio.Future[BaseException] = loop.create_future()
+
+    def _duty(self, lease: Lease, work: Any, rest: Any) -> Duty:
+        duty: Duty = fit(
+            Duty,
+            lease,
+            work=work,
+            rest=rest,
+            clock=self.clock,
+            metrics=SILENT,
+            lease_seconds=_LEASE_SECONDS,
+        )
+        return duty
+
+    async def _between_sweeps(self) -> None:
+        await self.clock.sleep(_SWEEP_SECONDS)
+
+    async def _handle(self, messages: Sequence[Message]) -> Decision[Draft]:
+        return await self.store.take(messages, await self.domain.now())
+
+    # -- its life -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; `ended` comes true when a part has failed, which ends a process."""
+        self._part(self._main())
+
+    def _part(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.spawn(self.process, work)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.ended.done():
+            self.ended.set_result(error)
+
+    async def _main(self) -> None:
+        async for attempt in patient("mongodb", self.clock, longest_seconds=0.5):
+            with attempt:
+                await self.store.prepare()
+        async for attempt in patient("own topics", self.clock, longest_seconds=0.5):
+            with attempt:
+                await self._recovery.run()
+        self.ready = True
+        for duty in self._duties:
+            self._part(duty.run())
+        self._part(self._read())
+        self._part(self._look())
+
+    async def _read(self) -> None:
+        async for attempt in patient("kafka", self.clock, longest_seconds=0.5):
+            with attempt:
+                await self._kafka.start()
+        self._part(self._check())
+        while True:
+            try:
+                found = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=500)
+            except KafkaError:
+                await self.clock.sleep(0.1)
+                continue
+            records = tuple(record for batch in found.values() for record in batch)
+            if records:
+                await self.consumer.consume(records, cast(Any, self._kafka))
+
+    async def _check(self) -> None:
+        while True:
+            async for attempt in patient("positions", self.clock):
+                with attempt:
+                    await self.consumer.check(cast(Any, self._kafka))
+            news = getattr(self.consumer, "news", None)
+            if news is None:
+                await self.clock.sleep(_CHECK_SECONDS)
+            else:
+                await news.wait(_CHECK_SECONDS)
+
+    async def _look(self) -> None:
+        while True:
+            with suppress(PyMongoError):  # away is not back in time; the next look tells
+                await self.watch.look()
+            await self.clock.sleep(_WATCH_SECONDS)

@@ -50,8 +50,8 @@ bench: setup ## benchmarks as ratios against their peers of the same run
 simulation: setup ## the delivery code on simulated servers: ten minutes of new schedules
 	@$(PYTHON_BIN) -m tests.simulation --jobs 2 --seconds 600
 
-replicated: networks ## foreign clients and people at work on three brokers and three members that fail
-	@$(PYTHON_BIN) -m tests.faults.replicated
+replicated: networks ## what is tried on three brokers and three members, and on networks that fail
+	@$(PYTHON_BIN) -m pytest -m 'replicated and not soak' --timeout 300
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600

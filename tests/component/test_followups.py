@@ -47,7 +47,7 @@ def approval(resolution_id: str, **changes: Any) -> dict[str, Any]:
 async def followups(
     cluster: Cluster, namespace: str, topics: Topics, test_folder: Path
 ) -> AsyncIterator[Service]:
-    settings = {"PEYGIR_DEFERRED_SECONDS": "8"}
+    settings = {"PEYGIR_DEFERRED_SECONDS": "15"}
     async with Service("followups", cluster, namespace, test_folder, **settings) as service:
         yield service
 

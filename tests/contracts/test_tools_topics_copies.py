@@ -98,6 +98,7 @@ def three(local: Path, test_folder: Path) -> Iterator[str]:
         cluster.close(remove=True)
 
 
+@pytest.mark.replicated
 def test_three_copies_get_two_in_sync_and_what_is_there_is_told_apart(
     three: str, prefix: str
 ) -> None:

@@ -21,6 +21,8 @@ from deploy.local.network import Network, NoSuchWay
 from deploy.local.ports import reserve_ports
 from tests.local import clients
 
+pytestmark = pytest.mark.replicated
+
 _ANSWER_MS = 1_000
 _BIG = "پ" * 400_000  # 800 kB
 

@@ -19,6 +19,8 @@ from deploy.local.replicas import NotLevel
 from deploy.local.services import service_environment
 from tests.local import clients
 
+pytestmark = pytest.mark.replicated
+
 _DISK_MB = 256
 
 

@@ -19,6 +19,7 @@ KAFKAS = node_names("kafka", 3)
 MONGODS = node_names("mongod", 3)
 
 
+@pytest.mark.replicated
 def test_three_members_are_three_parts_and_each_comes_back_when_killed(
     local: Path, test_folder: Path
 ) -> None:

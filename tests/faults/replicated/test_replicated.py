@@ -87,6 +87,7 @@ async def test_an_aborted_transaction_takes_no_effect_and_a_committed_one_takes_
     assert whole.told
 
 
+@pytest.mark.replicated
 async def test_levels_leave_in_order_whichever_primary_hands_them_out(
     replicated: Cluster, namespace: str, test_folder: Path
 ) -> None:

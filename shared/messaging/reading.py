@@ -22,7 +22,8 @@ since, and the rest waits for one more batch to go by. So where something lies t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -32,7 +33,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords as _PartitionRecords
-from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CorruptRecordException,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
@@ -41,6 +48,10 @@ _log = structlog.get_logger(__name__)
 _HEADERS_SINCE: Final = 2  # the record format that brought them
 _UNREAD_SECONDS: Final = 3_600.0  # for as long as records lie unread, in effect
 _MEANWHILE_MS: Final = 5  # a fetch of what is there already takes less
+_TELL_SECONDS: Final = 0.5  # at most so often
+
+PLACELESS: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
+"""What a read says of a partition where the reader stands nowhere that Kafka holds."""
 
 
 Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
@@ -152,8 +163,13 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
 class SteadyConsumer(ForgivingConsumer):
     """A consumer that reads all of its partitions together, but for those that it set aside."""
 
-    def __init__(self, *topics: str, **options: Any) -> None:
+    def __init__(
+        self, *topics: str, tell: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
+        """`tell` is called where a partition waits for somebody to say where it is to be read."""
         super().__init__(*topics, **options)
+        self._tell = tell
+        self._tell_at = 0.0  # by the loop's clock
         self._asked_to_pause: set[TopicPartition] = set()
         self._put_elsewhere: set[TopicPartition] = set()  # since something was found
         self._aside: dict[TopicPartition, KafkaError | None] = {}
@@ -232,30 +248,51 @@ class SteadyConsumer(ForgivingConsumer):
             try:
                 return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
             except KafkaError as error:
-                faulty = self._named_by(error)
-                if not faulty:
+                named = self._named_by(error)
+                if not named:
                     _log.warning("read failed", error=f"{type(error).__name__}: {error}")
                     raise
+                faulty = {p for p in named - self._aside.keys() if not self._is_over(p, error)}
                 for partition in faulty:
-                    self.set_aside(partition, error)
-                    _log.warning(
-                        "partition set aside",
-                        topic=partition.topic,
-                        partition=partition.partition,
-                        error=f"{type(error).__name__}: {error}",
-                    )
+                    self._set_aside_for(partition, error)
+                if not faulty:  # aiokafka tells of a place that is none again and again
+                    return {}
+
+    def _is_over(self, partition: TopicPartition, error: KafkaError) -> bool:
+        """Whether a partition was put elsewhere since its place was found to be none."""
+        at = self._positions().get(partition)
+        match error:
+            case NoOffsetForPartitionError():
+                return at is not None
+            case OffsetOutOfRangeError():
+                return at is not None and error.args[0].get(partition) != at
+            case _:
+                return False
+
+    def _set_aside_for(self, partition: TopicPartition, error: KafkaError) -> None:
+        self.set_aside(partition, error)
+        _log.warning(
+            "partition set aside",
+            topic=partition.topic,
+            partition=partition.partition,
+            error=f"{type(error).__name__}: {error}",
+        )
+        now = asyncio.get_running_loop().time()
+        if isinstance(error, PLACELESS) and now >= self._tell_at:
+            self._tell_at = now + _TELL_SECONDS
+            self._tell()
 
     def _named_by(self, error: KafkaError) -> set[TopicPartition]:
-        """The partitions that are still read and that an error of a read names."""
+        """The partitions of this consumer that an error of a read names."""
         named = error.args[0] if error.args else None
-        reads: set[TopicPartition] = set(self.assignment()) - self._aside.keys()
+        mine: set[TopicPartition] = set(self.assignment())
         match named:
             case TopicPartition():
-                return {partition for partition in reads if partition == named}
+                return {partition for partition in mine if partition == named}
             case dict():
-                return {partition for partition in reads if partition in named}
+                return {partition for partition in mine if partition in named}
             case str():
-                return {partition for partition in reads if partition.topic == named}
+                return {partition for partition in mine if partition.topic == named}
             case _:
                 return set()
 

@@ -16,18 +16,13 @@ from typing import Final, Protocol
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import IllegalStateError, KafkaError
 from pymongo.errors import PyMongoError
 
 from shared.messaging.bell import Bell
 from shared.messaging.failures import PositionMoved
 from shared.messaging.positions import Positions
-from shared.messaging.reading import Span
+from shared.messaging.reading import PLACELESS, Span
 from shared.messaging.records import Move, Record
 from shared.messaging.stalls import Cause, Stalled, Stalls, cause_of
 from shared.messaging.watch import HistoryChanged
@@ -41,9 +36,6 @@ _COMMIT_SECONDS: Final = 0.1  # that a commit of Kafka's offsets is waited for
 _COMMIT_MOST_SECONDS: Final = 5.0  # that one may take: aiokafka's own tries for ever
 _ASK_SECONDS: Final = 5.0  # for where a partition begins and ends
 _SURE_AFTER: Final = 2  # looks at a topic that ends too early: then it is no passing state
-
-# What a read says of a partition where the reader stands nowhere that Kafka holds.
-_PLACELESS: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
 
 
 class KafkaConsumer(Protocol):
@@ -405,7 +397,7 @@ class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
 def _is_faulty(error: KafkaError | None) -> bool:
     """Whether a read of a partition has failed for another reason than where it stood."""
-    return error is not None and not isinstance(error, _PLACELESS)
+    return error is not None and not isinstance(error, PLACELESS)
 
 
 def partition_of(record: Record) -> TopicPartition:

@@ -119,7 +119,9 @@ class Subscription:
             )
         try:
             options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
-            self._broker.config.broker_config.builder = partial(SteadyConsumer, **options)
+            self._broker.config.broker_config.builder = partial(
+                SteadyConsumer, tell=self._consumer.news.ring, **options
+            )
             await self._broker.start()
         except BaseException:
             await self._broker.stop()  # it may have started in part

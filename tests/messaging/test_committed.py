@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from confluent_kafka import Producer
 
 from deploy.local.cluster import Cluster
@@ -137,6 +137,41 @@ async def test_where_kafka_holds_nothing_a_partition_is_set_aside_and_others_are
             consumer.seek(sick, 0)
             consumer.take_back(sick)
             assert await read_to(consumer, sick, 1) == [b"1"]
+
+
+async def test_whoever_stands_nowhere_says_so_at_once_and_goes_where_it_is_put(
+    cluster: Cluster,
+) -> None:
+    """A group that never read begins when it is put somewhere, not when it is looked after next."""
+    (place,) = await topics(cluster, 1)
+    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer:
+        await producer.send_and_wait(place.topic, b"1", partition=0)
+    told: list[bool] = []
+    consumer = SteadyConsumer(
+        bootstrap_servers=cluster.bootstrap,
+        group_id=uuid.uuid4().hex,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        tell=lambda: told.append(True),
+    )
+    consumer.assign([place])
+    await consumer.start()
+    try:
+
+        async def says_so() -> bool:
+            assert await consumer.getmany(timeout_ms=100) == {}
+            return bool(told)
+
+        await eventually(says_so, SECONDS, "a word")
+        consumer.seek(place, 0)
+        consumer.take_back(place)
+        assert await read_to(consumer, place, 1) == [b"1"]
+        assert consumer.aside() == {}
+        for stale in (NoOffsetForPartitionError(place), OffsetOutOfRangeError({place: 100})):
+            assert consumer._is_over(place, stale), "it was put elsewhere since"
+        assert not consumer._is_over(place, OffsetOutOfRangeError({place: 1}))
+    finally:
+        await consumer.stop()
 
 
 class Broken:

@@ -159,6 +159,7 @@ class Replica:
             auto_offset_reset=options.get("auto_offset_reset", reading),
             isolation_level=options.get("isolation_level", "read_committed"),
             listener=self.consumer.listener,
+            **({"tell": self.consumer.news.ring} if hasattr(self.consumer, "news") else {}),
         )
         self.kafka = self._kafka
         sweeper = Sweeper(

@@ -1,4 +1,4 @@
-"""New schedules at each run, and all that ever failed."""
+"""A row of schedules, all that ever failed, and, in the long runs, new ones each time."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def fresh_seed() -> str:
     return str(int(time.time()) * 1_000)
 
 
+def test_a_row_of_schedules_keeps_the_promise() -> None:
+    done = simulate("--from", "5000000", "--seeds", "600")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.soak
 def test_new_schedules_keep_the_promise() -> None:
     first = fresh_seed()
     done = simulate("--from", first, "--seconds", str(_SECONDS), limit=_SECONDS + 100)

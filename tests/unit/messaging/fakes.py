@@ -134,9 +134,6 @@ class Kafka:
     def resume(self, *partitions: TopicPartition) -> None:
         self.paused.difference_update(partitions)
 
-    async def position(self, partition: TopicPartition) -> int:
-        return self._at.get(partition, 0)
-
     def aside(self) -> Mapping[TopicPartition, KafkaError | None]:
         return dict(self._aside)
 

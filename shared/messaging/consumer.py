@@ -247,7 +247,7 @@ class Consumer(Generic[C]):
 
     async def _once(self, part: Sequence[Item], tries: int) -> Sequence[Judged]:
         moves = self._standing.moves(item.record for item in part if not item.waited)
-        judged, changes = await self._decide(part)
+        judged, changes = await self._decide_for_good(part)
         await self._pausing.admit(judged)
         self._reach(Step.CONSUME_DECIDED)
         cause = self._judging.cause(judged, moves)
@@ -261,6 +261,18 @@ class Consumer(Generic[C]):
         self._dispatch.forget(item for item, verdict in judged)
         self._reach(Step.CONSUME_SAVED)
         return judged
+
+    async def _decide_for_good(self, part: Sequence[Item]) -> tuple[Sequence[Judged], Sequence[C]]:
+        """Decide; and where a letter or a forward would stay for good, decide on data as new.
+
+        A change that was decided on older data is stopped when it is saved, a letter is not.
+        """
+        judged, changes = await self._decide(part)
+        by_handler = [one for one in judged if isinstance(one[0].content, Message)]
+        if self._dispatch.is_done(by_handler):
+            return judged, changes
+        await self._catch_up()
+        return await self._decide(part)
 
     async def _decide(self, part: Sequence[Item]) -> tuple[Sequence[Judged], Sequence[C]]:
         """Say what becomes of each; what was told of one before is not decided anew."""
@@ -290,5 +302,5 @@ class Consumer(Generic[C]):
             at = stored.get((move.topic, move.partition))
             if at != move.expected:
                 raise PositionMoved(f"{move.topic}/{move.partition} at {at}, not {move.expected}")
-        if cause.ends and len(await self._deferral.known(cause.ends)) < len(cause.ends):
+        if len(await self._deferral.known(cause.ends)) < len(cause.ends):
             raise PositionMoved("what waited was taken by another process")

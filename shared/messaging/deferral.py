@@ -75,9 +75,13 @@ class Deferral:
         return max(0, limit.most - await self._collection.estimated_document_count())
 
     async def known(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the inbox ids that wait already."""
-        found = self._collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})
-        return {document["_id"] async for document in found}
+        """Return those of the inbox ids that wait, as of all that was acknowledged before."""
+        if not ids:
+            return ()
+        wanted = {"_id": {"$in": list(ids)}}
+        async with causal(self._client) as session:
+            found = self._collection.find(wanted, {"_id": 1}, session=session)
+            return {document["_id"] async for document in found}
 
     async def about(self, ids: Collection[str]) -> Collection[str]:
         """Return those of the aggregates' ids that something waits for.

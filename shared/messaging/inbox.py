@@ -8,7 +8,7 @@ from typing import Final
 
 from pymongo import ASCENDING, IndexModel
 
-from shared.runtime.mongo import Database, Session, ensure_indexes
+from shared.runtime.mongo import Database, Session, causal, ensure_indexes
 
 _KEPT_DAYS: Final = 400
 """Longer than a season and its follow-up, so as long as a replay can come."""
@@ -18,6 +18,7 @@ class Inbox:
     """`ce_source` and `ce_id` of what was applied (CloudEvents 1.0: together they are unique)."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._collection = database["inbox"]
 
     async def prepare(self) -> None:
@@ -28,11 +29,17 @@ class Inbox:
         await ensure_indexes(self._collection, [expiry])
 
     async def seen(self, ids: Collection[str]) -> set[str]:
-        """Return those of the ids that were applied before."""
+        """Return those of the ids that were applied before.
+
+        To be asked behind the state that they led to. Whatever that showed is seen here as well,
+        also where another primary was elected meanwhile: else an event would be refused by a state
+        that it brought about itself.
+        """
         if not ids:
             return set()
-        found = self._collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})
-        return {entry["_id"] async for entry in found}
+        async with causal(self._client) as session:
+            found = self._collection.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)
+            return {entry["_id"] async for entry in found}
 
     async def add(self, ids: Iterable[str], at: datetime, session: Session) -> None:
         """Note ids in the transaction that applies them (`at`: machine time, UTC).

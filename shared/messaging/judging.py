@@ -49,7 +49,7 @@ class Judging:
             for item, verdict in decided
             if isinstance(verdict, Defer) and isinstance(item.content, Message) and not item.waited
         ]
-        known = set(await self._deferral.known(new)) if new else set()
+        known = set(await self._deferral.known(new))
         room = await self._deferral.room(self._limit) if new else 0
         judged: list[Judged] = []
         for item, verdict in decided:

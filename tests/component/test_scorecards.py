@@ -170,19 +170,22 @@ class Days:
         await eventually(reached, 20, f"the levels {levels}")
 
     async def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """All events of the topics, once nothing is left to publish."""
+        """All events of the topics, once they tell every follow-up's version."""
+        items = await self.service.items("/v1/followups")
+        stored = {item["followup_id"]: item["version"] for item in items}
 
-        async def published() -> bool:
-            return "peygir_outbox_pending 0.0" in (await self.service.http.get("/metrics")).text
+        async def published() -> list[tuple[str, dict[str, Any]]]:
+            found = await records(self.cluster, *map(self.topics.followups, DEPUTIES))
+            seen: dict[bytes, tuple[str, dict[str, Any]]] = {}  # an event may be there twice
+            versions: dict[str, int] = {}
+            for record in found:
+                head, data = dict(record.headers), json.loads(record.value or b"")
+                type_ = head["ce_type"].decode().split(".")[1]
+                seen.setdefault(head["ce_id"], (type_, data))
+                versions[data["followup_id"]] = int(head["ce_sequence"])
+            return list(seen.values()) if versions == stored else []
 
-        await eventually(published, 20, "an empty outbox")
-        found = await records(self.cluster, *map(self.topics.followups, DEPUTIES))
-        seen: dict[bytes, tuple[str, dict[str, Any]]] = {}  # an event may be there twice
-        for record in found:
-            head = dict(record.headers)
-            type_ = head["ce_type"].decode().split(".")[1]
-            seen.setdefault(head["ce_id"], (type_, json.loads(record.value or b"")))
-        return list(seen.values())
+        return await eventually(published, 20, "topics that tell all versions")
 
 
 @pytest.fixture

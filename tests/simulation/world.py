@@ -122,7 +122,8 @@ class World:
         await asyncio.sleep(max(0.0, last + 0.1 - loop.time()))
         self._heal()
         if schedule.sick is not None:
-            await self._rest(OTHERS_SECONDS)
+            # MongoDB keeps a transaction that nobody ends for its lifetime.
+            await self._rest(OTHERS_SECONDS + schedule.lifetime + 20 * schedule.late)
             self._sicken(schedule.sick, False)
         await self._rest(REST_SECONDS + 20 * schedule.late)
 

@@ -124,12 +124,23 @@ async def test_what_is_somebody_elses_now_is_forwarded_once() -> None:
     assert [sent.topic for sent in bench.sends.sent] == ["peygir.resolutions.v1.civil"]
 
 
+@pytest.mark.parametrize("stays", [Refusal("closed", "by itself"), Forward("peygir.x.v1")])
+async def test_what_would_stay_is_decided_on_data_as_new(stays: Verdict) -> None:
+    """A fresh primary may show what an event brought about, and not that it did."""
+    bench = Bench([record(0)])
+    decides(bench, [stays], [Outcome.DUPLICATE])
+    await bench.turn()
+    assert (bench.sends.sent, bench.stored) == ([], 1)
+
+
 async def test_whose_letter_stands_is_not_applied_after_all() -> None:
     """A decision that turns round meanwhile would leave a letter of what was applied."""
     bench = Bench([record(0), record(1)])
+    first: list[Verdict] = [Refusal("missing", "it is not there"), Outcome.APPLIED]
     decides(
         bench,
-        [Refusal("missing", "it is not there"), Outcome.APPLIED],
+        first,
+        first,  # on data as new, since a letter stays
         [Outcome.APPLIED],  # it is asked about the second alone
     )
     bench.save_failures = [AutoReconnect("mongod is away")]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import (
@@ -20,7 +21,12 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.monitoring import (
     ServerHeartbeatFailedEvent,
     ServerHeartbeatListener,
@@ -171,12 +177,36 @@ async def transaction(client: Client) -> AsyncIterator[Session]:
     nothing was written. Raises the driver's errors as they are; `shared.messaging.failures` sorts
     them.
     """
-    async with (
-        await client.start_session() as session,
-        session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE),
-    ):
-        yield session
-        await _commit(session)
+    await _end_what_was_left_open(client)
+    async with await client.start_session() as session:
+        try:
+            async with session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE):
+                yield session
+                await _commit(session)
+        except (ConnectionFailure, asyncio.CancelledError):
+            told: Any = session.session_id  # a method by Motor's types, yet it is none
+            _left_open.setdefault(client, []).append(told)
+            raise
+
+
+_left_open: Final[WeakKeyDictionary[Client, list[Document]]] = WeakKeyDictionary()
+"""Sessions with a transaction of whose end the server may not have heard."""
+
+
+async def _end_what_was_left_open(client: Client) -> None:
+    """End transactions that were given up while nobody answered.
+
+    The driver tells the server once, and what it had locked would stay so for a minute by MongoDB's
+    own setting, in everybody's way. Raises the driver's errors but for a refusal: who may not end
+    his own sessions waits as long as the server wants.
+    """
+    sessions = _left_open.get(client, [])
+    if not sessions:
+        return
+    ended = list(sessions)
+    with suppress(OperationFailure):
+        await client.admin.command("killSessions", ended)
+    sessions[:] = [session for session in sessions if session not in ended]
 
 
 async def _commit(session: Session) -> None:

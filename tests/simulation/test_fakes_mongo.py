@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import pytest
+from bson import Binary
 from pymongo import ASCENDING, DeleteOne, IndexModel, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
@@ -75,6 +76,22 @@ async def two_transactions_write_one_document(database: Database) -> Any:
         await one.commit_transaction()
         await told(other.abort_transaction())
     return first.modified_count, second, after, await everything(database)
+
+
+@scenario
+async def what_a_session_has_open_is_ended_by_another(database: Database) -> Any:
+    c = database["c"]
+    await c.insert_one({"_id": "a", "n": 0})
+    client = database.client
+    async with await client.start_session() as one:
+        one.start_transaction()
+        await c.update_one({"_id": "a"}, {"$inc": {"n": 1}}, session=one)
+        ended: Any = one.session_id  # a method by Motor's types, yet it is none
+        unknown = {"id": Binary.from_uuid(uuid.UUID(int=1))}
+        await client.admin.command("killSessions", [{"id": ended["id"]}, unknown])
+        free = await told(c.update_one({"_id": "a"}, {"$inc": {"n": 5}}))
+        gone = await told(one.commit_transaction())
+    return free.modified_count, gone, await everything(database)
 
 
 @scenario

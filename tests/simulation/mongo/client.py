@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -123,11 +123,20 @@ class _Admin:
         self._client = client
 
     async def command(
-        self, name: str, session: SimulatedSession | None = None, **_: Any
+        self,
+        name: str,
+        value: Sequence[Mapping[str, Any]] = (),
+        session: SimulatedSession | None = None,
+        **_: Any,
     ) -> Mapping[str, Any]:
-        """`ping` and `hello`; the session hears from it how far the primary is."""
+        """`ping` and `hello`, and `killSessions` of some.
+
+        A session hears from it how far the primary is.
+        """
 
         def answer(work: Work) -> Mapping[str, Any]:
+            if name == "killSessions":
+                work.server.kill([one["id"] for one in value])
             if session is not None:
                 session.operation = max(session.operation, work.server.time)
             now = work.server.now()

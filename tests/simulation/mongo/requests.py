@@ -190,9 +190,10 @@ def _delay(server: ReplicaSet, rng: random.Random) -> float:
 class Handle:
     """A transaction as the client knows it."""
 
-    __slots__ = ("began", "on_server", "term")
+    __slots__ = ("_session", "began", "on_server", "term")
 
-    def __init__(self) -> None:
+    def __init__(self, session: int) -> None:
+        self._session = session
         self.began = False
         self.on_server: Transaction | None = None
         self.term = 0
@@ -207,7 +208,7 @@ class Handle:
         if not self.began:
             self.began = True
             self.term = server.term
-            self.on_server = server.begin()
+            self.on_server = server.begin(self._session)
         open_ = self.on_server
         assert open_ is not None
         if not open_.open or server.term != self.term:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -31,6 +31,7 @@ class Locked(Exception):
 class Transaction:
     """One that is open on the primary."""
 
+    session: int
     snapshot: int
     expires: float
     writes: dict[tuple[str, Any], tuple[int, Document | None]] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class ReplicaSet:
         self.records = 0
         self.cuts: list[int] = []  # by term: what came later was lost
         self.transactions: list[Transaction] = []
+        self.sessions = 0  # begun so far
         self.locks: dict[tuple[str, Any], Transaction] = {}
         self.key_locks: dict[tuple[str, str, Any], Transaction] = {}
         self.skew = timedelta(0)
@@ -126,9 +128,9 @@ class ReplicaSet:
 
     # -- transactions -------------------------------------------------------------------------
 
-    def begin(self) -> Transaction:
-        """Open a transaction; it sees what is committed now."""
-        transaction = Transaction(self.time, self.loop.time() + self.lifetime)
+    def begin(self, session: int) -> Transaction:
+        """Open a transaction of a session; it sees what is committed now."""
+        transaction = Transaction(session, self.time, self.loop.time() + self.lifetime)
         self.transactions.append(transaction)
         self.loop.at(self.lifetime, self.abort, transaction)
         return transaction
@@ -137,6 +139,11 @@ class ReplicaSet:
         """End a transaction without effect, if it is open."""
         if transaction.open:
             self._close(transaction)
+
+    def kill(self, sessions: Collection[int]) -> None:
+        """End the open transactions of these sessions without effect."""
+        for transaction in [one for one in self.transactions if one.session in sessions]:
+            self.abort(transaction)
 
     def commit(self, transaction: Transaction) -> int:
         """End a transaction with effect; return when that was. Raises what the server answers."""

@@ -26,6 +26,8 @@ class SimulatedSession:
 
     def __init__(self, client: SimulatedClient, *, causal: bool, snapshot: bool) -> None:
         self.client = client
+        client.server.sessions += 1
+        self._number = client.server.sessions
         self.causal = causal
         self.snapshot = snapshot
         self.snapshot_time: int | None = None
@@ -37,6 +39,11 @@ class SimulatedSession:
     def after(self) -> int:
         """Which time its reads wait for."""
         return self.operation if self.causal else 0
+
+    @property
+    def session_id(self) -> Mapping[str, Any]:
+        """What the server calls it."""
+        return {"id": self._number}
 
     @property
     def operation_time(self) -> Timestamp | None:
@@ -65,7 +72,7 @@ class SimulatedSession:
         if self.open_transaction is not None:
             raise InvalidOperation("Transaction already in progress")
         self._committing = None
-        self.open_transaction = Handle()
+        self.open_transaction = Handle(self._number)
         return _Context(self)
 
     async def commit_transaction(self) -> None:

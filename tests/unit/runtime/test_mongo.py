@@ -14,7 +14,12 @@ from typing import Any, cast
 
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    DuplicateKeyError,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.write_concern import WriteConcern
 
 from deploy.local.cluster import Cluster
@@ -243,6 +248,29 @@ async def test_a_transaction_that_is_gone_is_told_at_once(
     assert error.value.has_error_label("TransientTransactionError")
     assert time.monotonic() - began < mongo._COMMIT_SECONDS / 2
     assert await database.acts.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("lost", ["insert", "commitTransaction"])
+async def test_what_a_transaction_had_locked_is_free_for_the_next(
+    database: Database, member: Admin, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Left alone, a transaction of whose end nobody heard keeps its locks for a minute."""
+    monkeypatch.setattr(mongo, "_COMMIT_SECONDS", 0.2)
+    await database.acts.insert_one({"_id": 1})
+    client = mongo.connect(f"mongodb://{_address(member)}/?replicaSet={SET}", app="tests")
+
+    async def sign(by: int) -> None:
+        acts = client[database.name].acts
+        async with mongo.transaction(client) as session:
+            await acts.update_one({"_id": 1}, {"$set": {"by": by}}, session=session)
+            await acts.insert_one({}, session=session)
+
+    unheard = {"failCommands": [lost, "abortTransaction"], "closeConnection": True}
+    with failing(member, "failCommand", "alwaysOn", **unheard), pytest.raises(ConnectionFailure):
+        await sign(1)
+    await sign(2)
+    assert await database.acts.find_one({"_id": 1}) == {"_id": 1, "by": 2}
+    client.close()
 
 
 async def test_a_causal_session_waits_for_what_the_primary_holds(

@@ -51,7 +51,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         scheduler = source_of("scheduler")
         tracking = Tracking(deputy, ladder, topic, scheduler, host.topics.resolutions)
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
-        desks[deputy] = api.Desk(store, tracking, uploads)
+        desks[deputy] = api.Desk(store, tracking, uploads, host.apart(ledger.database))
         host.prepare(store.prepare)
         host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
         host.consume(

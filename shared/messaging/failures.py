@@ -46,6 +46,10 @@ class AlreadyThere(Stale):
     """What was to be inserted exists: another was faster, or the decision cannot see it."""
 
 
+class NotLevel(PyMongoError):
+    """A database may not hold yet what its own topics do: as good as one that does not answer."""
+
+
 class PositionMoved(Exception):
     """The stored position is not where this consumer thinks: it lost the partition, or slept."""
 
@@ -101,7 +105,7 @@ def _sort_mongo(error: PyMongoError) -> Failure:
     codes = _codes(error)
     transient = (
         any(error.has_error_label(label) for label in _RETRY_LABELS)
-        or isinstance(error, ConnectionFailure | ProtocolError | WriteConcernError)
+        or isinstance(error, NotLevel | ConnectionFailure | ProtocolError | WriteConcernError)
         or bool(codes & OF_THE_SERVER)
         or (isinstance(error, BulkWriteError) and error.details.get("writeConcernErrors"))
     )

@@ -32,6 +32,7 @@ from shared.messaging.failures import Failure, Stale, sort
 from shared.messaging.flood import FloodLimit
 from shared.messaging.leases import Lease
 from shared.messaging.ledger import Ledger
+from shared.messaging.levels import Levels
 from shared.messaging.patience import START_SECONDS, patient
 from shared.messaging.publisher import Publisher
 from shared.messaging.recovery import Own, Recovery, TakeIn
@@ -104,7 +105,11 @@ class Host:
             publisher=self._publisher,
             clock=self.machine,
         )
-        self._recovery = Recovery(bootstrap, self.source)
+        self._levels = Levels(
+            Recovery(bootstrap, self.source, self._publisher.topics),
+            stalls=self._stalls,
+            clock=self.machine,
+        )
         self._watches: dict[str, Watch] = {}  # by the name of the database
         self._preparations: list[Work] = []
         self._gauges: list[Work] = []
@@ -142,7 +147,7 @@ class Host:
         )
         self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
-            self._duty(lease, relay.flush, relay.rest)
+            self._duty(database, lease, relay.flush, relay.rest)
             self.gauge(partial(self._show_outbox, relay, database.name))
         return ledger
 
@@ -186,7 +191,7 @@ class Host:
                 batch_max_records=settings.batch_max_records,
                 drain_seconds=_DRAIN_SECONDS,
             )
-            self._parts.append(subscription.run)
+            self._parts.append(partial(self._when_level, database, subscription.run))
 
     def by_the_clock(
         self,
@@ -204,7 +209,7 @@ class Host:
             lease, heard = self._lease(database, name), bell or Bell()
             self._bells.append(heard)
             rest = partial(heard.wait, self.settings.sweep_seconds)
-            self._duty(lease, partial(self._in_time, work, lease), rest)
+            self._duty(database, lease, partial(self._in_time, work, lease), rest)
 
     def sweep(
         self,
@@ -230,7 +235,11 @@ class Host:
 
     def own(self, database: Database, topics: Sequence[str], take_in: TakeIn) -> None:
         """Bring a database level with the topics that it alone publishes to, before all else."""
-        self._recovery.add(Own(database, topics, take_in))
+        self._levels.add(Own(database, topics, take_in))
+
+    def apart(self, database: Database) -> Callable[[], None]:
+        """Serve requests also while this database is not level yet (`Levels.apart`)."""
+        return self._levels.apart(database)
 
     def prepare(self, work: Work) -> None:
         """Do something once, before any part begins: create indexes."""
@@ -325,16 +334,19 @@ class Host:
                 await self._require_replica_set()
                 for prepare in self._preparations:
                     await prepare()
-        topics = Stalled("recovery", self.service)
-        async for attempt in patient("own topics", self.machine, longest_seconds=START_SECONDS):
-            with attempt, self._stalls.shown(topics):
-                await self._recovery.run()
         self._prepared = True
+        async with asyncio.TaskGroup() as group:
+            for part in (*self._parts, self._level, self._keep_gauges, self._watch):
+                group.create_task(part())
+
+    async def _level(self) -> None:
+        await self._levels.reach()
         _spare_what_stays()
         _log.info("ready to work", run=sorted(self.settings.run))
-        async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._keep_gauges, self._watch):
-                group.create_task(part())
+
+    async def _when_level(self, database: Database, part: Part) -> None:
+        await self._levels.reached(database)
+        await part()
 
     async def _require_replica_set(self) -> None:
         try:
@@ -342,7 +354,7 @@ class Host:
         except mongo.NoReplicaSet as error:
             refuse("PEYGIR_MONGODB_URI", str(error))
 
-    def _duty(self, lease: Lease, work: Work, rest: Part) -> None:
+    def _duty(self, database: Database, lease: Lease, work: Work, rest: Part) -> None:
         duty = Duty(
             lease,
             work=work,
@@ -351,7 +363,7 @@ class Host:
             metrics=self.metrics,
             lease_seconds=self.settings.lease_seconds,
         )
-        self._parts.append(duty.run)
+        self._parts.append(partial(self._when_level, database, duty.run))
 
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
@@ -413,10 +425,14 @@ class Host:
 
         Nor does a request wait, with a thread of the driver, for one that is known to be away.
         """
-        if not self._prepared:
+        if not self._is_prepared:
             raise unavailable("The database is being prepared (see /readyz); try again")
         if self._is_away():
             raise unavailable("The database does not answer (see /readyz); try again")
+
+    @property
+    def _is_prepared(self) -> bool:
+        return self._prepared and self._levels.are_enough
 
     def _is_away(self) -> bool:
         return self._link.away_seconds() > _AWAY_SECONDS
@@ -434,7 +450,7 @@ class Host:
             raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
         if self._is_away():  # the driver tells of its return a second late
             raise Unhealthy("mongodb has only just come back")
-        if not self._prepared:
+        if not self._is_prepared:
             raise Unhealthy("indexes and history are being prepared")
 
 

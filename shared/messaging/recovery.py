@@ -22,6 +22,7 @@ from shared.messaging.positions import NOWHERE, Positions, Reached
 from shared.messaging.reading import ForgivingConsumer
 from shared.messaging.records import Message, Origin
 from shared.messaging.relay import PUBLISHED
+from shared.messaging.stalls import TopicsMissing
 from shared.runtime.mongo import Database
 
 _log = structlog.get_logger(__name__)
@@ -53,30 +54,32 @@ class Own:
 
 
 class Recovery:
-    """Brings databases level with their own topics, once, before any part begins."""
+    """Brings a database level with its own topics, before anything is decided on it."""
 
     def __init__(
-        self, bootstrap: Sequence[str], source: str, connect: Connect = ForgivingConsumer
+        self,
+        bootstrap: Sequence[str],
+        source: str,
+        existing: Callable[[], Awaitable[set[str]]],
+        connect: Connect = ForgivingConsumer,
     ) -> None:
+        """`existing` asks the broker which topics there are."""
         self._bootstrap = bootstrap
+        self._existing = existing
         self._source = source
         self._connect = connect
-        self._owned: list[Own] = []
 
-    def add(self, own: Own) -> None:
-        """Watch over one more database."""
-        self._owned.append(own)
-
-    async def run(self) -> None:
+    async def run(self, own: Own) -> None:
         """Take in what is missing. Safe to repeat, and to run in several processes at once.
 
-        Raises KafkaError and the driver's errors; what was taken in until then stays.
+        Raises TopicsMissing, KafkaError and the driver's errors; what was taken in until then
+        stays.
         """
-        topics = [topic for own in self._owned for topic in own.topics]
-        if not topics:
-            return
+        missing = set(own.topics) - await self._existing()
+        if missing:  # one that brokers do not tell of yet may hold what was forgotten
+            raise TopicsMissing(missing)
         consumer = self._connect(
-            *topics,
+            *own.topics,
             bootstrap_servers=self._bootstrap,
             group_id=None,
             enable_auto_commit=False,
@@ -88,8 +91,7 @@ class Recovery:
             consumer.pause(*assigned)  # nothing is fetched but what is missing
             # Asked once for all: each question may wait behind a fetch that is under way.
             ends = await consumer.end_offsets(assigned)
-            for own in self._owned:
-                await self._recover(own, consumer, ends)
+            await self._recover(own, consumer, ends)
         finally:
             await consumer.stop()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,6 +43,9 @@ class Cause(StrEnum):
 
 class TopicsMissing(OSError):
     """Topics that this process reads do not exist yet; waiting for them helps."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        super().__init__(f"run python -m tools.topics; missing: {', '.join(sorted(topics))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,9 +114,7 @@ class Subscription:
         # A consumer of a topic that is not there yet would sit idle until it hears of it.
         missing = self._topics - await self._existing()
         if missing:
-            raise TopicsMissing(
-                f"run python -m tools.topics; missing: {', '.join(sorted(missing))}"
-            )
+            raise TopicsMissing(missing)
         try:
             options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
             self._broker.config.broker_config.builder = partial(

@@ -272,7 +272,7 @@ async def weary(service: Service) -> None:
     """Wait until it has waited so long for Kafka that its pauses are as long as they get."""
 
     async def tried() -> bool:
-        waiting = (line for line in service.log.splitlines() if '"own topics"' in line)
+        waiting = (line for line in service.log.splitlines() if '"own topics of ' in line)
         return sum('"waiting"' in line for line in waiting) >= WEARY_TRIES
 
     await eventually(tried, 60, "having waited long")

@@ -23,7 +23,7 @@ DEPUTIES = ("civil", "crisis", "social")
 
 
 class Installation:
-    """One process for three deputies, one of whom has no topic of resolutions."""
+    """One process for three deputies: one has no topic of resolutions, one none of follow-ups."""
 
     def __init__(self, cluster: Cluster, service: Service, topics: Topics) -> None:
         self.cluster = cluster
@@ -82,7 +82,7 @@ async def installation(
     deputies = ",".join(DEPUTIES)
     service = Service("followups", cluster, namespace, test_folder, PEYGIR_DEPUTIES=deputies)
     made = Installation(cluster, service, topics_of(namespace))
-    await made.make(made.topics.resolutions("crisis"))
+    await made.make(made.topics.resolutions("crisis"), made.topics.followups("social"))
     try:
         await service.start()
         async with made.producer:
@@ -98,14 +98,40 @@ async def test_a_missing_topic_keeps_its_own_group_waiting_alone(
     await installation.followed("c-1")
     assert await installation.causes("", "subscription") == {"topics-missing"}
     assert (await installation.service.readyz())[0] == 200
+
+
+async def test_a_database_that_cannot_be_recovered_keeps_its_own_deputy_waiting_alone(
+    installation: Installation,
+) -> None:
+    """What it has forgotten may stand in its topic, so nothing is decided on it before."""
+    assert await installation.causes("", "recovery") == {"topics-missing"}
+    answer = await installation.service.http.get("/v1/followups")
+    assert (answer.status_code, answer.json()["partial"]) == (200, ["social"])
+    answer = await installation.service.http.get("/v1/followups", params={"deputy": "social"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:peygir:problem:unavailable")
+    await installation.approve("social", "s-0")
+    await installation.approve("civil", "c-0")
+    await installation.followed("c-0")
+
+
+async def test_all_goes_on_by_itself_when_the_topics_are_there(
+    installation: Installation,
+) -> None:
     await installation.make()
     await installation.approve("crisis", "k-1")
     await installation.followed("k-1")
+    await installation.followed("s-0")
 
     async def over() -> bool:
-        return not await installation.causes("", "subscription")
+        return not {
+            cause
+            for part in ("subscription", "recovery")
+            for cause in await installation.causes("", part)
+        }
 
     await eventually(over, SECONDS, "no stall")
+    answer = await installation.service.http.get("/v1/followups")
+    assert answer.json()["partial"] == []
 
 
 async def test_a_topic_that_was_made_anew_while_it_is_read_is_told_and_waits_alone(

@@ -79,6 +79,10 @@ def _stalls() -> Any:
     return Stalls(SILENT)
 
 
+async def _topics() -> set[str]:
+    return {TOLD}
+
+
 def fit(build: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Build something with those of the options that it knows."""
     known = inspect.signature(build).parameters
@@ -175,9 +179,9 @@ class Replica:
             self._duty(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
         ]
         self._recovery: Recovery = fit(
-            Recovery, ["kafka:9092"], SOURCE, connect=readers().ForgivingConsumer
+            Recovery, ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
         )
-        self._recovery.add(Own(database, (TOLD,), self.store.take_in))
+        self._own = Own(database, (TOLD,), self.store.take_in)
         self.ready = False
         self.ended: asyncio.Future[BaseException] = loop.create_future()
 
@@ -220,7 +224,7 @@ class Replica:
                 await self.store.prepare()
         async for attempt in patient("own topics", self.clock, longest_seconds=0.5):
             with attempt:
-                await self._recovery.run()
+                await self._recovery.run(self._own)
         self.ready = True
         for duty in self._duties:
             self._part(duty.run())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from deploy.local.cluster import Cluster
 from services.scheduler import events
@@ -15,12 +16,22 @@ from shared.contracts.envelope import write
 from shared.contracts.topics import Topics
 from shared.messaging.records import Event, Message
 from shared.messaging.recovery import Own, Recovery
+from shared.messaging.stalls import TopicsMissing
 from shared.runtime.mongo import Database
 from tests.component.harness import Producer, binary, records
 from tests.unit.published import as_sent
 from tests.unit.scheduler.examples import NOW, gathering, session, terms
 
 SOURCE = "urn:peygir:scheduler"
+
+
+def recovery_of(cluster: Cluster) -> Recovery:
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+
+    async def existing() -> set[str]:
+        return set((await asyncio.to_thread(admin.list_topics, timeout=10)).topics)
+
+    return Recovery([cluster.bootstrap], SOURCE, existing)
 
 
 class Taken:
@@ -70,12 +81,12 @@ async def test_topics_come_in_the_order_that_was_given_and_once(
     for order in ([topics.sessions, resolutions], [resolutions, topics.sessions]):
         await database["positions"].delete_many({})
         taken = Taken()
-        recovery = Recovery([cluster.bootstrap], SOURCE)
-        recovery.add(Own(database, order, taken.take_in))
-        await recovery.run()
+        recovery = recovery_of(cluster)
+        own = Own(database, order, taken.take_in)
+        await recovery.run(own)
         assert [message.topic for message in taken.messages] == [*[order[0]] * 12, *[order[1]] * 12]
         assert taken.keys(topics.sessions) == taken.keys(resolutions) == sorted(ids)
-        await recovery.run()
+        await recovery.run(own)
         assert len(taken.messages) == 24
 
 
@@ -91,12 +102,12 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
                 await publish(producer, approval(id_, topics, deputy))
     taken = Taken()
     taken.breaks_at = 24  # in the last partition of the second topic
-    recovery = Recovery([cluster.bootstrap], SOURCE)
-    recovery.add(Own(database, [social, crisis], taken.take_in))
+    recovery = recovery_of(cluster)
+    own = Own(database, [social, crisis], taken.take_in)
     with pytest.raises(TimeoutError):
-        await recovery.run()
+        await recovery.run(own)
     taken.messages.clear()
-    await recovery.run()
+    await recovery.run(own)
     assert (taken.keys(social), taken.keys(crisis)) == ([], sorted(ids))
 
 
@@ -117,10 +128,10 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
             await records(cluster, topic)  # whoever waits for them has them now, too
             return await taken.take_in(messages)
 
-        recovery = Recovery([cluster.bootstrap], SOURCE)
-        recovery.add(Own(database, [topic], take_in))
+        recovery = recovery_of(cluster)
+        own = Own(database, [topic], take_in)
         async with asyncio.timeout(60):
-            await recovery.run()
+            await recovery.run(own)
     assert taken.keys(topic) == sorted(ids)
 
 
@@ -138,9 +149,9 @@ async def test_strangers_are_passed_over_readable_or_not(
         await publish(producer, replace(ours, data=b"{"))
         await publish(producer, ours)
     taken = Taken()
-    recovery = Recovery([cluster.bootstrap], SOURCE)
-    recovery.add(Own(database, [topic], taken.take_in))
-    await recovery.run()
+    recovery = recovery_of(cluster)
+    own = Own(database, [topic], taken.take_in)
+    await recovery.run(own)
     assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]
 
 
@@ -158,12 +169,23 @@ async def test_a_topic_that_was_made_anew_is_read_whole_and_counted_anew(
             {"_id": f"published|{topic}|{partition}", "next": 99}
         )
     taken = Taken()
-    recovery = Recovery([cluster.bootstrap], SOURCE)
-    recovery.add(Own(database, [topic], taken.take_in))
-    await recovery.run()
+    recovery = recovery_of(cluster)
+    own = Own(database, [topic], taken.take_in)
+    await recovery.run(own)
     assert taken.keys(topic) == sorted(ids)
     noted = [entry async for entry in database["positions"].find()]
     assert {entry["era"] for entry in noted} == {1}
     assert sum(entry["next"] for entry in noted) == len(ids)
-    await recovery.run()
+    await recovery.run(own)
     assert taken.keys(topic) == sorted(ids), "once"
+
+
+async def test_a_topic_that_is_not_there_yet_is_waited_for(
+    cluster: Cluster, topics: Topics, database: Database
+) -> None:
+    """Brokers that have just started may not tell of it, and it may hold what was forgotten."""
+    taken = Taken()
+    own = Own(database, [topics.sessions, f"{topics.sessions}.not-yet"], taken.take_in)
+    with pytest.raises(TopicsMissing, match="not-yet"):
+        await recovery_of(cluster).run(own)
+    assert await database["positions"].count_documents({}) == 0

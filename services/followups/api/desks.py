@@ -75,13 +75,24 @@ class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
     ) -> Mapping[str, Mapping[str, int]]: ...
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One deputy's follow-ups and the rules of their tracking."""
 
-    store: ReadableFollowups
+    kept: ReadableFollowups
     tracking: Tracking
     uploads: Uploads
+    require: Callable[[], None] = _nothing  # raises PyMongoError while `kept` may not be used
+
+    @property
+    def store(self) -> ReadableFollowups:
+        """The follow-ups. Raises PyMongoError while nothing may be decided on them."""
+        self.require()
+        return self.kept
 
 
 class Desks:
@@ -140,7 +151,11 @@ async def ask(
 
     Raises Problem 503 where none does.
     """
-    answers = await asyncio.gather(*(question(d) for d in desks.values()), return_exceptions=True)
+
+    async def answer_of(desk: Desk) -> Result:  # one whose database is not to be had says so here
+        return await question(desk)
+
+    answers = await asyncio.gather(*map(answer_of, desks.values()), return_exceptions=True)
     results: list[Result] = []
     partial: list[str] = []
     for deputy, answer in zip(desks, answers, strict=True):

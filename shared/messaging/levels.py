@@ -1,0 +1,77 @@
+"""Which databases are level with their own topics: nothing is decided on one that is not yet.
+
+Each is brought level by itself, for as long as it takes: one whose topics cannot be read keeps
+nobody waiting but whoever needs that very database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from shared.messaging.failures import NotLevel
+from shared.messaging.patience import START_SECONDS, patient
+from shared.messaging.recovery import Own, Recovery
+from shared.messaging.stalls import Stalled, Stalls
+from shared.runtime.clocks import MachineClock
+from shared.runtime.mongo import Database
+
+
+class Levels:
+    """The databases of a process that take their own events back in."""
+
+    def __init__(self, recovery: Recovery, *, stalls: Stalls, clock: MachineClock) -> None:
+        self._recovery = recovery
+        self._stalls = stalls
+        self._clock = clock
+        self._owned: dict[str, Own] = {}  # by the name of the database, as all below
+        self._reached: dict[str, asyncio.Event] = {}
+        self._apart: set[str] = set()
+
+    def add(self, own: Own) -> None:
+        """Watch over one more database."""
+        self._owned[own.database.name] = own
+        self._reached[own.database.name] = asyncio.Event()
+
+    def apart(self, database: Database) -> Callable[[], None]:
+        """Let this process serve without a database that is not level.
+
+        What is returned has to be asked before each use of it; it raises NotLevel.
+        """
+        self._apart.add(database.name)
+        return partial(self._require, database.name)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether requests can be served: by all that are needed, and by one of those apart."""
+        reached = {name for name, event in self._reached.items() if event.is_set()}
+        apart = self._apart & self._reached.keys()
+        return reached >= self._reached.keys() - apart and (not apart or bool(apart & reached))
+
+    async def reached(self, database: Database) -> None:
+        """Wait until a database is level; one that takes nothing back in always is."""
+        event = self._reached.get(database.name)
+        if event is not None:
+            await event.wait()
+
+    async def reach(self) -> None:
+        """Bring all of them level, each by itself. Raises what waiting does not help against."""
+        async with asyncio.TaskGroup() as group:
+            for own in self._owned.values():
+                group.create_task(self._bring(own))
+
+    async def _bring(self, own: Own) -> None:
+        name = own.database.name
+        what = Stalled("recovery", name)
+        async for attempt in patient(
+            f"own topics of {name}", self._clock, longest_seconds=START_SECONDS
+        ):
+            with attempt, self._stalls.shown(what):
+                await self._recovery.run(own)
+        self._reached[name].set()
+
+    def _require(self, name: str) -> None:
+        event = self._reached.get(name)
+        if event is not None and not event.is_set():
+            raise NotLevel(f"{name} takes in what its own topics hold")

@@ -72,12 +72,6 @@ def to_jalali(day: date) -> JalaliDay:
     return JalaliDay(converted.year, converted.month, converted.day)
 
 
-def from_jalali(year: int, month: int, day: int) -> date:
-    """The date of a Jalali day. Raises ValueError where that month has no such day."""
-    converted: date = jdatetime.date(year, month, day).togregorian()
-    return converted
-
-
 def jalali_date(day: date) -> str:
     """A day in words: `دوشنبه ۲۱ اسفند ۱۴۰۲`."""
     jalali = to_jalali(day)

@@ -1,21 +1,55 @@
-"""Persian text: one way to write it, a key to search it by, and digits as people read them.
+"""What a text may hold, a key to search Persian by, and digits as people read them.
 
-The same word reaches us from keyboards and systems that write ي or ی, ك or ک, with and without
-zero-width non-joiners (ZWNJ, U+200C).
+A text is kept as it was written: Arabic ي ك and digits of any script stay, and are equal in
+`search_key`. What nobody sees is taken out, since it makes two texts that look alike differ, shows
+a text in an order in which it was not written, or hides one within another. Names of things (ids,
+settings) are not changed, they are refused. This module imports nothing of ours, so that the
+contracts may rest on it.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Final
 
-_ZWNJ = "\u200c"
+_ZWNJ: Final = "\u200c"
 
-_PERSIAN_DIGITS = str.maketrans("0123456789٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹" * 2)
-_ARABIC_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹")
+TAKEN_OUT: Final = {
+    "control characters": "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f",
+    "embeddings, overrides and isolates of direction": "\u202a-\u202e\u2066-\u2069",
+    "zero-width spaces, word joiners, byte order marks, soft hyphens, invisible operators": (
+        "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff"
+    ),
+    "anchors of annotations": "\ufff0-\ufffb",
+    "tags": "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff",
+    "surrogates and noncharacters": "\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(end)}-{chr(end + 1)}" for end in range(0xFFFE, 0x110000, 0x10000)),
+}
+"""What no text keeps, in words, each with its characters as a class of `re`."""
 
-_ARABIC_LETTERS = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه"})
-_SAME_SOUND = str.maketrans(
+FILLERS: Final = "\u115f\u1160\u2800\u3164\uffa0\ufffc\U0001d159"
+"""What counts as letters or symbols to Unicode and still shows nothing."""
+
+_MARKS_OF_DIRECTION: Final = "\u061c\u200e\u200f"
+_SELECTORS: Final = "\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+
+_HIDDEN: Final = re.compile(f"[{''.join(TAKEN_OUT.values())}]+")
+_UNSEEN: Final = re.compile(
+    f"[{''.join(TAKEN_OUT.values())}{FILLERS}{_MARKS_OF_DIRECTION}{_SELECTORS}]"
+)
+_UNSEEN_AND_PRINTABLE: Final = re.compile(f"[{FILLERS}{_SELECTORS}]")
+_LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BREAKS: Final = re.compile(r"\s*\n\s*")
+_LOOSE_JOINERS: Final = re.compile(f"(?<![^\\s]){_ZWNJ}+|{_ZWNJ}+(?![^\\s])|(?<={_ZWNJ}){_ZWNJ}+")
+_LOOSE_IN_A_LINE: Final = (f"{_ZWNJ} ", f" {_ZWNJ}", _ZWNJ * 2)
+_HAMZA: Final = "\u0654"
+_EDGES: Final = _ZWNJ + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
+_LASTS: Final = frozenset(_EDGES)
+_FIRSTS: Final = frozenset(c for c in map(chr, range(0x3000)) if c.isalnum()) - set(FILLERS)
+
+_PERSIAN_DIGITS: Final = str.maketrans("0123456789٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹" * 2)
+_SAME_SOUND: Final = str.maketrans(
     {
         **dict.fromkeys("يىېےێ", "ی"),
         **dict.fromkeys("كڪ", "ک"),
@@ -23,15 +57,8 @@ _SAME_SOUND = str.maketrans(
         "ٱ": "ا",
     }
 )
-
-_VOWEL_MARKS = "\u064b-\u0652\u0670"
-_TATWEEL = "\u0640"
-_INVISIBLE = "\u00ad\u200b\u200d-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_UNWANTED = re.compile(f"[{_VOWEL_MARKS}{_TATWEEL}{_INVISIBLE}]")
-_LINE_ENDS = re.compile("\r\n?|\u0085|\u2028|\u2029")
-_SPACES = re.compile(r"[^\S\n]+")
-_LOOSE_JOINERS = re.compile(f"(?<![^\\s]){_ZWNJ}+|{_ZWNJ}+(?![^\\s])|(?<={_ZWNJ}){_ZWNJ}+")
-_LINE_EDGES = re.compile(" *\n *")
+_TATWEEL: Final = "\u0640"
+_NO_LETTERS: Final = frozenset(FILLERS + _TATWEEL)
 
 
 def persian_digits(value: str | int) -> str:
@@ -39,22 +66,73 @@ def persian_digits(value: str | int) -> str:
     return str(value).translate(_PERSIAN_DIGITS)
 
 
-def normalise(text: str) -> str:
-    """Write Persian text in one way, to be stored and shown.
+def is_plain(text: str) -> bool:
+    """Whether a text shows something and `normalise_line` would leave it; quick.
 
-    Arabic ي ى ك ة become ی ک ه, Arabic-Indic digits become Persian; vowel marks, tatweel and
-    invisible controls (directional ones too) go; ZWNJ stays where it stands between letters;
-    spaces are single, lines keep their ends. ASCII digits stay, as they may belong to a code.
-    Composed by Unicode's NFC. Idempotent.
+    Nearly every text is so, and is looked at no further. Where it says no, the text may still be.
     """
-    text = unicodedata.normalize("NFC", text)
-    text = _LINE_ENDS.sub("\n", text)
-    text = _UNWANTED.sub("", text)
-    text = text.translate(_ARABIC_LETTERS).translate(_ARABIC_DIGITS)
+    return (
+        text[:1] in _FIRSTS
+        and text[-1] not in _LASTS
+        and (text.isprintable() or _is_joined(text))
+        and (text.isascii() or _is_composed(text))
+    )
+
+
+def _is_joined(text: str) -> bool:
+    """Whether a text needs no more than ZWNJ between its letters to be printable."""
+    return text.replace(_ZWNJ, "").isprintable() and not any(
+        loose in text for loose in _LOOSE_IN_A_LINE
+    )
+
+
+def _is_composed(text: str) -> bool:
+    # A hamza on a heh at a word's end, frequent in Persian, makes Unicode's quick check give up.
+    if _HAMZA in text:
+        text = text.replace(f"ه{_HAMZA} ", "ه ")
+    return unicodedata.is_normalized("NFC", text)
+
+
+def normalise(text: str) -> str:
+    """A text of several lines without what nobody sees; all else stays as it was written.
+
+    What `TAKEN_OUT` names goes, lines end with a line feed, a tab is a space. ZWNJ (U+200C) stays
+    where it stands between letters. White space goes from both ends. Composed by Unicode's NFC.
+    Idempotent.
+    """
+    if is_plain(text):
+        return text
+    text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
+    text = _HIDDEN.sub("", text)
     text = _LOOSE_JOINERS.sub("", text)
-    text = _SPACES.sub(" ", text)
-    text = _LINE_EDGES.sub("\n", text)
-    return unicodedata.normalize("NFC", text.strip())
+    return unicodedata.normalize("NFC", text.strip(_EDGES))
+
+
+def normalise_line(text: str) -> str:
+    """The same of a text of one line: a line break with the white space about it is a space."""
+    return text if is_plain(text) else _BREAKS.sub(" ", normalise(text))
+
+
+def shows(text: str) -> bool:
+    """Whether a text shows anything: a letter, a digit, a sign.
+
+    White space, invisible characters, combining marks with nothing to stand on, fillers, and what
+    Unicode has not assigned or leaves to private use show nothing.
+    """
+    return any(
+        unicodedata.category(character)[0] in "LNPS" and character not in FILLERS
+        for character in text
+    )
+
+
+def unseen(text: str) -> str | None:
+    """The first character that nobody sees, as `U+200B`; None where there is none.
+
+    For what is told apart by its characters, such as ids: there, marks of direction, fillers and
+    variation selectors are among them. ZWNJ is none; white space is the caller's to judge.
+    """
+    found = (_UNSEEN_AND_PRINTABLE if text.isprintable() else _UNSEEN).search(text)
+    return None if found is None else f"U+{ord(found[0]):04X}"
 
 
 def search_key(text: str) -> str:
@@ -65,8 +143,8 @@ def search_key(text: str) -> str:
     the key of each. Follows Unicode's NFKD and full case folding. Idempotent.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    kept = (_ascii_digit(character) for character in folded if character.isalnum())
-    return "".join(kept).replace(_TATWEEL, "").translate(_SAME_SOUND)
+    kept = (_ascii_digit(c) for c in folded if c.isalnum() and c not in _NO_LETTERS)
+    return "".join(kept).translate(_SAME_SOUND)
 
 
 def _ascii_digit(character: str) -> str:

@@ -110,7 +110,7 @@ def faults(headers: Headers, value: bytes) -> Mapping[Path, str]:
     if model is None:
         return {}
     try:
-        model.from_json(event.data)
+        model.model_validate_json(event.data)
     except ValidationError as error:
         before: Path = ("data",) if is_structured(headers) else ()
         return {(*before, *fault["loc"]): fault["msg"] for fault in error.errors()}

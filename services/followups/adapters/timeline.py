@@ -24,9 +24,9 @@ from services.followups.adapters.words import STATES_FA
 from services.followups.domain.ladder import days_late
 from services.followups.domain.records import ENDED, State
 from services.followups.domain.timeline import DueMove, Kind, Period, Timeline
+from shared.contracts.days import from_jalali
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.calendar import (
-    from_jalali,
     jalali_date,
     jalali_date_short,
     jalali_month,

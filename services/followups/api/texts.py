@@ -1,25 +1,18 @@
-"""How the texts are that people write to follow-ups, and how long."""
+"""How the texts are that people write to follow-ups: those of the events, by their names here."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, HttpUrl, StringConstraints, TypeAdapter
+from pydantic_core import PydanticCustomError
 
-Note: TypeAlias = Annotated[str, StringConstraints(max_length=20_000)]
-Saying: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)
-]
-"""A text that has to say something."""
+from shared.contracts.events.base import Brief, BriefSaying, Name, Saying, Text
+from shared.runtime.text import unseen
 
-Body: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)
-]
+Note: TypeAlias = Text
+Body: TypeAlias = Name
 """The name of a person or a body."""
-
-Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
-BriefSaying: TypeAlias = Annotated[Brief, StringConstraints(min_length=1, strip_whitespace=True)]
-"""A short text that has to say something."""
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
 
@@ -28,6 +21,11 @@ _URL: Final[TypeAdapter[HttpUrl]] = TypeAdapter(HttpUrl)
 
 def _address(url: str) -> str:
     """The text as it was given: people compare it with what they have."""
+    hidden = unseen(url)
+    if hidden is not None:
+        raise PydanticCustomError(
+            "unseen", "must not hold {character}, which nobody sees", {"character": hidden}
+        )
     _URL.validate_python(url)
     return url
 
@@ -38,3 +36,5 @@ Url: TypeAlias = Annotated[
     AfterValidator(_address),
 ]
 """An address, http or https."""
+
+__all__ = ["Body", "Brief", "BriefSaying", "Note", "Saying", "Sha256", "Url"]

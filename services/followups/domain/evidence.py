@@ -14,7 +14,7 @@ from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.refusals import Refused
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
-from shared.runtime.text import normalise
+from shared.runtime.text import normalise_line, shows
 
 MOST: Final = 100  # pieces of one follow-up
 LONGEST_NAME: Final = 255  # characters
@@ -60,14 +60,15 @@ class Link:
 
 
 def file_name(given: str) -> str:
-    """A file's name in one way of writing, without the folders before it. Raises BadName.
+    """A file's name as it was written, without the folders before it. Raises BadName.
 
-    Invisible controls go, those of direction too: they make `txt.exe` look like `exe.txt`.
+    What nobody sees goes, controls of direction too: they make `txt.exe` look like `exe.txt`.
     """
-    name = normalise(given.replace("\\", "/").rpartition("/")[2])
-    if not name.strip(". ") or len(name) > LONGEST_NAME:
+    given = given.replace("\\", "/").rpartition("/")[2]
+    name = normalise_line(given)
+    if not shows(name.strip(". ")) or len(name) > LONGEST_NAME:
         raise BadName(f"a name has 1 to {LONGEST_NAME} characters that can be seen, not dots alone")
-    if any(category(character) in _UNPRINTABLE for character in name):
+    if any(category(character) in _UNPRINTABLE for character in given.strip()):
         raise BadName("a name is one line of characters that can be seen")
     return name
 

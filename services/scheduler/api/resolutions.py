@@ -10,12 +10,11 @@ from pydantic import Field
 
 from services.scheduler import handlers
 from services.scheduler.api.desk import Desk, problems
-from services.scheduler.api.fields import DueDay
 from services.scheduler.api.items import Recorded, ResolutionItem, resolution_item
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import Amendment, Standing, Terms
 from services.scheduler.handlers import Proposal, Query
-from shared.contracts.events.base import Name, ProvinceCode, Slug, Text, Title
+from shared.contracts.events.base import Day, Name, ProvinceCode, Slug, Text, Title
 from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
 from shared.runtime.http import (
     Limit,
@@ -41,7 +40,7 @@ class Propose(RequestBody):
     )
     deputy: Slug
     title: Title
-    due_on: DueDay = Field(description="in Asia/Tehran, not before the day of approval")
+    due_on: Day = Field(description="in Asia/Tehran, not before the day of approval")
     axis: Slug | None = None
     province: ProvinceCode | None = Field(
         None, description="by default that of a provincial session"
@@ -51,7 +50,7 @@ class Propose(RequestBody):
     executing_body: Name | None = None
     priority: OrNormal = "normal"
     number: Name | None = None
-    baseline_on: DueDay | None = None
+    baseline_on: Day | None = None
 
     def proposal(self) -> Proposal:
         """The proposal in the domain's record."""
@@ -68,7 +67,7 @@ class Amend(RequestBody):
     """What is to be otherwise; what is left out or null stays."""
 
     title: Title | None = None
-    due_on: DueDay | None = None
+    due_on: Day | None = None
     text: Text | None = None
     supporting: Bodies | None = None
     executing_body: Name | None = None

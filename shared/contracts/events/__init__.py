@@ -143,7 +143,7 @@ def parse(event: CloudEvent) -> EventData:
     if model is None:
         raise UnknownType(f"{event.type!r} is no type of event that is known here")
     try:
-        return model.from_json(event.data)
+        return model.model_validate_json(event.data)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         if faults[0]["type"] == "json_invalid":

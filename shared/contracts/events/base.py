@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -17,56 +16,135 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from shared.contracts.days import (
+    TOLD_OF_DAYS,
+    TOLD_OF_INSTANTS,
+    YEARS,
+    Misread,
+    no_instant,
+    read_day,
+)
 from shared.contracts.envelope import RFC3339, rfc3339
 from shared.contracts.reference import PROVINCE_CODES
+from shared.runtime.text import is_plain, normalise, normalise_line, shows, unseen
 
 LARGEST_NUMBER: Final = 2**53 - 1
 """Beyond it a number is not the same in every language that reads JSON (RFC 8259, section 6)."""
 
-_YEARS: Final = range(1900, 2200)
+LONGEST_TITLE: Final = 500
+LONGEST_NAME: Final = 200
+LONGEST_FILE_NAME: Final = 255
+LONGEST_TEXT: Final = 20_000
+LONGEST_BRIEF: Final = 2_000
+LONGEST_ID: Final = 200
 
-AnyDate = TypeVar("AnyDate", bound=date)
+_RECORDED: Final = {"recorded": True}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Written:
-    """How a date or a time is written in JSON: as text of this pattern and no other.
+def _untaken(misread: Misread) -> PydanticCustomError:
+    # The message is a template of Python's in either place; only pydantic asks for a literal.
+    return PydanticCustomError(misread.kind, misread.template, dict(misread.context))
+
+
+class _Day:
+    """A day is text of one form, of JSON and of Python alike, or a date of Python's own.
 
     Left alone, pydantic takes a number, or its digits in a text, for Unix time, and guesses
     whether it counts seconds or milliseconds.
     """
 
-    pattern: str
-    told: str
-    read: CoreSchema
-    published: Mapping[str, str]
-
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        text = core_schema.custom_error_schema(
-            core_schema.str_schema(pattern=self.pattern),
-            custom_error_type="written",
-            custom_error_message=self.told,
-        )
-        return core_schema.json_or_python_schema(
-            core_schema.chain_schema([text, self.read]),
-            core_schema.no_info_before_validator_function(self._as_written, self.read),
-        )
+        return core_schema.no_info_before_validator_function(self._read, core_schema.date_schema())
 
-    def _as_written(self, value: Any) -> Any:
-        """Of Python's own values a text has to be written so too; parameters come that way."""
-        if isinstance(value, str) and not re.search(self.pattern, value):
-            raise PydanticCustomError("written", self.told)
-        return value
+    def _read(self, value: Any) -> date:
+        if isinstance(value, str):
+            try:
+                return read_day(value)
+            except Misread as misread:
+                raise _untaken(misread) from None
+        if type(value) is date:
+            return read_day(value.isoformat())
+        raise PydanticCustomError("written", TOLD_OF_DAYS)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"type": "string", **self.published}
+        pattern = "^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+        return {"type": "string", "format": "date", "pattern": pattern}
+
+
+class _Instant:
+    """An instant is text of RFC 3339, as a day is text, or an aware datetime of Python's own."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        text = core_schema.str_schema(pattern=RFC3339)
+        instant = core_schema.datetime_schema(tz_constraint="aware")
+        return core_schema.no_info_wrap_validator_function(
+            self._read, core_schema.chain_schema([text, instant])
+        )
+
+    def _read(self, value: Any, handler: ValidatorFunctionWrapHandler) -> datetime:
+        if isinstance(value, str):
+            try:
+                instant: datetime = handler(value)
+            except ValidationError:
+                raise _untaken(no_instant(value)) from None
+        elif isinstance(value, datetime) and value.utcoffset() is not None:
+            instant = value
+        else:
+            raise PydanticCustomError("written", TOLD_OF_INSTANTS)
+        if instant.year not in YEARS:
+            raise _untaken(no_instant(value if isinstance(value, str) else instant.isoformat()))
+        return instant.astimezone(UTC)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        pattern = RFC3339.replace("^[0-9]{4}", "^(19|20|21)[0-9]{2}")
+        return {"type": "string", "format": "date-time", "pattern": pattern}
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A text for people, by what `shared.runtime.text` says that one may hold.
+
+    It is cleaned rather than refused, always in the same way: a duplicate stays one. Only what
+    shows nothing is refused. What was recorded stays as it was taken then.
+    """
+
+    longest: int
+    lines: bool = False
+    may_be_blank: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._read, handler(source))
+
+    def _read(self, text: str, info: ValidationInfo) -> str:
+        if is_plain(text) or info.context is _RECORDED:
+            return text
+        cleaned = normalise(text) if self.lines else normalise_line(text)
+        if not shows(cleaned):
+            if not self.may_be_blank:
+                raise PydanticCustomError("blank", "must not be blank")
+            return ""
+        if len(cleaned) > self.longest:  # some characters are several when composed
+            longest = {"max_length": self.longest}
+            raise PydanticCustomError(
+                "string_too_long", "String should have at most {max_length} characters", longest
+            )
+        return cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +164,17 @@ class NullIsAbsent:
         return self.default if value is None else value
 
 
-def _in_our_time(day: AnyDate) -> AnyDate:
-    if day.year not in _YEARS:
+def _told_apart(id_: str, info: ValidationInfo) -> str:
+    if (id_.isascii() and id_.isprintable()) or info.context is _RECORDED:
+        return id_
+    hidden = unseen(id_)
+    if hidden is not None:
         raise PydanticCustomError(
-            "year", "must be a year of the Gregorian calendar from 1900 to 2199"
+            "unseen", "must not hold {character}, which nobody sees", {"character": hidden}
         )
-    return day
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant.astimezone(UTC)
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
+    if not shows(id_):
         raise PydanticCustomError("blank", "must not be blank")
-    return text
+    return id_
 
 
 def _province(code: str) -> str:
@@ -112,47 +185,67 @@ def _province(code: str) -> str:
 
 Instant: TypeAlias = Annotated[
     datetime,
-    _Written(
-        RFC3339,
-        "must be an RFC 3339 time with an offset, such as 2024-03-11T09:00:00+03:30",
-        core_schema.datetime_schema(tz_constraint="aware"),
-        {"format": "date-time", "pattern": RFC3339.replace("^[0-9]{4}", "^(19|20|21)[0-9]{2}")},
-    ),
-    AfterValidator(_in_our_time),
-    AfterValidator(_utc),
+    _Instant(),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 """An instant with an offset; sent in UTC to the millisecond."""
 
-Day: TypeAlias = Annotated[
-    date,
-    _Written(
-        "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-        "must be a day, such as 2024-03-11",
-        core_schema.date_schema(),
-        {"format": "date", "pattern": "^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}$"},
-    ),
-    AfterValidator(_in_our_time),
-]
+Day: TypeAlias = Annotated[date, _Day()]
 """A day of the Gregorian calendar in Asia/Tehran. Years beyond ours are mostly Jalali ones."""
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_NUMBER, strict=True)]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, strict=True)]
 
 Id: TypeAlias = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f|]+$")
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\s\x00-\x1f|]+$"),
+    AfterValidator(_told_apart),
 ]
-"""An id: no white space, no control characters, no vertical line."""
+"""An id: no white space, no control characters, no vertical line, nothing that nobody sees."""
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 Title: TypeAlias = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=500),
-    AfterValidator(_not_blank),
+    StringConstraints(min_length=1, max_length=LONGEST_TITLE),
+    Readable(LONGEST_TITLE),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=20_000)]
-Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_NAME), Readable(LONGEST_NAME)
+]
+"""The name of a person, a body, a place."""
+
+FileName: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_FILE_NAME), Readable(LONGEST_FILE_NAME)
+]
+Text: TypeAlias = Annotated[
+    str,
+    StringConstraints(max_length=LONGEST_TEXT),
+    Readable(LONGEST_TEXT, lines=True, may_be_blank=True),
+]
+"""A text of several lines; what shows nothing is empty."""
+
+Brief: TypeAlias = Annotated[
+    str,
+    StringConstraints(max_length=LONGEST_BRIEF),
+    Readable(LONGEST_BRIEF, lines=True, may_be_blank=True),
+]
+"""A short text of several lines; what shows nothing is empty."""
+
+Saying: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_TEXT),
+    Readable(LONGEST_TEXT, lines=True),
+]
+"""A text of several lines that has to say something."""
+
+BriefSaying: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_BRIEF),
+    Readable(LONGEST_BRIEF, lines=True),
+]
+"""A short text of several lines that has to say something."""
+
 ProvinceCode: TypeAlias = Annotated[
     str, AfterValidator(_province), Field(json_schema_extra={"enum": sorted(PROVINCE_CODES)})
 ]
@@ -204,8 +297,12 @@ class EventData(Part):
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read the data. Raises pydantic's ValidationError."""
-        return cls.model_validate_json(data)
+        """Read data that was taken before, from our own store or log.
+
+        Its texts stay as they were taken then; what comes from outside, `parse` reads and cleans.
+        Raises pydantic's ValidationError.
+        """
+        return cls.model_validate_json(data, context=_RECORDED)
 
 
 class Person(Part):

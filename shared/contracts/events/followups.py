@@ -10,6 +10,7 @@ from shared.contracts.events.base import (
     Count,
     Day,
     EventData,
+    FileName,
     Id,
     Instant,
     Name,
@@ -230,7 +231,7 @@ class FollowupEvidenceAdded(FollowupEvent):
     at: Instant
     by: By
     evidence_id: Id
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    name: FileName | None = None
     media_type: Annotated[str, StringConstraints(min_length=3, max_length=255)] | None = None
     bytes: Annotated[Count, Field(ge=1)] | None = None
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None

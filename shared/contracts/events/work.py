@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
-
-from pydantic import StringConstraints
-
-from shared.contracts.events.base import Day, Id, Instant, Name, Slug, Text, Title, Version
+from shared.contracts.events.base import Brief, Day, Id, Instant, Name, Slug, Text, Title, Version
 from shared.contracts.events.followups import By, FollowupEvent, Progress
-
-Brief: TypeAlias = Annotated[str, StringConstraints(max_length=2_000)]
 
 
 class FollowupAssigned(FollowupEvent):

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts.days import from_jalali
 from shared.runtime.calendar import (
     FRIDAY,
     TEHRAN,
     THURSDAY,
     WorkingCalendar,
-    from_jalali,
     jalali_date,
     jalali_date_short,
     jalali_datetime,

@@ -1,30 +1,79 @@
-"""One way to write Persian, and a key to find it by."""
+"""What a text may hold, and a key to find it by."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.runtime.text import normalise, persian_digits, search_key
+from shared.runtime.text import (
+    FILLERS,
+    TAKEN_OUT,
+    is_plain,
+    normalise,
+    normalise_line,
+    persian_digits,
+    search_key,
+    shows,
+    unseen,
+)
 
 ZWNJ = "\u200c"
 
 persian = st.text(
     alphabet=st.one_of(
         st.characters(min_codepoint=0x0600, max_codepoint=0x06FF),
-        st.sampled_from(" \t\n\r\u00a0\u200b\u200c\u200d\u200e\u202e\u2028\ufeffabc019"),
+        st.sampled_from(
+            " \t\n\r\u00a0\u200b\u200c\u200d\u200e\u202e\u2028\ufeffabc019\u3164\ufe0f"
+            "\U000e0041\U000e0100\x00\x1c\x85"
+        ),
         st.characters(min_codepoint=0xFB50, max_codepoint=0xFEFC, categories=["Lo"]),
     )
 )
-texts = st.one_of(persian, st.text())
+texts = st.one_of(persian, st.text(), st.text(st.characters(categories=["Mn", "Lo", "Cf", "Zs"])))
+cleanings = pytest.mark.parametrize("clean", [normalise, normalise_line])
+every_taken_out = re.compile(f"[{''.join(TAKEN_OUT.values())}]")
+
+
+@cleanings
+@given(text=texts)
+@example(text=f"a{ZWNJ}\u202e{ZWNJ} b")
+def test_cleaning_twice_is_cleaning_once(clean: Callable[[str], str], text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@cleanings
+@given(text=texts)
+def test_what_nobody_sees_is_in_no_clean_text(clean: Callable[[str], str], text: str) -> None:
+    cleaned = clean(text)
+    assert not every_taken_out.search(cleaned)
+    assert unicodedata.is_normalized("NFC", cleaned)
+    controls = {c for c in cleaned if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}}
+    assert controls <= ({"\n"} if clean is normalise else set())
+    assert cleaned == cleaned.strip()
 
 
 @given(texts)
-def test_normalising_twice_is_normalising_once(text: str) -> None:
-    assert normalise(normalise(text)) == normalise(text)
+def test_the_quick_look_says_only_what_the_long_one_does(text: str) -> None:
+    if is_plain(text):
+        kept = unicodedata.normalize("NFC", every_taken_out.sub("", text).strip())
+        assert kept == text
+        assert not re.search(r"[\n\t\r]", text)
+        assert shows(text)
+
+
+@given(texts)
+def test_what_shows_is_shown_after_cleaning(text: str) -> None:
+    assert shows(normalise(text)) == shows(normalise_line(text)) == shows(text)
+
+
+@given(texts)
+def test_a_text_with_a_key_to_find_it_by_shows(text: str) -> None:
+    assert shows(text) or not search_key(text)
 
 
 @given(texts)
@@ -33,8 +82,8 @@ def test_a_search_key_is_its_own_search_key(text: str) -> None:
 
 
 @given(texts)
-def test_normalising_does_not_change_what_is_found(text: str) -> None:
-    assert search_key(normalise(text)) == search_key(text)
+def test_cleaning_does_not_change_what_is_found(text: str) -> None:
+    assert search_key(normalise(text)) == search_key(normalise_line(text)) == search_key(text)
 
 
 @given(texts)
@@ -50,26 +99,106 @@ def test_a_text_is_found_by_each_of_its_words(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    "text",
     [
-        ("كتاب هاي استاني", "کتاب های استانی"),
-        ("دايرة المعارف", "دایره المعارف"),
-        ("مصوبهٔ نشست", "مصوبهٔ نشست"),
-        ("مُدیریّتِ بُحران", "مدیریت بحران"),
-        ("پیـــگیری", "پیگیری"),
-        ("سال ١٤٠٢", "سال ۱۴۰۲"),
-        ("بند ۱۲ و A-12", "بند ۱۲ و A-12"),
-        (f"پیگیری{ZWNJ}{ZWNJ}ها", f"پیگیری{ZWNJ}ها"),
-        (f"{ZWNJ}پیگیری {ZWNJ}ها{ZWNJ} ", "پیگیری ها"),
-        ("  راه \u00a0 و  شهر\u200f ", "راه و شهر"),
-        ("یکم \r\n  دوم\u2028سوم", "یکم\nدوم\nسوم"),
-        ("مدیریت\u202eبحران", "مدیریتبحران"),
-        ("آب و مسئول و رأی", "آب و مسئول و رأی"),
-        ("ا\u0653ب", "آب"),
+        "كتاب هاي استاني",
+        "دايرة المعارف",
+        "مصوبهٔ نشست",
+        "مُدیریّتِ بُحران",
+        "پیـــگیری",
+        "سال ١٤٠٢ و ۱۴۰۲ و 1402",
+        "بند ۱۲ و A-12",
+        f"می{ZWNJ}شود",
+        f"پیگیری{ZWNJ}های «ویژه»",
+        "۱۴۰۲ ه\u200d.ش",
+        "راه  و \u00a0شهر",
+        "فایل PDF\u200f (نهایی)",
+        "آب و مسئول و رأی",
+        "👨\u200d👩\u200d👧 ❤\ufe0f",
+        "x",
+        "—",
     ],
 )
-def test_normalise(written: str, meant: str) -> None:
-    assert normalise(written) == meant
+def test_what_people_write_is_kept_as_it_was_written(text: str) -> None:
+    assert normalise(text) == normalise_line(text) == text
+    assert shows(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "lines", "line"),
+    [
+        (f"پیگیری{ZWNJ}{ZWNJ}ها", f"پیگیری{ZWNJ}ها", f"پیگیری{ZWNJ}ها"),
+        (f"{ZWNJ}پیگیری {ZWNJ}ها{ZWNJ} ", "پیگیری ها", "پیگیری ها"),
+        ("  راه \u00a0", "راه", "راه"),
+        ("یکم \r\n  دوم\u2028سوم\x0bچهارم", "یکم \n  دوم\nسوم\nچهارم", "یکم دوم سوم چهارم"),
+        ("یکم\tدوم", "یکم دوم", "یکم دوم"),
+        ("\n\nیکم\n\n", "یکم", "یکم"),
+        ("مدیریت\u202eبحران\u202c", "مدیریتبحران", "مدیریتبحران"),
+        ("\u2067مدیریت\u2069", "مدیریت", "مدیریت"),
+        ("\ufeffپل\x00\x07\x1b\x9f\u200b\u00ad\u2060", "پل", "پل"),
+        ("پل\U000e0061\U000e007f", "پل", "پل"),
+        ("پل\ufffe\U0010ffff\ud800", "پل", "پل"),
+        ("ا\u0653ب", "آب", "آب"),
+        ("\x1c", "", ""),
+    ],
+)
+def test_what_is_taken_out_and_evened(written: str, lines: str, line: str) -> None:
+    assert normalise(written) == lines
+    assert normalise_line(written) == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\r\n\u00a0\u3000",
+        "\u200b\u200c\u200d\u2060\ufeff",
+        "\u200e\u200f\u061c\u202e\u2066",
+        *FILLERS,
+        "\u034f",
+        "\u0301\u064b\u20dd",
+        "\ufe0f\U000e0100",
+        "\U000e0041\U000e0042",
+        "\ue000\uf8ff\U000f0000",
+        "\u0378\U0001fffe\uffff",
+        "\ud800",
+        "\u180e\u2800 \u3164",
+        "\x00\x1f\x7f\x9f",
+        "\u00ad",
+        "\u17b4",
+    ],
+    ids=ascii,
+)
+def test_what_shows_nothing(text: str) -> None:
+    assert not shows(text)
+    assert not is_plain(text)
+
+
+@pytest.mark.parametrize(
+    ("id_", "told"),
+    [
+        ("1402-IR-09-R001", None),
+        ("ش-۱۴۰۲-۹", None),
+        (f"می{ZWNJ}شود", None),
+        ("a\u200bb", "U+200B"),
+        ("a\u200f", "U+200F"),
+        ("\u202ea", "U+202E"),
+        ("a\x7f", "U+007F"),
+        ("a\u3164", "U+3164"),
+        ("a\ufe0f", "U+FE0F"),
+        ("a\U000e0101", "U+E0101"),
+        ("a\U000e0041", "U+E0041"),
+        ("a\ud800", "U+D800"),
+    ],
+)
+def test_ids_are_told_apart_by_what_is_seen(id_: str, told: str | None) -> None:
+    assert unseen(id_) == told
+
+
+@given(texts)
+def test_what_cleaning_takes_out_nobody_sees(text: str) -> None:
+    if every_taken_out.search(text):
+        assert unseen(text) is not None
 
 
 @pytest.mark.parametrize(
@@ -89,6 +218,9 @@ def test_normalise(written: str, meant: str) -> None:
         ("«نشست» (استانی)", "نشست استانی"),
         ("ﻧﺸﺴﺖ", "نشست"),
         ("WEBINAR", "webinar"),
+        ("پیـــگیری", "پیگیری"),
+        ("پل\u3164", "پل"),
+        ("پ\u202eل", "پل"),
     ],
 )
 def test_spelling_variants_have_one_key(one: str, other: str) -> None:

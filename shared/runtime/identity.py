@@ -43,13 +43,13 @@ class OpenIdentity:
         self._everything = every_role(self._deputies, self._provinces)
 
     async def authenticate(self, request: Request) -> Principal:
-        user = request.headers.get(USER_HEADER, "developer")
-        if not _USER.fullmatch(user):
-            raise _broken(USER_HEADER, "1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -")
-        claimed = request.headers.get(ROLES_HEADER)
-        roles = self._everything if claimed is None else _names(claimed)
+        users = request.headers.getlist(USER_HEADER) or ["developer"]
+        if len(users) > 1 or not _USER.fullmatch(users[0]):
+            raise _broken(USER_HEADER, "once, 1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -")
+        claimed = request.headers.getlist(ROLES_HEADER)  # a list may come in parts: RFC 9110, 5.3
+        roles = _names(",".join(claimed)) if claimed else self._everything
         try:
-            return Principal.with_roles(user, roles, self._deputies, self._provinces)
+            return Principal.with_roles(users[0], roles, self._deputies, self._provinces)
         except UnknownRole as error:
             raise _broken(ROLES_HEADER, str(error)) from error
 

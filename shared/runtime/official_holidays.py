@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Final
+
+from shared.contracts.days import Misread, read_day, written_day
+
+_TOLD: Final = "it must be one, such as 2024-03-11 or 1402/12/21"
 
 
 class BadHolidaysFile(ValueError):
@@ -30,9 +35,11 @@ class Overrides:
 
 
 def read_overrides(path: Path) -> Overrides:
-    """Read `added` and `removed`, lists of ISO 8601 dates, from a .json or .toml file.
+    """Read `added` and `removed`, lists of days, from a .json or .toml file.
 
-    Raises BadHolidaysFile.
+    A day is one of the Gregorian calendar, `2024-03-11`, or of the Jalali one, `1402/12/21` in
+    digits of any script. Dashes with a Jalali year are refused, since TOML's own dates look so and
+    are Gregorian. Raises BadHolidaysFile.
     """
     content = _content(path)
     if not isinstance(content, dict):
@@ -70,19 +77,33 @@ class OfficialHolidays(Container[date]):
 
 
 def _content(path: Path) -> object:
-    readers = {".json": json.loads, ".toml": tomllib.loads}
+    readers: dict[str, Callable[[str], object]] = {".json": _json, ".toml": tomllib.loads}
     read = readers.get(path.suffix.lower())
     if read is None:
         raise BadHolidaysFile(f"{path}: neither .json nor .toml")
     try:
-        content: object = read(path.read_text(encoding="utf-8"))
+        content: object = read(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadHolidaysFile(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadHolidaysFile(f"{path}: not UTF-8 text") from error
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise BadHolidaysFile(f"{path}: too deep") from error
+    except ValueError as error:  # of the readers, or of a path that no file can have
         raise BadHolidaysFile(f"{path}: {error}") from error
     return content
+
+
+def _json(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_once_each)
+
+
+def _once_each(members: list[tuple[str, object]]) -> dict[str, object]:
+    """JSON's object; of a name that is there twice, one list of holidays would be lost."""
+    document = dict(members)
+    if len(document) < len(members):
+        raise ValueError("a name is there twice")
+    return document
 
 
 def _dates(path: Path, name: str, listed: object) -> frozenset[date]:
@@ -92,12 +113,26 @@ def _dates(path: Path, name: str, listed: object) -> frozenset[date]:
 
 
 def _date(path: Path, name: str, entry: object) -> date:
-    """A date as TOML writes one, or its ISO 8601 text as JSON has to."""
-    if isinstance(entry, date) and not isinstance(entry, datetime):
-        return entry
-    if isinstance(entry, str):
-        try:
-            return date.fromisoformat(entry)
-        except ValueError:
-            pass
-    raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}, which is no date like 2024-03-11")
+    """A date as TOML writes one, or the text of a Gregorian or a Jalali day."""
+    try:
+        if isinstance(entry, str):
+            return _day(entry)
+        if isinstance(entry, date) and not isinstance(entry, datetime):
+            return _day(entry.isoformat())
+    except Misread as misread:
+        raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}: {misread}") from misread
+    raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}, which is no day; {_TOLD}")
+
+
+def _day(text: str) -> date:
+    written = written_day(text)
+    if written is None:
+        raise Misread("written", _TOLD)
+    if not written.is_jalali:
+        return read_day(text)
+    day = written.meant()
+    if written.separator != "/":
+        template = "a Jalali day is written {slashes}; it would be {day}"
+        slashes = f"{written.year}/{written.month:02}/{written.day:02}"
+        raise Misread("jalali_day", template, slashes=slashes, day=day.isoformat())
+    return day

@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.addresses import Servers, connection_string, refused
 from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
+from shared.runtime.text import unseen
 
 PREFIX = "PEYGIR_"
 _SECRETS = Path("/run/secrets")
@@ -112,7 +113,9 @@ class CommonSettings(BaseSettings):
     )
     thursday_off: bool = Field(False, description="Whether Thursdays are no working days.")
     holidays_file: Path | None = Field(
-        None, description="A .json or .toml file of `added` and `removed` holidays."
+        None,
+        description="A .json or .toml file of `added` and `removed` holidays, each a day such as "
+        "2024-03-11 or 1402/12/21.",
     )
 
     batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records a transaction.")
@@ -128,6 +131,14 @@ class CommonSettings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     log_format: Literal["json", "console"] = Field("json")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _seen(cls, value: Any) -> Any:
+        hidden = unseen(value.strip()) if isinstance(value, str) else None
+        if hidden is not None:
+            raise refused(f"holds {hidden}, which nobody sees; take it out")
+        return value
 
     @field_validator("env")
     @classmethod

@@ -164,7 +164,8 @@ class NullIsAbsent:
         return self.default if value is None else value
 
 
-def _told_apart(id_: str, info: ValidationInfo) -> str:
+def told_apart(id_: str, info: ValidationInfo) -> str:
+    """An id that shows something and holds nothing that nobody sees. Raises PydanticCustomError."""
     if (id_.isascii() and id_.isprintable()) or info.context is _RECORDED:
         return id_
     hidden = unseen(id_)
@@ -199,7 +200,7 @@ Version: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, strict=True)]
 Id: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(_told_apart),
+    AfterValidator(told_apart),
 ]
 """An id: no white space, no control characters, no vertical line, nothing that nobody sees."""
 

@@ -9,6 +9,7 @@ from fastapi import Header
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from shared.contracts.events.base import told_apart
 from shared.runtime.logs import trace_id
 
 _NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
@@ -36,6 +37,7 @@ def _addressable(id_: str) -> str:
 NewId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
+    AfterValidator(told_apart),
     AfterValidator(_addressable),
 ]
 """An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""

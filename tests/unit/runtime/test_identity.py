@@ -68,17 +68,35 @@ async def test_an_empty_list_of_roles_is_no_role(client: httpx.AsyncClient) -> N
         ("X-Peygir-User", ""),
         ("X-Peygir-User", "a b"),
         ("X-Peygir-User", "x" * 101),
+        ("X-Peygir-User", "s.karimi\u200b"),
+        ("X-Peygir-User", "\u202ekarimi"),
+        ("X-Peygir-User", "کریمی"),
+        ("X-Peygir-User", "s.karimi\x7f"),
+        ("X-Peygir-User", "s.karimi\xad"),
+        ("X-Peygir-Roles", "coordination\u200b"),
+        ("X-Peygir-Roles", "\ufeffcoordination"),
+        ("X-Peygir-Roles", "deputy:civil\u200f"),
     ],
 )
 async def test_a_broken_claim_is_a_problem_that_names_the_header(
     client: httpx.AsyncClient, header: str, claim: str
 ) -> None:
-    answer = await client.get("/v1/me", headers={header: claim})
+    answer = await client.get("/v1/me", headers=[(header.encode(), claim.encode())])
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["type"] == "urn:peygir:problem:invalid-header"
     assert problem["errors"][0]["field"] == header
+
+
+async def test_two_users_are_nobody_and_roles_in_parts_are_one_list(
+    client: httpx.AsyncClient,
+) -> None:
+    two = [("X-Peygir-User", "s.karimi"), ("X-Peygir-User", "c.ahmadi")]
+    assert (await client.get("/v1/me", headers=two)).status_code == 400
+    parts = [("X-Peygir-Roles", "deputy:civil"), ("X-Peygir-Roles", "coordination")]
+    me = (await client.get("/v1/me", headers=parts)).json()
+    assert me["roles"] == ["coordination", "deputy:civil"]
 
 
 async def test_a_site_with_other_deputies(client: httpx.AsyncClient) -> None:

@@ -50,6 +50,43 @@ def test_a_removed_holiday_on_a_friday_stays_a_day_off(tmp_path: Path) -> None:
     assert not WorkingCalendar.iran(overrides=path).is_working(friday)
 
 
+@pytest.mark.parametrize(
+    "day",
+    [
+        "1402/12/21",
+        "۱۴۰۲/۱۲/۲۱",
+        "١٤٠٢/١٢/٢١",
+        " ۱۴۰۲/۱۲/۲۱\u200f",
+        "2024-03-11",
+    ],
+)
+@pytest.mark.parametrize("form", ['{{"added": ["{}"]}}', "added = ['{}']"])
+def test_a_day_is_a_gregorian_or_a_jalali_one_in_digits_of_any_script(
+    tmp_path: Path, day: str, form: str
+) -> None:
+    name = "h.json" if form.startswith("{") else "h.toml"
+    path = written(tmp_path, name, form.format(day))
+    assert read_overrides(path).added == {ORDINARY}
+
+
+def test_the_noughts_of_a_jalali_day_may_be_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, "h.json", '{"added": ["1405/2/1"], "removed": ["۱۴۰۳/۱۲/۳۰"]}')
+    assert read_overrides(path) == Overrides(
+        frozenset({date(2026, 4, 21)}), frozenset({date(2025, 3, 20)})
+    )
+
+
+def test_a_day_in_both_calendars_is_one_day(tmp_path: Path) -> None:
+    path = written(tmp_path, "h.json", '{"added": ["2024-03-11"], "removed": ["1402/12/21"]}')
+    with pytest.raises(BadHolidaysFile, match="2024-03-11 is both added and removed"):
+        read_overrides(path)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    for name, text in (("h.json", JSON), ("h.toml", TOML)):
+        assert read_overrides(written(tmp_path, name, f"\ufeff{text}")).added == {ORDINARY}
+
+
 def test_an_empty_file_corrects_nothing(tmp_path: Path) -> None:
     assert read_overrides(written(tmp_path, "h.toml", "")) == Overrides()
 
@@ -63,10 +100,32 @@ def test_an_empty_file_corrects_nothing(tmp_path: Path) -> None:
         ("h.json", '["2024-03-11"]', "not an object"),
         ("h.json", '{"add": []}', "'add' is neither"),
         ("h.json", '{"added": "2024-03-11"}', "`added` is not a list"),
-        ("h.json", '{"added": ["2024-02-30"]}', "'2024-02-30', which is no date"),
-        ("h.json", '{"added": ["۱۴۰۲-۱۲-۲۱"]}', "which is no date"),
-        ("h.json", '{"removed": [20240311]}', "20240311, which is no date"),
-        ("h.toml", "added = [2024-03-11T10:00:00]", "which is no date"),
+        ("h.json", '{"added": ["2024-02-30"]}', "2024-02-30 is no day of the Gregorian calendar"),
+        ("h.json", '{"added": ["1405-02-10"]}', "is written 1405/02/10; it would be 2026-04-30"),
+        ("h.toml", "added = [1405-02-10]", "is written 1405/02/10; it would be 2026-04-30"),
+        ("h.json", '{"added": ["۱۴۰۲-۱۲-۲۱"]}', "is written 1402/12/21; it would be 2024-03-11"),
+        ("h.json", '{"added": ["1402.12.21"]}', "is written 1402/12/21; it would be 2024-03-11"),
+        ("h.json", '{"added": ["2024/03/11"]}', "2024/03/11 has to be written as 2024-03-11"),
+        ("h.json", '{"added": ["۲۰۲۴-۰۳-۱۱"]}', "has to be written as 2024-03-11"),
+        ("h.json", '{"added": ["2024-3-11"]}', "has to be written as 2024-03-11"),
+        ("h.json", '{"added": ["1404/12/30"]}', "Esfand 1404 has 29 days"),
+        ("h.json", '{"added": ["1405/07/31"]}', "Mehr 1405 has 30 days"),
+        ("h.json", '{"added": ["1405/13/01"]}', "is no day of the Jalali calendar"),
+        ("h.json", '{"added": ["0224-04-10"]}', "from 1900 to 2199"),
+        ("h.toml", "added = [0224-04-10]", "from 1900 to 2199"),
+        ("h.json", '{"added": ["10/02/1405"]}', "such as 2024-03-11 or 1402/12/21"),
+        ("h.json", '{"added": ["20240311"]}', "such as 2024-03-11 or 1402/12/21"),
+        ("h.json", '{"added": ["2024-W11-1"]}', "such as 2024-03-11 or 1402/12/21"),
+        ("h.json", '{"added": ["2024-03-11T00:00:00"]}', "such as 2024-03-11 or 1402/12/21"),
+        ("h.json", '{"added": ["نوروز"]}', "such as 2024-03-11 or 1402/12/21"),
+        ("h.json", '{"added": [""]}', "holds '': it must be one"),
+        ("h.json", '{"removed": [20240311]}', "20240311, which is no day"),
+        ("h.json", '{"removed": [true]}', "True, which is no day"),
+        ("h.json", '{"removed": [null]}', "None, which is no day"),
+        ("h.json", '{"removed": [["2024-03-11"]]}', "which is no day"),
+        ("h.toml", "added = [2024-03-11T10:00:00]", "which is no day"),
+        ("h.json", '{"added": [], "added": ["2024-03-11"]}', "a name is there twice"),
+        ("h.json", "[" * 100_000, "too deep"),
         (
             "h.json",
             '{"added": ["2024-03-11"], "removed": ["2024-03-11"]}',

@@ -125,6 +125,14 @@ def test_development_listens_on_the_network_only_where_that_was_accepted(
         ("NAMESPACE", "Über", "pattern"),
         ("NAMESPACE", "a.b", "pattern"),
         ("MONGODB_URI", "postgres://u:hidden@db", "mongodb://"),
+        ("MONGODB_URI", "mongodb://u:hid\u200bden@db", "holds U+200B, which nobody sees"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "k1:9092,\u200ek2:9092", "holds U+200E, which nobody sees"),
+        ("HTTP_HOST", "\ufeff127.0.0.1", "holds U+FEFF, which nobody sees"),
+        ("DEPUTIES", "civil\u202e", "holds U+202E, which nobody sees"),
+        ("FAULT", "\u3164", "holds U+3164, which nobody sees"),
+        ("HOLIDAYS_FILE", "/h\x07.json", "holds U+0007, which nobody sees"),
+        ("PORT_OFFSET", "۱۰۰", "not '۱۰۰'"),
+        ("SWEEP_SECONDS", "nan", "less than or equal to 3600"),
         ("THURSDAY_OFF", "maybe", "boolean"),
         ("HOLIDAYS_FILE", "/nowhere/holidays.json", "No such file"),
         ("SECRETS_DIR", "/nowhere", "not a folder"),
@@ -210,3 +218,27 @@ def test_settings_do_not_change(environment: Environment) -> None:
     settings = load(CommonSettings)
     with pytest.raises(ValueError, match="frozen"):
         settings.namespace = "y-"  # type: ignore[misc]  # that it is refused is the test
+
+
+@pytest.mark.parametrize(
+    ("day", "told"),
+    [
+        ("1405-02-10", "a Jalali day is written 1405/02/10; it would be 2026-04-30"),
+        ("1404/12/30", "Esfand 1404 has 29 days"),
+        ("2026/04/30", "has to be written as 2026-04-30"),
+        ("tomorrow", "such as 2024-03-11 or 1402/12/21"),
+    ],
+)
+def test_a_holiday_that_is_no_day_is_told_by_name_at_start(
+    environment: Environment,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    day: str,
+    told: str,
+) -> None:
+    path = tmp_path / "holidays.json"
+    path.write_text(f'{{"added": ["۱۴۰۵/۰۲/۱۰", "{day}"]}}', encoding="utf-8")
+    environment.set(HOLIDAYS_FILE=str(path))
+    line = complaint(capsys, CommonSettings)
+    assert line.startswith(f"PEYGIR_HOLIDAYS_FILE: {path}: `added` holds '{day}': ")
+    assert told in line

@@ -43,6 +43,8 @@ What holds for all data:
 - A field that is not required may be left out or null. Fields that are not known are passed over.
 - An instant is text of RFC 3339 with an offset, a day is text like `2024-03-11`, both of the
   Gregorian calendar and of the years 1900 to 2199. Numbers are no times.
+- A text keeps no control characters and nothing else that nobody sees, and a title or a name has to
+  show something: [what may be sent](../inputs.md).
 - Numbers are JSON numbers and booleans JSON booleans, not text; whole numbers have no fraction.
 - A version changes only by optional fields. What would break a reader is a new version.
 - An event that is not so goes, untouched, to the dead letters of the service that read it, and

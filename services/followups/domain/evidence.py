@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,12 +16,20 @@ from services.followups.domain.refusals import Refused
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
 from shared.runtime.text import normalise_line, shows
+from shared.runtime.writing import writable
 
 MOST: Final = 100  # pieces of one follow-up
 LONGEST_NAME: Final = 255  # characters
 
 _EVIDENCE_IDS = UUID("0c1de0a3-1f7c-5a52-9d5e-6a4f0f1f6b0d")
-_UNPRINTABLE = frozenset({"Cc", "Cn", "Co", "Cs", "Zl", "Zp"})
+_ZWNJ: Final = "\u200c"
+_UNPRINTABLE: Final = frozenset({"Cc", "Co", "Cs", "Zl", "Zp"})
+_BLANKED: Final = re.compile(  # by a client that knows no more than Latin letters
+    r"[\s._-]*\?[?\s._-]*(\.[a-z0-9]*)?", re.IGNORECASE
+)
+_DEVICE: Final = re.compile(  # no file of Windows has such a name, whatever stands behind the dot
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE
+)
 
 
 class TooMuchEvidence(Refused):
@@ -62,14 +71,22 @@ class Link:
 def file_name(given: str) -> str:
     """A file's name as it was written, without the folders before it. Raises BadName.
 
-    What nobody sees goes, controls of direction too: they make `txt.exe` look like `exe.txt`.
+    What nobody sees goes, controls of direction too: they make `txt.exe` look like `exe.txt`. So do
+    dots and blanks at its end, which Windows would drop; a device's name gets `_` before it.
     """
-    given = given.replace("\\", "/").rpartition("/")[2]
-    name = normalise_line(given)
-    if not shows(name.strip(". ")) or len(name) > LONGEST_NAME:
-        raise BadName(f"a name has 1 to {LONGEST_NAME} characters that can be seen, not dots alone")
-    if any(category(character) in _UNPRINTABLE for character in given.strip()):
-        raise BadName("a name is one line of characters that can be seen")
+    name = given.replace("\\", "/").rpartition("/")[2].strip()
+    name = "".join(c for c in name if category(c) != "Cf" or c == _ZWNJ)
+    if any(category(character) in _UNPRINTABLE for character in name):
+        raise BadName("a name is one line of characters that can be seen: گزارش.pdf")
+    name = normalise_line(name).rstrip(f". {_ZWNJ}")
+    if _DEVICE.match(name):
+        name = f"_{name}"
+    if not shows(name) or len(name) > LONGEST_NAME:
+        raise BadName(
+            f"a name has 1 to {LONGEST_NAME} characters that can be seen, not dots alone: گزارش.pdf"
+        )
+    if "\ufffd" in writable(name) or _BLANKED.fullmatch(name):
+        raise BadName("its letters were lost on the way: filename*=UTF-8''%D9%BE%D9%84.pdf")
     return name
 
 

@@ -1,13 +1,46 @@
-"""Names of files in Content-Disposition (RFC 6266), in any script (RFC 8187)."""
+"""Names of files in Content-Disposition (RFC 6266), in any script (RFC 8187).
+
+Written as the RFCs have it, and read as clients write it: what they do is older than the RFCs,
+and differs.
+"""
 
 from __future__ import annotations
 
-from email.message import Message
+import re
+from collections.abc import Mapping
+from email.errors import HeaderParseError
+from email.header import decode_header
+from itertools import count
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
-_CHARSETS: Final = frozenset({"utf-8", "iso-8859-1"})
+from shared.runtime.writing import one_line
+
+_CHARSETS: Final = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "iso-8859-1": "iso-8859-1",
+}
 _PLAIN: Final = "!#$&+-.^_`|~"  # what RFC 8187 leaves as it is, besides letters and figures
+_QUOTABLE: Final = re.compile(r"(?!.*=\?)[ !#-$&-\[\]-~]+")  # means the same to every reader
+
+_PART: Final = re.compile(
+    r"""\s* (?:
+        (?P<name> [^\s;="]+ ) \s* = \s* (?:
+            " (?P<quoted> (?: \\. | [^"\\] )* ) " (?= \s* (?: ; | $ ) )
+          | " (?P<raw> .*? ) " (?= \s* (?: ; | $ ) )  # quotes within, or a backslash at the end
+          | " (?P<open> .* )
+          | (?P<token> [^;]* )
+        ) \s*
+      | [^;]*
+    ) ;?""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED: Final = re.compile(r"\\([\"\\])")  # before anything else it is a path of Windows
+_WORD: Final = r"=\?[^?\s]+\?[BbQq]\?[^?]*\?="
+_WORDS: Final = re.compile(rf"{_WORD}(?:\s*{_WORD})*")
+_PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}")
 
 
 class BadDisposition(ValueError):
@@ -15,21 +48,24 @@ class BadDisposition(ValueError):
 
 
 def named(header: str) -> str | None:
-    """The name that a header tells; None where it tells none. `filename*` goes before `filename`.
+    """The name that a header tells; None where it tells none, or an empty one.
 
-    `header` is as ASGI has it: its bytes as Latin-1. Many clients put UTF-8 into `filename`, so
-    it is taken for that where it can be. Raises BadDisposition.
+    `header` is as ASGI has it: its bytes as Latin-1. `filename*` goes before `filename`, in one
+    piece or several (RFC 2231), unless it cannot be read. `filename` holds UTF-8, else
+    Windows-1252; encoded words (RFC 2047) and percent escapes of UTF-8 in it are decoded. Folders
+    are left before the name. Raises BadDisposition.
     """
-    message = Message()
-    message["Content-Disposition"] = header
-    plain: str | None = None
-    for name, value in message.get_params([], "content-disposition")[1:]:
-        if name.lower() != "filename":
-            continue
-        if isinstance(value, tuple):
-            return _extended(*value)
-        plain = value if plain is None else plain
-    return None if plain is None else _utf8_or_latin(plain)
+    told = _parameters(header)
+    plain = told.get("filename")
+    try:
+        name = _extended(told["filename*"]) if "filename*" in told else _continued(told)
+    except BadDisposition:
+        if plain is None:
+            raise
+        name = None
+    if name is None and plain is not None:
+        name = _lenient(_bytes(plain))
+    return name or None
 
 
 def attachment(name: str) -> str:
@@ -43,7 +79,8 @@ def inline(name: str) -> str:
 
 
 def _header(how: str, name: str) -> str:
-    if name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    name = one_line(name)
+    if _QUOTABLE.fullmatch(name) and name == name.strip():
         return f'{how}; filename="{name}"'
     suffix = name.rpartition(".")[2]
     plain = f"file.{suffix}" if suffix.isascii() and suffix.isalnum() else "file"
@@ -51,19 +88,102 @@ def _header(how: str, name: str) -> str:
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
-def _extended(charset: str | None, _language: str | None, value: str) -> str:
-    if (charset or "").lower() not in _CHARSETS:
+def _parameters(header: str) -> dict[str, str]:
+    """The header's parameters by their names in lower case; of a name that comes twice the first.
+
+    The type before them is passed over, and may be missing.
+    """
+    told: dict[str, str] = {}
+    for part in _PART.finditer(header):
+        if part["name"] is not None:
+            if part["quoted"] is not None:
+                value = _ESCAPED.sub(r"\1", part["quoted"])
+            else:
+                value = (part["raw"] or part["open"] or part["token"] or "").strip()
+            told.setdefault(part["name"].lower(), value)
+    return told
+
+
+def _extended(value: str) -> str:
+    charset, value = _charset(value)
+    return _decoded(unquote_to_bytes(_bytes(value)), charset)
+
+
+def _continued(told: Mapping[str, str]) -> str | None:
+    """A name in several parameters (RFC 2231, 3 and 4.1): one character may lie in two of them."""
+    charset: str | None = None
+    raw = b""
+    for number in count():
+        name = f"filename*{number}"
+        if (encoded := told.get(f"{name}*")) is not None:
+            if number == 0:
+                charset, encoded = _charset(encoded)
+            raw += unquote_to_bytes(_bytes(encoded))
+        elif (plain := told.get(name)) is not None:
+            raw += _bytes(plain)
+        elif number == 0:
+            return None
+        else:
+            break
+    return _lenient(raw) if charset is None else _decoded(raw, charset)
+
+
+def _charset(value: str) -> tuple[str, str]:
+    """What stands before an extended value, and the value itself."""
+    charset, _, rest = value.partition("'")
+    _language, mark, encoded = rest.partition("'")
+    known = _CHARSETS.get(charset.strip().lower())
+    if known is None or not mark:
         raise BadDisposition("filename* is written in UTF-8: filename*=UTF-8''%D9%BE%D9%84.pdf")
+    return known, encoded
+
+
+def _decoded(raw: bytes, charset: str) -> str:
     try:
-        return value.encode("latin-1").decode(charset or "utf-8")
+        return raw.decode(charset)
     except UnicodeError as error:
         raise BadDisposition(
             "filename* is not the percent-encoded UTF-8 it claims to be"
         ) from error
 
 
-def _utf8_or_latin(value: str) -> str:
+def _lenient(raw: bytes) -> str:
+    text = _text(raw)
+    if _WORDS.search(text):
+        return _WORDS.sub(lambda words: _word(words[0]), text)
+    if _PERCENT.search(text):
+        try:
+            return unquote_to_bytes(text).decode()
+        except UnicodeError:  # a name with a percent sign in it
+            return text
+    return text
+
+
+def _word(words: str) -> str:
+    """Encoded words that stand side by side; one character may lie in two of them."""
     try:
-        return value.encode("latin-1").decode()
+        return "".join(
+            part if isinstance(part, str) else part.decode((charset or "ascii").partition("*")[0])
+            for part, charset in decode_header(words)
+        )
+    except (HeaderParseError, LookupError, UnicodeError) as error:
+        raise BadDisposition(
+            "the encoded words of filename cannot be read: filename*=UTF-8''%D9%BE%D9%84.pdf"
+        ) from error
+
+
+def _text(raw: bytes) -> str:
+    for charset in ("utf-8", "windows-1252"):
+        try:
+            return raw.decode(charset)
+        except UnicodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _bytes(text: str) -> bytes:
+    """As they came; what ASGI cannot have handed over is taken for text that is decoded already."""
+    try:
+        return text.encode("latin-1")
     except UnicodeError:
-        return value
+        return text.encode(errors="replace")

@@ -12,6 +12,7 @@ import pytest
 
 from services.followups.domain.evidence import MOST
 from shared.contracts.events import FollowupEvidenceAdded
+from shared.runtime.http.disposition import named
 from tests.unit.api.offices import EVIDENCE_LIMIT, Counter, open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE
 
@@ -145,6 +146,11 @@ async def test_a_wrong_link_is_refused_by_name(body: dict[str, Any], field: str)
         ({"Content-Disposition": ""}, "?name=..", "name"),
         ({"Content-Disposition": ""}, f"?name={'x' * 256}", "name"),
         ({"Content-Disposition": ""}, "?name=a%0Ab", "name"),
+        ({"Content-Disposition": ""}, "?name=%D9.pdf", "name"),
+        ({"Content-Disposition": 'attachment; filename=""'}, "", "name"),
+        ({"Content-Disposition": 'attachment; filename="????.pdf"'}, "", "name"),
+        ({"Content-Disposition": "attachment; filename=a%00.pdf"}, "", "name"),
+        ({"Content-Disposition": 'attachment; filename="=?x?B?YQ==?="'}, "", "Content-Disposition"),
         ({"Content-Type": "jpeg"}, "", "Content-Type"),
         ({}, f"?note={'x' * 2_001}", "note"),
         ({}, "?notes=x", "notes"),
@@ -173,6 +179,36 @@ async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None
         assert (answer.json()["name"], answer.json()["media_type"]) == (
             *(NAME, "application/octet-stream"),
         )
+
+
+async def test_a_name_is_answered_right_however_the_client_wrote_it() -> None:
+    written = {
+        "curl": br'attachment; filename="a \"b\".pdf"',
+        "browser": 'attachment; filename="C:\\fakepath\\گزارش %22۱%22.pdf"'.encode(),
+        ".NET": b"attachment; filename=\"=?utf-8?B?2b4=?=\"; filename*=utf-8''%D9%BE%D9%84.pdf",
+        "Java": b'attachment; filename="=?UTF-8?Q?=D9=BE=D9?= =?UTF-8?Q?=84?=.pdf"',
+        "mail": b"attachment; filename*0*=utf-8''%D9%BE%D9; filename*1*=%84; filename*2=.pdf",
+        "trick": 'attachment; filename="\u202egpj.exe. ."'.encode(),
+    }
+    async with open_followups() as counter:
+        path = await acknowledged(counter)
+        names = []
+        for client, header in written.items():
+            answer = await counter.http.post(
+                f"{path}/evidence",
+                content=client.encode(),
+                headers=[(b"Content-Disposition", header), *_raw(CIVIL)],
+            )
+            assert answer.status_code == 201, (client, answer.text)
+            piece = answer.json()
+            got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}")
+            names.append(named(got.headers["content-disposition"]))
+            assert piece["name"] == names[-1]
+    assert names == ['a "b".pdf', 'گزارش "۱".pdf', "پل.pdf", "پل.pdf", "پل.pdf", "gpj.exe"]
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 async def test_json_is_a_file_like_any_other_and_a_form_is_none() -> None:

@@ -21,6 +21,7 @@ from services.followups.domain.evidence import (
 from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
 from services.followups.domain.refusals import NotAllowed, NotNow, Refused
 from shared.runtime.principals import Principal
+from shared.runtime.writing import one_line
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     ASSIGNED,
@@ -42,6 +43,7 @@ from tests.unit.followups.examples import (
     after,
     principal,
 )
+from tests.unit.runtime.any_text import ANY_TEXT
 
 FILE = File("عکس پل.jpg", "image/jpeg", 3, "b" * 64)
 LINK = Link("https://example.ir/نامه", None)
@@ -167,19 +169,40 @@ def test_there_is_an_end_to_it_and_what_is_there_is_still_answered() -> None:
         ("می‌شود.pdf", "می‌شود.pdf"),
         (" نامه  ۱۲ .pdf ", "نامه  ۱۲ .pdf"),
         ("x" * 255, "x" * 255),
+        ("آ.pdf", "آ.pdf"),  # in two characters, as macOS has it
+        ("\u2067گزارش\u2069\u061c\u206f.pdf\ufeff", "گزارش.pdf"),
+        ("نامه.pdf. . ", "نامه.pdf"),
+        ("گزارش\t۱.pdf", "گزارش ۱.pdf"),
+        ("CON", "_CON"),
+        ("aux.tar.gz", "_aux.tar.gz"),
+        ("Com1 .txt", "_Com1 .txt"),
+        ("lpt².log", "_lpt².log"),
+        ("NUL. .", "_NUL"),
+        ("console.log", "console.log"),
+        (".htaccess", ".htaccess"),
+        ("\U0001fae8.jpg", "\U0001fae8.jpg"),  # younger than Python's tables
+        ("چرا؟ (why?).pdf", "چرا؟ (why?).pdf"),
+        ("ا" * 255 + " .", "ا" * 255),
     ],
 )
 def test_a_name_is_written_in_one_way(given_name: str, name: str) -> None:
     assert file_name(given_name) == name
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "a/", "x" * 256, "a\nb", "a\x00b", "\u200f"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", " ", ".", "..", "a/", "x" * 256, "a\nb", "a\x00b", "\u200f", ". . ."),
+        *("C:\\fakepath\\", "../", "con." + "x" * 251, "a\x1b[2Jb", "a\u2028b", "\x9b2J"),
+        *("\ud800.pdf", "\ufffe.pdf", "\ue000.pdf", "گز\ufffd\ufffdرش.pdf", "????? ??.pdf", "?"),
+    ],
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(BadName):
         file_name(name)
 
 
-@given(st.text(max_size=40))
+@given(st.one_of(st.text(max_size=40), st.text("CONcon1². \u200cآا/", max_size=9), ANY_TEXT))
 def test_whatever_comes_is_a_name_that_stays_or_none(given_name: str) -> None:
     try:
         name = file_name(given_name)
@@ -187,3 +210,5 @@ def test_whatever_comes_is_a_name_that_stays_or_none(given_name: str) -> None:
         return
     assert file_name(name) == name
     assert not {"/", "\\"} & set(name)
+    assert name == one_line(name)
+    assert name[-1] not in ". "

@@ -1,0 +1,44 @@
+"""Text as every document can hold it, whatever it holds: XML, HTML, CSV, headers, labels.
+
+What comes in is cleaned before it is stored (`shared.runtime.text`). What is written holds on its
+own: it may have been stored before, by others, or be an error's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNWRITABLE: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_LINE_ENDS: Final = re.compile("\r\n?|[\t\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode, UAX 9
+
+FSI: Final = "\u2068"  # first strong isolate, until
+PDI: Final = "\u2069"  # pop directional isolate
+
+
+def writable(text: str) -> str:
+    """The same text, with U+FFFD for each character that no document should hold.
+
+    Those are controls besides tab and the ends of lines, lone surrogates, which no encoding
+    knows, and noncharacters. XML 1.0 forbids most of them, CloudEvents 1.0 all. Idempotent.
+    """
+    return _UNWRITABLE.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Writable text on one line: ends of lines and tabs become spaces. Idempotent."""
+    return writable(_LINE_ENDS.sub(" ", text))
+
+
+def isolated(text: str) -> str:
+    """A text on one line that cannot reorder what stands beside it, in whichever direction it runs.
+
+    Its own embeddings, overrides and isolates go: an unclosed one would reach beyond it, and an
+    override makes `txt.exe` look like `exe.txt`.
+    """
+    return f"{FSI}{_DIRECTIONS.sub('', one_line(text))}{PDI}"

@@ -15,6 +15,7 @@ from services.followups.adapters.tables import gap, title
 from services.followups.domain.boards import Board
 from services.followups.domain.scores import Scorecard
 from shared.runtime.text import persian_digits
+from shared.runtime.writing import isolated
 
 _WIDTH: Final = 960
 _RIGHT: Final = 680  # where bars begin; labels stand behind it
@@ -59,7 +60,7 @@ def write(board: Board) -> bytes:
     scale = _scale(board)
     _ticks(svg, scale, bottom)
     for number, row in enumerate(board.rows):
-        _bar(svg, _TOP + number * _ROW, row.title_fa, row.card, (_RIGHT - _LEFT) / scale)
+        _bar(svg, _TOP + number * _ROW, isolated(row.title_fa), row.card, (_RIGHT - _LEFT) / scale)
     if (left_out := gap(board)) is not None:
         text(svg, _WIDTH - _EDGE, height - 14, left_out, {"fill": _WARNING})
     return written(svg)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from shared.runtime.writing import FSI, PDI, one_line
+
 MEDIA_TYPE: Final = "image/svg+xml"
 
 INK: Final = "#1a1a1a"
 FAINT: Final = "#d9d9d9"
-_LRE: Final = "\u202a"  # left-to-right embedding, until
 _RLE: Final = "\u202b"  # right-to-left embedding, until
 _PDF: Final = "\u202c"  # pop directional formatting (Unicode, UAX 9)
+_UNSEEN: Final = frozenset({_RLE, _PDF, FSI, PDI})
 
 
 def picture(width: int, height: int, title: str, description: str) -> ET.Element:
@@ -39,7 +41,11 @@ def picture(width: int, height: int, title: str, description: str) -> ET.Element
 
 
 def written(svg: ET.Element) -> bytes:
-    """The picture as a file."""
+    """The picture as a file: well-formed XML 1.0, whatever the texts in it hold."""
+    for element in svg.iter():
+        element.text = element.text and one_line(element.text)
+        for name, value in element.attrib.items():
+            element.set(name, one_line(value))
     ET.indent(svg)
     return f"{ET.tostring(svg, encoding='unicode')}\n".encode()
 
@@ -55,14 +61,22 @@ def text(
     ET.SubElement(parent, "text", {**where, **(more or {})}).text = f"{_RLE}{text}{_PDF}"
 
 
-def short(label: str, letters: int) -> str:
-    """As much of a label as there is room for."""
-    return label if len(label) <= letters else label[: letters - 1] + "…"
+def letters(label: str) -> int:
+    """How many letters of a label take room; marks of direction take none."""
+    return sum(character not in _UNSEEN for character in label)
 
 
-def id_(text: str) -> str:
-    """An id among words that run from right to left: it keeps its own order."""
-    return f"{_LRE}{text}{_PDF}"
+def short(label: str, most: int) -> str:
+    """As much of a label as there is room for; a text isolated in it stays so where it is cut."""
+    if letters(label) <= most:
+        return label
+    shown, room = [], most - 1
+    for character in label:
+        room -= character not in _UNSEEN
+        if room < 0:
+            break
+        shown.append(character)
+    return f"{''.join(shown)}…{PDI * (shown.count(FSI) - shown.count(PDI))}"
 
 
 def rect(

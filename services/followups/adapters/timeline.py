@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from services.followups.adapters.svg import (
     FAINT,
     INK,
-    id_,
+    letters,
     line,
     picture,
     px,
@@ -35,6 +35,7 @@ from shared.runtime.calendar import (
     to_jalali,
 )
 from shared.runtime.text import persian_digits
+from shared.runtime.writing import isolated
 
 _WIDTH: Final = 1_000
 _RIGHT: Final = 976.0
@@ -186,12 +187,12 @@ def _moves(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
     """An arrow a change of the due date, each on a lane of its own."""
     y = top
     for move in life.due_moves[:_MOST_LANES]:
-        told = f"{_what(move)} تا {jalali_date_short(move.after)}، {move.by}"
+        told = f"{_what(move)} تا {jalali_date_short(move.after)}، {isolated(move.by)}"
         _arrow(svg, axis.day(move.before), axis.day(move.after), y, told, _PRESENT)
         y += _LANE
     request = life.followup.request
     if request is not None:
-        told = f"درخواست تا {jalali_date_short(request.due_on)}، {request.by}"
+        told = f"درخواست تا {jalali_date_short(request.due_on)}، {isolated(request.by)}"
         start, end = axis.day(life.followup.resolution.due_on), axis.day(request.due_on)
         _arrow(svg, start, end, y, told, "#666666", "3 3")
 
@@ -316,7 +317,7 @@ def _seen(life: Timeline) -> Sequence[State]:
 def _title(life: Timeline) -> str:
     resolution = life.followup.resolution
     deputy = DEPUTY_TITLES_FA.get(resolution.deputy, resolution.deputy)
-    return f"{resolution.title} – {deputy} – {id_(resolution.resolution_id)}"
+    return " – ".join(map(isolated, (resolution.title, deputy, resolution.resolution_id)))
 
 
 def _lateness(life: Timeline, now: datetime) -> str:
@@ -356,4 +357,4 @@ def _reached(at: datetime, level: int) -> str:
 
 
 def _wide(label: str) -> float:
-    return _LETTER * len(label)
+    return _LETTER * letters(label)

@@ -183,7 +183,7 @@ async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None
 
 async def test_a_name_is_answered_right_however_the_client_wrote_it() -> None:
     written = {
-        "curl": br'attachment; filename="a \"b\".pdf"',
+        "curl": rb'attachment; filename="a \"b\".pdf"',
         "browser": 'attachment; filename="C:\\fakepath\\گزارش %22۱%22.pdf"'.encode(),
         ".NET": b"attachment; filename=\"=?utf-8?B?2b4=?=\"; filename*=utf-8''%D9%BE%D9%84.pdf",
         "Java": b'attachment; filename="=?UTF-8?Q?=D9=BE=D9?= =?UTF-8?Q?=84?=.pdf"',

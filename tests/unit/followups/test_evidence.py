@@ -43,7 +43,7 @@ from tests.unit.followups.examples import (
     after,
     principal,
 )
-from tests.unit.runtime.any_text import ANY_TEXT
+from tests.unit.written.any_text import ANY_TEXT
 
 FILE = File("عکس پل.jpg", "image/jpeg", 3, "b" * 64)
 LINK = Link("https://example.ir/نامه", None)

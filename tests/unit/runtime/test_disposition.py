@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.writing import one_line
-from tests.unit.runtime.any_text import ANY_TEXT
+from tests.unit.written.any_text import ANY_TEXT
 
 PERSIAN = "عکس پل روستای سرآسیاب.jpg"
 ENCODED = (

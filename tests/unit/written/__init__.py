@@ -1,0 +1,1 @@
+"""Whatever text there is in it, what we write is well-formed."""

@@ -1,0 +1,40 @@
+"""The cleaning that every format shares."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from shared.runtime.writing import FSI, PDI, isolated, one_line, writable
+from tests.unit.written.any_text import ANY_TEXT
+
+
+@given(ANY_TEXT)
+def test_cleaning_is_done_once_and_leaves_what_can_be_written(text: str) -> None:
+    for clean in (writable, one_line):
+        written = clean(text)
+        assert clean(written) == written
+        assert len(written) <= len(text)
+        written.encode()
+    assert len(one_line(text).splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a\x0bb\x00\x1b[31m\x7f\x9b", "a\ufffdb\ufffd\ufffd[31m\ufffd\ufffd"),
+        ("\ud800\ufffe\U0010ffff\ufdd0", "\ufffd" * 4),
+        ("می‌شود\u200f 👩‍🚒\t\r\n\x85\u2028", "می‌شود\u200f 👩‍🚒\t\r\n\x85\u2028"),
+    ],
+)
+def test_only_what_no_document_should_hold_is_replaced(text: str, written: str) -> None:
+    assert writable(text) == written
+
+
+def test_a_line_has_no_end_within() -> None:
+    assert one_line("a\r\nb\nc\rd\te\x85f\u2028g\u2029h\x0bi\x1cj") == "a b c d e f g h i j"
+
+
+def test_an_isolated_text_ends_what_it_begins() -> None:
+    assert isolated("\u202eeman\u202c\u2069\u2067") == f"{FSI}eman{PDI}"
+    assert isolated("نامه\u200f (a)") == f"{FSI}نامه\u200f (a){PDI}"

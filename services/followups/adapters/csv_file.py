@@ -15,9 +15,10 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8"
 
 _SIGNS: Final = "[=+\\-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−﬩⩵⩶]"  # what Unicode's NFKC makes of the four, too
 _UNSEEN: Final = (  # white space, a quotation mark, and what Unicode lets a program ignore
-    '[^\\S;\t\r\n]|["\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e'
-    "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffd\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    '[^\\S;\t\r\n]|["\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f'
+    "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffd"
+    "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
 _FORMULA: Final = re.compile(rf"(?:\A|(?<=[;\t\r\n]))(?='|(?:{_UNSEEN})*{_SIGNS})|\A(?=[\t\r\n])")
 """Where a spreadsheet may take what follows for a formula (OWASP, CSV injection)."""

@@ -104,7 +104,10 @@ def read(headers: Headers, value: bytes | None) -> CloudEvent:
 
 
 def write(event: CloudEvent) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Write a record in binary mode: its headers and its value."""
+    """Write a record in binary mode: its headers and its value.
+
+    A subject that is no string of CloudEvents is left out, as an id of others may be.
+    """
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", event.id.encode()),
@@ -112,7 +115,7 @@ def write(event: CloudEvent) -> tuple[list[tuple[str, bytes]], bytes]:
         ("ce_type", event.type.encode()),
         (_CONTENT_TYPE, b"application/json"),
     ]
-    if event.subject is not None:
+    if event.subject is not None and _is_string(event.subject):
         headers.append(("ce_subject", event.subject.encode()))
     if event.time is not None:
         headers.append(("ce_time", rfc3339(event.time).encode()))
@@ -218,9 +221,7 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
             raise Unreadable("missing-attribute", name)
     faulty: tuple[str, ...] = ()
     for name, text in attributes.items():
-        if len(text) > LONGEST_ATTRIBUTE or (
-            not text.isprintable() and _NOT_IN_STRINGS.search(text)
-        ):
+        if len(text) > LONGEST_ATTRIBUTE or not _is_string(text):
             faulty += (name,)
     for name in faulty:
         if name in _REQUIRED:
@@ -239,6 +240,10 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
         sequence=_sequence(attributes.get("sequence")),
         traceparent=attributes.get("traceparent"),
     )
+
+
+def _is_string(text: str) -> bool:
+    return text.isprintable() or not _NOT_IN_STRINGS.search(text)
 
 
 def _faulty(name: str, text: str) -> Unreadable:

@@ -14,6 +14,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.publisher import Outgoing, Publisher, TooLarge
 from shared.messaging.records import Origin, Record, Refusal, event_id
 from shared.runtime.clocks import MachineClock
+from shared.runtime.writing import one_line
 
 TYPE: Final = "x-error-type"
 ERROR: Final = "x-error"
@@ -216,5 +217,5 @@ def _attributes(record: Record) -> CloudEvent | None:
 
 
 def _told(detail: str) -> str:
-    """As much as fits, in characters that can be written (no lone surrogates)."""
-    return detail[:_LONGEST_ERROR].encode(errors="replace").decode()
+    """As much as fits, on one line of characters that can be written."""
+    return one_line(detail[:_LONGEST_ERROR])

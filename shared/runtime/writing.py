@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 _UNWRITABLE: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
     + "]"
 )
@@ -24,8 +24,9 @@ PDI: Final = "\u2069"  # pop directional isolate
 def writable(text: str) -> str:
     """The same text, with U+FFFD for each character that no document should hold.
 
-    Those are controls besides tab and the ends of lines, lone surrogates, which no encoding
-    knows, and noncharacters. XML 1.0 forbids most of them, CloudEvents 1.0 all. Idempotent.
+    Those are controls besides tab and the ends of lines in ASCII, lone surrogates, which no
+    encoding knows, and noncharacters. XML 1.0 forbids most of them, HTML and CloudEvents 1.0 all.
+    Idempotent.
     """
     return _UNWRITABLE.sub("\ufffd", text)
 

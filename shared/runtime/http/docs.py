@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from shared.runtime.http import events_page
+from shared.runtime.writing import writable
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -103,8 +104,14 @@ def _render(template: str, **values: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=_writable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template(template).render(**values)
+
+
+def _writable(value: Any) -> Any:
+    """What a template writes, but for markup and what is no text."""
+    return writable(value) if type(value) is str else value

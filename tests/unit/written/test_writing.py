@@ -24,7 +24,7 @@ def test_cleaning_is_done_once_and_leaves_what_can_be_written(text: str) -> None
     [
         ("a\x0bb\x00\x1b[31m\x7f\x9b", "a\ufffdb\ufffd\ufffd[31m\ufffd\ufffd"),
         ("\ud800\ufffe\U0010ffff\ufdd0", "\ufffd" * 4),
-        ("می‌شود\u200f 👩‍🚒\t\r\n\x85\u2028", "می‌شود\u200f 👩‍🚒\t\r\n\x85\u2028"),
+        ("می‌شود\u200f 👩‍🚒\t\r\n\u2028", "می‌شود\u200f 👩‍🚒\t\r\n\u2028"),
     ],
 )
 def test_only_what_no_document_should_hold_is_replaced(text: str, written: str) -> None:

@@ -1,0 +1,84 @@
+"""Pages are HTML whatever the texts in them hold, and say what they were given."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import html5lib
+from hypothesis import example, given
+
+from shared.runtime.http import events_page
+from shared.runtime.http.docs import _render
+from shared.runtime.writing import writable
+from tests.unit.followups.examples import unhurried
+from tests.unit.written.any_text import ANY_TEXT
+
+
+def parsed(page: str) -> ET.Element:
+    """As a browser reads it; what it would have to mend is an error here."""
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    found: ET.Element = parser.parse(page.encode())
+    return found
+
+
+def shown(text: str) -> str:
+    """A text as a page shows it: cleaned, and with ends of lines of one kind."""
+    return writable(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def spec(text: str) -> dict[str, Any]:
+    """An AsyncAPI document that holds this text wherever one may stand."""
+    fields = {"type": "object", "properties": {text: {"type": text, "description": text}}}
+    return {
+        "asyncapi": text,
+        "info": {"title": text, "version": text, "description": text},
+        "channels": {
+            "c": {
+                "address": text,
+                "description": text,
+                "messages": {"m": {}},
+                "bindings": {"kafka": {"partitions": 1}},
+            }
+        },
+        "operations": {"o": {"action": "send", "channel": {"$ref": "#/channels/c"}}},
+        "components": {
+            "messages": {"m": {"name": text, "summary": text, "payload": fields}},
+            "schemas": {"CloudEventHeaders": fields},
+        },
+    }
+
+
+@unhurried
+@given(ANY_TEXT)
+@example("\x00\x0b\x85\ufdd0\ud800</title><script>alert(1)</script>")
+def test_any_text_stands_in_a_page_as_text(text: str) -> None:
+    document = spec(text)
+    page = parsed(
+        _render(
+            "asyncapi.html",
+            root=text,
+            spec=document,
+            channels=events_page.channels(document),
+            messages=events_page.messages(document),
+            headers=events_page.headers(document),
+        )
+    )
+    assert page.findtext(".//title") == shown(text)
+    assert page.find(".//script") is None
+    link = page.find(".//p/a")
+    assert link is not None
+    assert link.get("href") == f"{shown(text)}/asyncapi.json"
+    assert [code.text or "" for code in page.iterfind(".//td/code")] == [shown(text)] * 3
+    assert shown(text) in "".join(page.itertext())
+
+
+@unhurried
+@given(ANY_TEXT)
+def test_any_title_stands_over_the_docs(text: str) -> None:
+    page = parsed(_render("docs.html", title=text, root=text))
+    assert page.findtext(".//title") == shown(text)
+    assert [script.get("src") for script in page.iterfind(".//script")] == [
+        f"{shown(text)}/docs/swagger-ui-bundle.js",
+        f"{shown(text)}/docs/start.js",
+    ]

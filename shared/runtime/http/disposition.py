@@ -23,7 +23,7 @@ _CHARSETS: Final = {
     "iso-8859-1": "iso-8859-1",
 }
 _PLAIN: Final = "!#$&+-.^_`|~"  # what RFC 8187 leaves as it is, besides letters and figures
-_QUOTABLE: Final = re.compile(r"(?!.*=\?)[ !#-$&-\[\]-~]+")  # means the same to every reader
+_QUOTABLE: Final = re.compile(r"(?!.*=\?)[ !#$&-;=?-\[\]-~]+")  # means the same to every reader
 
 _PART: Final = re.compile(
     r"""\s* (?:
@@ -41,6 +41,7 @@ _ESCAPED: Final = re.compile(r"\\([\"\\])")  # before anything else it is a path
 _WORD: Final = r"=\?[^?\s]+\?[BbQq]\?[^?]*\?="
 _WORDS: Final = re.compile(rf"{_WORD}(?:\s*{_WORD})*")
 _PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}")
+_LETTERS: Final = re.compile(rb"[\x80-\xff]{3}")  # not ASCII: no Latin word has so many in a row
 
 
 class BadDisposition(ValueError):
@@ -51,9 +52,10 @@ def named(header: str) -> str | None:
     """The name that a header tells; None where it tells none, or an empty one.
 
     `header` is as ASGI has it: its bytes as Latin-1. `filename*` goes before `filename`, in one
-    piece or several (RFC 2231), unless it cannot be read. `filename` holds UTF-8, else
-    Windows-1252; encoded words (RFC 2047) and percent escapes of UTF-8 in it are decoded. Folders
-    are left before the name. Raises BadDisposition.
+    piece or several (RFC 2231), unless it cannot be read. `filename` holds UTF-8, else what old
+    clients on Windows send: Persian in Windows-1256, or Windows-1252. Encoded words (RFC 2047) and
+    percent escapes of UTF-8 in it are decoded. Folders are left before the name. Raises
+    BadDisposition.
     """
     told = _parameters(header)
     plain = told.get("filename")
@@ -63,7 +65,7 @@ def named(header: str) -> str | None:
         if plain is None:
             raise
         name = None
-    if name is None and plain is not None:
+    if not name and plain is not None:
         name = _lenient(_bytes(plain))
     return name or None
 
@@ -173,7 +175,7 @@ def _word(words: str) -> str:
 
 
 def _text(raw: bytes) -> str:
-    for charset in ("utf-8", "windows-1252"):
+    for charset in ("utf-8", "windows-1256" if _LETTERS.search(raw) else "windows-1252"):
         try:
             return raw.decode(charset)
         except UnicodeError:

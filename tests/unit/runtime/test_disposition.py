@@ -83,6 +83,11 @@ def sent(header: str) -> str:
         (r'attachment; filename="\\server\share\new.pdf"', r"\server\share\new.pdf"),
         (r'attachment; filename="C:\folder\"; size=3', "C:\\folder\\"),
         ('attachment; filename="it\x92s.pdf"', "it’s.pdf"),
+        ('attachment; filename="fo\xf6.pdf"', "foö.pdf"),
+        (
+            f'attachment; filename="{"گزارش".encode("cp1256").decode("latin-1")} 1.pdf"',
+            "گزارش 1.pdf",
+        ),
         # by hand
         ("filename=a.pdf", "a.pdf"),
         ('filename = "a.pdf" ; size=3', "a.pdf"),
@@ -98,6 +103,7 @@ def sent(header: str) -> str:
         # what goes before cannot be read
         ("attachment; filename=a.pdf; filename*=UTF-8''%D9", "a.pdf"),
         ("attachment; filename=a.pdf; filename*=UTF-8'b.pdf", "a.pdf"),
+        ("attachment; filename=a.pdf; filename*=UTF-8''", "a.pdf"),
         ("attachment; filename=a.pdf; filename*0*=koi8-r''%C6", "a.pdf"),
     ],
 )
@@ -145,6 +151,7 @@ def test_every_name_comes_back(name: str) -> None:
 @example("100%25.pdf")
 @example("=?utf-8?Q?a?=")
 @example("\ud800")
+@example("<a.pdf>")
 def test_others_read_the_name_that_was_written(name: str) -> None:
     written = f"Content-Disposition: {attachment(name)}\r\nX-Last: 1\r\n\r\n"
     message = BytesParser(policy=compat32).parsebytes(written.encode("ascii"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from unicodedata import bidirectional
 
 _UNWRITABLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -15,6 +16,7 @@ _UNWRITABLE: Final = re.compile(
     + "]"
 )
 _LINE_ENDS: Final = re.compile("\r\n?|[\t\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_FROM_RIGHT: Final = frozenset({"R", "AL", "EN", "AN"})  # letters, and numbers among them
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode, UAX 9
 
 FSI: Final = "\u2068"  # first strong isolate, until
@@ -37,9 +39,14 @@ def one_line(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """A text on one line that cannot reorder what stands beside it, in whichever direction it runs.
+    """A text on one line that reorders nothing beside it in what runs from right to left.
 
-    Its own embeddings, overrides and isolates go: an unclosed one would reach beyond it, and an
+    It stands between FSI and PDI unless it runs so itself, from a letter or number to another. Its
+    own embeddings, overrides and isolates go: an unclosed one would reach beyond it, and an
     override makes `txt.exe` look like `exe.txt`.
     """
-    return f"{FSI}{_DIRECTIONS.sub('', one_line(text))}{PDI}"
+    line = _DIRECTIONS.sub("", one_line(text))
+    classes = [bidirectional(character) for character in line]
+    if classes and {classes[0], classes[-1]} <= _FROM_RIGHT and "L" not in classes:
+        return line
+    return f"{FSI}{line}{PDI}"

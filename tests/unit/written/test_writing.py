@@ -35,6 +35,20 @@ def test_a_line_has_no_end_within() -> None:
     assert one_line("a\r\nb\nc\rd\te\x85f\u2028g\u2029h\x0bi\x1cj") == "a b c d e f g h i j"
 
 
-def test_an_isolated_text_ends_what_it_begins() -> None:
-    assert isolated("\u202eeman\u202c\u2069\u2067") == f"{FSI}eman{PDI}"
-    assert isolated("نامه\u200f (a)") == f"{FSI}نامه\u200f (a){PDI}"
+@pytest.mark.parametrize(
+    ("text", "isolate"),
+    [
+        ("\u202eeman\u202c\u2069\u2067", "eman"),
+        ("نامه\u200f (a)", "نامه\u200f (a)"),
+        ("(نامه)", "(نامه)"),
+        ("نامه\u200eی", "نامه\u200eی"),
+        ("", ""),
+    ],
+)
+def test_an_isolated_text_ends_what_it_begins(text: str, isolate: str) -> None:
+    assert isolated(text) == f"{FSI}{isolate}{PDI}"
+
+
+def test_what_runs_from_right_to_left_throughout_needs_no_isolation() -> None:
+    for text in ("تکمیل پل (بند ۱۲) می‌شود", "۱۴۰۲", "۱۲ نامه"):
+        assert isolated(f"{text}\u202e") == text

@@ -74,10 +74,12 @@ def file_name(given: str) -> str:
     What nobody sees goes, controls of direction too: they make `txt.exe` look like `exe.txt`. So do
     dots and blanks at its end, which Windows would drop; a device's name gets `_` before it.
     """
-    name = given.replace("\\", "/").rpartition("/")[2].strip()
+    name = given.replace("\\", "/").rpartition("/")[2].replace("\t", " ").strip()
     name = "".join(c for c in name if category(c) != "Cf" or c == _ZWNJ)
     if any(category(character) in _UNPRINTABLE for character in name):
         raise BadName("a name is one line of characters that can be seen: گزارش.pdf")
+    if "\ufffd" in writable(name) or _BLANKED.fullmatch(name):
+        raise BadName("its letters were lost on the way: filename*=UTF-8''%D9%BE%D9%84.pdf")
     name = normalise_line(name).rstrip(f". {_ZWNJ}")
     if _DEVICE.match(name):
         name = f"_{name}"
@@ -85,8 +87,6 @@ def file_name(given: str) -> str:
         raise BadName(
             f"a name has 1 to {LONGEST_NAME} characters that can be seen, not dots alone: گزارش.pdf"
         )
-    if "\ufffd" in writable(name) or _BLANKED.fullmatch(name):
-        raise BadName("its letters were lost on the way: filename*=UTF-8''%D9%BE%D9%84.pdf")
     return name
 
 

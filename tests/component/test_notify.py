@@ -43,29 +43,34 @@ def approval(resolution_id: str, deputy: str = "civil", **changes: Any) -> dict[
 
 
 class Mailbox:
-    """The mail catcher's folder."""
+    """What the mail catcher has of one domain; other tests' mails lie in the same folder."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, domain: str) -> None:
         self._folder = cluster.data("mail")
-        self.port = str(cluster.layout.ports.mail)
+        self.domain = domain
+        self.settings = {
+            "PEYGIR_SMTP_PORT": str(cluster.layout.ports.mail),
+            "PEYGIR_MAIL_DOMAIN": domain,
+        }
 
     def mails(self) -> list[EmailMessage]:
-        return [
+        read = (
             message_from_bytes(path.read_bytes(), policy=policy.default)
             for path in sorted(self._folder.glob("*.eml"))
-        ]
+        )
+        return [mail for mail in read if mail["Message-ID"].endswith(f"@{self.domain}>")]
 
     def of(self, notice_ids: Iterable[str]) -> Counter[str]:
         """How often each of these notices was taken."""
-        wanted = {f"<{id_}@peygir.example>": id_ for id_ in notice_ids}
+        wanted = {f"<{id_}@{self.domain}>": id_ for id_ in notice_ids}
         found = (wanted.get(mail["Message-ID"]) for mail in self.mails())
         return Counter(id_ for id_ in found if id_ is not None)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mailbox(cluster: Cluster) -> AsyncIterator[Mailbox]:
+async def mailbox(cluster: Cluster, namespace: str) -> AsyncIterator[Mailbox]:
     await asyncio.to_thread(cluster.start, "mail")
-    yield Mailbox(cluster)
+    yield Mailbox(cluster, f"{namespace}.example")
     await asyncio.to_thread(cluster.stop, "mail")
 
 
@@ -73,9 +78,7 @@ async def mailbox(cluster: Cluster) -> AsyncIterator[Mailbox]:
 async def notify(
     cluster: Cluster, namespace: str, topics: Topics, test_folder: Path, mailbox: Mailbox
 ) -> AsyncIterator[Service]:
-    async with Service(
-        "notify", cluster, namespace, test_folder, PEYGIR_SMTP_PORT=mailbox.port
-    ) as service:
+    async with Service("notify", cluster, namespace, test_folder, **mailbox.settings) as service:
         yield service
 
 
@@ -159,13 +162,13 @@ async def test_people_are_told_in_persian_of_all_four_matters(
     mails = {(mail["To"], mail["Subject"]): mail for mail in mailbox.mails()}
     assert mails.keys() == {
         (
-            "province.ir-09@peygir.example",
+            f"province.ir-09@{mailbox.domain}",
             "دعوت به نشست تخصصی استان خراسان رضوی؛ دوشنبه ۲۱ اسفند ۱۴۰۲",
         ),
-        ("province.ir-09@peygir.example", "گزارش استان خراسان رضوی در مهلت مقرر نرسیده است"),
-        ("deputy.civil@peygir.example", "ابلاغ مصوبه: تکمیل پل روستای سرآسیاب"),
+        (f"province.ir-09@{mailbox.domain}", "گزارش استان خراسان رضوی در مهلت مقرر نرسیده است"),
+        (f"deputy.civil@{mailbox.domain}", "ابلاغ مصوبه: تکمیل پل روستای سرآسیاب"),
         (
-            "minister-office@peygir.example",
+            f"minister-office@{mailbox.domain}",
             "ارجاع به وزیر؛ پیگیری معوق: تکمیل پل روستای سرآسیاب",
         ),
     }
@@ -174,7 +177,7 @@ async def test_people_are_told_in_persian_of_all_four_matters(
         html = mail.get_body(("html",))
         assert html is not None
         assert '<html lang="fa" dir="rtl">' in html.get_content()
-    text = mails["deputy.civil@peygir.example", "ابلاغ مصوبه: تکمیل پل روستای سرآسیاب"].get_body(
+    text = mails[f"deputy.civil@{mailbox.domain}", "ابلاغ مصوبه: تکمیل پل روستای سرآسیاب"].get_body(
         ("plain",)
     )
     assert text is not None
@@ -276,9 +279,7 @@ async def test_two_processes_send_each_mail_once(
     topics: Topics,
     mailbox: Mailbox,
 ) -> None:
-    async with Service(
-        "notify", cluster, namespace, test_folder, PEYGIR_SMTP_PORT=mailbox.port
-    ) as second:
+    async with Service("notify", cluster, namespace, test_folder, **mailbox.settings) as second:
         await send_many(producer, topics, "both", 100)
         ids = await all_of(second, "both", 100, state="delivered")
         assert mailbox.of(ids) == dict.fromkeys(ids, 1)

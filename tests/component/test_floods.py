@@ -39,9 +39,7 @@ async def notify(
     sending = (producer.send(civil, b"{}", key="flood", headers=headers) for _ in range(INVALID))
     await asyncio.gather(*sending)
     await producer.event(civil, "ResolutionApproved", approval("behind"), key="flood", id_="behind")
-    async with Service(
-        "notify", cluster, namespace, test_folder, PEYGIR_SMTP_PORT=mailbox.port
-    ) as service:
+    async with Service("notify", cluster, namespace, test_folder, **mailbox.settings) as service:
         yield service
 
 

@@ -1,0 +1,213 @@
+"""Who is told that a session was moved or called off: whoever was told of it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from services.notify import domain
+from services.notify.domain import (
+    CancelledSession,
+    MovedSession,
+    Notice,
+    Overtaken,
+    ScheduledSession,
+    SessionMatter,
+    Standing,
+    State,
+    TrueAgain,
+)
+
+_REMEMBERED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a session takes place. UTC."""
+
+    starts_at: datetime
+    ends_at: datetime
+    report_due_at: datetime | None  # None: as long before the session as it was
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is known of a session, from whichever of its events came first."""
+
+    session_id: str
+    session: ScheduledSession | None = None  # as it stands now; None: not scheduled yet
+    times: Times | None = None  # where it was moved before it was scheduled
+    turn: int = 0  # how often it was moved
+    cancelled: bool = False
+    sequence: int | None = None  # of the latest event that counted; None: it bore none
+    heard: tuple[str, ...] = ()  # inbox ids of the latest events that bore no sequence
+    revision: int = 0  # of what is stored; 0: nothing is
+
+    def has_heard(self, sequence: int | None, inbox_id: str) -> bool:
+        """Whether an event came before, or came after one that counts more."""
+        if sequence is None:
+            return inbox_id in self.heard
+        return self.sequence is not None and sequence <= self.sequence
+
+    def hearing(self, sequence: int | None, inbox_id: str) -> Course:
+        """The same after one more event."""
+        if sequence is None:
+            heard = self.heard if inbox_id in self.heard else (*self.heard, inbox_id)
+            return replace(self, heard=heard[-_REMEMBERED:])
+        return replace(self, sequence=max(sequence, self.sequence or sequence))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What comes of an event: the course after it, new notices, and those that changed."""
+
+    course: Course
+    new: Sequence[Notice] = ()
+    changed: Sequence[tuple[Notice, Notice]] = ()  # before, after
+
+
+def schedule(
+    course: Course,
+    session: ScheduledSession,
+    notices: Sequence[Notice],
+    now: datetime,
+    trace: str | None,
+) -> Told:
+    """Announce it to those of its provinces who were not told; nobody where it was called off.
+
+    Where it was moved already, it is announced at its present time.
+    """
+    if course.session is not None:
+        session = _at(session, _times(course.session), course.turn)
+    elif course.times is not None:
+        session = _at(session, course.times, course.turn)
+    after = replace(course, session=session, times=None)
+    if course.cancelled:
+        return Told(after)
+    roles = {notice.recipient_role for notice in notices}
+    new = [
+        domain.notice(session, role, now, trace) for role in session.recipients if role not in roles
+    ]
+    return Told(after, new)
+
+
+def move(
+    course: Course,
+    times: Times,
+    reason: str | None,
+    notices: Sequence[Notice],
+    now: datetime,
+    trace: str | None,
+) -> Told:
+    """Tell the new time to whoever was told another.
+
+    Whoever was not told yet is invited to the new time instead of the old one. Whoever knows the
+    new time, because it is the one that he was told last, hears nothing.
+    """
+    if course.cancelled:
+        return Told(course)
+    turn = course.turn + 1
+    if course.session is None:
+        return Told(replace(course, times=times, turn=turn))
+    session = _at(course.session, times, turn)
+    if _times(session) == _times(course.session):
+        return Told(course)
+    new: list[Notice] = []
+    changed: list[tuple[Notice, Notice]] = []
+    for role, of_role in _by_role(notices):
+        overtaken = _overtaken(of_role, now)
+        told = _told(of_role)
+        if told is None:
+            if overtaken:
+                new.append(domain.notice(session, role, now, trace))
+        elif _times(_session(told)) != _times(session):
+            known = _session(told)
+            moved = MovedSession(session, known.starts_at, known.ends_at, reason)
+            new.append(domain.notice(moved, role, now, trace))
+        else:  # back to what was told
+            overtaken = [(before, after) for before, after in overtaken if before is not told]
+            if told.standing is Standing.OVERTAKEN:
+                overtaken.append((told, domain.evolve(told, TrueAgain(now))))
+        changed += overtaken
+    return Told(replace(course, session=session, turn=turn), new, changed)
+
+
+def cancel(
+    course: Course,
+    at: datetime,
+    reason: str | None,
+    notices: Sequence[Notice],
+    now: datetime,
+    trace: str | None,
+) -> Told:
+    """Tell it to whoever was told of the session; what did not go out yet does not go out."""
+    if course.cancelled:
+        return Told(course)
+    new: list[Notice] = []
+    changed: list[tuple[Notice, Notice]] = []
+    for role, of_role in _by_role(notices):
+        changed += _overtaken(of_role, now)
+        told = _told(of_role)
+        if told is not None:
+            known = CancelledSession(_session(told), at, reason)
+            new.append(domain.notice(known, role, now, trace))
+    return Told(replace(course, cancelled=True), new, changed)
+
+
+def known_by(session_id: str, notices: Iterable[Notice]) -> Course:
+    """What the notices of a session tell of it, where nothing else is stored."""
+    for notice in notices:
+        if isinstance(notice.matter, ScheduledSession):
+            return Course(session_id, notice.matter)
+    return Course(session_id)
+
+
+def _by_role(notices: Iterable[Notice]) -> list[tuple[str, list[Notice]]]:
+    """The notices of each recipient, in the order in which the session went on."""
+    roles: dict[str, list[Notice]] = {}
+    for notice in sorted(notices, key=lambda notice: _session(notice).turn):
+        roles.setdefault(notice.recipient_role, []).append(notice)
+    return list(roles.items())
+
+
+def _overtaken(notices: Iterable[Notice], now: datetime) -> list[tuple[Notice, Notice]]:
+    return [
+        (notice, domain.evolve(notice, Overtaken(now)))
+        for notice in notices
+        if notice.state is State.PENDING and notice.standing is not Standing.OVERTAKEN
+    ]
+
+
+def _told(notices: Iterable[Notice]) -> Notice | None:
+    """What a recipient was told last, or may have been."""
+    told = None
+    for notice in notices:
+        out = notice.state is State.PENDING and notice.standing is not Standing.WAITS
+        if notice.state is State.DELIVERED or out:
+            told = notice
+    return told
+
+
+def _session(notice: Notice) -> ScheduledSession:
+    matter = notice.matter
+    assert isinstance(matter, SessionMatter)
+    return matter if isinstance(matter, ScheduledSession) else matter.session
+
+
+def _times(session: ScheduledSession) -> Times:
+    return Times(session.starts_at, session.ends_at, session.report_due_at)
+
+
+def _at(session: ScheduledSession, times: Times, turn: int) -> ScheduledSession:
+    due_at = times.report_due_at
+    if due_at is None and session.report_due_at is not None:
+        due_at = times.starts_at - (session.starts_at - session.report_due_at)
+    return replace(
+        session,
+        starts_at=times.starts_at,
+        ends_at=times.ends_at,
+        report_due_at=due_at,
+        turn=turn,
+    )

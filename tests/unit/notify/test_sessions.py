@@ -1,0 +1,399 @@
+"""That a session was moved or called off is told once, to whoever was told of it before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.notify import domain, handlers
+from services.notify.domain import (
+    CancelledSession,
+    Delivered,
+    Fact,
+    Failed,
+    MovedSession,
+    Notice,
+    Overtaken,
+    PutOff,
+    ScheduledSession,
+    Standing,
+    State,
+)
+from services.notify.handlers import Change, Office
+from shared.contracts.events import (
+    EventData,
+    SessionCancelled,
+    SessionRescheduled,
+    SessionScheduled,
+)
+from shared.messaging.records import Cause, Fence, Message, Outcome
+from tests.stores.fakes_notify import FakeNotices
+from tests.unit.notify.matters import NOW, message
+
+OFFICE = Office("notices", {}, retry_seconds=10)
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+CAUSE = Cause("event", "notify")
+FENCE = Fence("delivery", "me", 1)
+RAZAVI, FARS = "province:IR-09", "province:IR-07"
+
+FIRST = datetime(2024, 3, 11, 5, 30, tzinfo=UTC)
+
+
+def day(number: int) -> datetime:
+    """Where the session stands after being moved there."""
+    return FIRST + timedelta(days=number)
+
+
+def scheduled(*provinces: str, number: int = 0) -> EventData:
+    return SessionScheduled(
+        session_id="s1",
+        kind="provincial",
+        provinces=provinces or ("IR-09",),
+        title="نشست تخصصی",
+        starts_at=day(number),
+        ends_at=day(number) + timedelta(hours=4),
+        mode="in-person",
+        report_due_at=day(number) - timedelta(hours=72),
+    )
+
+
+def moved(number: int, **changes: Any) -> EventData:
+    return SessionRescheduled(
+        session_id="s1",
+        starts_at=day(number),
+        ends_at=day(number) + timedelta(hours=4),
+        previous_starts_at=FIRST,
+        **changes,
+    )
+
+
+def cancelled(reason: str | None = None) -> EventData:
+    return SessionCancelled(session_id="s1", cancelled_at=NOW, reason=reason)
+
+
+class Bench:
+    """Takes events and hands mails over, one step at a time."""
+
+    def __init__(self) -> None:
+        self.store = FakeNotices()
+        self.ids = 0
+        self.mails: list[Notice] = []
+
+    async def take(
+        self, *told: EventData, sequence: int | None = None, id_: str | None = None
+    ) -> list[Any]:
+        """Take events as one batch; the second has the next sequence, and so on."""
+        messages = []
+        for number, data in enumerate(told):
+            self.ids += 1
+            taken = message(data, "sessions", id_ or str(self.ids))
+            if sequence is not None:
+                event = replace(taken.event, sequence=sequence + number)
+                taken = Message(taken.origin, event, data, taken.topic)
+            messages.append(taken)
+        decision = await handlers.take(messages, self.store, OFFICE, NOW, AT)
+        await self.store.save(decision.changes, CAUSE)
+        return list(decision.verdicts)
+
+    async def mail(self) -> list[Notice]:
+        """Send all that waits, as the courier does; return what went out."""
+        before = len(self.mails)
+        while waiting := await self.store.waiting(AT + timedelta(days=1), 1):
+            (notice,) = waiting
+            fact: Fact = Delivered(NOW)
+            if notice.standing is Standing.OVERTAKEN:
+                fact = Overtaken(NOW)
+            else:
+                await self.begin(notice)
+                self.mails.append(notice)
+            await self.answer(notice, fact)
+        return self.mails[before:]
+
+    async def begin(self, notice: Notice) -> None:
+        if notice.standing is Standing.WAITS:
+            await handlers.begin(notice, self.store, NOW, AT, FENCE)
+
+    async def answer(self, notice: Notice, fact: Fact) -> None:
+        await handlers.note({notice.notice_id: fact}, self.store, OFFICE, AT, FENCE)
+
+
+def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
+    """Each mail: its template, whom it goes to, the day it tells, the day that it was before."""
+    told = []
+    for mail in mails:
+        matter = mail.matter
+        assert isinstance(matter, ScheduledSession | MovedSession | CancelledSession)
+        session = matter if isinstance(matter, ScheduledSession) else matter.session
+        before = None
+        if isinstance(matter, MovedSession):
+            before = (matter.previous_starts_at - FIRST).days
+        told.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
+    return sorted(told)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_whoever_was_told_is_told_of_the_move_and_of_the_end(bench: Bench) -> None:
+    await bench.take(scheduled("IR-09", "IR-07"))
+    assert len(await bench.mail()) == 2
+    assert await bench.take(moved(3, reason="سفر")) == [Outcome.APPLIED]
+    mails = await bench.mail()
+    assert what(mails) == [
+        ("session-rescheduled", FARS, 3, 0),
+        ("session-rescheduled", RAZAVI, 3, 0),
+    ]
+    matter = mails[0].matter
+    assert isinstance(matter, MovedSession)
+    assert matter.reason == "سفر"
+    assert matter.session.report_due_at == day(3) - timedelta(hours=72), "as long before as it was"
+    assert await bench.take(cancelled("تعطیلی")) == [Outcome.APPLIED]
+    assert what(await bench.mail()) == [
+        ("session-cancelled", FARS, 3, None),
+        ("session-cancelled", RAZAVI, 3, None),
+    ]
+    assert await bench.mail() == []
+
+
+@pytest.mark.parametrize("sequence", [None, 2])
+async def test_told_twice_is_one_mail(bench: Bench, sequence: int | None) -> None:
+    await bench.take(scheduled())
+    await bench.mail()
+    await bench.take(moved(3), sequence=sequence, id_="m")
+    assert await bench.take(moved(3), sequence=sequence, id_="m") == [Outcome.DUPLICATE]
+    assert await bench.take(moved(3), id_="other") == [Outcome.DUPLICATE]
+    assert len(await bench.mail()) == 1
+    await bench.take(moved(5), sequence=None if sequence is None else 3)
+    assert await bench.take(moved(3), sequence=sequence, id_="m") == [Outcome.DUPLICATE]
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 5, 3)]
+    await bench.take(cancelled(), cancelled())
+    assert await bench.take(cancelled()) == [Outcome.DUPLICATE]
+    assert len(await bench.mail()) == 1
+
+
+async def test_moved_before_the_invitation_went_out_it_is_an_invitation(bench: Bench) -> None:
+    await bench.take(scheduled())
+    assert await bench.take(moved(3)) == [Outcome.APPLIED]
+    mails = await bench.mail()
+    assert what(mails) == [("session-scheduled", RAZAVI, 3, None)]
+    assert mails[0].notice_id != domain.notice_id(replace_turn(mails[0], 0), RAZAVI), (
+        "another text is another mail"
+    )
+    await bench.take(moved(4))
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 4, 3)]
+
+
+def replace_turn(notice: Notice, turn: int) -> ScheduledSession:
+    assert isinstance(notice.matter, ScheduledSession)
+    return replace(notice.matter, turn=turn)
+
+
+async def test_all_in_one_batch_is_one_mail(bench: Bench) -> None:
+    verdicts = await bench.take(scheduled(), moved(3), moved(5), sequence=1)
+    assert verdicts == [Outcome.APPLIED] * 3
+    assert what(await bench.mail()) == [("session-scheduled", RAZAVI, 5, None)]
+
+
+async def test_called_off_before_the_invitation_went_out_nobody_hears_of_it(bench: Bench) -> None:
+    await bench.take(scheduled())
+    assert await bench.take(cancelled()) == [Outcome.APPLIED]
+    assert await bench.mail() == []
+    assert bench.store.events == []
+    assert await bench.store.count_waiting() == 0
+    assert await bench.take(scheduled()) == [Outcome.DUPLICATE]
+    assert await bench.mail() == []
+
+
+async def test_called_off_after_a_move_that_did_not_go_out(bench: Bench) -> None:
+    await bench.take(scheduled())
+    await bench.mail()
+    await bench.take(moved(3))
+    await bench.take(cancelled())
+    assert what(await bench.mail()) == [("session-cancelled", RAZAVI, 0, None)], "as he knows it"
+
+
+async def test_moved_back_before_anybody_heard_is_no_mail(bench: Bench) -> None:
+    await bench.take(scheduled())
+    await bench.mail()
+    await bench.take(moved(3))
+    await bench.take(moved(0))
+    assert await bench.mail() == []
+    await bench.take(moved(4))
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 4, 0)]
+
+
+async def test_moved_back_after_it_was_told_is_told(bench: Bench) -> None:
+    await bench.take(scheduled())
+    await bench.mail()
+    await bench.take(moved(3))
+    await bench.mail()
+    await bench.take(moved(0))
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 0, 3)]
+
+
+async def test_moved_back_before_the_invitation_went_out(bench: Bench) -> None:
+    await bench.take(scheduled())
+    await bench.take(moved(3))
+    await bench.take(moved(0))
+    assert what(await bench.mail()) == [("session-scheduled", RAZAVI, 0, None)]
+
+
+@pytest.mark.parametrize("sequences", [(3, 2, 1), (None, None, None)])
+async def test_called_off_and_then_delivered_out_of_order(
+    bench: Bench, sequences: tuple[int | None, ...]
+) -> None:
+    end, move, start = sequences
+    assert await bench.take(cancelled(), sequence=end) == [Outcome.IGNORED]
+    assert await bench.take(moved(3), sequence=move) != [Outcome.APPLIED]
+    assert await bench.take(scheduled(), sequence=start) != [Outcome.APPLIED]
+    assert await bench.mail() == []
+
+
+@pytest.mark.parametrize("sequences", [(2, 1), (None, None)])
+async def test_moved_and_then_scheduled_is_announced_where_it_stands(
+    bench: Bench, sequences: tuple[int | None, ...]
+) -> None:
+    await bench.take(moved(3), sequence=sequences[0])
+    await bench.take(scheduled(), sequence=sequences[1])
+    assert what(await bench.mail()) == [("session-scheduled", RAZAVI, 3, None)]
+
+
+async def test_an_older_move_that_comes_later_moves_nothing(bench: Bench) -> None:
+    await bench.take(scheduled(), sequence=1)
+    await bench.mail()
+    await bench.take(moved(5), sequence=3)
+    assert await bench.take(moved(3), sequence=2) == [Outcome.DUPLICATE]
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 5, 0)]
+
+
+async def test_whoever_could_not_be_told_of_it_is_not_told_of_its_move(bench: Bench) -> None:
+    await bench.take(scheduled("IR-09", "IR-07"))
+    one, two = await bench.store.waiting(AT, 10)
+    await bench.answer(one, Failed(NOW, "550"))
+    await bench.answer(two, Delivered(NOW))
+    await bench.take(moved(3))
+    mails = await bench.mail()
+    assert [mail.recipient_role for mail in mails] == [two.recipient_role]
+    await bench.take(cancelled())
+    assert [mail.recipient_role for mail in await bench.mail()] == [two.recipient_role]
+
+
+async def test_a_session_of_nobody_is_ignored(bench: Bench) -> None:
+    empty = SessionScheduled.model_validate({**scheduled().model_dump(), "provinces": ()})
+    verdicts = await bench.take(empty, moved(3), cancelled())
+    assert verdicts == [Outcome.IGNORED] * 3
+    assert await bench.mail() == []
+
+
+async def test_a_session_known_by_its_notices_alone(bench: Bench) -> None:
+    """As earlier versions stored it."""
+    session = ScheduledSession(
+        session_id="s1",
+        kind="provincial",
+        title="نشست",
+        provinces=("IR-09",),
+        starts_at=FIRST,
+        ends_at=FIRST + timedelta(hours=4),
+        mode="in-person",
+        venue=None,
+        report_due_at=None,
+    )
+    (notice,) = domain.notices(session, NOW, None)
+    await bench.store.save([Change(None, notice, (), AT)], CAUSE)
+    await bench.mail()
+    await bench.take(moved(2))
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 2, 0)]
+
+
+@pytest.mark.parametrize("is_sure", [True, False])
+async def test_an_invitation_that_is_under_way_while_the_session_is_moved(
+    bench: Bench, is_sure: bool
+) -> None:
+    await bench.take(scheduled())
+    (invitation,) = await bench.store.waiting(AT, 1)
+    await bench.begin(invitation)
+    await bench.take(moved(3))
+    await bench.answer(invitation, PutOff(NOW, "451 later", is_sure=is_sure))
+    found = await bench.store.get(invitation.notice_id)
+    assert found is not None
+    assert found.state is State.WITHDRAWN, "the old time is not told after the new one"
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 3, 0)]
+
+
+async def test_an_invitation_that_was_taken_while_the_session_was_moved(bench: Bench) -> None:
+    await bench.take(scheduled())
+    (invitation,) = await bench.store.waiting(AT, 1)
+    await bench.begin(invitation)
+    await bench.take(moved(3))
+    await bench.answer(invitation, Delivered(NOW))
+    assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 3, 0)]
+    events = [event.aggregate_id for event in bench.store.events]
+    assert events.count(invitation.notice_id) == 1
+
+
+_STEPS = st.lists(
+    st.sampled_from(["schedule", "cancel", "mail", "begin", "refuse"]) | st.integers(0, 3),
+    max_size=14,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=_STEPS, together=st.booleans())
+async def test_in_the_end_everybody_knows_what_is_so(
+    steps: list[str | int], together: bool
+) -> None:
+    """Whatever happens in between, the last mail tells what is so, and none goes out twice."""
+    bench = Bench()
+    told: list[EventData] = []
+    sequence = 1
+
+    async def take() -> None:
+        nonlocal sequence
+        if told:
+            await bench.take(*told, sequence=sequence)
+            sequence += len(told)
+            told.clear()
+
+    for step in ["schedule", *steps]:
+        if step in {"mail", "begin", "refuse"}:
+            await take()
+            await _work(bench, str(step))
+            continue
+        told.append(_event(step))
+        if not together:
+            await take()
+    await take()
+    await bench.mail()
+    ids = [notice.notice_id for notice in bench.mails]
+    assert len(set(ids)) == len(ids)
+    ends = steps.index("cancel") if "cancel" in steps else len(steps)
+    moves = [step for step in steps[:ends] if isinstance(step, int)]
+    last = what(bench.mails[-1:])
+    if ends < len(steps):
+        assert not last or last[0][0] == "session-cancelled"
+    else:
+        assert last[0][2] == (moves[-1] if moves else 0)
+
+
+def _event(step: str | int) -> EventData:
+    if isinstance(step, int):
+        return moved(step)
+    return scheduled() if step == "schedule" else cancelled()
+
+
+async def _work(bench: Bench, step: str) -> None:
+    if step == "mail":
+        await bench.mail()
+        return
+    for notice in await bench.store.waiting(AT + timedelta(days=1), 1):
+        await bench.begin(notice)
+        if step == "refuse":
+            await bench.answer(notice, PutOff(NOW, "451"))

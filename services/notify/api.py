@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from services.notify.domain import CHANNEL, Notice, State, Template
+from services.notify.domain import CHANNEL, Notice, State, Template, Trouble
 from services.notify.handlers import Query
 from shared.runtime.http import Limit, Page, SortKeys, fitting
 from shared.runtime.http.lists import DEFAULT_LIMIT
@@ -38,6 +38,7 @@ class NoticeItem(BaseModel):
     state: State
     tries: int = Field(description="how often it was handed to the mail server")
     reason: str | None = Field(description="the mail server's last refusal")
+    put_off_by: Trouble | None = Field(description="whose trouble it waits for, if anybody's")
     created_at: datetime
     changed_at: datetime
     version: int
@@ -107,6 +108,7 @@ def _item(notice: Notice) -> NoticeItem:
         state=notice.state,
         tries=notice.tries,
         reason=notice.reason,
+        put_off_by=notice.trouble,
         created_at=notice.created_at,
         changed_at=notice.changed_at,
         version=notice.version,

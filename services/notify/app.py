@@ -10,6 +10,7 @@ from services.notify import api, handlers, subscribers
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import Scribe
 from services.notify.adapters.smtp import SmtpPost
+from services.notify.domain import Trouble
 from services.notify.handlers import Office
 from services.notify.jobs import Courier
 from services.notify.settings import NotifySettings
@@ -34,7 +35,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         for name in (topics.resolutions, topics.followups)
         for deputy in settings.known_deputies
     }
-    office = Office(topics.notices, deputies, settings.mail_retry_seconds)
+    office = Office(topics.notices, deputies, settings.mail_retry_seconds, settings.mail_tries_most)
     host.prepare(store.prepare)
     host.own(ledger.database, [topics.notices], partial(handlers.take_in, store=store))
     host.consume(
@@ -50,6 +51,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         office,
         clock=host.clock,
         machine=host.machine,
+        away=metrics.set_mail_server_away,
     )
     host.by_the_clock(ledger.database, "delivery", courier.deliver, bell)
     host.gauge(partial(_show_waiting, store, metrics))
@@ -58,6 +60,9 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
 
 async def _show_waiting(store: MongoNotices, metrics: NotifyMetrics) -> None:
     metrics.set_waiting(await store.count_waiting())
+    put_off = await store.count_put_off()
+    for trouble in Trouble:
+        metrics.set_troubled(trouble.value, put_off.get(trouble, 0))
 
 
 def _post(settings: NotifySettings) -> SmtpPost:

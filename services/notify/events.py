@@ -14,9 +14,9 @@ from services.notify.domain import (
     Notice,
     OverdueFollowup,
     OverdueReport,
-    PutOff,
     ScheduledSession,
 )
+from services.notify.domain.sessions import Times
 from shared.contracts.events import (
     EventData,
     FollowupOverdue,
@@ -24,11 +24,14 @@ from shared.contracts.events import (
     NoticeFailed,
     ReportOverdue,
     ResolutionApproved,
+    SessionCancelled,
+    SessionRescheduled,
     SessionScheduled,
 )
 from shared.messaging.records import Event, event_id
 
 NoticeEvent: TypeAlias = NoticeDelivered | NoticeFailed
+SessionEvent: TypeAlias = SessionScheduled | SessionRescheduled | SessionCancelled
 
 _SESSION = (
     *("session_id", "kind", "title", "provinces", "starts_at", "ends_at", "mode", "venue"),
@@ -46,10 +49,11 @@ _FOLLOWUP = (
 
 
 def matter_of(data: EventData) -> Matter | None:
-    """What people are told because of an event; None where they are told nothing."""
+    """What people are told because of an event; None where they are told nothing.
+
+    What they are told of a session hangs on what they were told before (`domain.sessions`).
+    """
     match data:
-        case SessionScheduled():
-            return ScheduledSession(**{name: getattr(data, name) for name in _SESSION})
         case ReportOverdue():
             return OverdueReport(**{name: getattr(data, name) for name in _REPORT})
         case ResolutionApproved():
@@ -58,6 +62,16 @@ def matter_of(data: EventData) -> Matter | None:
             return OverdueFollowup(**{name: getattr(data, name) for name in _FOLLOWUP})
         case _:
             return None
+
+
+def session_of(data: SessionScheduled) -> ScheduledSession:
+    """The session that an event puts into the calendar."""
+    return ScheduledSession(**{name: getattr(data, name) for name in _SESSION})
+
+
+def times_of(data: SessionRescheduled) -> Times:
+    """When a session takes place that was moved."""
+    return Times(data.starts_at, data.ends_at, data.report_due_at)
 
 
 def announce(notice: Notice, fact: Fact, topic: str) -> Event | None:
@@ -109,5 +123,5 @@ def _data(notice: Notice, fact: Fact) -> EventData | None:
                 at=fact.at,
                 reason=fact.reason,
             )
-        case PutOff():
+        case _:
             return None

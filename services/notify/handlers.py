@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from services.notify import domain, events
-from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, Refused, State
+from services.notify.domain import (
+    Delivered,
+    Fact,
+    Failed,
+    HandedOver,
+    HeldBack,
+    Notice,
+    PutOff,
+    Refused,
+    State,
+    Trouble,
+    sessions,
+)
+from services.notify.domain.sessions import Course, Told
+from services.notify.events import SessionEvent
+from shared.contracts.events import SessionCancelled, SessionRescheduled, SessionScheduled
 from shared.messaging.records import (
     RECOVERY,
     Cause,
@@ -33,6 +48,10 @@ class Change:
     next_try: datetime | None  # machine time, UTC; None: none comes
 
 
+Saved: TypeAlias = Change | Course
+"""What is saved together: steps of notices, and what is known of sessions from now on."""
+
+
 class Notices(Protocol):
     """What the handlers need of the store."""
 
@@ -42,6 +61,14 @@ class Notices(Protocol):
 
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         """Return those that exist."""
+        ...
+
+    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
+        """Return what is known of those of the sessions that anything is stored of."""
+        ...
+
+    async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
+        """Return the notices that tell when these sessions take place, or that they do not."""
         ...
 
     async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
@@ -62,7 +89,7 @@ class Notices(Protocol):
         """
         ...
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
         """Save all or nothing. Raises Stale, PositionMoved, LeaseLost."""
         ...
 
@@ -83,6 +110,7 @@ class Office:
     topic: str  # of their events
     deputies: Mapping[str, str]  # whose topic is whose, by the topic's name
     retry_seconds: float  # the first wait where the mail server asks to try again
+    tries_most: int = 500  # after so many, what the mail server did not take has failed
 
 
 # -- what comes by event ------------------------------------------------------------------------
@@ -90,13 +118,18 @@ class Office:
 
 async def take(
     messages: Sequence[Message], store: Notices, office: Office, now: datetime, at: datetime
-) -> Decision[Change]:
+) -> Decision[Saved]:
     """Take a batch of events: a notice for whoever has to be told and was not yet.
 
     `now` is the domain's time, `at` the machine's, from which on the notices may be sent.
     """
-    wanted: list[list[Notice] | Refusal] = []
+    of_sessions = _Sessions(store, now, at)
+    await of_sessions.load(messages)
+    wanted: list[list[Notice] | Verdict] = []
     for message in messages:
+        if isinstance(message.data, SessionEvent):
+            wanted.append(await of_sessions.take(message, message.data))
+            continue
         try:
             wanted.append(_wanted(message, office, now))
         except Refused as refused:
@@ -105,16 +138,87 @@ async def take(
     known = set(await store.known(ids)) if ids else set()
     kept = await store.kept(ids - known) if ids - known else {}
     verdicts: list[Verdict] = []
-    changes: list[Change] = []
+    changes: list[Saved] = []
     for entry in wanted:
-        if isinstance(entry, Refusal):
+        if not isinstance(entry, list):
             verdicts.append(entry)
             continue
         fresh = [notice for notice in entry if notice.notice_id not in known]
         known.update(notice.notice_id for notice in fresh)
         changes += [_new(notice, kept.get(notice.notice_id), at) for notice in fresh]
         verdicts.append(_verdict(entry, fresh))
-    return Decision(verdicts, changes)
+    return Decision(verdicts, [*changes, *of_sessions.changes()])
+
+
+class _Sessions:
+    """What a batch tells of sessions, folded by session in the order of its events."""
+
+    def __init__(self, store: Notices, now: datetime, at: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._at = at
+        self._courses: dict[str, Course] = {}
+        self._loaded: dict[str, Course] = {}
+        self._notices: dict[str, dict[str, Notice]] = {}  # by session and id
+        self._changes: dict[str, Change] = {}
+
+    async def load(self, messages: Iterable[Message]) -> None:
+        """Load what is known of the sessions that a batch tells of."""
+        ids = {m.data.session_id for m in messages if isinstance(m.data, SessionEvent)}
+        if not ids:
+            return
+        self._notices = {id_: {} for id_ in ids}
+        for notice in await self._store.about(ids):
+            self._notices[notice.subject][notice.notice_id] = notice
+        known = {course.session_id: course for course in await self._store.courses(ids)}
+        for id_ in ids:
+            course = known.get(id_) or sessions.known_by(id_, self._notices[id_].values())
+            self._courses[id_] = self._loaded[id_] = course
+
+    async def take(self, message: Message, data: SessionEvent) -> Verdict:
+        """Take one event."""
+        sequence, inbox_id = message.event.sequence, message.inbox_id
+        before = self._courses[data.session_id]
+        if isinstance(data, SessionRescheduled) and before.has_heard(sequence, inbox_id):
+            return Outcome.DUPLICATE
+        told = self._told(before, data, message.event.traceparent)
+        self._courses[data.session_id] = told.course.hearing(sequence, inbox_id)
+        kept = await self._store.kept([notice.notice_id for notice in told.new])
+        for notice in told.new:
+            self._note(_new(notice, kept.get(notice.notice_id), self._at))
+        for was, notice in told.changed:
+            written = self._changes.get(notice.notice_id)
+            next_try = self._at if notice.state is State.PENDING else None
+            self._note(Change(was if written is None else written.before, notice, (), next_try))
+        if told.new or told.changed:
+            return Outcome.APPLIED
+        return Outcome.DUPLICATE if self._notices[data.session_id] else Outcome.IGNORED
+
+    def changes(self) -> list[Saved]:
+        """What is to be saved."""
+        moved = [
+            replace(course, revision=course.revision + 1)
+            for id_, course in self._courses.items()
+            if course != self._loaded[id_]
+        ]
+        return [*self._changes.values(), *moved]
+
+    def _told(self, course: Course, data: SessionEvent, trace: str | None) -> Told:
+        notices = list(self._notices[data.session_id].values())
+        match data:
+            case SessionScheduled():
+                session = events.session_of(data)
+                return sessions.schedule(course, session, notices, self._now, trace)
+            case SessionRescheduled():
+                times = events.times_of(data)
+                return sessions.move(course, times, data.reason, notices, self._now, trace)
+            case SessionCancelled():
+                at, reason = data.cancelled_at, data.reason
+                return sessions.cancel(course, at, reason, notices, self._now, trace)
+
+    def _note(self, change: Change) -> None:
+        self._changes[change.after.notice_id] = change
+        self._notices[change.after.subject][change.after.notice_id] = change.after
 
 
 def _wanted(message: Message, office: Office, now: datetime) -> list[Notice]:
@@ -176,7 +280,25 @@ class Declined(Exception):
 
 
 class NotYet(Exception):
-    """The mail server asks to try this one again later (SMTP 4xx); the message is what it said."""
+    """The mail server asks to try this one again later (SMTP 4xx); the message is what it said.
+
+    `of_recipient`: it said so of the recipient, before it saw the mail.
+    """
+
+    def __init__(self, told: str, *, of_recipient: bool = False) -> None:
+        super().__init__(told)
+        self.of_recipient = of_recipient
+
+
+class Interrupted(Exception):
+    """The mail server hung up, fell silent or talked nonsense over this one; the message says how.
+
+    `may_be_taken`: it had the whole mail, so it may have taken it.
+    """
+
+    def __init__(self, told: str, *, may_be_taken: bool) -> None:
+        super().__init__(told)
+        self.may_be_taken = may_be_taken
 
 
 class Unreachable(ConnectionError):
@@ -186,8 +308,16 @@ class Unreachable(ConnectionError):
 class Post(Protocol):
     """Whoever takes mails."""
 
+    def address_of(self, notice: Notice) -> str:
+        """Where a notice goes."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, where it is not. Raises Unreachable."""
+        ...
+
     async def send(self, notice: Notice, now: datetime) -> None:
-        """Hand one over; `now` is its date. Raises Declined, NotYet, Unreachable."""
+        """Hand one over; `now` is its date. Raises Declined, NotYet, Interrupted, Unreachable."""
         ...
 
     async def close(self) -> None:
@@ -202,8 +332,20 @@ async def hand_over(notice: Notice, post: Post, now: datetime) -> Fact:
     except Declined as declined:
         return Failed(now, str(declined))
     except NotYet as later:
-        return PutOff(now, str(later))
+        trouble = Trouble.RECIPIENT if later.of_recipient else Trouble.MESSAGE
+        return PutOff(now, str(later), trouble)
+    except Interrupted as broken:
+        return PutOff(now, str(broken), is_answer=False, is_sure=not broken.may_be_taken)
     return Delivered(now)
+
+
+async def begin(notice: Notice, store: Notices, now: datetime, at: datetime, fence: Fence) -> None:
+    """Note that the mail server may have a notice from now on.
+
+    Raises LeaseLost, and Stale where what it says was overtaken at this moment.
+    """
+    change = Change(notice, domain.evolve(notice, HandedOver(now)), (), at)
+    await store.save([change], _courier(fence))
 
 
 async def note(
@@ -216,13 +358,25 @@ async def note(
     pending = [n for n in await store.of(answers.keys()) if n.state is State.PENDING]
     changes = [_changed(notice, answers[notice.notice_id], office, at) for notice in pending]
     if changes:
-        await store.save(changes, Cause("clock", "courier", fence=fence))
+        await store.save(changes, _courier(fence))
 
 
-def _changed(before: Notice, fact: Fact, office: Office, at: datetime) -> Change:
+def _courier(fence: Fence) -> Cause:
+    return Cause("clock", "courier", fence=fence)
+
+
+def _changed(before: Notice, answer: Fact, office: Office, at: datetime) -> Change:
+    fact = domain.judged(before, answer, office.tries_most)
     after = domain.evolve(before, fact)
     event = events.announce(after, fact, office.topic)
     next_try = None
     if after.state is State.PENDING:
-        next_try = at + timedelta(seconds=domain.wait_seconds(after.tries, office.retry_seconds))
+        match fact:
+            case HeldBack():
+                next_try = fact.until
+            case PutOff():
+                waits = domain.wait_seconds(after.tries, office.retry_seconds)
+                next_try = at + timedelta(seconds=waits)
+            case _:
+                next_try = at
     return Change(before, after, () if event is None else (event,), next_try)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from services.notify import handlers
-from services.notify.domain import Fact, Notice
-from services.notify.handlers import Notices, Office, Post
+from services.notify.domain import (
+    Fact,
+    HeldBack,
+    Notice,
+    Overtaken,
+    PutOff,
+    Standing,
+    TakenBack,
+    Trouble,
+    wait_seconds,
+)
+from services.notify.domain.patience import Patience
+from services.notify.handlers import Notices, Office, Post, Unreachable
 from shared.messaging.failures import Failure, LeaseLost, sort
 from shared.messaging.leases import Lease
 from shared.messaging.watch import HistoryChanged
@@ -22,6 +35,8 @@ BATCH: Final = 20
 """Mails sent before they are noted: as many may go out twice where a process is killed."""
 
 _FAREWELL_SECONDS: Final = 5.0
+_FIRST_PROBE_SECONDS: Final = 1.0
+_LONGEST_PROBE_SECONDS: Final = 30.0
 
 
 class Courier:
@@ -34,6 +49,10 @@ class Courier:
     is sent. One that cannot be noted for another reason holds up no other, and its mail does not
     go out again while this process lives. An orderly stop waits for the answer to the mail that is
     under way.
+
+    A mail that the server does not take puts off itself; a recipient or a domain that costs time
+    is held back apart (`Patience`). Where the server takes nothing from anybody, all of it waits,
+    and one connection is tried, after 1 s at first and then after twice as long, up to 30 s.
     """
 
     def __init__(
@@ -44,14 +63,20 @@ class Courier:
         *,
         clock: DomainClock,
         machine: MachineClock,
+        away: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        """`away` is told whether the mail server takes nothing at all."""
         self._store = store
         self._post = post
         self._office = office
         self._clock = clock
         self._machine = machine
+        self._away = away
+        self._patience = Patience(office.retry_seconds)
         self._answers: dict[str, Fact] = {}  # heard, and not noted yet
         self._unnotable: set[str] = set()  # heard, and lost
+        self._probes = 0  # of a server that takes nothing
+        self._next_probe = 0.0  # monotonic
 
     async def deliver(self, lease: Lease) -> None:
         """Send everything whose time has come.
@@ -61,6 +86,8 @@ class Courier:
         of what an older copy holds.
         """
         await self._note(lease)
+        if self._probes:
+            await self._machine.sleep(self._next_probe - self._machine.monotonic())
         if not await lease.renew():
             raise LeaseLost("another sends now")
         try:
@@ -69,25 +96,77 @@ class Courier:
                     await self._send(batch, lease)
                 finally:
                     await self._note(lease)
+        except Unreachable:
+            self._probe_later()
+            raise
         finally:
             await self._post.close()
 
     async def _send(self, batch: Sequence[Notice], lease: Lease) -> None:
         now = await self._clock.now()
-        for notice in batch:
-            if not lease.is_sure:
-                raise LeaseLost("the lease was not renewed in time to send under it")
-            handing = asyncio.ensure_future(handlers.hand_over(notice, self._post, now))
-            try:
-                await asyncio.shield(handing)
-            except asyncio.CancelledError:
-                await asyncio.wait({handing}, timeout=_FAREWELL_SECONDS)
-                raise
-            finally:
-                if not handing.done():
-                    handing.cancel()
-                elif not handing.cancelled() and handing.exception() is None:
-                    self._answers[notice.notice_id] = handing.result()
+        for notice in sorted(batch, key=lambda notice: notice.tries):  # the untried go first
+            address = self._post.address_of(notice)
+            if notice.standing is Standing.OVERTAKEN:
+                self._answers[notice.notice_id] = Overtaken(now)
+            elif held := self._patience.held(address, self._machine.monotonic()):
+                self._answers[notice.notice_id] = self._held_back(now, *held)
+            else:
+                await self._send_one(notice, address, now, lease)
+
+    def _held_back(self, now: datetime, trouble: Trouble, until: float) -> HeldBack:
+        left = timedelta(seconds=until - self._machine.monotonic())
+        return HeldBack(now, self._machine.now() + left, trouble)
+
+    async def _send_one(self, notice: Notice, address: str, now: datetime, lease: Lease) -> None:
+        await self._post.open()
+        if notice.can_be_overtaken and notice.standing is Standing.WAITS:
+            async with lease.fenced() as fence:
+                await handlers.begin(notice, self._store, now, self._machine.now(), fence)
+        if not lease.is_sure:
+            raise LeaseLost("the lease was not renewed in time to send under it")
+        began = self._machine.monotonic()
+        handing = asyncio.ensure_future(handlers.hand_over(notice, self._post, now))
+        try:
+            await asyncio.shield(handing)
+        except asyncio.CancelledError:
+            await asyncio.wait({handing}, timeout=_FAREWELL_SECONDS)
+            raise
+        except Unreachable:
+            if notice.can_be_overtaken:
+                self._answers[notice.notice_id] = TakenBack(now)
+            raise
+        finally:
+            if not handing.done():
+                handing.cancel()
+            elif not handing.cancelled() and handing.exception() is None:
+                took = self._machine.monotonic() - began
+                answer = self._heard(notice, address, handing.result(), took)
+                self._answers[notice.notice_id] = answer
+
+    def _heard(self, notice: Notice, address: str, fact: Fact, took: float) -> Fact:
+        """Learn from an answer, or from the lack of one, whose trouble it is."""
+        self._probes = 0
+        self._away(False)
+        at = self._machine.monotonic()
+        if not isinstance(fact, PutOff):
+            self._patience.answered(address)
+            return fact
+        if not fact.is_answer:
+            trouble = self._patience.interrupted(address, at, took)
+        elif fact.trouble is Trouble.RECIPIENT:
+            trouble = self._patience.deferred(address, at, took)
+        else:
+            self._patience.answered(address)
+            trouble = fact.trouble
+        told = {"notice": notice.notice_id, "trouble": trouble.value, "reason": fact.reason}
+        _log.warning("not taken", **told)
+        return replace(fact, trouble=trouble)
+
+    def _probe_later(self) -> None:
+        self._probes += 1
+        waits = wait_seconds(self._probes, _FIRST_PROBE_SECONDS)
+        self._next_probe = self._machine.monotonic() + min(waits, _LONGEST_PROBE_SECONDS)
+        self._away(True)
 
     async def _waiting(self) -> Sequence[Notice]:
         limit = BATCH + len(self._unnotable)

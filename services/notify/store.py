@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.notify.domain import Fact, Matter, Notice, State
+from services.notify.domain import (
+    LONGEST_WAIT_SECONDS,
+    Fact,
+    Matter,
+    Notice,
+    Standing,
+    State,
+    Trouble,
+)
+from services.notify.domain.sessions import Course
 from services.notify.events import NoticeEvent, fact_of
-from services.notify.handlers import Change, Query
+from services.notify.handlers import Change, Query, Saved
 from shared.contracts.events import NoticeDelivered, NoticeFailed
 from shared.messaging.agenda import Agenda
 from shared.messaging.failures import Stale
@@ -25,6 +34,11 @@ _WAITING: Final = "waiting"
 _MATTER: Final[TypeAdapter[Matter]] = TypeAdapter(
     Annotated[Matter, Field(discriminator="template")]
 )
+
+_COURSE: Final = TypeAdapter(Course)
+
+_OF_SESSIONS: Final = ("session-scheduled", "session-rescheduled", "session-cancelled")
+_LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
 
 _INDEXES = (
     IndexModel(
@@ -47,6 +61,7 @@ class MongoNotices:
         self._arrived = arrived
         self._agenda = Agenda(ledger, "notices", "next_try", _WAITING)
         self._notices = ledger.database["notices"]
+        self._courses = ledger.database["sessions"]  # what is known of each, by its id
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
 
     async def prepare(self) -> None:
@@ -61,6 +76,14 @@ class MongoNotices:
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         found = self._notices.find({"_id": {"$in": list(ids)}})
         return [_loaded(document) async for document in found]
+
+    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
+        found = self._courses.find({"_id": {"$in": list(session_ids)}})
+        return [_COURSE.validate_python(document["course"]) async for document in found]
+
+    async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
+        wanted = {"subject": {"$in": list(session_ids)}, "template": {"$in": list(_OF_SESSIONS)}}
+        return [_loaded(document) async for document in self._notices.find(wanted)]
 
     async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
         found = self._kept.find({"_id": {"$in": list(ids)}})
@@ -78,12 +101,31 @@ class MongoNotices:
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
         notices = [_loaded(document) async for document in self._agenda.due(at, limit)]
+        if len(notices) < limit:
+            notices += await self._ahead(at, limit - len(notices))
         await self._ledger.sure()  # in an older copy some wait that went out since
         return notices
+
+    async def _ahead(self, at: datetime, limit: int) -> Sequence[Notice]:
+        """Those that would wait longer than anything ever does: whoever put them off had a clock
+        that was ahead."""
+        behind = {"next_try": {"$gt": at + _LONGEST_WAIT, "$type": "date"}}
+        found = self._notices.find(behind, hint=_WAITING).limit(limit)
+        return [_loaded(document) async for document in found]
 
     async def count_waiting(self) -> int:
         """Return how many are neither delivered nor failed."""
         return await self._notices.count_documents({"next_try": {"$type": "date"}}, hint=_WAITING)
+
+    async def count_put_off(self) -> Mapping[Trouble, int]:
+        """Return how many wait longer for each kind of trouble."""
+        waiting = {"next_try": {"$type": "date"}, "trouble": {"$type": "string"}}
+        counting: list[Document] = [
+            {"$match": waiting},
+            {"$group": {"_id": "$trouble", "count": {"$sum": 1}}},
+        ]
+        found = await self._notices.aggregate(counting, hint=_WAITING).to_list(None)
+        return {Trouble(entry["_id"]): entry["count"] for entry in found}
 
     async def page(self, query: Query) -> Sequence[Notice]:
         """Return one page, by id."""
@@ -93,12 +135,16 @@ class MongoNotices:
         found = self._notices.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
         return [_loaded(document) async for document in found]
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
-        effects = Effects([event for change in changes for event in change.events])
-        new = [change for change in changes if change.before is None]
+    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
+        steps = [change for change in changes if isinstance(change, Change)]
+        effects = Effects([event for step in steps for event in step.events])
+        new = [step for step in steps if step.before is None]
         async with self._ledger.commit(cause, effects) as session:
             await self._insert(new, session)
-            await self._replace([c for c in changes if c.before is not None], session)
+            await self._replace([step for step in steps if step.before is not None], session)
+            for change in changes:
+                if isinstance(change, Course):
+                    await self._keep_course(change, session)
         if new:
             self._arrived()
 
@@ -107,6 +153,20 @@ class MongoNotices:
             await self._notices.insert_many(
                 [_stored(change) for change in changes], session=session
             )
+
+    async def _keep_course(self, course: Course, session: Session) -> None:
+        document = {
+            "_id": course.session_id,
+            "revision": course.revision,
+            "course": _COURSE.dump_python(course, mode="json"),
+        }
+        if course.revision == 1:
+            await self._courses.insert_one(document, session=session)
+            return
+        before = {"_id": course.session_id, "revision": course.revision - 1}
+        result = await self._courses.replace_one(before, document, session=session)
+        if result.matched_count == 0:
+            raise Stale(f"session {course.session_id} has moved on")
 
     async def _replace(self, changes: Sequence[Change], session: Session) -> None:
         if not changes:
@@ -117,6 +177,8 @@ class MongoNotices:
                     "_id": change.after.notice_id,
                     "version": change.before.version,
                     "tries": change.before.tries,
+                    "state": change.before.state.value,
+                    "standing": {"$in": _as_stored(change.before.standing)},
                 },
                 {"$set": _moved(change)},
             )
@@ -126,6 +188,11 @@ class MongoNotices:
         result = await self._notices.bulk_write(updates, ordered=False, session=session)
         if result.matched_count < len(updates):
             raise Stale(f"{len(updates) - result.matched_count} notices have moved on")
+
+
+def _as_stored(standing: Standing) -> list[str | None]:
+    """How it may stand in the database: earlier versions wrote none."""
+    return [standing.value, None] if standing is Standing.WAITS else [standing.value]
 
 
 def _fate(document: Document) -> Fact:
@@ -159,11 +226,14 @@ def _moved(change: Change) -> Document:
         "changed_at": notice.changed_at,
         "tries": notice.tries,
         "reason": notice.reason,
+        "trouble": None if notice.trouble is None else notice.trouble.value,
+        "standing": notice.standing.value,
         "next_try": change.next_try,
     }
 
 
 def _loaded(document: Document) -> Notice:
+    trouble, standing = document.get("trouble"), document.get("standing")
     return Notice(
         notice_id=document["_id"],
         version=document["version"],
@@ -174,5 +244,7 @@ def _loaded(document: Document) -> Notice:
         changed_at=document["changed_at"],
         tries=document["tries"],
         reason=document["reason"],
+        trouble=None if trouble is None else Trouble(trouble),
+        standing=Standing.WAITS if standing is None else Standing(standing),
         trace=document["trace"],
     )

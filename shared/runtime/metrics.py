@@ -337,7 +337,26 @@ class NotifyMetrics(Metrics):
             "Notices that the mail server has neither taken nor refused.",
             registry=self.registry,
         )
+        self._notices_put_off = Gauge(
+            "peygir_notices_put_off",
+            "Notices that wait for somebody's trouble: their own, their recipient's, his domain's.",
+            ("cause",),
+            registry=self.registry,
+        )
+        self._mail_server_away = Gauge(
+            "peygir_mail_server_away",
+            "Whether the mail server takes nothing from the process that sends.",
+            registry=self.registry,
+        )
 
     def set_waiting(self, notices: int) -> None:
         """How many notices wait for an answer of the mail server."""
         self._waiting.set(notices)
+
+    def set_troubled(self, cause: str, count: int) -> None:
+        """How many of them wait for that trouble."""
+        self._notices_put_off.labels(cause).set(count)
+
+    def set_mail_server_away(self, away: bool) -> None:
+        """Whether the mail server takes nothing at all."""
+        self._mail_server_away.set(away)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.notify import events
-from services.notify.domain import Fact, Notice
-from services.notify.handlers import Change, Query
+from services.notify.domain import LONGEST_WAIT_SECONDS, Fact, Notice, Trouble
+from services.notify.domain.sessions import Course
+from services.notify.handlers import Query, Saved
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
 from tests.unit.published import as_read
@@ -19,6 +21,7 @@ class FakeNotices:
     def __init__(self) -> None:
         self._notices: dict[str, Notice] = {}
         self._next_tries: dict[str, datetime] = {}
+        self._courses: dict[str, Course] = {}
         self._kept: dict[str, Fact] = {}
         self.events: list[Event] = []
 
@@ -27,6 +30,16 @@ class FakeNotices:
 
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         return [self._notices[id_] for id_ in ids if id_ in self._notices]
+
+    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
+        return [self._courses[id_] for id_ in session_ids if id_ in self._courses]
+
+    async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
+        return [
+            notice
+            for notice in self._notices.values()
+            if notice.subject in session_ids and notice.can_be_overtaken
+        ]
 
     async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
         return {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
@@ -43,11 +56,17 @@ class FakeNotices:
         return self._notices.get(notice_id)
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
-        due = [(next_try, id_) for id_, next_try in self._next_tries.items() if next_try <= at]
-        return [self._notices[id_] for _, id_ in sorted(due)[:limit]]
+        longest = at + timedelta(seconds=LONGEST_WAIT_SECONDS)
+        tries = sorted((next_try, id_) for id_, next_try in self._next_tries.items())
+        due = [id_ for next_try, id_ in tries if next_try <= at or next_try > longest]
+        return [self._notices[id_] for id_ in due[:limit]]
 
     async def count_waiting(self) -> int:
         return len(self._next_tries)
+
+    async def count_put_off(self) -> Mapping[Trouble, int]:
+        troubles = (self._notices[id_].trouble for id_ in self._next_tries)
+        return Counter(trouble for trouble in troubles if trouble is not None)
 
     async def page(self, query: Query) -> Sequence[Notice]:
         found = [
@@ -58,14 +77,23 @@ class FakeNotices:
         ]
         return found[: query.limit]
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
         for change in changes:
+            if isinstance(change, Course):
+                stored_course = self._courses.get(change.session_id)
+                known = 0 if stored_course is None else stored_course.revision
+                if known >= change.revision:
+                    raise (AlreadyThere if change.revision == 1 else Stale)(change.session_id)
+                continue
             stored = self._notices.get(change.after.notice_id)
             if change.before is None and stored is not None:
                 raise AlreadyThere(change.after.notice_id)
             if change.before is not None and stored != change.before:
                 raise Stale(change.after.notice_id)
         for change in changes:
+            if isinstance(change, Course):
+                self._courses[change.session_id] = change
+                continue
             id_ = change.after.notice_id
             self._notices[id_] = change.after
             self._next_tries.pop(id_, None)

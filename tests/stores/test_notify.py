@@ -13,7 +13,24 @@ import pytest_asyncio
 
 from deploy.local.cluster import Cluster
 from services.notify import domain, events, handlers
-from services.notify.domain import Delivered, Fact, Failed, Matter, Notice, PutOff, State
+from services.notify.domain import (
+    LONGEST_WAIT_SECONDS,
+    CancelledSession,
+    Delivered,
+    Fact,
+    Failed,
+    HandedOver,
+    HeldBack,
+    Matter,
+    MovedSession,
+    Notice,
+    Overtaken,
+    PutOff,
+    Standing,
+    State,
+    Trouble,
+)
+from services.notify.domain.sessions import Course, Times
 from services.notify.handlers import Change, Declined, Office, Query, Unreachable
 from services.notify.jobs import BATCH, Courier
 from services.notify.store import MongoNotices
@@ -82,9 +99,12 @@ def many(count: int) -> list[Change]:
 
 
 async def test_what_is_stored_comes_back_whole(store: Store) -> None:
-    changes = [
-        new(matter) for matter in (session(), report(title=None), resolution(), followup(level=3))
+    matters: list[Matter] = [
+        *(session(), report(title=None), resolution(), followup(level=3)),
+        MovedSession(session(turn=1), NOW, NOW, "سفر"),
+        CancelledSession(session(), NOW, None),
     ]
+    changes = [new(matter) for matter in matters]
     await store.save(changes, CAUSE)
     for change in changes:
         assert await store.get(change.after.notice_id) == change.after
@@ -122,6 +142,107 @@ async def test_what_has_its_fate_waits_no_more(store: Store) -> None:
     found = await store.get(two.after.notice_id)
     assert found is not None
     assert (found.state, found.version, found.reason) == (State.FAILED, 1, "550 unknown")
+
+
+async def test_whoever_waits_for_trouble_is_counted_by_whose_it_is(store: Store) -> None:
+    changes = many(5)
+    await store.save(changes, CAUSE)
+    assert await store.count_put_off() == {}
+    one, two, three, four, _ = (change.after for change in changes)
+    later = AT + timedelta(seconds=10)
+    held = HeldBack(NOW, later, Trouble.DOMAIN)
+    await store.save(
+        [
+            moved(one, PutOff(NOW, "451", Trouble.RECIPIENT), later),
+            moved(two, PutOff(NOW, "hung up", is_answer=False, is_sure=False), later),
+            moved(three, held, later),
+            moved(four, held, later),
+        ],
+        CAUSE,
+    )
+    assert await store.count_put_off() == {
+        Trouble.RECIPIENT: 1,
+        Trouble.MESSAGE: 1,
+        Trouble.DOMAIN: 2,
+    }
+    found = await store.get(three.notice_id)
+    assert found is not None
+    assert (found.trouble, found.tries, found.reason) == (Trouble.DOMAIN, 0, None)
+    await store.save([moved(found, Delivered(NOW))], CAUSE)
+    assert (await store.count_put_off())[Trouble.DOMAIN] == 1
+
+
+async def test_what_a_clock_that_was_ahead_put_off_waits_no_longer_than_others(
+    store: Store,
+) -> None:
+    far, near = many(2)
+    longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
+    await store.save(
+        [replace(far, next_try=AT + timedelta(days=400)), replace(near, next_try=AT + longest)],
+        CAUSE,
+    )
+    assert await store.waiting(AT, 10) == [far.after]
+
+
+async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None:
+    known = Course(
+        "s1",
+        session(session_id="s1", turn=2),
+        Times(NOW, NOW + timedelta(hours=4), None),
+        turn=2,
+        sequence=3,
+        heard=("/a\nb",),
+        revision=1,
+    )
+    early = Course("s2", cancelled=True, revision=1)
+    (invitation,) = domain.notices(session(session_id="s1"), NOW, None)
+    (report_due,) = domain.notices(report(session_id="s1"), NOW, None)
+    (foreign,) = domain.notices(session(session_id="s3"), NOW, None)
+    new = [Change(None, notice, (), AT) for notice in (invitation, report_due, foreign)]
+    await store.save([known, *new, early], CAUSE)
+    found = {course.session_id: course for course in await store.courses(["s1", "s2", "s4"])}
+    assert found == {"s1": known, "s2": early}
+    assert await store.about(["s1", "s2"]) == [invitation]
+    later = replace(known, cancelled=True, revision=2)
+    await store.save([later], CAUSE)
+    assert await store.courses(["s1"]) == [later]
+    with pytest.raises(Stale):
+        await store.save([replace(known, turn=3, revision=2)], CAUSE)
+    with pytest.raises(Stale):
+        await store.save([early], CAUSE)
+
+
+async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(store: Store) -> None:
+    (invitation,) = domain.notices(session(), NOW, None)
+    await store.save([Change(None, invitation, (), AT)], CAUSE)
+    began = moved(invitation, HandedOver(NOW), AT)
+    await store.save([began], CAUSE)
+    with pytest.raises(Stale):  # it was decided on before it was handed over
+        await store.save([moved(invitation, Overtaken(NOW))], CAUSE)
+    await store.save([moved(began.after, Overtaken(NOW), AT)], CAUSE)
+    with pytest.raises(Stale):
+        await store.save([moved(began.after, Delivered(NOW))], CAUSE)
+    found = await store.get(invitation.notice_id)
+    assert found is not None
+    assert found.standing is Standing.OVERTAKEN
+    await store.save([moved(found, Overtaken(NOW))], CAUSE)
+    assert await store.count_waiting() == 0
+    assert [n.state for n in await store.page(Query({"state": "withdrawn"}, None, 10))] == [
+        State.WITHDRAWN
+    ]
+
+
+async def test_notices_of_earlier_versions_go_on(notices: MongoNotices, database: Database) -> None:
+    (invitation,) = domain.notices(session(), NOW, None)
+    await notices.save([Change(None, invitation, (), AT)], CAUSE)
+    await database["notices"].update_many(
+        {}, {"$unset": {"trouble": "", "standing": "", "matter.turn": ""}}
+    )
+    assert await notices.waiting(AT, 10) == [invitation]
+    await notices.save([moved(invitation, HandedOver(NOW), AT)], CAUSE)
+    found = await notices.get(invitation.notice_id)
+    assert found is not None
+    assert found.standing is Standing.UNDER_WAY
 
 
 async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:
@@ -207,6 +328,12 @@ class Post:
         self.entered = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
+
+    def address_of(self, notice: Notice) -> str:
+        return f"{notice.recipient_role}@peygir.example"
+
+    async def open(self) -> None:
+        pass
 
     async def send(self, notice: Notice, _now: datetime) -> None:
         if self.gone_after is not None and len(self.taken) >= self.gone_after:

@@ -15,6 +15,8 @@ from services.notify.adapters.addresses import (
 )
 from services.notify.domain import (
     ApprovedResolution,
+    CancelledSession,
+    MovedSession,
     Notice,
     OverdueFollowup,
     OverdueReport,
@@ -58,6 +60,10 @@ def letter(notice: Notice) -> Letter:
     match notice.matter:
         case ScheduledSession() as session:
             return _invitation(session, notice.recipient_role, greeting)
+        case MovedSession() as moved:
+            return _move(moved, notice.recipient_role, greeting)
+        case CancelledSession() as cancelled:
+            return _cancellation(cancelled, notice.recipient_role, greeting)
         case OverdueReport() as report:
             return _reminder(report, greeting)
         case ApprovedResolution() as resolution:
@@ -68,30 +74,90 @@ def letter(notice: Notice) -> Letter:
 
 def _invitation(session: ScheduledSession, role: str, greeting: str) -> Letter:
     day = jalali_date(tehran_date(session.starts_at))
+    name = _name(session, role)
     if session.kind == "provincial":
-        name = f"نشست تخصصی استان {province_name(role.partition(':')[2])}"
         lead = f"به آگاهی می‌رساند {name} در زمان زیر برگزار می‌شود."
     else:
-        name = f"نشست «{_line(session.title)}»"
         lead = "به آگاهی می‌رساند نشست زیر با حضور آن استانداری برگزار می‌شود."
     rows = [
         Row("عنوان نشست", _line(session.title)),
         Row("آغاز", jalali_datetime(session.starts_at)),
         Row("پایان", jalali_datetime(session.ends_at)),
-        Row("شیوه برگزاری", _MODES.get(session.mode, session.mode)),
+        *_circumstances(session),
+        Row("شناسه نشست", session.session_id, is_id=True),
     ]
-    if session.venue is not None:
-        rows.append(Row("محل", _line(session.venue)))
+    request = None
+    if session.report_due_at is not None:
+        request = (
+            "خواهشمند است گزارش استان در محورهای هشت‌گانه، همراه با ابتکارها و موضوع‌های ویژه، "
+            f"حداکثر تا {jalali_datetime(session.report_due_at)} ارسال شود."
+        )
+    return Letter(_subject(f"دعوت به {name}؛ {day}"), greeting, lead, tuple(rows), request)
+
+
+def _move(moved: MovedSession, role: str, greeting: str) -> Letter:
+    session = moved.session
+    day = jalali_date(tehran_date(session.starts_at))
+    name = _name(session, role)
+    rows = [
+        Row("عنوان نشست", _line(session.title)),
+        Row("آغاز پیشین", jalali_datetime(moved.previous_starts_at)),
+        Row("پایان پیشین", jalali_datetime(moved.previous_ends_at)),
+        Row("آغاز", jalali_datetime(session.starts_at)),
+        Row("پایان", jalali_datetime(session.ends_at)),
+        *_circumstances(session),
+        *_reason(moved.reason),
+        Row("شناسه نشست", session.session_id, is_id=True),
+    ]
     request = None
     if session.report_due_at is not None:
         deadline = jalali_datetime(session.report_due_at)
-        rows.append(Row("مهلت ارسال گزارش", deadline))
-        request = (
-            "خواهشمند است گزارش استان در محورهای هشت‌گانه، همراه با ابتکارها و موضوع‌های ویژه، "
-            f"حداکثر تا {deadline} ارسال شود."
-        )
-    rows.append(Row("شناسه نشست", session.session_id, is_id=True))
-    return Letter(_subject(f"دعوت به {name}؛ {day}"), greeting, lead, tuple(rows), request)
+        request = f"خواهشمند است گزارش استان حداکثر تا {deadline} ارسال شود."
+    return Letter(
+        _subject(f"تغییر زمان {name}؛ {day}"),
+        greeting,
+        f"به آگاهی می‌رساند زمان {name} تغییر کرده است و در زمان زیر برگزار می‌شود.",
+        tuple(rows),
+        request,
+    )
+
+
+def _cancellation(cancelled: CancelledSession, role: str, greeting: str) -> Letter:
+    session = cancelled.session
+    day = jalali_date(tehran_date(session.starts_at))
+    name = _name(session, role)
+    rows = [
+        Row("عنوان نشست", _line(session.title)),
+        Row("زمان اعلام‌شده", jalali_datetime(session.starts_at)),
+        *_reason(cancelled.reason),
+        Row("شناسه نشست", session.session_id, is_id=True),
+    ]
+    return Letter(
+        _subject(f"لغو {name}؛ {day}"),
+        greeting,
+        f"به آگاهی می‌رساند {name} که زمان آن پیش از این اعلام شده بود، برگزار نمی‌شود.",
+        tuple(rows),
+        None,
+    )
+
+
+def _name(session: ScheduledSession, role: str) -> str:
+    if session.kind == "provincial":
+        return f"نشست تخصصی استان {province_name(role.partition(':')[2])}"
+    return f"نشست «{_line(session.title)}»"
+
+
+def _circumstances(session: ScheduledSession) -> Iterator[Row]:
+    yield Row("شیوه برگزاری", _MODES.get(session.mode, session.mode))
+    if session.venue is not None:
+        yield Row("محل", _line(session.venue))
+    if session.report_due_at is not None:
+        yield Row("مهلت ارسال گزارش", jalali_datetime(session.report_due_at))
+
+
+def _reason(reason: str | None) -> Iterator[Row]:
+    if reason:
+        yield Row("دلیل", _lines(reason))
 
 
 def _reminder(report: OverdueReport, greeting: str) -> Letter:

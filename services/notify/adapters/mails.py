@@ -51,9 +51,13 @@ class Scribe:
         self._sender = sender
         self._text, self._html = _templates()
 
+    def address_of(self, notice: Notice) -> str:
+        """Where a notice goes."""
+        return self._addresses.of(notice.recipient_role)
+
     def write(self, notice: Notice, now: datetime) -> Mail:
         """Write a notice's mail, dated `now` (aware)."""
-        recipient = self._addresses.of(notice.recipient_role)
+        recipient = self.address_of(notice)
         told = letter(notice)
         mail = MIMEMultipart("alternative", boundary=f"=_{notice.notice_id}")
         mail["From"] = f"{Header(_SENDER, 'utf-8').encode()} <{self._sender}>"

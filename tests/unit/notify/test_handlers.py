@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.notify import handlers
-from services.notify.domain import Delivered, Fact, Failed, PutOff, State
-from services.notify.handlers import Declined, NotYet, Office, Unreachable
+from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, State, Trouble
+from services.notify.handlers import Declined, Interrupted, NotYet, Office, Unreachable
 from shared.contracts.events import (
     EventData,
     FollowupOverdue,
@@ -206,6 +206,12 @@ class Answering:
     def __init__(self, answer: Exception | None) -> None:
         self.answer = answer
 
+    def address_of(self, notice: Notice) -> str:
+        return notice.recipient_role
+
+    async def open(self) -> None:
+        pass
+
     async def send(self, *_: object) -> None:
         if self.answer is not None:
             raise self.answer
@@ -223,6 +229,13 @@ async def test_only_the_servers_word_on_this_mail_decides_its_fate() -> None:
     assert declined == Failed(NOW, "550 unknown")
     later = await handlers.hand_over(notice, Answering(NotYet("451 later")), NOW)
     assert later == PutOff(NOW, "451 later")
+    full = NotYet("452 full", of_recipient=True)
+    later = await handlers.hand_over(notice, Answering(full), NOW)
+    assert later == PutOff(NOW, "452 full", Trouble.RECIPIENT)
+    for may_be_taken in (True, False):
+        broken = Interrupted("hung up", may_be_taken=may_be_taken)
+        later = await handlers.hand_over(notice, Answering(broken), NOW)
+        assert later == PutOff(NOW, "hung up", is_answer=False, is_sure=not may_be_taken)
     with pytest.raises(Unreachable):
         await handlers.hand_over(notice, Answering(Unreachable("gone")), NOW)
 

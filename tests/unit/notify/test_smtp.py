@@ -14,7 +14,7 @@ from services.notify.adapters.mails import Scribe
 from services.notify.adapters.smtp import SmtpPost
 from services.notify.domain import Failed, evolve, notices
 from services.notify.events import announce
-from services.notify.handlers import Declined, NotYet, Unreachable
+from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
 from tests.unit.notify.mailserver import OK, Server
 from tests.unit.notify.matters import NOW, resolution
 
@@ -107,7 +107,7 @@ async def test_a_refused_log_in_is_no_notices_fault(server: Server) -> None:
 async def test_a_server_that_hangs_up_is_asked_anew(server: Server) -> None:
     post = post_to(server.port)
     server.data_answer = "421 4.3.2 closing"
-    with pytest.raises(Unreachable, match="421"):
+    with pytest.raises(Interrupted, match="421"):
         await post.send(NOTICE, NOW)
     server.data_answer = OK
     await post.send(NOTICE, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ from shared.runtime.calendar import (
 from shared.runtime.text import normalise, persian_digits
 
 _LONGEST_SUBJECT: Final = 150
+_FSI, _PDI = "\u2068", "\u2069"
+_UNKNOWN: Final = "\ufffd"
+_STEERING: Final = re.compile(
+    "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0001-\U000e007f]"
+)
 _MODES: Final = {"in-person": "حضوری", "webinar": "وبینار"}
 
 
@@ -45,13 +51,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter before it has a form."""
+    """A letter before it has a form. Others' texts in heading and lead are isolated."""
 
-    subject: str
+    heading: str
     greeting: str
     lead: str
     rows: tuple[Row, ...]
     request: str | None
+
+    @property
+    def subject(self) -> str:
+        """The heading as a header holds it: without isolates, and not too long."""
+        text = self.heading.replace(_FSI, "").replace(_PDI, "").rstrip()
+        if len(text) <= _LONGEST_SUBJECT:
+            return text
+        return text[: _LONGEST_SUBJECT - 1].rstrip() + "…"
 
 
 def letter(notice: Notice) -> Letter:
@@ -84,7 +98,7 @@ def _invitation(session: ScheduledSession, role: str, greeting: str) -> Letter:
         Row("آغاز", jalali_datetime(session.starts_at)),
         Row("پایان", jalali_datetime(session.ends_at)),
         *_circumstances(session),
-        Row("شناسه نشست", session.session_id, is_id=True),
+        Row("شناسه نشست", _id(session.session_id), is_id=True),
     ]
     request = None
     if session.report_due_at is not None:
@@ -92,7 +106,7 @@ def _invitation(session: ScheduledSession, role: str, greeting: str) -> Letter:
             "خواهشمند است گزارش استان در محورهای هشت‌گانه، همراه با ابتکارها و موضوع‌های ویژه، "
             f"حداکثر تا {jalali_datetime(session.report_due_at)} ارسال شود."
         )
-    return Letter(_subject(f"دعوت به {name}؛ {day}"), greeting, lead, tuple(rows), request)
+    return Letter(f"دعوت به {name}؛ {day}", greeting, lead, tuple(rows), request)
 
 
 def _move(moved: MovedSession, role: str, greeting: str) -> Letter:
@@ -107,14 +121,14 @@ def _move(moved: MovedSession, role: str, greeting: str) -> Letter:
         Row("پایان", jalali_datetime(session.ends_at)),
         *_circumstances(session),
         *_reason(moved.reason),
-        Row("شناسه نشست", session.session_id, is_id=True),
+        Row("شناسه نشست", _id(session.session_id), is_id=True),
     ]
     request = None
     if session.report_due_at is not None:
         deadline = jalali_datetime(session.report_due_at)
         request = f"خواهشمند است گزارش استان حداکثر تا {deadline} ارسال شود."
     return Letter(
-        _subject(f"تغییر زمان {name}؛ {day}"),
+        f"تغییر زمان {name}؛ {day}",
         greeting,
         f"به آگاهی می‌رساند زمان {name} تغییر کرده است و در زمان زیر برگزار می‌شود.",
         tuple(rows),
@@ -130,10 +144,10 @@ def _cancellation(cancelled: CancelledSession, role: str, greeting: str) -> Lett
         Row("عنوان نشست", _line(session.title)),
         Row("زمان اعلام‌شده", jalali_datetime(session.starts_at)),
         *_reason(cancelled.reason),
-        Row("شناسه نشست", session.session_id, is_id=True),
+        Row("شناسه نشست", _id(session.session_id), is_id=True),
     ]
     return Letter(
-        _subject(f"لغو {name}؛ {day}"),
+        f"لغو {name}؛ {day}",
         greeting,
         f"به آگاهی می‌رساند {name} که زمان آن پیش از این اعلام شده بود، برگزار نمی‌شود.",
         tuple(rows),
@@ -144,7 +158,7 @@ def _cancellation(cancelled: CancelledSession, role: str, greeting: str) -> Lett
 def _name(session: ScheduledSession, role: str) -> str:
     if session.kind == "provincial":
         return f"نشست تخصصی استان {province_name(role.partition(':')[2])}"
-    return f"نشست «{_line(session.title)}»"
+    return f"نشست «{_inserted(session.title)}»"
 
 
 def _circumstances(session: ScheduledSession) -> Iterator[Row]:
@@ -165,9 +179,9 @@ def _reminder(report: OverdueReport, greeting: str) -> Letter:
     rows = [Row("مهلت ارسال گزارش", jalali_datetime(report.due_at))]
     if report.title is not None:
         rows.insert(0, Row("عنوان نشست", _line(report.title)))
-    rows.append(Row("شناسه نشست", report.session_id, is_id=True))
+    rows.append(Row("شناسه نشست", _id(report.session_id), is_id=True))
     return Letter(
-        _subject(f"گزارش استان {province} در مهلت مقرر نرسیده است"),
+        f"گزارش استان {province} در مهلت مقرر نرسیده است",
         greeting,
         (
             f"مهلت ارسال گزارش استان {province} برای نشست تخصصی به پایان رسیده و گزارش دریافت "
@@ -196,11 +210,11 @@ def _communication(resolution: ApprovedResolution, greeting: str) -> Letter:
         Row("تاریخ تصویب", jalali_date(tehran_date(resolution.approved_at))),
         Row("مهلت انجام", due_on),
         *_session(resolution.session_id),
-        Row("شناسه مصوبه", resolution.resolution_id, is_id=True),
+        Row("شناسه مصوبه", _id(resolution.resolution_id), is_id=True),
     ]
     urgent = "فوری؛ " if resolution.priority == "urgent" else ""
     return Letter(
-        _subject(f"{urgent}ابلاغ مصوبه: {_line(resolution.title)}"),
+        f"{urgent}ابلاغ مصوبه: {_inserted(resolution.title)}",
         greeting,
         "مصوبه زیر ابلاغ می‌شود و از این پس تا تأیید انجام، پیگیری خواهد شد.",
         tuple(rows),
@@ -209,7 +223,7 @@ def _communication(resolution: ApprovedResolution, greeting: str) -> Letter:
 
 
 def _escalation(followup: OverdueFollowup, greeting: str) -> Letter:
-    title, deputy = _line(followup.title), deputy_name(followup.deputy)
+    title, deputy = _inserted(followup.title), deputy_name(followup.deputy)
     late = persian_digits(followup.days_overdue)
     match followup.level:
         case 1:
@@ -231,7 +245,7 @@ def _escalation(followup: OverdueFollowup, greeting: str) -> Letter:
             )
             request = "خواهشمند است دستور مقتضی صادر شود."
     rows = [
-        Row("عنوان مصوبه", title),
+        Row("عنوان مصوبه", _line(followup.title)),
         Row("پاسخ‌گو", deputy),
         Row("مهلت انجام", jalali_date(followup.due_on)),
     ]
@@ -242,9 +256,9 @@ def _escalation(followup: OverdueFollowup, greeting: str) -> Letter:
         Row("پیشرفت", persian_digits(f"{followup.progress}٪")),
         *_place(followup.province, followup.axis),
         *_session(followup.session_id),
-        Row("شناسه مصوبه", followup.resolution_id, is_id=True),
+        Row("شناسه مصوبه", _id(followup.resolution_id), is_id=True),
     ]
-    return Letter(_subject(subject), greeting, lead, tuple(rows), request)
+    return Letter(subject, greeting, lead, tuple(rows), request)
 
 
 def _place(province: str | None, axis: str | None) -> Iterator[Row]:
@@ -256,13 +270,26 @@ def _place(province: str | None, axis: str | None) -> Iterator[Row]:
 
 def _session(session_id: str | None) -> Iterator[Row]:
     if session_id is not None:
-        yield Row("شناسه نشست", session_id, is_id=True)
+        yield Row("شناسه نشست", _id(session_id), is_id=True)
 
 
 def _line(text: str) -> str:
-    """Someone else's text on one line, without control characters."""
-    shown = "".join(" " if unicodedata.category(c) == "Cc" else c for c in normalise(text))
-    return " ".join(shown.split())
+    """Someone else's text on one line, without characters that steer others or mean nothing."""
+    shown = "".join(map(_shown, normalise(text)))
+    return " ".join(_STEERING.sub("", shown).split())
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    return _UNKNOWN if category == "Cs" or _is_no_character(character) else character
+
+
+def _is_no_character(character: str) -> bool:
+    """Whether it is one that Unicode keeps free of meaning for ever (23.7)."""
+    point = ord(character)
+    return point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
 
 
 def _lines(text: str) -> str:
@@ -270,5 +297,16 @@ def _lines(text: str) -> str:
     return "\n".join(_line(line) for line in normalise(text).split("\n"))
 
 
-def _subject(text: str) -> str:
-    return text if len(text) <= _LONGEST_SUBJECT else text[: _LONGEST_SUBJECT - 1].rstrip() + "…"
+def _id(id_: str) -> str:
+    """An id, in which what cannot be seen is seen to be there."""
+    return "".join(c if c.isprintable() else _UNKNOWN for c in id_)
+
+
+def _inserted(text: str) -> str:
+    """Someone else's text within a sentence of ours; its direction is its own."""
+    return isolated(_line(text))
+
+
+def isolated(text: str) -> str:
+    """Each line between U+2068 and U+2069, so that its direction is its own (UAX #9, 2.5)."""
+    return "\n".join(f"{_FSI}{line}{_PDI}" if line else "" for line in text.split("\n"))

@@ -14,7 +14,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.letters import letter
+from services.notify.adapters.letters import isolated, letter
 from services.notify.domain import Notice
 
 _SENDER: Final = "سامانه پیگیر"
@@ -82,10 +82,5 @@ def _templates() -> tuple[Template, Template]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["isolated"] = _isolated
+    environment.filters["isolated"] = isolated
     return environment.get_template("mail.txt"), environment.get_template("mail.html")
-
-
-def _isolated(value: str) -> str:
-    """Each line between U+2068 and U+2069, so that its direction is its own (UAX #9, 2.5)."""
-    return "\n".join(f"\u2068{line}\u2069" if line else "" for line in value.split("\n"))

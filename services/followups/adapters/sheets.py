@@ -11,12 +11,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from datetime import date
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from services.followups.adapters.words import STATES_FA
 from services.followups.adapters.xlsx_file import MEDIA_TYPE
-from services.followups.domain.bulk import EDITABLE, NO, TITLES, YES, Cell, Column, Odd, Row
+from services.followups.domain.bulk import (
+    EDITABLE,
+    NO,
+    TITLES,
+    YES,
+    Cell,
+    Column,
+    Merged,
+    Odd,
+    Row,
+    Share,
+)
 from services.followups.domain.records import Followup
 from services.followups.handlers import NoSheet
 from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
@@ -134,9 +146,8 @@ class XlsxSheets:
     def write(self) -> XlsxWriter:
         return XlsxWriter()
 
-    def rows(self, file: BinaryIO) -> Generator[Row, None, None]:
-        width = len(TITLES) + 1  # a title that is none of ours shows
-        command = [sys.executable, "-m", _READER, str(width)]
+    def rows(self, file: BinaryIO) -> Generator[Row | Merged, None, None]:
+        command = [sys.executable, "-m", _READER, json.dumps(list(TITLES.values()))]
         # It has no business with what this service may do.
         plain = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         file.flush()
@@ -163,11 +174,28 @@ class XlsxSheets:
             raise NoSheet(f"it cannot be read {told}")
 
 
-def _row_of(told: Any) -> tuple[int, list[Cell]]:
-    if isinstance(told, dict):
-        raise NoSheet(told["refused"])
-    number, cells = told
-    return number, [Odd[c["odd"].upper()] if isinstance(c, dict) else c for c in cells]
+def _row_of(told: Any) -> Row | Merged:
+    match told:
+        case {"refused": why}:
+            raise NoSheet(why)
+        case {"merged": cells}:
+            return Merged(*cells)
+        case _:
+            number, cells = told
+            return number, [_cell(cell) for cell in cells]
+
+
+def _cell(told: Any) -> Cell:
+    match told:
+        case {"odd": odd}:
+            return Odd[odd.upper()]
+        case {"share": share}:
+            return Share(share)
+        case {"day": day}:
+            return date.fromisoformat(day)
+        case _:
+            cell: Cell = told
+            return cell
 
 
 def _place(column: Column) -> int:

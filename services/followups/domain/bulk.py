@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from services.followups.domain.decisions import complete, report_progress
 from services.followups.domain.records import Fact, Followup, evolve
 from services.followups.domain.refusals import BadProgress, NotNow, Refused
+from shared.runtime.calendar import from_jalali, jalali_date_short
 from shared.runtime.principals import Principal
 from shared.runtime.text import search_key
 
@@ -62,20 +65,41 @@ NO: Final = "خیر"
 
 _COLUMNS: Final = {search_key(title): column for column, title in TITLES.items()}
 _ANSWERS: Final = {search_key(YES): True, search_key(NO): False}
-_PERCENT = re.compile(r"(\d{1,9})\s*(?:[%٪]|درصد)?")
+_READ: Final = EDITABLE | {Column.FOLLOWUP_ID, Column.VERSION}
+_PERCENT = re.compile(r"(?:[%٪﹪％]\s*)?(\d{1,9})|(\d{1,9})\s*(?:[%٪﹪％]|در\s?صد)")
 _VERSION = re.compile(r"\d{1,9}")
+_DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
+_FIRST_GREGORIAN: Final = 1700  # earlier years are Jalali ones
+_SHOWN: Final = 40  # characters of what a cell holds
 
 
 class Odd(Enum):
     """What a cell holds that is no value."""
 
-    FORMULA = "a formula, where the value itself belongs"
-    BROKEN = "an error, such as #REF!"
-    OTHER = "neither text nor a number"
+    FORMULA = "a formula; copy the cell and paste its value"
+    BROKEN = "an error, such as #REF!; write the value"
+    TIME = "a time; format the cell as text and write the value again"
 
 
-Cell: TypeAlias = str | int | float | bool | Odd | None
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A number that is shown as a percentage: 0.4 as 40 %."""
+
+    of_one: float
+
+
+Cell: TypeAlias = str | int | float | bool | date | Share | Odd | None
 Row: TypeAlias = tuple[int, Sequence[Cell]]  # its number, as spreadsheets count it, and its cells
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Cells that are shown as one, of which the first alone can hold something; from 1."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +158,9 @@ def columns_of(row: int, titles: Sequence[Cell]) -> list[Column | None]:
         if column not in found
     ]
     for place, (title, column) in enumerate(zip(titles, found, strict=True), 1):
-        if column is None and title is not None:
-            told = f"column {place} is called «{title}», which is no column of this sheet"
+        if column is None and not _is_blank(title):
+            told = f"column {place} has the title {_shown(title)}, which is none of this sheet; "
+            told += "delete the column or its title"
             faults.append(Fault(row, None, "unknown-column", told))
         elif column is not None and column in found[: place - 1]:
             faults.append(Fault(row, column, "double-column", f"«{title}» is there twice"))
@@ -156,26 +181,32 @@ def read_row(row: int, cells: Mapping[Column, Cell]) -> Edit:
         faults.append(Fault(row, column, slug, f"«{TITLES[column]}» {message}"))
 
     for column, cell in cells.items():
-        if isinstance(cell, Odd):
-            slug = "formula" if cell is Odd.FORMULA else "broken-cell"
-            fault(column, slug, f"holds {cell.value}")
+        is_odd = isinstance(cell, date) or cell is Odd.TIME
+        if cell is Odd.FORMULA:
+            fault(column, "formula", f"holds {cell.value}")
+        elif cell is Odd.BROKEN or (is_odd and column in _READ):
+            fault(column, "broken-cell", f"holds {_shown(cell)}")
     if faults:
         raise BadSheet(faults)
-    followup_id = _text(cells.get(Column.FOLLOWUP_ID))
+    followup_id = _bare(_text(cells.get(Column.FOLLOWUP_ID)))
     if not followup_id or len(followup_id) > 200:
         fault(Column.FOLLOWUP_ID, "bad-id", "is empty or no id")
-    version = _number(cells.get(Column.VERSION), _VERSION)
+    version = _number(given := cells.get(Column.VERSION), _VERSION)
     if version is None or version < 1:
-        fault(Column.VERSION, "bad-version", "is a whole number from 1, as the sheet had it")
+        told = f"is a whole number from 1, as the sheet had it, and not {_shown(given)}"
+        fault(Column.VERSION, "bad-version", told)
     progress = _number(given := cells.get(Column.PROGRESS), _PERCENT)
     if not _is_blank(given) and (progress is None or progress > 100):
-        fault(Column.PROGRESS, "bad-progress", "is a whole number from 0 to 100")
+        told = f"is a whole number from 0 to 100, such as 40, ۴۰ or 40%, and not {_shown(given)}"
+        fault(Column.PROGRESS, "bad-progress", told)
     note = _text(given := cells.get(Column.NOTE))
     if note is None or len(note) > LONGEST_NOTE:
-        fault(Column.NOTE, "bad-note", f"is text of at most {LONGEST_NOTE} characters")
-    claims = _answer(cells.get(Column.DONE))
+        told = f"is text of at most {LONGEST_NOTE} characters, and not {_shown(given)}"
+        fault(Column.NOTE, "bad-note", told)
+    claims = _answer(given := cells.get(Column.DONE))
     if claims is None:
-        fault(Column.DONE, "bad-answer", f"is «{YES}», «{NO}» or empty")
+        told = f"is «{YES}», «{NO}» or empty, and not {_shown(given)}"
+        fault(Column.DONE, "bad-answer", told)
     if faults:
         raise BadSheet(faults)
     assert followup_id is not None
@@ -195,13 +226,37 @@ def doubles(edits: Iterable[Edit]) -> list[Fault]:
     return faults
 
 
+def merged(columns: Sequence[Column | None], cells: Merged, edits: Iterable[Edit]) -> list[Fault]:
+    """What is wrong where somebody wrote once into the cells of several rows."""
+    is_filled_in = any(edit.row == cells.first_row and not edit.is_empty for edit in edits)
+    if cells.first_row == cells.last_row or not is_filled_in:
+        return []
+    rows = f"rows {cells.first_row} to {cells.last_row}"
+    return [
+        Fault(
+            cells.first_row,
+            column,
+            "merged-cells",
+            f"«{TITLES[column]}» is one cell in {rows}; split it and write into each row",
+        )
+        for column in columns[cells.first_column - 1 : cells.last_column]
+        if column in EDITABLE
+    ]
+
+
 def _is_blank(cell: Cell) -> bool:
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+    return cell is None or (isinstance(cell, str) and not _bare(cell))
+
+
+def _bare(text: str | None) -> str:
+    """A text without what nobody sees: directional marks, joiners, and white space around it."""
+    seen = (c for c in text or "" if unicodedata.category(c) != "Cf")
+    return "".join(seen).strip()
 
 
 def _text(cell: Cell) -> str | None:
     """Text without white space around it, "" for an empty cell; None for what is no text."""
-    if cell is None:
+    if _is_blank(cell):
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
         return None
@@ -210,19 +265,66 @@ def _text(cell: Cell) -> str | None:
 
 def _number(cell: Cell, pattern: re.Pattern[str]) -> int | None:
     """A whole number, in figures of any script; None for what is none."""
-    if isinstance(cell, str):
-        written = pattern.fullmatch(cell.strip())
-        return None if written is None else int(written[written.lastindex or 0])
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
-        return None
-    is_whole = 0 <= cell < 1e9 and cell == int(cell)
-    return int(cell) if is_whole else None
+    match cell:
+        case str():
+            written = pattern.fullmatch(_bare(cell))
+            return None if written is None else int(written[written.lastindex or 0])
+        case bool():
+            return None
+        case int() | float() if 0 <= cell < 1e9:
+            return _if_whole(_decimal(cell))
+        case Share() if pattern is _PERCENT and 0 <= cell.of_one < 1e9:
+            return _if_whole(100 * _decimal(cell.of_one))
+        case _:
+            return None
+
+
+def _decimal(number: float) -> Decimal:
+    """A number as spreadsheets show it, of 15 digits: 0.29 is no 0.28999999999999998."""
+    return Decimal(f"{number:.15g}")
+
+
+def _if_whole(number: Decimal) -> int | None:
+    return int(number) if number == int(number) else None
 
 
 def _answer(cell: Cell) -> bool | None:
     if _is_blank(cell):
         return False
     return _ANSWERS.get(search_key(cell)) if isinstance(cell, str) else None
+
+
+def _shown(cell: Cell) -> str:
+    """What a cell holds, as people see it; a day in both calendars."""
+    match cell:
+        case None:
+            return "empty"
+        case str():
+            day = _DAY.fullmatch(_bare(cell))
+            shown = cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}…"
+            told = None if day is None else _told_day(*map(int, day.groups()))
+            return f"«{shown}»" if told is None else f"«{shown}», {told}"
+        case Odd():
+            return cell.value
+        case bool():
+            return str(cell).upper()
+        case date():
+            told = _told_day(cell.year, cell.month, cell.day) or cell.isoformat()
+            return f"{told}; format the cell as text and write the value again"
+        case Share():
+            return f"{100 * cell.of_one:.15g} %"
+        case _:
+            return f"{cell:.15g}"
+
+
+def _told_day(year: int, month: int, day: int) -> str | None:
+    """A day in both calendars; a year before 1700 is a Jalali one. None where there is no such."""
+    try:
+        is_jalali = year < _FIRST_GREGORIAN
+        gregorian = from_jalali(year, month, day) if is_jalali else date(year, month, day)
+        return f"the day {gregorian.isoformat()} ({jalali_date_short(gregorian)})"
+    except ValueError:
+        return None
 
 
 # -- deciding -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 
 from services.followups.domain import bulk
-from services.followups.domain.bulk import Column, Edit, Row
+from services.followups.domain.bulk import Column, Edit, Merged, Row
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.handlers.tracking import Change, Followups, Tracking, changed
@@ -57,10 +57,10 @@ class Sheets(Protocol):
         """Begin a sheet."""
         ...
 
-    def rows(self, file: BinaryIO) -> Generator[Row, None, None]:
+    def rows(self, file: BinaryIO) -> Generator[Row | Merged, None, None]:
         """The rows of a sheet that are not empty, titles first, all of one length. Blocks.
 
-        Raises NoSheet.
+        After them the cells that are merged. Raises NoSheet.
         """
         ...
 
@@ -97,15 +97,22 @@ FAULTS: Final = 1_000
 """So many faults of a sheet are named, of however many."""
 
 
-def read(rows: Iterator[Row]) -> list[Edit]:
+def read(rows: Iterator[Row | Merged]) -> list[Edit]:
     """What people wrote into a sheet, row by row; its first row has the titles.
 
     Raises BadSheet, and NoSheet.
     """
-    columns = bulk.columns_of(*next(rows, (1, ())))
+    titles = next(rows, None)
+    columns = bulk.columns_of(
+        *((1, ()) if titles is None or isinstance(titles, Merged) else titles)
+    )
     edits: list[Edit] = []
     faults: list[bulk.Fault] = []
-    for number, cells in rows:
+    for row in rows:
+        if isinstance(row, Merged):
+            faults += bulk.merged(columns, row, edits)
+            continue
+        number, cells = row
         if len(edits) == bulk.MOST_ROWS:
             told = f"a sheet has at most {bulk.MOST_ROWS} rows below its titles"
             raise bulk.BadSheet([bulk.Fault(number, None, "too-many-rows", told)])

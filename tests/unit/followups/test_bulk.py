@@ -105,7 +105,7 @@ def test_a_claim_is_a_yes(cell: Cell, claims: bool) -> None:
         ({"note": Odd.FORMULA}, "note", "formula"),
         ({"title": Odd.FORMULA}, "title", "formula"),
         ({"progress": Odd.BROKEN}, "progress", "broken-cell"),
-        ({"progress": Odd.OTHER}, "progress", "broken-cell"),
+        ({"progress": Odd.TIME}, "progress", "broken-cell"),
     ],
 )
 def test_what_is_wrong_is_named_by_row_and_column(

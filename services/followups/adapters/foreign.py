@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection, Mapping
 from typing import BinaryIO, Final
@@ -22,7 +23,7 @@ _BEGINNINGS: Final[Mapping[bytes, str]] = {
     b"7z\xbc\xaf": "it is packed; send the .xlsx itself",
 }
 _MARKED: Final[Mapping[bytes, str]] = {  # somewhere in the beginning, in small letters
-    b"form-data;": "it is a form; send the file itself as the body of the request",
+    b"form-data;": "it is a form; send the .xlsx itself as the body of the request",
     b"urn:schemas-microsoft-com:office:spreadsheet": f"it is an XML Spreadsheet 2003; {_SAVE}",
     b"urn:oasis:names:tc:opendocument": f"it is an OpenDocument file (.fods); {_SAVE}",
     b"<html": f"it is a web page, whatever its name says; {_SAVE}",
@@ -53,18 +54,25 @@ def told_by_beginning(file: BinaryIO) -> str | None:
                 "> Encrypt with Password), and save it as .xlsx"
             )
         return f"it is an old workbook (.xls); {_SAVE}"
-    if b"PK\x03\x04" in beginning:
-        return None
+    before, zip_begins, _ = beginning.partition(b"PK\x03\x04")
+    plain = _in_utf_8(before).lower()
     for start, told in _BEGINNINGS.items():
-        if beginning.startswith(start):
+        if before.startswith(start):
             return told
-    plain = beginning.replace(b"\x00", b"").lower()  # of UTF-16, too
     for mark, told in _MARKED.items():
         if mark in plain:
             return told
+    if zip_begins:
+        return None
     if _TEXT.fullmatch(plain):
         return f"it is text, such as .csv; {_SAVE}"
     return f"it is no .xlsx; if it is a spreadsheet, {_SAVE}"
+
+
+def _in_utf_8(beginning: bytes) -> bytes:
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return beginning.decode("utf-16", "ignore").encode()
+    return beginning
 
 
 def told_by_parts(names: Collection[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, Final, NoReturn, TypeAlias
@@ -17,6 +18,10 @@ _MOST_PARTS: Final = 1_000
 _MOST_RATIO: Final = 200  # of a part of a megabyte and more; honest ones have 10 to 40
 _PIECE: Final = 1 << 16
 _ENCRYPTED_FLAG: Final = 0x1
+# The standard has the first two; of the others some programs make use.
+_ENCODING: Final = re.compile(
+    r"utf-(8|16(le|be)?)|(us-)?ascii|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE
+)
 
 Attributes: TypeAlias = Mapping[str, str]
 Start: TypeAlias = Callable[[str, Attributes], None]
@@ -124,13 +129,13 @@ def pieces(
 ) -> Iterator[None]:
     """Read a part piece by piece: the functions hear of it, and nothing is kept.
 
-    An element or attribute of a namespace is named `<namespace> <name>`. Encodings are those that
-    Python knows and that need a byte a character, UTF-8 and UTF-16. No part of an Office Open XML
-    file has a document type (ECMA-376 part 2, 8.1.4), so none can bring entities. Raises Refused
-    for one, ExpatError, and what a codec raises.
+    An element or attribute of a namespace is named `<namespace> <name>`. No part of an Office Open
+    XML file has a document type (ECMA-376 part 2, 8.1.4), so none can bring entities. Raises
+    Refused for one and for a strange encoding, ExpatError, and what a codec raises.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
+    parser.XmlDeclHandler = _require_encoding
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler = start
     if end is not None:
@@ -143,6 +148,12 @@ def pieces(
             yield
         parser.Parse(b"", True)
     yield
+
+
+def _require_encoding(_: str, encoding: str | None, __: int) -> None:
+    if encoding is not None and not _ENCODING.fullmatch(encoding):
+        told = f"it is broken: a part is in the encoding «{encoding[:40]}»"
+        raise Refused(f"{told}; open it in a spreadsheet program and save it as .xlsx again")
 
 
 def _refuse_doctype(*_: Any) -> NoReturn:

@@ -22,7 +22,7 @@ from xml.parsers.expat import ExpatError
 from zipfile import BadZipFile
 
 from services.followups.adapters.package import Package, Refused
-from services.followups.adapters.workbook import Merged, Row, Workbook
+from services.followups.adapters.workbook import Merged, Workbook
 
 MEMORY_BYTES: Final = 400_000_000
 CPU_SECONDS: Final = 60
@@ -35,35 +35,30 @@ STUMBLES: Final = (
 """What files raise that are broken in one way or another."""
 
 
-def rows(file: BinaryIO, titles: Collection[str]) -> Iterator[Row | Merged]:
-    """The rows of the sheet with these titles. Raises Refused, and one of STUMBLES."""
-    book = Workbook(Package(file))
-    yield from book.rows(book.sheet_of(titles))
+def lines(file: BinaryIO, titles: Collection[str]) -> Iterator[str]:
+    """What is told of a file."""
+    try:
+        book = Workbook(Package(file))
+        for row in book.rows(book.sheet_of(titles)):
+            yield json.dumps({"merged": astuple(row)} if isinstance(row, Merged) else row)
+    except Refused as refused:
+        yield _refused(str(refused))
+    except MemoryError:
+        yield _refused("it takes more memory than any sheet of its size should")
+    except STUMBLES as error:
+        told = f"it is broken, or no spreadsheet ({type(error).__name__})"
+        yield _refused(f"{told}; open it in a spreadsheet program and save it as .xlsx again")
+
+
+def _refused(why: str) -> str:
+    return json.dumps({"refused": why})
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    try:
-        for row in rows(sys.stdin.buffer, json.loads(sys.argv[1])):
-            _tell({"merged": astuple(row)} if isinstance(row, Merged) else row)
-    except Refused as refused:
-        _refuse(str(refused))
-    except MemoryError:
-        _refuse("it takes more memory than any sheet of its size should")
-    except BrokenPipeError:
-        raise  # nobody listens any more
-    except STUMBLES as error:
-        told = f"it is broken, or no spreadsheet ({type(error).__name__})"
-        _refuse(f"{told}; open it in a spreadsheet program and save it as .xlsx again")
-
-
-def _tell(told: object) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
-
-
-def _refuse(why: str) -> None:
-    _tell({"refused": why})
+    for line in lines(sys.stdin.buffer, json.loads(sys.argv[1])):
+        sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -55,20 +55,11 @@ class XlsxWriter:
 
     def __init__(self) -> None:
         # Some 5 MB for what is seldom asked for.
-        from xlsxwriter import Workbook  # noqa: PLC0415
+        from services.followups.adapters import books  # noqa: PLC0415
 
         self._folder = TemporaryDirectory()  # of rows that are not in the file yet
         self._file: BinaryIO = TemporaryFile()  # noqa: SIM115  # closed by whoever takes it
-        options = {
-            "constant_memory": True,
-            "tmpdir": self._folder.name,
-            # A title that begins with = is a title.
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-        }
-        self._book = Workbook(self._file, options)
-        self._sheet = self._book.add_worksheet(SHEET)
+        self._book, self._sheet = books.begin(self._file, self._folder.name, SHEET)
         self._next = 0
         self._taken = False
         self._locked = self._book.add_format({"locked": True})
@@ -106,7 +97,6 @@ class XlsxWriter:
             self._file.close()
 
     def _head(self) -> None:
-        self._sheet.right_to_left()
         self._sheet.freeze_panes(1, 0)
         allowed = ("sort", "autofilter", "format_cells", "format_columns", "format_rows")
         self._sheet.protect("", dict.fromkeys(allowed, True))
@@ -164,7 +154,7 @@ class XlsxSheets:
             whole = False
             try:
                 for line in reader.stdout:
-                    yield _row_of(json.loads(line))
+                    yield row_of(json.loads(line))
                 whole = True
             finally:
                 if not whole:
@@ -174,7 +164,8 @@ class XlsxSheets:
             raise NoSheet(f"it cannot be read {told}")
 
 
-def _row_of(told: Any) -> Row | Merged:
+def row_of(told: Any) -> Row | Merged:
+    """What the reader told. Raises NoSheet."""
     match told:
         case {"refused": why}:
             raise NoSheet(why)

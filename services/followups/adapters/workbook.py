@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
+from services.followups.adapters.escapes import unescaped
 from services.followups.adapters.package import Attributes, Package, Refused, pieces, read
 from shared.runtime.text import search_key
 
@@ -149,19 +150,6 @@ def _is_true(value: str | None) -> bool:
 
 # -- texts --------------------------------------------------------------------------------------
 
-_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
-
-
-def unescaped(text: str) -> str:
-    """A text as it is meant: `_x000D_` is a carriage return, `_x005F_` a low line (ST_Xstring).
-
-    Half a surrogate pair, which no text can hold, becomes U+FFFD.
-    """
-    if "_x" not in text:
-        return text
-    whole = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
 
 def _texts(package: Package, name: str) -> list[str]:
     texts: list[str] = []
@@ -253,21 +241,27 @@ def _whole(value: str | None) -> int:
 _REFERENCE: Final = re.compile("([A-Z]{1,3})([0-9]{1,7})", re.IGNORECASE)
 _WHOLE: Final = re.compile("-?[0-9]{1,15}")
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
+_FIRST_GREGORIAN: Final = date(1582, 10, 15)
 _ISO_DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(T.*)?")
 
 
 class _Cells:
-    """Hears of a sheet's elements, and keeps the rows until they are taken."""
+    """Hears of a sheet's elements, and keeps the rows until they are taken.
+
+    There may be millions of cells that are formatted and empty: nothing is made of those.
+    """
 
     def __init__(self, strings: Sequence[str], kinds: Sequence[Kind], *, starts_1904: bool) -> None:
         self.width = _WIDEST  # columns beyond it are passed over
         self.merged: list[Merged] = []
         self._strings, self._kinds, self._starts_1904 = strings, kinds, starts_1904
         self._rows: list[tuple[int, dict[int, Value]]] = []
-        self._row, self._column = 0, -1
+        self._row = 0
         self._cells: dict[int, Value] = {}
-        self._type, self._kind = "n", "number"
-        self._is_formula = self._in_text = self._in_phonetic = False
+        self._last: str | None = None  # the last cell of the row that says where it stands,
+        self._since = 0  # and how many that do not came after it
+        self._cell: Attributes = {}
+        self._is_formula = self._in_phonetic = False
         self._value: list[str] = []  # of <v>
         self._inline: list[str] = []  # of <is>
         self._into: list[str] | None = None
@@ -280,7 +274,11 @@ class _Cells:
     def start(self, name: str, attributes: Attributes) -> None:
         match _TAGS.get(name):
             case "c":
-                self._begin_cell(attributes)
+                self._cell = attributes
+                if (reference := attributes.get("r")) is None:
+                    self._since += 1
+                else:
+                    self._last, self._since = reference, 0
             case "v":
                 self._into = self._value
             case "t":
@@ -297,7 +295,8 @@ class _Cells:
     def end(self, name: str) -> None:
         match _TAGS.get(name):
             case "c":
-                self._end_cell()
+                if self._value or self._inline or self._is_formula:
+                    self._end_cell()
             case "v" | "t":
                 self._into = None
             case "row":
@@ -318,40 +317,36 @@ class _Cells:
                 f"it is broken: row {row} comes after row {self._row}, and {LAST_ROW} is the last "
                 "that can be; open it in a spreadsheet program and save it again"
             )
-        self._row, self._column = row, -1
+        self._row, self._last, self._since = row, None, 0
 
-    def _begin_cell(self, attributes: Attributes) -> None:
-        reference = attributes.get("r")
-        self._column = self._column + 1 if reference is None else self._place(reference)
-        self._type = attributes.get("t", "n")
-        style = attributes.get("s")
-        self._kind = "number" if style is None else self._kind_of(int(style))
+    def _end_cell(self) -> None:
+        value = FORMULA if self._is_formula else self._read()
         self._is_formula = False
         self._value.clear()
         self._inline.clear()
-
-    def _place(self, reference: str) -> int:
-        row, column = _reference(reference)
-        if row != self._row:
-            raise Refused(f"it is broken: {reference} stands in row {self._row}")
-        return column - 1
-
-    def _kind_of(self, style: int) -> Kind:
-        return self._kinds[style] if 0 <= style < len(self._kinds) else "number"
-
-    def _end_cell(self) -> None:
-        if self._column >= self.width:
+        place = self._place()
+        if place >= self.width or value is None or value == "":
             return
-        value = FORMULA if self._is_formula else self._read()
-        if value is None or value == "":
-            return
-        if self._column in self._cells:
+        if place in self._cells:
             raise Refused(f"it is broken: row {self._row} has a cell twice")
-        self._cells[self._column] = value
+        self._cells[place] = value
+
+    def _place(self) -> int:
+        if self._last is None:
+            return self._since - 1
+        row, column = _reference(self._last)
+        if row != self._row:
+            raise Refused(f"it is broken: {self._last} stands in row {self._row}")
+        return column - 1 + self._since
+
+    def _kind(self) -> Kind:
+        style = self._cell.get("s")
+        place = 0 if style is None else int(style)
+        return self._kinds[place] if 0 <= place < len(self._kinds) else "number"
 
     def _read(self) -> Value:
         value = "".join(self._value)
-        match self._type:
+        match self._cell.get("t", "n"):
             case "s":
                 return self._strings[int(value)] if value else None
             case "inlineStr":
@@ -371,11 +366,11 @@ class _Cells:
     def _number(self, value: str) -> Value:
         if not value:
             return None
-        if self._kind == "number" and _WHOLE.fullmatch(value):
+        if (kind := self._kind()) == "number" and _WHOLE.fullmatch(value):
             return int(value)
         if not _NUMBER.fullmatch(value) or not math.isfinite(number := float(value)):
             return BROKEN
-        match self._kind:
+        match kind:
             case "share":
                 return {"share": number}
             case "day":
@@ -406,7 +401,8 @@ def day_of(serial: float, *, starts_1904: bool) -> Value:
     """The day of a serial number; of one below 1, which is a time of day, none.
 
     The system of 1900 has a 29 February 1900 that never was: serials up to it count from a day
-    later. Before 1900 are days that LibreOffice alone can write: Jalali years, taken for Gregorian.
+    later. Of days before 1582 LibreOffice alone writes numbers: of the Julian calendar, for what
+    was mostly meant as a Jalali day.
     """
     number = math.floor(serial)
     if number == 0 and not starts_1904:
@@ -415,9 +411,18 @@ def day_of(serial: float, *, starts_1904: bool) -> Value:
         return BROKEN
     begin = date(1904, 1, 1) if starts_1904 else date(1899, 12, 31 if 1 <= number < 60 else 30)
     try:
-        return _day(begin + timedelta(days=number))
-    except OverflowError:
+        day = begin + timedelta(days=number)
+        return _day(day if day >= _FIRST_GREGORIAN else _julian(day))
+    except (OverflowError, ValueError):
         return BROKEN
+
+
+def _julian(day: date) -> date:
+    """The same day as the Julian calendar counted it. Raises ValueError where Python's has none."""
+    days = day.toordinal() + 1_753_507  # from 1 March 4801 BC on
+    year, days = divmod(4 * days + 3, 1_461)
+    month, days = divmod(5 * (days // 4) + 2, 153)
+    return date(year - 4_800 + month // 10, (month + 2) % 12 + 1, days // 5 + 1)
 
 
 def _day(day: date) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from services.followups.adapters.tables import COLUMNS, Value, gap, heads, lines, title
@@ -20,14 +21,19 @@ _FONT: Final = {"font_name": "Tahoma", "font_size": 10}  # it is everywhere and 
 def write(board: Board) -> bytes:
     """The table under a title with its Jalali date; numbers are numbers, texts never formulas."""
     # Only whoever asks for a workbook pays for the library: some 4 MiB for as long as it runs.
-    import xlsxwriter  # noqa: PLC0415
+    from services.followups.adapters import books  # noqa: PLC0415
 
-    buffer = io.BytesIO()
-    dated = {"title": title(board), "created": start_of_day(board.as_of)}  # not by a clock
-    book = xlsxwriter.Workbook(buffer, {"in_memory": True})
-    book.set_properties(dated)
-    sheet = book.add_worksheet(KINDS_FA[board.by])
-    sheet.right_to_left()
+    with TemporaryDirectory() as folder:
+        buffer = io.BytesIO()
+        book, sheet = books.begin(buffer, folder, KINDS_FA[board.by])
+        _fill(book, sheet, board)
+        book.close()
+    return buffer.getvalue()
+
+
+def _fill(book: Any, sheet: Any, board: Board) -> None:
+    # By the day of the board, not by a clock.
+    book.set_properties({"title": title(board), "created": start_of_day(board.as_of)})
     plain, bold, large = (
         book.add_format({**_FONT, **more})
         for more in ({}, {"bold": True, "bottom": 1, "text_wrap": True}, {"bold": True})
@@ -46,8 +52,6 @@ def write(board: Board) -> bytes:
     sheet.set_column(0, 0, 32)
     sheet.set_column(1, len(COLUMNS) + 1, 12)
     sheet.freeze_panes(_HEADS_AT + 1, 1)
-    book.close()
-    return buffer.getvalue()
 
 
 def _write_numbers(sheet: Any, row: int, values: Sequence[Value], formats: Sequence[Any]) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
+import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.followups.adapters.sheets import XlsxSheets
-from services.followups.domain.bulk import TITLES, Column
+from services.followups.adapters import reader
+from services.followups.adapters.sheets import XlsxSheets, row_of
+from services.followups.domain.bulk import TITLES, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
+from services.followups.handlers import NoSheet
+from services.followups.handlers.bulk import read
 
 Edits: TypeAlias = Mapping[tuple[int, Column], Any]
 
@@ -81,3 +88,31 @@ def with_part(content: bytes, name: str, part: bytes | Callable[[bytes], bytes])
         if not callable(part):
             after.writestr(name, part)
     return out.getvalue()
+
+
+def edits_of(content: bytes) -> list[Edit]:
+    """What the service makes of a file."""
+    with TemporaryFile() as file:
+        file.write(content)
+        with closing(XlsxSheets().rows(file)) as rows:
+            return read(rows)
+
+
+def edits_here(content: bytes) -> list[Edit]:
+    """The same, without a process each time."""
+    told = (json.loads(line) for line in reader.lines(io.BytesIO(content), TITLES.values()))
+    return read(map(row_of, told))
+
+
+def refused(content: bytes) -> list[tuple[int, Column | None, str]]:
+    """What is wrong with a sheet, by row and column."""
+    with pytest.raises(BadSheet) as bad:
+        edits_of(content)
+    return [(fault.row, fault.column, fault.slug) for fault in bad.value.faults]
+
+
+def is_no_sheet(content: bytes) -> str:
+    """What is said of a file that cannot be read."""
+    with pytest.raises(NoSheet) as error:
+        edits_of(content)
+    return str(error.value)

@@ -5,30 +5,26 @@ from __future__ import annotations
 import io
 import random
 import zipfile
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.followups.adapters import reader
-from services.followups.adapters.sheets import XlsxSheets
 from services.followups.domain import bulk
-from services.followups.domain.bulk import EDITABLE, TITLES, BadSheet, Column, Edit
+from services.followups.domain.bulk import EDITABLE, TITLES, Column, Edit
 from services.followups.domain.records import Followup
-from services.followups.handlers import NoSheet
-from services.followups.handlers.bulk import FAULTS, read
+from services.followups.handlers.bulk import FAULTS
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import (
     PLACES,
     Edits,
     changed,
+    edits_of,
     filled_in,
+    is_no_sheet,
     opened,
+    refused,
     sheet_of,
     sheet_with,
     with_part,
@@ -44,26 +40,6 @@ def several(count: int) -> list[Followup]:
 
 
 SHEET = sheet_of(several(5))
-
-
-def edits_of(content: bytes) -> list[Edit]:
-    """What the service makes of a file."""
-    with TemporaryFile() as file:
-        file.write(content)
-        with closing(XlsxSheets().rows(file)) as rows:
-            return read(rows)
-
-
-def refused(content: bytes) -> list[tuple[int, Column | None, str]]:
-    with pytest.raises(BadSheet) as bad:
-        edits_of(content)
-    return [(fault.row, fault.column, fault.slug) for fault in bad.value.faults]
-
-
-def is_no_sheet(content: bytes) -> str:
-    with pytest.raises(NoSheet) as error:
-        edits_of(content)
-    return str(error.value)
 
 
 # -- as it is written ---------------------------------------------------------------------------
@@ -300,31 +276,3 @@ def test_macros_and_links_to_other_files_are_passed_over() -> None:
     with_macro = with_part(SHEET, "xl/vbaProject.bin", b"Attribute VB_Name")
     linked = with_part(with_macro, "xl/externalLinks/externalLink1.xml", b"<externalLink/>")
     assert len(edits_of(linked)) == 5
-
-
-@given(st.data())
-def test_whatever_is_broken_in_a_file_is_told_and_nothing_else_happens(data: st.DataObject) -> None:
-    """Through the reader itself, without a process each time."""
-    content = bytearray(SHEET)
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    _read_here(bytes(content))
-
-
-@given(st.data())
-def test_whatever_is_broken_in_a_part_is_told_and_nothing_else_happens(data: st.DataObject) -> None:
-    with zipfile.ZipFile(io.BytesIO(SHEET)) as packed:
-        name = data.draw(st.sampled_from(packed.namelist()))
-        part = bytearray(packed.read(name))
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(part) - 1))
-        part[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    _read_here(with_part(SHEET, name, bytes(part)))
-
-
-def _read_here(content: bytes) -> None:
-    try:
-        list(reader.rows(io.BytesIO(content), TITLES.values()))
-    except (reader.Refused, *reader.STUMBLES):
-        pass

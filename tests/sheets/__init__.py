@@ -1,0 +1,1 @@
+"""Spreadsheets as programs of other makers save them."""

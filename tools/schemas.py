@@ -47,8 +47,30 @@ What holds for all data:
   show something: [what may be sent](../inputs.md).
 - Numbers are JSON numbers and booleans JSON booleans, not text; whole numbers have no fraction.
 - A version changes only by optional fields. What would break a reader is a new version.
+- The data is JSON in UTF-8; a byte order mark in front of it is passed over, UTF-16 and UTF-32 are
+  not read, nor are NaN and Infinity. Of a name that comes twice in an object the last counts.
 - An event that is not so goes, untouched, to the dead letters of the service that read it, and
   `EventRejected` tells its sender why.
+
+How an envelope is read:
+
+- Names of headers in any case; values are UTF-8, nothing in them is percent-encoded, and blanks
+  are part of them. An id has 1 to 1,024 characters, blanks and Persian letters among them.
+- `content-type` is any, or none, in binary mode: it may be null, empty or unreadable. Without one,
+  and without attributes in headers, the value is read as structured mode, as the binding has it;
+  where two differ, attributes in headers say that it is binary mode. Batches
+  (`application/cloudevents-batch+json`), Avro and XML are refused: `unsupported-content-type`.
+- `specversion` is `1.0` and nothing else (`1.0.2` is a version of the text, not of events).
+- In structured mode `data` is the JSON object itself, not a text that holds it, or `data_base64`.
+- `traceparent` is W3C Trace Context; one that is not is not sent on.
+
+Who has sent what cannot be read or applied looks into `peygir.rejections.v1` under the key of its
+own `source`. `EventRejected` tells whatever could be read of the event, whichever part of it is
+broken; only where no `source` can be read the key is `unknown`. **Each service that gives a record
+up tells of it**: a topic that two services read brings two `EventRejected` of one mistake, with the
+same `topic`, `partition`, `offset` and even `ce_id`. `service` tells them apart, as `ce_source`
+does; one service tells of it again, with the same `ce_source` and `ce_id`, only where it died
+meanwhile.
 
 `<deputy>` stands for the id of a deputy, such as `civil`.
 """

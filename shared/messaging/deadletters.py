@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from shared.contracts.envelope import CloudEvent, Unreadable, read, rfc3339, write
+from shared.contracts.envelope import CloudEvent, glimpse, rfc3339, write
 from shared.contracts.events.rejections import EventRejected
 from shared.contracts.topics import Topics
 from shared.messaging.publisher import Outgoing, Publisher, TooLarge
@@ -91,6 +91,7 @@ class DeadLetters:
         publisher: Publisher,
         clock: MachineClock,
     ) -> None:
+        self._service = service
         self._topic = topics.deadletter(service)
         self.replay = topics.replay(service)
         self._rejections = topics.rejections
@@ -182,16 +183,18 @@ class DeadLetters:
 
     def _rejection(self, letter: DeadLetter, now: datetime) -> Outgoing:
         record, origin = letter.record, self.origin(letter.record)
-        about = _attributes(record)
+        told = glimpse(record.headers, record.value)
         data = EventRejected(
-            id=about.id if about else None,
-            type=about.type if about else None,
-            source=about.source if about else None,
+            id=told.id,
+            type=told.type,
+            source=told.source,
+            subject=told.subject,
             topic=origin.topic,
             partition=origin.partition,
             offset=origin.offset,
             reason=letter.refusal.reason,
             detail=_told(letter.refusal.detail),
+            service=self._service,
         )
         place = f"{origin.partition}|{origin.offset}|{letter.refusal.reason}"
         headers, value = write(
@@ -200,20 +203,14 @@ class DeadLetters:
                 source=self._source,
                 type=EventRejected.TYPE,
                 data=data.to_json(),
-                subject=about.id if about else None,
+                subject=told.id,
                 time=now,
                 dataschema=EventRejected.DATASCHEMA,
+                traceparent=told.traceparent,
             )
         )
-        key = about.source if about else _UNKNOWN
+        key = told.source or _UNKNOWN
         return Outgoing(self._rejections, key.encode(), value, headers)
-
-
-def _attributes(record: Record) -> CloudEvent | None:
-    try:
-        return read(record.headers, record.value)
-    except Unreadable:
-        return None
 
 
 def _told(detail: str) -> str:

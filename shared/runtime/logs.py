@@ -24,10 +24,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-# W3C Trace Context: no id is all zeros, there is no version ff, and 00 ends with its flags.
-_TRACEPARENT = re.compile(
-    "(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?"
-)
+from shared.contracts.envelope import TRACEPARENT
 
 # Libraries that bring handlers of their own, or say at this level what only they want to know.
 _LIBRARIES = {
@@ -110,7 +107,7 @@ def bind_event(event_id: str, traceparent: str | None) -> Iterator[None]:
 
 def trace_id(traceparent: str | None) -> str | None:
     """The trace's id out of a `traceparent` (W3C Trace Context); None where it is not one."""
-    match = _TRACEPARENT.fullmatch(traceparent or "")
+    match = TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match else None
 
 

@@ -51,6 +51,12 @@ documents = st.one_of(
 )
 
 
+traces = st.from_regex(
+    r"\A00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z",
+    alphabet=st.characters(codec="ascii"),
+)
+
+
 @st.composite
 def events(draw: st.DrawFn) -> CloudEvent:
     """An event with any attributes that CloudEvents allows."""
@@ -63,7 +69,7 @@ def events(draw: st.DrawFn) -> CloudEvent:
         time=draw(st.none() | instants),
         dataschema=draw(st.none() | texts),
         sequence=draw(st.none() | st.integers(0, 10**18 - 1)),
-        traceparent=draw(st.none() | texts),
+        traceparent=draw(st.none() | traces),
     )
 
 

@@ -18,6 +18,7 @@ from tests.contracts import records, samples
 
 events = pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
 JSON = {"content-type": b"application/cloudevents+json"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOON = datetime(2024, 3, 11, 12, tzinfo=UTC)
 timed = records.events().map(lambda event: replace(event, time=event.time or NOON))
 """The peer puts the present time where there is none."""
@@ -35,7 +36,7 @@ def _of_the_peer(event: type[EventData]) -> PeersEvent:
             "dataschema": sample.event.dataschema,
             "datacontenttype": "application/json",
             "sequence": "0000000007",
-            "traceparent": sample.event.traceparent or "00-1-2-01",
+            "traceparent": sample.event.traceparent or TRACE,
             "comexampleother": "\u067e\u06cc\u06af\u06cc\u0631",
         },
         sample.data,

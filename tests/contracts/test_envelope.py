@@ -14,12 +14,14 @@ from shared.contracts.envelope import (
     LONGEST_ATTRIBUTE,
     CloudEvent,
     Headers,
+    Told,
     Unreadable,
+    glimpse,
     read,
     rfc3339,
     write,
 )
-from shared.contracts.events import Invalid, UnknownType, parse
+from shared.contracts.events import Invalid, ResolutionWithdrawn, UnknownType, parse
 
 VALUE = '{"title": "تکمیل کمربندی شمالی کرمان"}'.encode()
 REQUIRED = [
@@ -37,6 +39,7 @@ ENVELOPE: dict[str, Any] = {
 }
 OPTIONAL = ("subject", "time", "dataschema", "sequence", "traceparent")
 WHEN = datetime(2024, 3, 11, 5, 30, tzinfo=UTC)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOBODY = cast(bytes, None)  # Kafka's headers may be null; the type of its client does not say so
 
 
@@ -73,7 +76,7 @@ def test_a_required_attribute_is_missing_or_empty(name: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xed\xa0\x80", NOBODY])
-@pytest.mark.parametrize("name", [*(name for name, _ in REQUIRED), "content-type"])
+@pytest.mark.parametrize("name", [name for name, _ in REQUIRED])
 def test_a_header_that_is_asked_is_not_utf8_or_null(name: str, raw: bytes) -> None:
     refused = refusal([*without(name), (name, raw)], VALUE)
 
@@ -91,7 +94,7 @@ def test_an_optional_header_that_cannot_be_read_is_none(name: str, raw: bytes) -
 
 
 def test_one_that_cannot_be_read_does_not_take_the_others_along() -> None:
-    event = CloudEvent("1", "/letters", "x", VALUE, "موضوع", WHEN, "urn:x", 3, "00-1-2-01")
+    event = CloudEvent("1", "/letters", "x", VALUE, "موضوع", WHEN, "urn:x", 3, TRACE)
     headers, _ = write(event)
     for name in OPTIONAL:
         damaged = [(n, b"\xff" if n == f"ce_{name}" else raw) for n, raw in headers]
@@ -110,8 +113,6 @@ def test_a_header_that_is_asked_has_to_say_the_same_where_it_is_repeated() -> No
     for name, _ in REQUIRED:
         refused = refusal([*REQUIRED, (name, b"2")], VALUE)
         assert (refused.reason, refused.detail.split()[0]) == ("invalid-attribute", name)
-    both = [*REQUIRED, ("content-type", b"application/json"), *STRUCTURED]
-    assert refusal(both, VALUE).reason == "invalid-attribute"
 
 
 def test_an_optional_header_of_two_values_is_none() -> None:
@@ -387,3 +388,237 @@ def test_a_lone_surrogate_in_the_data_is_broken_json() -> None:
 def test_a_type_that_is_not_known() -> None:
     with pytest.raises(UnknownType, match=r"peygir\.Other\.v1"):
         parse(structured(type="peygir.Other.v1"))
+
+
+# What optional headers may be
+
+
+@pytest.mark.parametrize("raw", [NOBODY, b"", b"\xff\xfe", b"\xed\xa0\x80", b"j" * 2_000, b" \t"])
+def test_a_content_type_that_cannot_be_read_is_passed_over(raw: bytes) -> None:
+    """As every other optional header is; which mode it is, the attributes tell."""
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+
+    assert read([("content-type", raw), *REQUIRED], VALUE) == read(REQUIRED, VALUE)
+    assert read([("Content-Type", raw)], value) == structured()
+    assert read([("content-type", raw), *STRUCTURED], value) == structured()
+
+
+@pytest.mark.parametrize("beside", [b"application/json", b"text/plain", b"*"])
+def test_of_two_content_types_the_attributes_tell_which_mode_it_is(beside: bytes) -> None:
+    """Some clients add one of their own to what is published."""
+    both = [("content-type", beside), *STRUCTURED]
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+
+    for headers in (both, both[::-1]):
+        assert read([*REQUIRED, *headers], VALUE) == read(REQUIRED, VALUE)
+        assert read(headers, value) == structured()
+
+
+def test_without_any_header_it_is_structured_mode() -> None:
+    """So says the binding (1.0.2, section 3); a Kafka of before 0.11 has no headers at all."""
+    value = json.dumps({**ENVELOPE, "data": {"a": 1}}).encode()
+
+    assert read([], value) == structured(data={"a": 1})
+    assert read([("contentType", b'"application/json"')], value) == structured(data={"a": 1})
+    assert refusal([], b'{"specversion": "1.0", "data": {}}').detail == "id"
+    assert refusal([], b'{"a": 1}').detail == "specversion"
+    assert refusal([], b"\x00").reason == "missing-attribute"
+
+
+def test_a_structured_event_of_another_content_type_is_told_which_it_takes() -> None:
+    value = json.dumps({**ENVELOPE, "data": {}}).encode()
+    refused = refusal([("content-type", b"application/json")], value)
+
+    assert refused.reason == "missing-attribute"
+    assert "content-type has to be application/cloudevents+json" in refused.detail
+
+
+@pytest.mark.parametrize("name", ["subject", "dataschema"])
+def test_an_empty_optional_attribute_is_none(name: str) -> None:
+    assert read([*REQUIRED, (f"ce_{name}", b"")], VALUE) == read(REQUIRED, VALUE)
+    assert structured(**{name: ""}) == structured()
+
+
+def test_nothing_in_a_header_is_percent_encoded() -> None:
+    headers = [*without("ce_source"), ("ce_source", b"/a%20b"), ("ce_subject", b"%D9%BE")]
+    event = read(headers, VALUE)
+
+    assert (event.source, event.subject) == ("/a%20b", "%D9%BE")
+
+
+@pytest.mark.parametrize("version", [b"1.0 ", b" 1.0", b'"1.0"', b"1.0\n", b"1,0"])
+def test_a_version_is_written_so_and_not_otherwise(version: bytes) -> None:
+    headers = [*without("ce_specversion"), ("ce_specversion", version)]
+
+    assert refusal(headers, VALUE).reason in {"unsupported-version", "invalid-attribute"}
+
+
+@pytest.mark.parametrize("id_", ["1", " ", " a b ", "ن" * LONGEST_ATTRIBUTE, "a|b", "%00"])
+def test_any_text_is_an_id(id_: str) -> None:
+    assert read([*without("ce_id"), ("ce_id", id_.encode())], VALUE).id == id_
+    assert structured(id=id_).id == id_
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "00-1-2-01",
+        TRACE.upper(),
+        TRACE + "-x",
+        TRACE + "\n",
+        " " + TRACE,
+        TRACE[:-1],
+        "ff" + TRACE[2:],
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+        TRACE.replace("-", "_"),
+        "cc" + TRACE[2:] + "x",
+        "cc" + TRACE[2:] + "-" + "x" * 300,
+    ],
+)
+def test_a_trace_that_is_none_is_not_sent_on(trace: str) -> None:
+    assert read([*REQUIRED, ("ce_traceparent", trace.encode())], VALUE).traceparent is None
+    assert structured(traceparent=trace).traceparent is None
+
+
+@pytest.mark.parametrize("trace", [TRACE, TRACE[:-2] + "00", "cc" + TRACE[2:], f"cc{TRACE[2:]}-x"])
+def test_a_trace_of_this_version_or_a_later_one_is_sent_on(trace: str) -> None:
+    assert read([*REQUIRED, ("ce_traceparent", trace.encode())], VALUE).traceparent == trace
+
+
+# How JSON may be written
+
+WITHDRAWN = {"resolution_id": "R-1", "deputy": "civil", "withdrawn_at": "2024-03-11T05:30:00Z"}
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    raw = json.dumps(WITHDRAWN).encode()
+    value = json.dumps({**ENVELOPE, "data": WITHDRAWN}).encode()
+    plain = parse(read(REQUIRED, raw))
+
+    assert parse(read(REQUIRED, b"\xef\xbb\xbf" + raw)) == plain
+    assert parse(read(STRUCTURED, b"\xef\xbb\xbf" + value)) == plain
+    assert parse(read([], b"\xef\xbb\xbf" + value)) == plain
+    encoded = base64.b64encode(b"\xef\xbb\xbf" + raw).decode()
+    members = {**ENVELOPE, "data_base64": encoded}
+    assert parse(read(STRUCTURED, json.dumps(members).encode())) == plain
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_json_of_another_encoding_is_refused_by_its_name(encoding: str) -> None:
+    raw = json.dumps(WITHDRAWN).encode(encoding)
+    value = json.dumps({**ENVELOPE, "data": WITHDRAWN}).encode(encoding)
+
+    with pytest.raises(Unreadable) as binary:
+        parse(read(REQUIRED, raw))
+    for refused in (binary.value, refusal(STRUCTURED, value)):
+        assert refused.reason == "broken-json"
+        assert encoding.upper()[:6] in refused.detail
+        assert "UTF-8" in refused.detail
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused_in_both_modes(number: str) -> None:
+    raw = json.dumps(WITHDRAWN)[:-1].encode() + f', "x": {number}}}'.encode()
+    value = json.dumps(ENVELOPE)[:-1].encode() + b', "data": ' + raw + b"}"
+    encoded = {**ENVELOPE, "data_base64": base64.b64encode(raw).decode()}
+
+    assert refusal(REQUIRED, raw).reason == "broken-json"
+    assert refusal(STRUCTURED, value).reason == "broken-json"
+    assert refusal(STRUCTURED, json.dumps(encoded).encode()).reason == "broken-json"
+    told = json.dumps({**WITHDRAWN, "reason": number}).encode()
+    assert isinstance(parse(read(REQUIRED, told)), ResolutionWithdrawn)
+
+
+def test_of_a_name_that_comes_twice_the_last_counts() -> None:
+    raw = b'{"resolution_id": "R-0", ' + json.dumps(WITHDRAWN)[1:].encode()
+    value = b'{"id": "0", ' + json.dumps({**ENVELOPE, "data": WITHDRAWN})[1:].encode()
+
+    assert parse(read(REQUIRED, raw)) == parse(read(REQUIRED, json.dumps(WITHDRAWN).encode()))
+    assert read(STRUCTURED, value).id == "1"
+
+
+# What is told of a record that is no event
+
+SAID = Told("1", "/letters", "peygir.ResolutionWithdrawn.v1", "R-1", TRACE)
+SAYING = {**ENVELOPE, "subject": "R-1", "traceparent": TRACE}
+SAYING_HEADERS = [*REQUIRED, ("ce_subject", b"R-1"), ("ce_traceparent", TRACE.encode())]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff", VALUE])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        [],
+        STRUCTURED,
+        [("content-type", b"application/cloudevents-batch+json")],
+        [("content-type", NOBODY)],
+        [("content-type", b"application/avro")],
+    ],
+)
+def test_whatever_the_value_the_headers_tell(mode: Headers, value: bytes | None) -> None:
+    assert glimpse([*mode, *SAYING_HEADERS], value) == SAID
+
+
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject", "traceparent"])
+@pytest.mark.parametrize("raw", [NOBODY, b"", b"\xff", b"a\nb", b"x" * 1_025, "\ufffe".encode()])
+def test_one_header_that_cannot_be_read_hides_no_other(name: str, raw: bytes) -> None:
+    headers = [(n, raw if n == f"ce_{name}" else text) for n, text in SAYING_HEADERS]
+    left: dict[str, Any] = {name: None}
+
+    assert glimpse(headers, VALUE) == replace(SAID, **left)
+    absent = [(n, text) for n, text in SAYING_HEADERS if n != f"ce_{name}"]
+    assert glimpse(absent, VALUE) == replace(SAID, **left)
+    assert glimpse([*SAYING_HEADERS, (f"ce_{name}", b"other")], VALUE) == replace(SAID, **left)
+
+
+@pytest.mark.parametrize("version", [None, NOBODY, b"0.3", b"1.0 ", b"\xff", b""])
+def test_a_version_that_is_none_hides_nothing(version: bytes | None) -> None:
+    headers = [(n, t) for n, t in SAYING_HEADERS if n != "ce_specversion"]
+    if version is not None:
+        headers.append(("ce_specversion", version))
+
+    assert glimpse(headers, VALUE) == SAID
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        json.dumps({**SAYING, "data": {}}).encode() + b"x",
+        json.dumps({**SAYING, "data": {}}).encode()[:-4],
+        json.dumps({**SAYING, "data": {}}).replace('"data": {}', '"data": {"a" 1}').encode(),
+        json.dumps({**SAYING, "data": [1]}).replace("[1]", "NaN").encode(),
+        json.dumps({**SAYING, "data": "x"}).encode().replace(b'"x"', b'"\xff"'),
+        json.dumps({**SAYING, "data": {}})[:-3].encode() + b"[" * 100_000,
+        json.dumps({**SAYING, "specversion": "0.3"}).encode(),
+        json.dumps({**SAYING, "specversion": 1.0, "data": {}}).encode(),
+        json.dumps({**SAYING, "data_base64": "*"}).encode(),
+        b"\xef\xbb\xbf" + json.dumps(SAYING).encode(),
+        json.dumps(SAYING).encode("utf-16"),
+        json.dumps([{**SAYING, "data": {}}]).encode(),
+        json.dumps([{**SAYING, "data": {}}] * 2).encode(),
+    ],
+)
+@pytest.mark.parametrize("mode", [STRUCTURED, [], [("content-type", b"application/json")]])
+def test_a_broken_document_tells_what_stands_before_the_fault(mode: Headers, broken: bytes) -> None:
+    assert glimpse(mode, broken) == SAID
+
+
+def test_a_document_and_the_headers_beside_it_tell_together() -> None:
+    value = json.dumps({**ENVELOPE, "id": 5, "source": "/body"}).encode()
+
+    told = glimpse([*STRUCTURED, *SAYING_HEADERS], value)
+    assert told == replace(SAID, source="/body")
+
+
+def test_the_events_of_a_batch_tell_what_they_have_in_common() -> None:
+    value = json.dumps([{**SAYING, "id": "1"}, {**SAYING, "id": "2"}]).encode()
+
+    told = glimpse([("content-type", b"application/cloudevents-batch+json")], value)
+    assert told == replace(SAID, id=None)
+
+
+def test_the_data_of_binary_mode_tells_nothing_of_the_event() -> None:
+    data = json.dumps({"id": "5", "source": "/data", "type": "x", "subject": "y"}).encode()
+
+    assert glimpse([("ce_id", b"1")], data) == Told(id="1")

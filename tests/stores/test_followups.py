@@ -136,7 +136,11 @@ def step(
     versions, announced = [before], []
     for fact in facts:
         versions.append(evolve(versions[-1], fact))
-        announced.append(events.announce(versions[-1], fact, TOPIC, "00-1-2-00"))
+        announced.append(
+            events.announce(
+                versions[-1], fact, TOPIC, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+            )
+        )
     return Change(before, versions[-1], announced, alert, inbox, versions[1:-1])
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.contracts.envelope import CloudEvent, Unreadable
+from shared.contracts.envelope import CloudEvent, Unreadable, require_json
 from shared.contracts.events.base import EventData, Person
 from shared.contracts.events.circulars import CatalogueAxis, CircularIssued, SubAxis
 from shared.contracts.events.followups import (
@@ -142,8 +142,9 @@ def parse(event: CloudEvent) -> EventData:
     model = EVENTS.get(event.type)
     if model is None:
         raise UnknownType(f"{event.type!r} is no type of event that is known here")
+    data = require_json(event.data)
     try:
-        return model.model_validate_json(event.data)
+        return model.model_validate_json(data)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         if faults[0]["type"] == "json_invalid":

@@ -6,7 +6,11 @@ from shared.contracts.events.base import Count, EventData, Name, Slug, Text
 
 
 class EventRejected(EventData):
-    """An event was given up; id, type and source where they could be read."""
+    """An event was given up; id, type, source and subject where they could be read.
+
+    Each service that gives it up tells so once: `service`, and in `ce_source`. The key is the
+    event's source, or `unknown`.
+    """
 
     topic: Name
     partition: Count
@@ -16,3 +20,5 @@ class EventRejected(EventData):
     id: str | None = None
     type: str | None = None
     source: str | None = None
+    subject: str | None = None
+    service: Name | None = None

@@ -9,13 +9,11 @@ from fastapi import Header
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from shared.contracts.envelope import traceparent_of
 from shared.contracts.events.base import told_apart
-from shared.runtime.logs import trace_id
 
 _NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
 """Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
-
-_LONGEST_TRACE: Final = 256  # of a version to come; today's has 55 characters
 
 
 class RequestBody(BaseModel):
@@ -43,13 +41,7 @@ NewId: TypeAlias = Annotated[
 """An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""
 
 
-def _valid_trace(traceparent: str | None) -> str | None:
-    if traceparent is None or len(traceparent) > _LONGEST_TRACE:
-        return None
-    return None if trace_id(traceparent) is None else traceparent
-
-
 Traceparent: TypeAlias = Annotated[
-    str | None, Header(description="W3C Trace Context."), AfterValidator(_valid_trace)
+    str | None, Header(description="W3C Trace Context."), AfterValidator(traceparent_of)
 ]
 """The trace that a request belongs to, which its events bear on; None where it is not valid."""

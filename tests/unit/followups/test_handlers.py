@@ -247,12 +247,21 @@ def _as_read(event: Event) -> Message:
 async def test_an_approval_opens_and_its_trace_goes_on() -> None:
     store = MemoryFollowups()
     traced = approval()
-    traced = replace(traced, event=replace(traced.event, traceparent="00-1-2-00"))
+    traced = replace(
+        traced,
+        event=replace(
+            traced.event, traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+        ),
+    )
     assert await take(store, traced, approval("2")) == [Outcome.APPLIED, Outcome.DUPLICATE]
     followup = await the_one(store)
     assert (followup.state, followup.opened_at) == (State.OPENED, LATER)
     (event,) = store.events
-    assert (event.topic, event.key, event.trace) == (TOPIC, "R-1", "00-1-2-00")
+    assert (event.topic, event.key, event.trace) == (
+        TOPIC,
+        "R-1",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+    )
 
 
 @pytest.mark.parametrize(
@@ -398,11 +407,18 @@ async def test_what_somebody_does_is_decided_anew_where_another_was_faster() -> 
     store = Contested(times=4)
     await take(store, approval())
     id_ = (await the_one(store)).followup_id
-    after = await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge, "00-1-2-00")
+    after = await handlers.act(
+        id_,
+        store,
+        TRACKING,
+        CIVIL,
+        _acknowledge,
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+    )
     assert (after.state, after.version) == (State.ACKNOWLEDGED, 2)
     assert await the_one(store) == after
     assert store.causes[-1] == Cause("request", "d.karimi", roles=("deputy:civil",))
-    assert store.events[-1].trace == "00-1-2-00"
+    assert store.events[-1].trace == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     with pytest.raises(NotNow):
         await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge)
 

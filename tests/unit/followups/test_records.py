@@ -145,7 +145,9 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
     recovered: Followup | None = None
     ids: set[str] = set()
     for _before, fact, now in steps(life):
-        event = events.announce(now, fact, TOPIC, "00-1-2-00")
+        event = events.announce(
+            now, fact, TOPIC, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+        )
         ids.add(event.id)
         sent = CloudEvent(
             id=event.id,

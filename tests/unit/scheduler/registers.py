@@ -42,7 +42,7 @@ from tests.unit.scheduler.examples import (
 
 RULES: Final = rules()
 TOPICS: Final = Topics(DEPUTY_IDS)
-TRACE: Final = "00-1-2-00"
+TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 Command: TypeAlias = Callable[[Register], Awaitable[object]]
 
 _IDS = ("a", "b", "c")

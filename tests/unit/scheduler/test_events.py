@@ -49,11 +49,17 @@ def told(fact: SessionFact) -> dict[str, Any]:
 def test_a_scheduled_session_is_told_whole() -> None:
     planned = gathering(attendees=(Attendee("governor", "g.razavi", "استاندار"),))
     fact = Scheduled(NOW, planned)
-    event = events.announce(scheduled(fact), fact, TOPICS, "00-1-2-00")
+    event = events.announce(
+        scheduled(fact), fact, TOPICS, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    )
     assert (event.topic, event.key, event.aggregate_id) == (
         *("t-peygir.sessions.v1", "1402-IR-09", "1402-IR-09"),
     )
-    assert (event.version, event.time, event.trace) == (1, NOW, "00-1-2-00")
+    assert (event.version, event.time, event.trace) == (
+        1,
+        NOW,
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+    )
     assert json.loads(event.data) == {
         "session_id": "1402-IR-09",
         "kind": "provincial",

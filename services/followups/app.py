@@ -16,7 +16,7 @@ from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
 from services.followups.handlers import Tracking
 from services.followups.settings import FollowupsSettings
-from services.followups.store import MongoFollowups
+from services.followups.store import MongoFollowups, MongoLinks
 from shared.messaging.host import Host, source_of
 from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock
@@ -42,11 +42,14 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     metrics = FollowupsMetrics()
     host = Host(SERVICE, settings, metrics)
     calendar = WorkingCalendar.iran(settings.thursday_off, settings.holidays_file)
+    links = MongoLinks(
+        [host.database(f"{SERVICE}_{deputy}") for deputy in sorted(settings.known_deputies)]
+    )
     ladder, rules = ladder_of(settings, calendar), rules_of(settings, calendar)
     desks: dict[str, api.Desk] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
-        store = MongoFollowups(ledger, deputy)
+        store = MongoFollowups(ledger, deputy, links)
         topic = host.topics.followups(deputy)
         scheduler = source_of("scheduler")
         tracking = Tracking(deputy, ladder, topic, scheduler, host.topics.resolutions)

@@ -21,7 +21,7 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
-from services.followups.handlers import Change, Query
+from services.followups.handlers import Ahead, Change, Query
 from shared.messaging.agenda import INDEX, Agenda
 from shared.messaging.deferral import Deferral
 from shared.messaging.failures import Stale
@@ -30,7 +30,7 @@ from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import RECOVERY, Cause, Effects
 from shared.runtime import mongo
 from shared.runtime.files import Files
-from shared.runtime.mongo import Document, Session, ensure_indexes
+from shared.runtime.mongo import Database, Document, Session, ensure_indexes
 
 _SCHEMA: Final = 6  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
@@ -38,6 +38,7 @@ _OPEN: Final = sorted(state.value for state in OPEN)
 _ENDED: Final = sorted(state.value for state in ENDED)
 _COUNTED_AT_ONCE: Final = 500
 _IDS_AT_ONCE: Final = 5_000
+_LINKS: Final = "links"  # the number of the links, among the marks
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
 
 _LATE: Final = {"level": {"$gt": 0}}  # few are; what is opened is not, so opening costs no more
@@ -75,11 +76,60 @@ _AT: Final = {"predecessor": _PREDECESSOR, "followup_id": "_id"}
 """Where in a document a field is stored, where that is not its name."""
 
 
+class MongoLinks:
+    """What continues what, over the databases of all deputies that there are.
+
+    A number counts the links. Whoever adds one takes the next in his transaction, so that of two
+    that were decided at the same time one is decided anew: transactions alone would not do, since
+    they write to different follow-ups, each of which the other has read.
+    """
+
+    def __init__(self, databases: Sequence[Database]) -> None:
+        """The number stands in the first of the databases, for every process the same one."""
+        self._client = databases[0].client
+        self._number = databases[0]["marks"]
+        self._followups = [database["followups"] for database in databases]
+
+    async def prepare(self) -> None:
+        """Begin to count. Safe to repeat."""
+        begun = {"$setOnInsert": {"number": 0}}
+        await self._number.update_one({"_id": _LINKS}, begun, upsert=True)
+
+    async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
+        """Return what these resolutions lead to, as it stands after the last link."""
+        found: dict[str, Followup] = {}
+        asked, wanted = set[str](), set(resolution_ids)
+        async with mongo.causal(self._client) as session:
+            number = await self._number.find_one({"_id": _LINKS}, session=session)
+            while wanted:
+                asked |= wanted
+                before = {"resolution_id": {"$in": list(wanted)}}
+                wanted = set()
+                for followups in self._followups:
+                    async for document in followups.find(before, session=session):
+                        one = _loaded(document)
+                        found[one.followup_id] = one
+                        if one.work.predecessor is not None:
+                            wanted.add(one.work.predecessor.resolution_id)
+                wanted -= asked
+        return Ahead(0 if number is None else number["number"], list(found.values()))
+
+    async def take_turn(self, ahead: Ahead, session: Session) -> None:
+        """Add a link to those that were known. Raises Stale where there is another since."""
+        taken = await self._number.update_one(
+            {"_id": _LINKS, "number": ahead.links}, {"$inc": {"number": 1}}, session=session
+        )
+        if not taken.matched_count:
+            raise Stale("another link was made meanwhile")
+
+
 class MongoFollowups:
     """Implements `handlers.Followups`, and what the API reads."""
 
-    def __init__(self, ledger: Ledger, deputy: str) -> None:
+    def __init__(self, ledger: Ledger, deputy: str, links: MongoLinks | None = None) -> None:
+        """`links` of all deputies; by default this one is all there is."""
         self._ledger = ledger
+        self._links = links or MongoLinks([ledger.database])
         self._deputy = deputy
         self.agenda = Agenda(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
@@ -96,6 +146,7 @@ class MongoFollowups:
         await self.files.prepare()
         await ensure_indexes(self._followups, _INDEXES)
         await ensure_indexes(self._elsewhere, [IndexModel([("resolution_id", ASCENDING)])])
+        await self._links.prepare()
         await self._count_former()
 
     async def _count_former(self) -> None:
@@ -183,8 +234,15 @@ class MongoFollowups:
         """
         return await self._ledger.counts(by.value, as_of)
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
+        return await self._links.ahead(resolution_ids)
+
+    async def save(
+        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+    ) -> None:
         async with self._ledger.commit(cause, self._effects(changes)) as session:
+            if ahead is not None:
+                await self._links.take_turn(ahead, session)
             await self._write(changes, session)
 
     async def hand_over(
@@ -193,12 +251,15 @@ class MongoFollowups:
         taker: MongoFollowups,
         arriving: Sequence[Change],
         cause: Cause,
+        ahead: Ahead | None = None,
     ) -> None:
         """Save what leaves here and what arrives there in one transaction, or nothing.
 
         Raises what `save` does.
         """
         async with self._ledger.commit(cause, self._effects(leaving)) as session:
+            if ahead is not None:
+                await self._links.take_turn(ahead, session)
             await self._write(leaving, session)
             await taker._write(arriving, session)
             history = [entry for change in arriving for entry in change.history]

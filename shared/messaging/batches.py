@@ -58,7 +58,8 @@ class Reading:
         try:
             event = read(record.headers, record.value)
             origin = Origin(record.topic, record.partition, record.offset)
-            return Message(origin, event, parse(event), first.topic, deferred)
+            data, at = parse(event), record.timestamp
+            return Message(origin, event, data, first.topic, deferred, at)
         except Unreadable as error:
             return Refusal(error.reason, error.detail)
         except UnknownType as error:

@@ -126,9 +126,13 @@ class Host:
 
     # -- what a service is made of ------------------------------------------------------------
 
+    def database(self, name: str) -> Database:
+        """A database of this service, whichever process serves it."""
+        return mongo.database(self.client, self.settings.namespace + name)
+
     def ledger(self, name: str) -> Ledger:
         """A database of this service with its ledger, and the relay that publishes it."""
-        database = mongo.database(self.client, self.settings.namespace + name)
+        database = self.database(name)
         watch = self._watches.setdefault(database.name, Watch(database))
         lease = self._lease(database, "relay")
         relay = Relay(

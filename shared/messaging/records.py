@@ -16,6 +16,8 @@ from shared.runtime.principals import Principal
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
+_NO_TIME: Final = 7_258_118_400_000  # milliseconds: the year 2200, as for all instants here
+
 C = TypeVar("C")
 
 Counted: TypeAlias = tuple[str, str, str]
@@ -65,6 +67,17 @@ class Message:
     data: EventData
     topic: str  # the topic it was first published to; a replayed dead letter keeps that one
     deferred: bool = False  # it came before, and has waited
+    timestamp: int | None = None  # Unix milliseconds, as Kafka dated the record
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When (UTC) the broker took the record, by its own clock; the same whenever it is read.
+
+        None where it is not known, or is no time: a topic may once have had its producers' times.
+        """
+        if self.timestamp is None or not 0 <= self.timestamp < _NO_TIME:
+            return None
+        return datetime.fromtimestamp(self.timestamp / 1000, UTC)
 
     @property
     def inbox_id(self) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
-from services.followups.handlers import Change, Query
+from services.followups.handlers import Ahead, Change, Query
 from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
 from shared.messaging.ledger import Entry
 from shared.messaging.records import Cause, Deferred, Event
@@ -17,11 +17,33 @@ from tests.stores.fakes_files import MemoryFiles
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
+class MemoryLinks:
+    """What continues what among the follow-ups of some deputies."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.stores: list[MemoryFollowups] = []
+
+    def ahead(self, resolution_ids: Collection[str]) -> Ahead:
+        found: dict[str, Followup] = {}
+        wanted = set(resolution_ids)
+        while wanted:
+            every = (f for store in self.stores for f in store.own)
+            reached = [f for f in every if f.resolution_id in wanted]
+            new = [f for f in reached if f.followup_id not in found]
+            found |= {f.followup_id: f for f in new}
+            before = [f.work.predecessor for f in new]
+            wanted = {predecessor.resolution_id for predecessor in before if predecessor}
+        return Ahead(self.number, list(found.values()))
+
+
 class MemoryFollowups:
     """Implements `api.ReadableFollowups`."""
 
-    def __init__(self, deputy: str = "civil") -> None:
+    def __init__(self, deputy: str = "civil", links: MemoryLinks | None = None) -> None:
         self._deputy = deputy
+        self._links = links or MemoryLinks()
+        self._links.stores.append(self)
         self.entries: list[Entry] = []
         self.causes: list[Cause] = []
         self._all: dict[str, Followup] = {}  # those that went as well
@@ -35,6 +57,11 @@ class MemoryFollowups:
     def events(self) -> list[Event]:
         """All that was announced, in order."""
         return [entry.event for entry in self.entries]
+
+    @property
+    def own(self) -> Collection[Followup]:
+        """Those that are here."""
+        return self._followups.values()
 
     @property
     def _followups(self) -> Mapping[str, Followup]:
@@ -92,7 +119,14 @@ class MemoryFollowups:
                 counts[which][name] += count
         return counts
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
+        return self._links.ahead(resolution_ids)
+
+    async def save(
+        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+    ) -> None:
+        if ahead is not None and ahead.links != self._links.number:
+            raise Stale("another link was made meanwhile")
         for change in changes:
             self._require_next(change)
         inbox = [id_ for change in changes for id_ in change.inbox]
@@ -119,6 +153,7 @@ class MemoryFollowups:
         for id_ in cause.ends:
             del self.deferred[id_]
         self.causes.append(cause)
+        self._links.number += ahead is not None
 
     async def number(self) -> int:
         return len(self._followups)
@@ -129,6 +164,7 @@ class MemoryFollowups:
         taker: MemoryFollowups,
         arriving: Sequence[Change],
         cause: Cause,
+        ahead: Ahead | None = None,
     ) -> None:
         for change in leaving:
             self._require_next(change)
@@ -138,7 +174,7 @@ class MemoryFollowups:
                 f.resolution_id == change.after.resolution_id for f in taker._followups.values()
             ):
                 raise AlreadyThere(change.after.resolution_id)
-        await self.save(leaving, cause)
+        await self.save(leaving, cause, ahead)
         taker.entries += [entry for change in arriving for entry in change.history]
         await taker.save(arriving, cause)
 

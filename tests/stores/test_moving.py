@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,21 +15,23 @@ from services.followups import handlers
 from services.followups.api import Desk
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup
+from services.followups.domain.refusals import Refused
 from services.followups.domain.scores import By
 from services.followups.handlers import Tracking
 from services.followups.handlers.tracking import changed
-from services.followups.store import MongoFollowups
+from services.followups.store import MongoFollowups, MongoLinks
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.files import Kept, Uploads
-from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.stores.test_evidence import a_file
 from tests.stores.test_followups import new, step
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
+    COORDINATION,
     LATER,
     LETTER,
     PROGRESSED,
@@ -47,18 +50,20 @@ def _tracking(deputy: str) -> Tracking:
     return replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
 
 
-def _in_memory(deputy: str) -> Desk:
-    store = MemoryFollowups(deputy)
+def _in_memory(deputy: str, links: MemoryLinks) -> Desk:
+    store = MemoryFollowups(deputy, links)
     return Desk(store, _tracking(deputy), store.files)
 
 
 @asynccontextmanager
 async def _in_mongodb(cluster: Cluster, namespace: str) -> AsyncIterator[Pair]:
     client, clock = mongo.connect(cluster.mongodb_uri, app="test"), SystemMachineClock()
+    names = [f"{namespace}followups_{deputy}" for deputy in ("civil", "social")]
+    links = MongoLinks([mongo.database(client, name) for name in names])
 
     async def side(deputy: str) -> Desk:
         database = mongo.database(client, f"{namespace}followups_{deputy}")
-        store = MongoFollowups(Ledger(database, clock=clock), deputy)
+        store = MongoFollowups(Ledger(database, clock=clock), deputy, links)
         await store.prepare()
         return Desk(store, _tracking(deputy), Uploads(store.files, clock, 60))
 
@@ -72,7 +77,8 @@ async def _in_mongodb(cluster: Cluster, namespace: str) -> AsyncIterator[Pair]:
 @pytest.fixture(params=["memory", "mongodb"])
 async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Pair]:
     if request.param == "memory":
-        yield _in_memory("civil"), _in_memory("social")
+        links = MemoryLinks()
+        yield _in_memory("civil", links), _in_memory("social", links)
         return
     async with _in_mongodb(request.getfixturevalue("cluster"), namespace) as pair:
         yield pair
@@ -209,3 +215,68 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
     after = await social.store.get(before.followup_id)
     assert after is not None
     assert await content(social, after) == [None]
+
+
+async def link(side: Desk, followup: Followup, predecessor: str, deputy: str | None = None) -> str:
+    """What becomes of a link: `linked`, or the slug of its refusal."""
+    try:
+        await handlers.link(
+            followup.followup_id,
+            side.store,
+            side.tracking,
+            COORDINATION,
+            predecessor,
+            deputy,
+            LATER,
+        )
+    except Refused as refused:
+        return refused.reason
+    return "linked"
+
+
+async def test_of_two_links_at_the_same_time_that_close_a_circle_one_is_refused(pair: Pair) -> None:
+    """As two replicas of the API may take them: each writes what the other has only read."""
+    civil, social = pair
+    for number in range(5):
+        here, there = new(f"H-{number}"), new(f"T-{number}", deputy="social")
+        await civil.store.save([here], CAUSE)
+        await social.store.save([there], CAUSE)
+        became = await asyncio.gather(
+            link(civil, here.after, f"T-{number}"), link(social, there.after, f"H-{number}")
+        )
+        assert sorted(became) == ["linked", "predecessor-circle"]
+
+
+async def test_of_a_link_and_a_move_at_the_same_time_that_close_a_circle_one_is_refused(
+    pair: Pair,
+) -> None:
+    civil, social = pair
+    for number in range(5):
+        first, second = new(f"A-{number}"), new(f"B-{number}")
+        await civil.store.save([first, second], CAUSE)
+        assert await link(civil, second.after, f"A-{number}") == "linked"
+        linked, (moved,) = await asyncio.gather(
+            link(civil, first.after, f"B-{number}", "social"),
+            move(civil, social, second.after.followup_id),
+        )
+        assert sorted([linked, str(moved)]) in (
+            ["None", "predecessor-circle"],  # the move came first
+            ["linked", "predecessor-circle"],
+        )
+
+
+async def test_it_is_known_what_continues_what_wherever_it_is(pair: Pair) -> None:
+    civil, social = pair
+    a, b = new("A"), new("B", deputy="social")
+    await civil.store.save([a], CAUSE)
+    await social.store.save([b], CAUSE)
+    assert await link(civil, a.after, "B") == "linked"
+    for side in pair:
+        found = await side.store.ahead(["A"])
+        assert {one.resolution_id for one in found.followups} == {"A", "B"}
+    stale = await social.store.ahead([])
+    assert await link(social, b.after, "elsewhere") == "linked"
+    third = new("C")
+    with pytest.raises(Stale):
+        await civil.store.save([third], CAUSE, stale)
+    assert await civil.store.get(third.after.followup_id) is None

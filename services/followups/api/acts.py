@@ -62,3 +62,20 @@ class Acts:
                 asked.followup_id, desk.store, desk.tracking, asked.by, decided, asked.traceparent
             )
         return followup_item(after, now)
+
+    async def link(self, asked: Asked, predecessor: str, deputy: str | None) -> FollowupItem:
+        """Link a follow-up to what it continues, with whichever deputies; the same else."""
+        desk, _ = await self.desks.find(asked.followup_id)
+        now = await self.clock.now()
+        with problems(asked.followup_id):
+            after = await handlers.link(
+                asked.followup_id,
+                desk.store,
+                desk.tracking,
+                asked.by,
+                predecessor,
+                deputy,
+                now,
+                asked.traceparent,
+            )
+        return followup_item(after, now)

@@ -57,7 +57,7 @@ def routes(act: Acts) -> APIRouter:
     @router.post("/link")
     async def link(asked: Asks, body: work.Link) -> FollowupItem:
         """Coordination says which resolution it continues; `?predecessor=` finds successors."""
-        return await act(asked, teamwork.link, body.predecessor, body.predecessor_deputy)
+        return await act.link(asked, body.predecessor, body.predecessor_deputy)
 
     @router.post("/comments")
     async def comment(asked: Asks, body: work.Comment) -> FollowupItem:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.machine import RULES, Step, Who
@@ -46,6 +47,9 @@ from services.followups.domain.refusals import (
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
+
+MOST_AHEAD: Final = timedelta(minutes=5)
+"""How far the clocks of two systems may be apart, as Kerberos has it; what is more is a mistake."""
 
 # -- what comes by event ------------------------------------------------------------------------
 
@@ -91,21 +95,28 @@ def amend(
     amendment: str,
     amended_at: datetime,
     now: datetime,
+    sent_at: datetime | None = None,
 ) -> Amended | None:
     """Amend a resolution; None where it changes nothing.
 
-    Raises NotTheApprover, NotNow, Outdated, DueBeforeApproval.
+    `sent_at` (UTC) is when it came into its topic, by a clock that its source has not set; None
+    where nobody knows. An amendment that says to be of a later time comes from a clock that is
+    wrong: it counts, in the order of the topic, and its date does not, which would shut out all
+    that comes after it. Another clock than that of the topic has no say, so that the same becomes
+    of it whenever it is read. Raises NotTheApprover, NotNow, Outdated, DueBeforeApproval.
     """
     _require_the_approver(followup, source, scheduler)
     if resolution == followup.resolution:
         return None
     if followup.state in ENDED:
         raise NotNow(f"the follow-up is {followup.state}")
-    if followup.amended_at is not None and amended_at < followup.amended_at:
+    latest = datetime.max.replace(tzinfo=UTC) if sent_at is None else sent_at + MOST_AHEAD
+    dated = amended_at <= latest
+    if followup.amended_at is not None and amended_at < followup.amended_at <= latest:
         raise Outdated(f"an amendment of {followup.amended_at.isoformat()} was applied")
     if resolution.due_on < tehran_date(resolution.approved_at):
         raise DueBeforeApproval(f"due_on {resolution.due_on} is before the approval")
-    return Amended(now, source, resolution, reason, amendment, amended_at)
+    return Amended(now, source, resolution, reason, amendment, amended_at if dated else None)
 
 
 def withdraw(

@@ -113,7 +113,7 @@ class Followup:
     claimed_at: datetime | None = None  # the latest claim: lateness is told by it
     verified_by: str | None = None
     finding: Finding | None = None
-    amended_at: datetime | None = None  # of the latest amendment, as its source says
+    amended_at: datetime | None = None  # of the latest dated amendment, as its source says
     outcome: Ending | None = None  # of an ending other than done
     closed_by: str | None = None
     former_levels: tuple[tuple[date, int], ...] = ()  # announced for former due dates, by date
@@ -168,7 +168,7 @@ class Amended:
     resolution: Resolution  # as it is now
     reason: str | None
     amendment: str | None  # its id among those of `by`
-    amended_at: datetime | None = None  # UTC, as its source says
+    amended_at: datetime | None = None  # UTC, as its source says; None: what it says is no date
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +396,8 @@ def evolve(followup: Followup, fact: Fact) -> Followup:  # noqa: PLR0912  # one 
             return opened(fact)
         case Amended():
             left = work.within(followup.work, fact.resolution.bodies)
-            return _due(replace(next_, amended_at=fact.amended_at, work=left), fact.resolution)
+            at = fact.amended_at or followup.amended_at
+            return _due(replace(next_, amended_at=at, work=left), fact.resolution)
         case Acknowledged():
             state = State.ACKNOWLEDGED if fact.stance == "agreed" else State.DISPUTED
             return replace(next_, state=state, acknowledged_at=fact.at)

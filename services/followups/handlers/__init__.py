@@ -15,6 +15,7 @@ from services.followups.handlers.evidence import (
     add_file,
     add_link,
 )
+from services.followups.handlers.linking import link
 from services.followups.handlers.moving import (
     MOST_AT_ONCE,
     MovableFollowups,
@@ -23,6 +24,7 @@ from services.followups.handlers.moving import (
     move,
 )
 from services.followups.handlers.tracking import (
+    Ahead,
     Change,
     Decide,
     Followups,
@@ -38,6 +40,7 @@ from services.followups.handlers.tracking import (
 __all__ = [
     "MOST_AT_ONCE",
     "Added",
+    "Ahead",
     "Change",
     "Decide",
     "EvidencedFollowups",
@@ -58,6 +61,7 @@ __all__ = [
     "act",
     "add_file",
     "add_link",
+    "link",
     "move",
     "sweep",
     "take",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,10 +10,11 @@ from typing import Protocol, Self
 
 from services.followups import events
 from services.followups.domain import decisions
+from services.followups.domain.links import require_no_circle, stands_in_circle
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.handlers.evidence import EvidencedFollowups, Uploads
-from services.followups.handlers.tracking import Change, Tracking, changed
+from services.followups.handlers.tracking import Ahead, Change, Tracking, changed
 from shared.messaging.ledger import Entry
 from shared.messaging.patience import anew
 from shared.messaging.records import Cause, requested
@@ -31,11 +32,17 @@ class MovableFollowups(EvidencedFollowups, Protocol):
     async def history(self, followup_id: str) -> Sequence[Entry]: ...
 
     async def hand_over(
-        self, leaving: Sequence[Change], taker: Self, arriving: Sequence[Change], cause: Cause
+        self,
+        leaving: Sequence[Change],
+        taker: Self,
+        arriving: Sequence[Change],
+        cause: Cause,
+        ahead: Ahead | None = None,
     ) -> None:
         """Save what leaves here and what arrives there in one transaction, or nothing.
 
-        Raises Stale where a follow-up has moved on.
+        `ahead`: what it was decided on. Raises Stale where a follow-up has moved on, or that holds
+        no longer.
         """
         ...
 
@@ -80,32 +87,51 @@ async def move(
     async def once() -> Sequence[Moving]:
         found = await giver.store.of_ids(ids)
         there = await taker.store.of_resolutions({f.resolution_id for f in found.values()})
+        ahead = await _ahead(found.values(), giver)
+        known = {} if ahead is None else {f.followup_id: f for f in ahead.followups}
         results: list[Moving] = []
         leaving: list[Change] = []
         for before in found.values():
             same = there.get(before.resolution_id)
             try:
                 fact = decisions.move(before, by, taker.tracking.deputy, same, reason, now)
+                change = changed(before, [fact], giver.tracking, trace)
+                if not stands_in_circle(before, known.values()):
+                    require_no_circle(change.after, known.values())
             except Refused as refused:
                 results.append(Moving(before.followup_id, before.resolution_id, refused))
                 continue
             results.append(Moving(before.followup_id, before.resolution_id))
-            leaving.append(changed(before, [fact], giver.tracking, trace))
+            leaving.append(change)
+            known[before.followup_id] = change.after
         if leaving and not dry_run:
-            await _hand_over(leaving, giver, taker, requested(by))
+            await _hand_over(leaving, giver, taker, requested(by), ahead)
         return results
 
     return await anew(once)
 
 
-async def _hand_over(leaving: Sequence[Change], giver: Side, taker: Side, cause: Cause) -> None:
+async def _ahead(followups: Iterable[Followup], giver: Side) -> Ahead | None:
+    """What these continue; None where they continue nothing, and so close no circle.
+
+    A link may name a deputy before he answers for what it names, so a move can close one.
+    """
+    linked = [f.work.predecessor for f in followups if f.work.predecessor is not None]
+    if not linked:
+        return None
+    return await giver.store.ahead({predecessor.resolution_id for predecessor in linked})
+
+
+async def _hand_over(
+    leaving: Sequence[Change], giver: Side, taker: Side, cause: Cause, ahead: Ahead | None
+) -> None:
     former = await taker.store.wherever([change.after.followup_id for change in leaving])
     async with AsyncExitStack() as uploads:
         arriving = [
             await _arriving(change, former.get(change.after.followup_id), giver, taker, uploads)
             for change in leaving
         ]
-        await giver.store.hand_over(leaving, taker.store, arriving, cause)
+        await giver.store.hand_over(leaving, taker.store, arriving, cause, ahead)
 
 
 async def _arriving(

@@ -58,6 +58,17 @@ class Change:
         return zip((self.before, *self.passed), (*self.passed, self.after), strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What resolutions lead to: their follow-ups, those of their predecessors, and so on.
+
+    It holds until somebody links a follow-up, or moves a linked one; `links` tells the next.
+    """
+
+    links: int
+    followups: Sequence[Followup]
+
+
 class Followups(Protocol):
     """What the handlers need of the store of one deputy."""
 
@@ -89,10 +100,17 @@ class Followups(Protocol):
         """Return those of the resolution ids that deferred messages wait for."""
         ...
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
+        """Return what these resolutions lead to, with whichever deputies."""
+        ...
+
+    async def save(
+        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+    ) -> None:
         """Save all with their cause in one transaction, or nothing.
 
-        Raises Stale where a follow-up has moved on, and whatever the cause's conditions raise.
+        `ahead`: what they were decided on. Raises Stale where a follow-up has moved on, or that
+        holds no longer, and whatever the cause's conditions raise.
         """
         ...
 
@@ -227,7 +245,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
         reason = data.reason
         id_ = message.event.id
         scheduler, at = tracking.scheduler, data.amended_at
-        fact = decisions.amend(followup, amended, source, scheduler, reason, id_, at, now)
+        sent_at = message.sent_at
+        fact = decisions.amend(followup, amended, source, scheduler, reason, id_, at, now, sent_at)
     else:
         fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
     draft.inbox.append(message.inbox_id)

@@ -61,7 +61,8 @@ class FollowupOpened(FollowupEvent):
 class FollowupAmended(FollowupEvent):
     """The resolution was changed; here is what it says now.
 
-    `by` and `amendment` are source and id of the ResolutionAmended that changed it.
+    `by` and `amendment` are source and id of the ResolutionAmended that changed it. It has no
+    `amended_at` where that lay ahead of its time.
     """
 
     at: Instant

@@ -50,7 +50,12 @@ class ResolutionApproved(EventData):
 
 
 class ResolutionAmended(EventData):
-    """A resolution was changed: what is named here is so from now on, the rest stays."""
+    """A resolution was changed: what is named here is so from now on, the rest stays.
+
+    One that is older by `amended_at` than what was applied is refused (`outdated`). A date more
+    than 5 minutes ahead of the record's own timestamp, which is the broker's, is none: such an
+    amendment counts in the order of the topic, and shuts no later one out.
+    """
 
     resolution_id: Id
     deputy: Slug

@@ -10,7 +10,7 @@ import pytest
 from services.followups.api.items import followup_item
 from shared.runtime.calendar import start_of_day
 from tests.unit.api.offices import open_followups
-from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, first
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, Walk, first
 from tests.unit.followups.examples import DELEGATED, LATER, after
 
 AIDE = {"X-Peygir-User": "a.nouri", "X-Peygir-Roles": "operator"}
@@ -307,3 +307,17 @@ async def test_a_wrong_link_is_refused() -> None:
         for who in (CIVIL, SOCIAL, PROVINCE, AIDE):
             await walk.refused(403, "link", who, predecessor="R-9")
         assert await walk.history() == ["FollowupOpened"]
+
+
+async def test_a_link_that_closes_a_circle_is_refused_and_tells_it() -> None:
+    async with open_followups() as counter:
+        one, other = (
+            Walk(counter, item["followup_id"]) for item in await counter.items("/followups")
+        )
+        ids = [(await walk.shown())["resolution_id"] for walk in (one, other)]
+        await one.taken("link", COORDINATION, predecessor=ids[1])
+        told = await other.refused(409, "link", COORDINATION, predecessor=ids[0])
+        assert "predecessor-circle" in told
+        assert f"{ids[1]} (civil) → {ids[0]} (civil) → {ids[1]} (civil)" in told
+        assert await other.history() == ["FollowupOpened"]
+        await other.refused(403, "link", AIDE, predecessor=ids[0])

@@ -367,6 +367,57 @@ def test_an_older_amendment_does_not_undo_a_newer_one() -> None:
     assert decisions.amend(amended, again, APPROVER, SCHEDULER, None, "c", LATER, LATER)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "believed"),
+    [
+        (timedelta(days=-400), True),
+        (timedelta(0), True),
+        (timedelta(minutes=5), True),
+        (timedelta(minutes=5, milliseconds=1), False),
+        (timedelta(hours=3), False),
+        (timedelta(days=60_000), False),
+    ],
+)
+def test_the_date_of_an_amendment_is_believed_some_minutes_ahead(
+    ahead: timedelta, believed: bool
+) -> None:
+    """What is dated further ahead counts all the same, and shuts nothing out that comes later."""
+    sent, fast = LATER, LATER + ahead
+    due = resolution(due_on=date(2024, 6, 1))
+    first = decisions.amend(followup(), due, APPROVER, SCHEDULER, None, "a", fast, LATER, sent)
+    assert first is not None
+    assert first.amended_at == (fast if believed else None)
+    amended = evolve(followup(), first)
+    assert amended.resolution.due_on == date(2024, 6, 1)
+    next_day, later = sent + timedelta(days=1), resolution(due_on=date(2024, 7, 1))
+    assert decisions.amend(
+        amended, later, APPROVER, SCHEDULER, None, "b", next_day, LATER, next_day
+    )
+
+
+def test_an_amendment_without_a_date_leaves_that_of_the_one_before() -> None:
+    sent, due = LATER, [resolution(due_on=date(2024, month, 1)) for month in (6, 7, 8)]
+    rest = (APPROVER, SCHEDULER, None)
+    first = decisions.amend(followup(), due[0], *rest, "a", LATER, LATER, sent)
+    assert first is not None
+    fast = LATER + timedelta(days=1)
+    second = decisions.amend(evolve(followup(), first), due[1], *rest, "b", fast, LATER, sent)
+    assert second is not None
+    amended = evolve(evolve(followup(), first), second)
+    assert (amended.amended_at, amended.resolution) == (LATER, due[1])
+    with pytest.raises(Outdated):
+        decisions.amend(amended, due[2], *rest, "c", NOW, LATER, sent)
+
+
+def test_a_date_ahead_that_stands_already_shuts_nothing_out() -> None:
+    """It was believed before there was the rule."""
+    far = replace(followup(), amended_at=LATER + timedelta(days=300))
+    due = resolution(due_on=date(2024, 6, 1))
+    mended = decisions.amend(far, due, APPROVER, SCHEDULER, None, "a", LATER, LATER, LATER)
+    assert mended is not None
+    assert evolve(far, mended).amended_at == LATER
+
+
 def test_an_amendment_that_changes_nothing_is_nothing() -> None:
     assert (
         decisions.amend(followup(), resolution(), APPROVER, SCHEDULER, None, "a", LATER, LATER)

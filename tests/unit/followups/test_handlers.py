@@ -18,7 +18,7 @@ from services.followups.domain import decisions
 from services.followups.domain.records import Followup, State
 from services.followups.domain.refusals import NotNow
 from services.followups.domain.scores import By
-from services.followups.handlers import Change, UnknownFollowup
+from services.followups.handlers import Ahead, Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import parse
 from shared.messaging.deferral import KeptRecord
@@ -303,6 +303,30 @@ async def test_what_comes_before_its_approval_waits_and_is_refused_by_a_reason(
     assert await take(store, early) == [Outcome.DUPLICATE]
 
 
+async def test_an_amendment_of_a_fast_clock_shuts_no_later_one_out() -> None:
+    """Whenever it is read: the topic's own clock tells, which is that of no reader."""
+    sent = int(LATER.timestamp() * 1000)
+    hours = (LATER + timedelta(hours=6)).isoformat()
+    fast = replace(amendment("f", due_on="2024-06-01", amended_at=hours), timestamp=sent)
+    right = replace(
+        amendment("r", SCHEDULER, due_on="2024-07-01", amended_at=LATER.isoformat()),
+        timestamp=sent + 1_000,
+    )
+    for batches in ([[fast, right]], [[fast], [right]]):
+        for read_at in (LATER, LATER + timedelta(days=100)):
+            store = MemoryFollowups()
+            await take(store, approval())
+            for batch in batches:
+                decision = await handlers.take(batch, store, TRACKING, read_at)
+                assert decision.verdicts == [Outcome.APPLIED] * len(batch)
+                await store.save(decision.changes, CAUSE)
+            followup = await the_one(store)
+            assert followup.resolution.due_on == date(2024, 7, 1)
+            assert followup.amended_at == LATER
+            dates = [json.loads(event.data).get("amended_at") for event in store.events[1:]]
+            assert [told is None for told in dates] == [True, False]
+
+
 @st.composite
 def early_and_late(draw: st.DrawFn) -> tuple[list[Message], list[list[Message]]]:
     """Amendments and perhaps a withdrawal in order; and batches in which the approval is late."""
@@ -392,11 +416,13 @@ class Contested(MemoryFollowups):
         super().__init__()
         self.times = times
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(
+        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+    ) -> None:
         if cause.kind == "request" and self.times:
             self.times -= 1
             raise Stale("somebody was faster")
-        await super().save(changes, cause)
+        await super().save(changes, cause, ahead)
 
 
 def _acknowledge(followup: Followup) -> Any:

@@ -34,7 +34,7 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.refusals import Refused
 from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Linked, PartReported
-from services.followups.handlers import Change, Tracking, UnknownFollowup
+from services.followups.handlers import Ahead, Change, Tracking, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
 from shared.contracts.topics import Topics
@@ -160,10 +160,12 @@ class Mortal:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(
+        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+    ) -> None:
         if self.before:
             raise Died
-        await self.store.save(changes, cause)
+        await self.store.save(changes, cause, ahead)
         if self.after:
             raise Died
 

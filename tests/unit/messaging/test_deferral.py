@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.deferral import DeferralLimit
 from shared.messaging.failures import Stale
 from shared.messaging.flood import FloodLimit
+from shared.messaging.records import Decision, Message, Origin
 from tests.unit.messaging.fakes import TOPIC, Bench, Record, record
 
 HOUR = DeferralLimit(timedelta(hours=1), most=3)
@@ -207,3 +208,19 @@ async def test_what_waits_does_not_wait_for_another_topic_that_cannot_be_read() 
 def named(record_: Record, id_: str) -> list[tuple[str, bytes]]:
     """Its headers with another id."""
     return [(name, id_.encode() if name == "ce_id" else raw) for name, raw in record_.headers]
+
+
+async def test_what_waits_keeps_the_time_at_which_kafka_took_it() -> None:
+    bench = bench_of(1, 0)
+    times: list[int | None] = []
+    handle = bench.consumer._handle
+
+    async def watched(messages: Sequence[Message]) -> Decision[Origin]:
+        times.extend(message.timestamp for message in messages)
+        return await handle(messages)
+
+    bench.consumer._handle = watched
+    await bench.turn()
+    bench.clock.slept.append(3_600)
+    await offer(bench)
+    assert times == [bench.kafka.log[0].timestamp] * 2

@@ -36,3 +36,22 @@ def test_the_inbox_knows_an_event_by_its_source_and_its_id() -> None:
     event = CloudEvent("1", "/x", "peygir.SessionOpened.v1", b"{}")
     data = SessionOpened(session_id="s", opened_at=datetime(2024, 3, 11, tzinfo=UTC))
     assert Message(Origin("t", 0, 0), event, data, "t").inbox_id == "/x\n1"
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "sent_at"),
+    [
+        (None, None),
+        (-1, None),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (1_710_135_000_500, datetime(2024, 3, 11, 5, 30, 0, 500_000, tzinfo=UTC)),
+        (2**62, None),
+    ],
+)
+def test_when_kafka_took_a_record_where_that_is_a_time(
+    timestamp: int | None, sent_at: datetime | None
+) -> None:
+    event = CloudEvent("1", "/x", "peygir.SessionOpened.v1", b"{}")
+    data = SessionOpened(session_id="s", opened_at=datetime(2024, 3, 11, tzinfo=UTC))
+    message = Message(Origin("t", 0, 0), event, data, "t", timestamp=timestamp)
+    assert message.sent_at == sent_at

@@ -185,11 +185,16 @@ def poison(name: str) -> dict[str, tuple[Outgoing, str]]:
     foreign = binary(f"{name}-wrong", deputy="social")
     broken = Outgoing(f"{name}-broken", b'{"resolution_id": "\xff', [*ODD_HEADERS, *four("1")])
     null = Outgoing(f"{name}-null", None, [*ODD_HEADERS, *four("1")])
+    nameless = Outgoing(f"{name}-nameless", b"{}", [h for h in four("1") if h[0] != "ce_id"])
+    cut = structured(f"{name}-cut")
+    cut = Outgoing(cut.key, (cut.value or b"")[:-9], cut.headers)
     return {
         other.key: (other, "conflict"),
         foreign.key: (foreign, "wrong-deputy"),
         broken.key: (broken, "broken-json"),
         null.key: (null, "null-value"),
+        nameless.key: (nameless, "missing-attribute"),
+        cut.key: (cut, "broken-json"),
     }
 
 
@@ -228,7 +233,8 @@ async def test_what_cannot_be_applied_is_kept_whole_and_its_sender_hears_of_it(
 
     async def heard() -> bool:
         told = await asyncio.to_thread(read_all, installation.bootstrap, installation.rejections)
-        data = [json.loads(message.value() or b"") for message in told]
+        under_its_source = [message for message in told if _key(message) == "/automation/letters"]
+        data = [json.loads(message.value() or b"") for message in under_its_source]
         reasons = {(d["topic"], d["partition"], d["offset"]): d["reason"] for d in data}
         wanted = {
             (topic, places[key].partition(), places[key].offset()): reason

@@ -119,10 +119,15 @@ def read(headers: Headers, value: bytes | None) -> CloudEvent:
     try:
         return _event(_texts(known.attributes), _with_numbers(value))
     except Unreadable as error:
-        if error.reason == "missing-attribute" and _is_structured(value):
+        if error.reason == "missing-attribute" and _is_document(value):
             told = f"{error.detail}; the value is a structured event, whose {_CONTENT_TYPE} "
             raise Unreadable(error.reason, f"{told}has to be {_STRUCTURED}") from None
         raise
+
+
+def is_structured(headers: Headers, value: bytes | None) -> bool:
+    """Whether a record is read in structured mode: its attributes stand in the value."""
+    return value is not None and _media_type(_sorted(headers), value) == _STRUCTURED
 
 
 def glimpse(headers: Headers, value: bytes | None) -> Told:
@@ -247,7 +252,7 @@ def _media_type(known: _Sorted, value: bytes) -> str:
     if _STRUCTURED in known.media_types:
         return _STRUCTURED
     if not known.media_types:
-        return _STRUCTURED if _is_structured(value) else ""
+        return _STRUCTURED if _is_document(value) else ""
     return next((type_ for type_ in known.media_types if type_.startswith(_CLOUDEVENTS)), "")
 
 
@@ -326,7 +331,7 @@ def _with_numbers(data: bytes) -> bytes:
     return data
 
 
-def _is_structured(value: bytes) -> bool:
+def _is_document(value: bytes) -> bool:
     """Whether a value is meant as an event of structured mode, whatever its headers say."""
     if b'"specversion"' not in value:
         return False

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from shared.contracts.envelope import Unreadable, read
+from shared.contracts import envelope
+from shared.contracts.envelope import BYTE_ORDER_MARK, Unreadable, read, require_json
 from shared.contracts.events import EVENTS
 from tools.deadletter.letters import Headers
 
@@ -19,7 +20,6 @@ Path: TypeAlias = tuple[str | int, ...]
 
 HERE: Final = "⟦HERE⟧"
 _AROUND: Final = 400  # characters shown on each side of a broken place
-_STRUCTURED: Final = "application/cloudevents+json"
 # Controls that a terminal obeys, and what turns the direction of a text; U+200C stays for Persian.
 _OBEYED: Final = re.compile(
     "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -40,13 +40,9 @@ def plain(text: str) -> str:
     return _OBEYED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
-def is_structured(headers: Headers) -> bool:
+def is_structured(headers: Headers, value: bytes | None) -> bool:
     """Whether the attributes stand in the value (CloudEvents' structured mode)."""
-    for name, raw in headers:
-        if name.lower() == "content-type":
-            media_type = (raw or b"").partition(b";")[0].strip().lower()
-            return media_type == _STRUCTURED.encode()
-    return False
+    return envelope.is_structured([(name, raw or b"") for name, raw in headers], value)
 
 
 def header_lines(headers: Headers, reason: str, error: str) -> list[Line]:
@@ -83,6 +79,9 @@ def broken_at(value: bytes) -> tuple[int, str] | None:
 
     What is asked is what the services ask: pydantic's reading of RFC 8259.
     """
+    if value.startswith(BYTE_ORDER_MARK):
+        broken = broken_at(value.removeprefix(BYTE_ORDER_MARK))
+        return None if broken is None else (len(BYTE_ORDER_MARK) + broken[0], broken[1])
     try:
         text = value.decode()
     except UnicodeDecodeError as error:
@@ -110,9 +109,11 @@ def faults(headers: Headers, value: bytes) -> Mapping[Path, str]:
     if model is None:
         return {}
     try:
-        model.model_validate_json(event.data)
+        model.model_validate_json(require_json(event.data))
+    except Unreadable:
+        return {}
     except ValidationError as error:
-        before: Path = ("data",) if is_structured(headers) else ()
+        before: Path = ("data",) if is_structured(headers, value) else ()
         return {(*before, *fault["loc"]): fault["msg"] for fault in error.errors()}
     return {}
 

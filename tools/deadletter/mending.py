@@ -99,7 +99,7 @@ def _check(mended: Mended) -> None:
 
 
 def _set_attribute(before: Mended, name: str, text: str) -> Mended:
-    if not is_structured(before.headers):
+    if not is_structured(before.headers, before.value):
         return Mended(before.value, _with_header(before.headers, f"ce_{name}", text))
     document = _document(before.value)
     document[name] = text
@@ -109,7 +109,7 @@ def _set_attribute(before: Mended, name: str, text: str) -> Mended:
 def _set_field(before: Mended, path: Sequence[str], text: str) -> Mended:
     document = _document(before.value)
     holder: Any = document
-    if is_structured(before.headers):
+    if is_structured(before.headers, before.value):
         if document.get("data_base64") is not None:
             raise NotMendable("the data is base64: give the body whole, with data instead")
         holder = document.setdefault("data", {})

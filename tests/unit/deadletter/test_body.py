@@ -94,3 +94,11 @@ def test_a_header_at_fault_is_marked_and_a_missing_one_is_named() -> None:
 
 def test_nothing_that_a_terminal_obeys_is_shown() -> None:
     assert plain("می\u200cشود\n\x1b[2J\u202e") == "می\u200cشود\n\\u001b[2J\\u202e"
+
+
+def test_a_byte_order_mark_is_no_fault_and_moves_the_place_of_one() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert broken_at(mark + b"{}") is None
+    assert broken_at(mark + b'{"a": "\xff"}') == (10, "not UTF-8")
+    data = json.dumps({**APPROVED, "title": " "}).encode()
+    assert marked(body_lines(BINARY, mark + data)) == marked(body_lines(BINARY, data)) != {}

@@ -120,3 +120,20 @@ def test_the_difference_is_unified_and_readable() -> None:
         '+  "due_on": "2024-07-01"',
     ]
     assert difference(before, before) == ""
+
+
+def test_what_a_service_reads_as_structured_is_mended_so_whatever_its_headers() -> None:
+    """A record without any header, and one that begins with a byte order mark."""
+    envelope = {"specversion": "1.0", "id": "1", "source": "/letters"}
+    document = {
+        **envelope,
+        "type": "peygir.ResolutionApproved.v1",
+        "data": {**APPROVED, "title": 5},
+    }
+    for mark in (b"", b"\xef\xbb\xbf"):
+        sent = Mended(mark + json.dumps(document).encode(), ())
+        mended = sign(set_fields(sent, ["title=پل کهنوج", "ce_subject=r-1"]))
+        event = read([(n, raw) for n, raw in mended.headers if raw is not None], mended.value)
+        data = parse(event)
+        assert isinstance(data, ResolutionApproved)
+        assert (event.subject, data.title) == ("r-1", "پل کهنوج")

@@ -13,11 +13,11 @@ from starlette.responses import StreamingResponse
 from services.followups import handlers
 from services.followups.api.desks import Desks, problems
 from services.followups.api.items import AddLink, EvidenceItem, evidence_item
-from services.followups.api.texts import Brief
 from services.followups.domain import evidence
 from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Added, Upload
+from shared.contracts.events.work import Brief
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Traceparent
 from shared.runtime.http.disposition import BadDisposition, attachment, named

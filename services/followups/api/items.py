@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from services.followups.api.texts import Body, Brief, Note, Saying, Sha256, Url
+from services.followups.api.texts import Body, Saying, Sha256, Url
 from services.followups.api.work import (
     DelegationItem,
     PartItem,
@@ -26,6 +26,9 @@ from services.followups.domain.records import (
     Request,
     State,
 )
+from shared.contracts.events.base import Day, Text
+from shared.contracts.events.followups import Progress
+from shared.contracts.events.work import Brief
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
 
@@ -136,7 +139,7 @@ class HistoryItem(BaseModel):
 
 class Acknowledge(RequestBody):
     stance: Literal["agreed", "disputed"] = "agreed"
-    note: Note | None = Field(None, description="needed where it is disputed")
+    note: Text | None = Field(None, description="needed where it is disputed")
 
 
 class Settle(RequestBody):
@@ -144,8 +147,8 @@ class Settle(RequestBody):
 
 
 class ReportProgress(RequestBody):
-    progress: int = Field(ge=0, le=100, strict=True)
-    note: Note | None = None
+    progress: Progress
+    note: Text | None = None
 
 
 class Block(RequestBody):
@@ -154,17 +157,17 @@ class Block(RequestBody):
 
 
 class Unblock(RequestBody):
-    note: Note | None = None
+    note: Text | None = None
 
 
 class RequestExtension(RequestBody):
-    due_on: date = Field(description="wanted, in Asia/Tehran")
+    due_on: Day = Field(description="wanted, in Asia/Tehran")
     reason: Saying
 
 
 class Extend(RequestBody):
-    due_on: date | None = Field(None, description="granted; the one asked for where left out")
-    note: Note | None = None
+    due_on: Day | None = Field(None, description="granted; the one asked for where left out")
+    note: Text | None = None
 
 
 class RefuseExtension(RequestBody):
@@ -172,12 +175,12 @@ class RefuseExtension(RequestBody):
 
 
 class Complete(RequestBody):
-    note: Note | None = None
+    note: Text | None = None
 
 
 class Verify(RequestBody):
     finding: Literal["done", "partly-done"] = "done"
-    note: Note | None = None
+    note: Text | None = None
 
 
 class Reopen(RequestBody):

@@ -13,6 +13,7 @@ from services.followups.api.desks import Desk, Desks, problems
 from services.followups.api.texts import BriefSaying
 from services.followups.domain import decisions
 from services.followups.handlers import Moving, Query
+from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import RequestBody, Traceparent
@@ -22,12 +23,12 @@ from shared.runtime.problems import Problem, invalid_field
 
 
 class Move(RequestBody):
-    to: str = Field(description="the deputy who answers for them from now on")
+    to: Slug = Field(description="the deputy who answers for them from now on")
     reason: BriefSaying
-    resolution_ids: list[str] | None = Field(
+    resolution_ids: list[Id] | None = Field(
         None, max_length=handlers.MOST_AT_ONCE, description="only these; all where left out"
     )
-    after: str | None = Field(None, description="`next_after` of the answer before")
+    after: Id | None = Field(None, description="`next_after` of the answer before")
     limit: int = Field(handlers.MOST_AT_ONCE, ge=1, le=handlers.MOST_AT_ONCE)
     dry_run: bool = Field(True, description="Only say what would become of them.")
 

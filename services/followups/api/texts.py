@@ -1,18 +1,24 @@
-"""How the texts are that people write to follow-ups: those of the events, by their names here."""
+"""What people write to follow-ups: the kinds of the events' own fields, by their names here."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, HttpUrl, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.events.base import Brief, BriefSaying, Name, Saying, Text
+from shared.contracts.events.followups import By
 from shared.runtime.text import unseen
 
 Note: TypeAlias = Text
 Body: TypeAlias = Name
 """The name of a person or a body."""
+
+User: TypeAlias = Annotated[
+    By, StringConstraints(max_length=200, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$")
+]
+"""The id of a user, as whoever sends a request has it."""
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
 
@@ -26,7 +32,10 @@ def _address(url: str) -> str:
         raise PydanticCustomError(
             "unseen", "must not hold {character}, which nobody sees", {"character": hidden}
         )
-    _URL.validate_python(url)
+    try:
+        _URL.validate_python(url)
+    except ValidationError as error:
+        raise PydanticCustomError("address", "must be an address, http or https") from error
     return url
 
 
@@ -37,4 +46,4 @@ Url: TypeAlias = Annotated[
 ]
 """An address, http or https."""
 
-__all__ = ["Body", "Brief", "BriefSaying", "Note", "Saying", "Sha256", "Url"]
+__all__ = ["Body", "Brief", "BriefSaying", "Note", "Saying", "Sha256", "Url", "User"]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
-from services.followups.api.texts import Body, Brief, BriefSaying, Note, Saying
+from services.followups.api.texts import Body, BriefSaying, Saying, User
 from services.followups.domain.ladder import days_late, days_overdue
 from services.followups.domain.records import Followup
 from services.followups.domain.work import Delegation, Item, ItemState, Part
 from shared.contracts.events import FollowupCommented
+from shared.contracts.events.base import Day, Id, Slug, Text, Title
+from shared.contracts.events.followups import Progress
+from shared.contracts.events.work import Brief
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
-
-Title = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
-User = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
-"""The id of a user, as whoever sends a request has it."""
 
 
 class DelegationItem(BaseModel):
@@ -32,21 +30,21 @@ class DelegationItem(BaseModel):
 
 class Assign(RequestBody):
     officer: User = Field(description="the id of a user")
-    note: Note | None = None
+    note: Text | None = None
 
 
 class Unassign(RequestBody):
-    note: Note | None = None
+    note: Text | None = None
 
 
 class Delegate(RequestBody):
     to: User = Field(description="the id of a user")
-    until: date = Field(description="the last day on which it counts, in Asia/Tehran")
-    note: Note | None = None
+    until: Day = Field(description="the last day on which it counts, in Asia/Tehran")
+    note: Text | None = None
 
 
 class EndDelegation(RequestBody):
-    note: Note | None = None
+    note: Text | None = None
 
 
 class CommentItem(BaseModel):
@@ -77,12 +75,10 @@ class WorkItem(BaseModel):
 
 
 class Link(RequestBody):
-    predecessor: Annotated[
-        str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f|]+$")
-    ] = Field(description="the id of the resolution that it continues")
-    predecessor_deputy: (
-        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")] | None
-    ) = Field(None, description="whose follow-up of it, where it had several")
+    predecessor: Id = Field(description="the id of the resolution that it continues")
+    predecessor_deputy: Slug | None = Field(
+        None, description="whose follow-up of it, where it had several"
+    )
 
 
 class PartItem(BaseModel):
@@ -97,14 +93,14 @@ class PartItem(BaseModel):
 
 class ReportPart(RequestBody):
     body: Body = Field(description="one of supporting, or executing_body")
-    progress: int = Field(ge=0, le=100, strict=True)
+    progress: Progress
     note: Brief | None = None
 
 
 class AddItem(RequestBody):
     title: Title
     owner: Body = Field(description="a person or a body")
-    due_on: date = Field(description="in Asia/Tehran, not after the follow-up's")
+    due_on: Day = Field(description="in Asia/Tehran, not after the follow-up's")
 
 
 class FinishItem(RequestBody):

@@ -18,13 +18,12 @@ from services.reports.domain.records import (
     completeness,
     readable_axes,
 )
-from shared.contracts.events.base import Id, ProvinceCode, Text, Title
+from shared.contracts.events.base import Id, ProvinceCode, Text, Title, Version
 from shared.contracts.reference import PROVINCES
 from shared.runtime.http import NewId, RequestBody
 from shared.runtime.principals import Principal
 
 Url = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^https?://\S+$")]
-Edition = Annotated[int, Field(ge=1, strict=True)]
 
 _EVERY_PROVINCE = tuple(province.code for province in PROVINCES)
 
@@ -122,7 +121,7 @@ class WholeReport(ReportItem):
 
 
 class IssueCircular(RequestBody):
-    catalogue_version: Edition
+    catalogue_version: Version
     provinces: Annotated[tuple[ProvinceCode, ...], Field(min_length=1)] = _EVERY_PROVINCE
     circular_id: NewId | None = None
 
@@ -138,7 +137,7 @@ Paragraphs = Annotated[tuple[SentParagraph, ...], Field(max_length=200)]
 class SubmitReport(RequestBody):
     session_id: Id
     province: ProvinceCode
-    catalogue_version: Edition
+    catalogue_version: Version
     answers: dict[str, dict[str, Text]] = Field(description="axis to sub-axis to text")
     initiatives: Paragraphs = ()
     special_topics: Paragraphs = ()

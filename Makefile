@@ -7,7 +7,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup networks up demo test coverage check format bench soak simulation replicated lock topics
+.PHONY: help setup networks up demo test coverage check format bench soak fuzz simulation replicated lock topics
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ replicated: networks ## what is tried on three brokers and three members, and on
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
+
+fuzz: setup ## whatever may be sent, to every operation of every running service
+	@PEYGIR_FUZZ_EXAMPLES=$${PEYGIR_FUZZ_EXAMPLES:-200} $(PYTHON_BIN) -m pytest -m '' --timeout 3600 \
+		tests/fuzz tests/unit/api/test_bodies.py
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

@@ -17,7 +17,7 @@ from services.followups.domain import evidence
 from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Added, Upload
-from shared.contracts.events.work import Brief
+from shared.contracts.events.base import Brief
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Traceparent
 from shared.runtime.http.disposition import BadDisposition, attachment, named

@@ -26,9 +26,8 @@ from services.followups.domain.records import (
     Request,
     State,
 )
-from shared.contracts.events.base import Day, Text
+from shared.contracts.events.base import Brief, Day, Text
 from shared.contracts.events.followups import Progress
-from shared.contracts.events.work import Brief
 from shared.messaging.ledger import Entry
 from shared.runtime.http import Page, RequestBody
 

@@ -12,9 +12,8 @@ from services.followups.domain.ladder import days_late, days_overdue
 from services.followups.domain.records import Followup
 from services.followups.domain.work import Delegation, Item, ItemState, Part
 from shared.contracts.events import FollowupCommented
-from shared.contracts.events.base import Day, Id, Slug, Text, Title
+from shared.contracts.events.base import Brief, Day, Id, Slug, Text, Title
 from shared.contracts.events.followups import Progress
-from shared.contracts.events.work import Brief
 from shared.messaging.ledger import Entry
 from shared.runtime.http import RequestBody
 

@@ -130,7 +130,8 @@ class Counter:
         return items
 
 
-def _app(*routers: APIRouter, long_bodies: Sequence[LongBody] = ()) -> FastAPI:
+def app_over(*routers: APIRouter, long_bodies: Sequence[LongBody] = ()) -> FastAPI:
+    """The app of these routes, as every service builds its own."""
     app = create_app(
         title="Peygir",
         version="0",
@@ -145,7 +146,8 @@ def _app(*routers: APIRouter, long_bodies: Sequence[LongBody] = ()) -> FastAPI:
 
 
 @asynccontextmanager
-async def _counter(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterator[Counter]:
+async def over(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterator[Counter]:
+    """The counter of an app; `told` gives all that its store was told."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as http:
         yield Counter(app, http, told)
@@ -156,7 +158,7 @@ async def open_scheduler() -> AsyncIterator[Counter]:
     """Two visits, which have begun, with a resolution each."""
     register, clock = MemoryRegister(), Standing(NOW)
     desk = scheduler.Desk(register, rules(), clock)
-    async with _counter(lambda: register.events, _app(*scheduler.routes(desk))) as counter:
+    async with over(lambda: register.events, app_over(*scheduler.routes(desk))) as counter:
         for id_ in ("visit-1", "visit-2"):
             made = await counter.post("/sessions", {**VISIT, "session_id": id_})
             assert made.status_code == 201, made.text
@@ -177,8 +179,8 @@ async def open_reports() -> AsyncIterator[Counter]:
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     desk = reports.Desk(office.store, office.circulars, RECEPTION)
-    app = _app(reports.routes(desk, Standing(BEFORE)))
-    async with _counter(lambda: office.told, app) as counter:
+    app = app_over(reports.routes(desk, Standing(BEFORE)))
+    async with over(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
         for id_ in ("1402-1", "1402-2"):
@@ -197,13 +199,13 @@ class House:
 
 
 @cache
-def _followups(*deputies: str) -> House:
-    """Built once, since that takes longer than most tests."""
+def followups_house(*deputies: str) -> House:
+    """The house of these deputies. Built once, since that takes longer than most tests."""
     desks: dict[str, followups.Desk] = {}
     clock = Standing(NOW)
     routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
-    return House(_app(*routers, long_bodies=long_bodies), desks, clock)
+    return House(app_over(*routers, long_bodies=long_bodies), desks, clock)
 
 
 @asynccontextmanager
@@ -219,10 +221,10 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
     decision = await followups_handlers.take(messages, store, tracking, now)
     await store.save(decision.changes, Cause("event", "followups"))
-    house = _followups("civil")
+    house = followups_house("civil")
     house.desks["civil"] = followups.Desk(store, tracking, store.files)
     house.clock.instant = at or now
-    async with _counter(lambda: store.events, house.app) as counter:
+    async with over(lambda: store.events, house.app) as counter:
         yield counter
 
 
@@ -263,12 +265,12 @@ async def open_scorecards(
         await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
-    house = _followups(*stores)
+    house = followups_house(*stores)
     for deputy, store in stores.items():
         tracking = replace(TRACKING, deputy=deputy)
         house.desks[deputy] = followups.Desk(store, tracking, store.files)
     house.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
-    async with _counter(list, house.app) as counter:
+    async with over(list, house.app) as counter:
         yield counter
 
 
@@ -280,7 +282,7 @@ async def open_notify() -> AsyncIterator[Counter]:
     await store.save(
         [notify_handlers.Change(None, notice, (), NOW) for notice in told], Cause("event", "notify")
     )
-    async with _counter(lambda: store.events, _app(notify.routes(store))) as counter:
+    async with over(lambda: store.events, app_over(notify.routes(store))) as counter:
         yield counter
 
 

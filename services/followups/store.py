@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
-from datetime import date, datetime
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 
+from services.followups.domain.ladder import days_overdue
 from services.followups.domain.records import (
     ENDED,
     OPEN,
+    WAITS_FOR_THE_DEPUTY,
     EvidenceAdded,
     Extension,
     Followup,
@@ -21,7 +23,7 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.scores import By, tally
 from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
-from services.followups.handlers import Ahead, Change, Query
+from services.followups.handlers import Ahead, Change
 from shared.messaging.agenda import INDEX, Agenda
 from shared.messaging.deferral import Deferral
 from shared.messaging.failures import Stale
@@ -30,16 +32,27 @@ from shared.messaging.ledger import Entry, Ledger
 from shared.messaging.records import RECOVERY, Cause, Effects
 from shared.runtime import mongo
 from shared.runtime.files import Files
+from shared.runtime.listing import BY_ID, Place, Query, Sort, Value, arranged
 from shared.runtime.mongo import Database, Document, Session, ensure_indexes
+from shared.runtime.pages import Stored
+from shared.runtime.text import search_key
 
 _SCHEMA: Final = 6  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
+_STATES: Final = sorted(state.value for state in State)
 _OPEN: Final = sorted(state.value for state in OPEN)
+_RUNNING: Final = sorted(state.value for state in WAITS_FOR_THE_DEPUTY)
+_AT_REST: Final = sorted(state.value for state in set(State) - WAITS_FOR_THE_DEPUTY)
 _ENDED: Final = sorted(state.value for state in ENDED)
+_KEYED: Final = 1  # the keys for lists that whoever stores a follow-up gives it
 _COUNTED_AT_ONCE: Final = 500
+_KEYED_AT_ONCE: Final = 1_000
 _IDS_AT_ONCE: Final = 5_000
 _LINKS: Final = "links"  # the number of the links, among the marks
 _PREDECESSOR: Final = "work.predecessor.resolution_id"
+
+_BODY: Final = "executing_body_key"
+_DAYS_LATE: Final = "days_late"
 
 _LATE: Final = {"level": {"$gt": 0}}  # few are; what is opened is not, so opening costs no more
 _OVERDUE: Final = "overdue"
@@ -70,10 +83,25 @@ _INDEXES = (
         name="predecessor",
         partialFilterExpression={_PREDECESSOR: {"$gt": ""}},  # few have one
     ),
+    # What lists are sorted by costs whoever opens a follow-up three keys more, and whoever changes
+    # one a key. What is due is asked for by state: most of what was due long ago has ended.
+    IndexModel([("state", ASCENDING), ("due_on", ASCENDING), ("_id", ASCENDING)], name="due_on"),
+    IndexModel([("approved_at", ASCENDING), ("_id", ASCENDING)], name="approved_at"),
+    IndexModel([("changed_at", ASCENDING), ("_id", ASCENDING)], name="changed_at"),
+    *(
+        IndexModel([(path, ASCENDING), ("_id", ASCENDING)], name=path, partialFilterExpression=some)
+        for path, some in (
+            ("number", {"number": {"$gt": ""}}),
+            (_BODY, {_BODY: {"$gt": ""}}),
+            (_DAYS_LATE, {_DAYS_LATE: {"$gt": 0}}),  # few are claimed late
+        )
+    ),
 )
 
-_AT: Final = {"predecessor": _PREDECESSOR, "followup_id": "_id"}
-"""Where in a document a field is stored, where that is not its name."""
+_LISTED: Final = Stored(
+    at={"predecessor": _PREDECESSOR, "followup_id": "_id", "executing_body": _BODY},
+    optional=("number",),
+)
 
 
 class MongoLinks:
@@ -148,6 +176,7 @@ class MongoFollowups:
         await ensure_indexes(self._elsewhere, [IndexModel([("resolution_id", ASCENDING)])])
         await self._links.prepare()
         await self._count_former()
+        await self._key_former()
 
     async def _count_former(self) -> None:
         """Count what was stored before there were scorecards: as it stands, on its last day."""
@@ -168,6 +197,26 @@ class MongoFollowups:
                 )
                 if taken.matched_count < len(ids):
                     raise Stale("another process counts them too")
+        await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
+
+    async def _key_former(self) -> None:
+        """Give what was stored before lists were sorted and searched the keys for that."""
+        done = {"_id": "keyed", "schema": _KEYED}
+        if await self._marks.find_one(done):
+            return
+        former = {"$or": [{"executing_body": {"$gt": ""}}, {"claimed_at": {"$type": "date"}}]}
+        updates: list[UpdateOne] = []
+        async for document in self._followups.find(former):
+            claimed_at, due_on = document.get("claimed_at"), date.fromisoformat(document["due_on"])
+            keys = _present(_keys(document.get("executing_body"), claimed_at, due_on))
+            as_read = {"_id": document["_id"], "version": document["version"]}  # else it has them
+            if keys:
+                updates.append(UpdateOne(as_read, {"$set": keys}))
+            if len(updates) == _KEYED_AT_ONCE:
+                await self._followups.bulk_write(updates, ordered=False)
+                updates.clear()
+        if updates:
+            await self._followups.bulk_write(updates, ordered=False)
         await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
@@ -197,22 +246,86 @@ class MongoFollowups:
         return await self._deferral.about(ids)
 
     async def page(self, query: Query) -> Sequence[Followup]:
-        """Return one page, by id."""
-        wanted = _wanted(query.fields)
-        if query.after is not None:
-            wanted["_id"] = {"$gt": query.after}
-        found = self._followups.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
-        if query.fields == {"overdue": True}:
-            found = found.hint(_OVERDUE)
-        return [_loaded(document) async for document in found]
+        """Return one page."""
+        if query.sort.field == "days_overdue":
+            found = await self._page_by_lateness(query)
+        else:
+            further = _further(query.fields)
+            if query.sort.field == "due_on" and "state" not in query.fields:
+                further.append({"state": {"$in": _STATES}})  # as the index has them
+            is_overdue = query.fields == {"overdue": (True,)} and not query.spans
+            hint = _OVERDUE if is_overdue else None
+            found = await _LISTED.page(self._followups, _plain(query), *further, hint=hint)
+        return [_loaded(document) for document in found]
+
+    async def _page_by_lateness(self, query: Query) -> Sequence[Document]:
+        """By the days of being late, which grow from day to day where nobody has claimed it done.
+
+        So what runs is read by its due date, what was claimed by the days it was late then, and
+        what is not late by its id.
+        """
+        late = await self._late(query) if query.sort.descending else []
+        if len(late) == query.limit:
+            return late
+        in_time = await self._in_time(query, query.limit - len(late))
+        if query.sort.descending or len(in_time) == query.limit:
+            return [*late, *in_time]
+        return [*in_time, *await self._late(replace(query, limit=query.limit - len(in_time)))]
+
+    async def _late(self, query: Query) -> list[Document]:
+        """Of a page those that are late."""
+        today, after, descends = query.as_of, query.after, query.sort.descending
+        assert today is not None, "lateness is that of a day"
+        if after is not None and after.key == 0:
+            if descends:
+                return []
+            after = None
+        due = None if after is None else replace(after, key=today - timedelta(days=after.key))
+        further = _further(query.fields)
+        running = await _LISTED.page(
+            self._followups,
+            replace(_plain(query), after=due, sort=Sort("due_on", descending=not descends)),
+            *further,
+            {"state": {"$in": _RUNNING}},
+            {"due_on": {"$lt": today.isoformat()}},
+        )
+        claimed = await _LISTED.page(
+            self._followups,
+            replace(_plain(query), after=after, sort=Sort(_DAYS_LATE, descends)),
+            *further,
+            {_DAYS_LATE: {"$gt": 0}},
+        )
+
+        def place(document: Document) -> Place:
+            days = document.get(_DAYS_LATE) or (today - date.fromisoformat(document["due_on"])).days
+            return Place(document["_id"], days)
+
+        return list(arranged([*running, *claimed], query.sort, place)[: query.limit])
+
+    async def _in_time(self, query: Query, limit: int) -> list[Document]:
+        """Of a page those that are not late, so many at most."""
+        today, after = query.as_of, query.after
+        assert today is not None, "lateness is that of a day"
+        if after is not None and after.key > 0:
+            if not query.sort.descending:
+                return []
+            after = None
+        return await _LISTED.page(
+            self._followups,
+            replace(_plain(query), after=after, limit=limit, sort=BY_ID),
+            *_further(query.fields),
+            {_DAYS_LATE: None},
+            {"$or": [{"state": {"$in": _AT_REST}}, {"due_on": {"$gte": today.isoformat()}}]},
+        )
 
     async def number(self) -> int:
         """Return how many there are, as MongoDB knows without counting."""
         return await self._followups.estimated_document_count()
 
-    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+    async def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
         """Give the ids of all that have these fields, some thousands at a time, in no order."""
-        found = self._followups.find(_wanted(fields), {"_id": 1}, batch_size=_IDS_AT_ONCE)
+        wanted = _wanted(fields)
+        found = self._followups.find(wanted, {"_id": 1}, batch_size=_IDS_AT_ONCE)
         while ids := [document["_id"] for document in await found.to_list(_IDS_AT_ONCE)]:
             yield ids
 
@@ -320,15 +433,28 @@ async def _found(
     return {document[key]: _loaded(document) async for document in found}
 
 
-def _wanted(fields: Mapping[str, object]) -> Document:
+def _wanted(fields: Mapping[str, Collection[Value]]) -> Document:
     """The filter that finds what has these fields."""
-    wanted: Document = {_AT.get(name, name): value for name, value in fields.items()}
-    overdue = wanted.pop("overdue", None)
-    if overdue is None:
-        return wanted
-    if overdue:
-        return {"$and": [wanted, {**_LATE, "state": {"$in": _OPEN}}]}
-    return {"$and": [wanted, {"$or": [{"level": 0}, {"state": {"$in": _ENDED}}]}]}
+    conditions = [*_LISTED.wanted(_stored_fields(fields), {}), *_further(fields)]
+    return {"$and": conditions} if conditions else {}
+
+
+def _plain(query: Query) -> Query:
+    return replace(query, fields=_stored_fields(query.fields))
+
+
+def _stored_fields(fields: Mapping[str, Collection[Value]]) -> Mapping[str, Collection[Value]]:
+    return {name: values for name, values in fields.items() if name != "overdue"}
+
+
+def _further(fields: Mapping[str, Collection[Value]]) -> list[Document]:
+    """What is asked of being overdue, which is no stored field."""
+    overdue = set(fields.get("overdue", ()))
+    if overdue == {True}:
+        return [{**_LATE, "state": {"$in": _OPEN}}]
+    if overdue == {False}:
+        return [{"$or": [{"level": 0}, {"state": {"$in": _ENDED}}]}]
+    return []
 
 
 def _as_it_was(change: Change) -> Document:
@@ -411,7 +537,14 @@ def _fields(change: Change) -> Document:
         "evidence": [asdict(piece) for piece in followup.evidence],
         "former_deputies": list(followup.former_deputies),
         "next_alert": change.next_alert,
+        **_keys(resolution.executing_body, followup.claimed_at, resolution.due_on),
     }
+
+
+def _keys(body: str | None, claimed_at: datetime | None, due_on: date) -> Document:
+    """What lists are searched and sorted by besides what is known of a follow-up."""
+    days = 0 if claimed_at is None else days_overdue(due_on, claimed_at)
+    return {_BODY: (search_key(body) or None) if body else None, _DAYS_LATE: days or None}
 
 
 def _loaded(document: Document) -> Followup:

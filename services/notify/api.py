@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.notify.domain import CHANNEL, Notice, State, Template, Trouble
-from services.notify.handlers import Query
-from shared.runtime.http import Limit, Page, SortKeys, fitting
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http import Limit, Page
+from shared.runtime.http.lists import (
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    instant_span,
+    since,
+    until,
+)
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.problems import not_found
 
-_BY_ID = SortKeys(str)
+_SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
 
 
 class ReadableNotices(Protocol):
@@ -48,19 +61,36 @@ class NoticeItem(BaseModel):
 class Filters:
     """The fields by which the list of notices can be filtered."""
 
-    notice_id: str | None = None
-    subject: str | None = None
-    state: State | None = None
-    template: Template | None = None
+    notice_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    subject: Annotated[tuple[Word, ...], any_of("The session, resolution or follow-up.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
+    template: Annotated[tuple[Template, ...], any_of("What it tells of.")] = ()
+    recipient_role: Annotated[tuple[Word, ...], any_of("Whom it tells.")] = ()
+    created_from: Annotated[Bound | None, since("Created")] = None
+    created_to: Annotated[Bound | None, until("Created")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field, but for its id."""
-        wanted = {
-            "subject": self.subject,
-            "state": None if self.state is None else self.state.value,
-            "template": self.template,
-        }
-        return {name: value for name, value in wanted.items() if value is not None}
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each stored field."""
+        return chosen(
+            {
+                "notice_id": self.notice_id,
+                "subject": self.subject,
+                "state": tuple(state.value for state in self.state),
+                "template": self.template,
+                "recipient_role": self.recipient_role,
+            }
+        )
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "created_at": instant_span("created", self.created_from, self.created_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
 
 
 def routes(store: ReadableNotices) -> APIRouter:
@@ -71,21 +101,13 @@ def routes(store: ReadableNotices) -> APIRouter:
     async def list_notices(
         _: Caller,
         filters: Annotated[Filters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[NoticeItem]:
-        """List notices by their ids."""
-        if filters.notice_id is not None:
-            one = await store.get(filters.notice_id)
-            item = None if one is None else _item(one)
-            return Page[NoticeItem](items=fitting(item, "notice_id", after, filters.fields()))
-        query = Query(filters.fields(), None if after is None else after[0], limit + 1)
-        found = await store.page(query)
-        more = len(found) > limit
-        return Page[NoticeItem](
-            items=[_item(notice) for notice in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].notice_id) if more else None,
-        )
+        """List notices."""
+        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        shown, cursor = _SORTS.cut(await store.page(query), limit, order, _places(order))
+        return Page[NoticeItem](items=[_item(notice) for notice in shown], next_cursor=cursor)
 
     @router.get("/notices/{notice_id}")
     async def get_notice(_: Caller, notice_id: str) -> NoticeItem:
@@ -96,6 +118,21 @@ def routes(store: ReadableNotices) -> APIRouter:
         return _item(notice)
 
     return router
+
+
+def _places(order: Order) -> Callable[[Notice], Place]:
+    """Where a notice stands by a sort."""
+
+    def place(notice: Notice) -> Place:
+        match order.sort.field:
+            case "created_at":
+                return Place(notice.notice_id, notice.created_at)
+            case "changed_at":
+                return Place(notice.notice_id, notice.changed_at)
+            case _:
+                return Place(notice.notice_id)
+
+    return place
 
 
 def _item(notice: Notice) -> NoticeItem:

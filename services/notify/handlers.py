@@ -95,15 +95,6 @@ class Notices(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A page of the notices: those with these fields, in the order of their ids."""
-
-    fields: Mapping[str, object]
-    after: str | None  # the id that the page begins behind
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
 class Office:
     """How notices are taken in and announced."""
 

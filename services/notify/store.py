@@ -20,13 +20,15 @@ from services.notify.domain import (
 )
 from services.notify.domain.sessions import Course
 from services.notify.events import NoticeEvent, fact_of
-from services.notify.handlers import Change, Query, Saved
+from services.notify.handlers import Change, Saved
 from shared.contracts.events import NoticeDelivered, NoticeFailed
 from shared.messaging.agenda import Agenda
 from shared.messaging.failures import Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects, Event
+from shared.runtime.listing import Query
 from shared.runtime.mongo import Document, Session, ensure_indexes
+from shared.runtime.pages import Stored
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
@@ -49,7 +51,10 @@ _INDEXES = (
     IndexModel([("subject", ASCENDING), ("_id", ASCENDING)], name="subject"),
     IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
     IndexModel([("template", ASCENDING), ("_id", ASCENDING)], name="template"),
+    IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)], name="created_at"),
+    IndexModel([("changed_at", ASCENDING), ("_id", ASCENDING)], name="changed_at"),
 )
+_LISTED: Final = Stored(at={"notice_id": "_id"})
 
 
 class MongoNotices:
@@ -128,12 +133,8 @@ class MongoNotices:
         return {Trouble(entry["_id"]): entry["count"] for entry in found}
 
     async def page(self, query: Query) -> Sequence[Notice]:
-        """Return one page, by id."""
-        wanted: Document = dict(query.fields)
-        if query.after is not None:
-            wanted["_id"] = {"$gt": query.after}
-        found = self._notices.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
-        return [_loaded(document) async for document in found]
+        """Return one page."""
+        return [_loaded(document) for document in await _LISTED.page(self._notices, query)]
 
     async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
         steps = [change for change in changes if isinstance(change, Change)]

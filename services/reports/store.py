@@ -19,14 +19,16 @@ from services.reports.domain.records import (
     Session,
 )
 from services.reports.events import restricted_aggregate
-from services.reports.handlers import Change, Query
+from services.reports.handlers import Change
 from shared.messaging.agenda import INDEX, Agenda
 from shared.messaging.failures import Stale
 from shared.messaging.inbox import Inbox
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects, Event
 from shared.runtime import mongo
+from shared.runtime.listing import Query
 from shared.runtime.mongo import Document, ensure_indexes
+from shared.runtime.pages import Stored
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
@@ -39,7 +41,36 @@ _INDEXES = (
     ),
     IndexModel([("session.province", ASCENDING), ("_id", ASCENDING)], name="province"),
     IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+    *(
+        IndexModel([(path, ASCENDING), ("_id", ASCENDING)], name=path)
+        for path in (
+            "session.due_at",
+            "session.starts_at",
+            "changed_at",
+            "report.due_at",
+            "report.submitted_at",
+        )
+    ),
 )
+_EXPECTED: Final = Stored(
+    at={
+        "session_id": "_id",
+        "province": "session.province",
+        "due_at": "session.due_at",
+        "starts_at": "session.starts_at",
+    }
+)
+_REPORTS: Final = Stored(
+    at={
+        "session_id": "_id",
+        "province": "session.province",
+        "late": "report.late",
+        "due_at": "report.due_at",
+        "submitted_at": "report.submitted_at",
+    }
+)
+_CIRCULARS: Final = Stored(at={"circular_id": "_id"})
+_IS_EXPECTED: Final[Document] = {"session.province": {"$type": "string"}}
 
 
 class MongoExpectations:
@@ -79,9 +110,15 @@ class MongoExpectations:
         return await self._inbox.seen(ids)
 
     async def page(self, query: Query) -> Sequence[Expectation]:
-        """Return one page, by session id."""
-        found = self._expectations.find({"$and": _wanted(query)}).sort([("_id", ASCENDING)])
-        return [_loaded(document) async for document in found.limit(query.limit)]
+        """Return one page of what is expected; of gatherings without a report there is nothing."""
+        found = await _EXPECTED.page(self._expectations, query, _IS_EXPECTED)
+        return [_loaded(document) for document in found]
+
+    async def page_of_reports(self, query: Query) -> Sequence[Expectation]:
+        """Return one page of those whose report has come."""
+        has_come = {"report": {"$type": "object"}}
+        found = await _REPORTS.page(self._expectations, query, _IS_EXPECTED, has_come)
+        return [_loaded(document) for document in found]
 
     async def keep(self, events: Sequence[Event], cause: Cause) -> None:
         async with self._ledger.commit(cause, Effects(events)):
@@ -139,33 +176,14 @@ class MongoCirculars:
         document = await self._circulars.find_one({"_id": circular_id})
         return None if document is None else _circular(document)
 
-    async def page(self, after: str | None, limit: int) -> Sequence[Circular]:
-        """Return one page, by id."""
-        wanted: Document = {} if after is None else {"_id": {"$gt": after}}
-        found = self._circulars.find(wanted).sort([("_id", ASCENDING)]).limit(limit)
-        return [_circular(document) async for document in found]
+    async def page(self, query: Query) -> Sequence[Circular]:
+        """Return one page."""
+        return [_circular(document) for document in await _CIRCULARS.page(self._circulars, query)]
 
     async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
         document = {**asdict(circular), "_id": circular.circular_id, "schema": _SCHEMA}
         async with self._ledger.commit(cause, Effects([event])) as session:
             await self._circulars.insert_one(document, session=session)
-
-
-def _wanted(query: Query) -> list[Document]:
-    wanted: list[Document] = [{"session.province": {"$type": "string"}}]
-    if query.after is not None:
-        wanted.append({"_id": {"$gt": query.after}})
-    if query.session_id is not None:
-        wanted.append({"_id": query.session_id})
-    if query.province is not None:
-        wanted.append({"session.province": query.province})
-    if query.state is not None:
-        wanted.append({"state": query.state.value})
-    if query.late is not None:
-        wanted.append({"report.late": query.late})
-    if query.with_report:
-        wanted.append({"report": {"$type": "object"}})
-    return wanted
 
 
 def _stored(expectation: Expectation) -> Document:

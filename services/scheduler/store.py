@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, time
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
@@ -19,15 +19,21 @@ from services.scheduler.domain.records import (
     State,
     Terms,
 )
-from services.scheduler.handlers import Change, Query, Record
+from services.scheduler.handlers import Change, Record
 from shared.messaging.failures import Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects
+from shared.runtime.listing import Query
 from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo import Document, ensure_indexes
 from shared.runtime.mongo import Session as Transaction
+from shared.runtime.pages import Stored
+from shared.runtime.text import search_key
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
+
+_BODY: Final = "executing_body_key"
+_KEYED: Final = {"_id": "keyed", "schema": 1}  # the mark that all have their keys
 
 _SESSION_INDEXES = (
     IndexModel(
@@ -37,13 +43,29 @@ _SESSION_INDEXES = (
         partialFilterExpression={"turn": {"$type": "string"}},
     ),
     IndexModel([("season", ASCENDING), ("starts_at", ASCENDING)], name="season"),
+    IndexModel([("starts_at", ASCENDING), ("_id", ASCENDING)], name="starts_at"),
+    IndexModel([("changed_at", ASCENDING), ("_id", ASCENDING)], name="changed_at"),
 )
 _RESOLUTION_INDEXES = (
     IndexModel([("session_id", ASCENDING), ("_id", ASCENDING)], name="session"),
     IndexModel([("deputy", ASCENDING), ("_id", ASCENDING)], name="deputy"),
+    IndexModel([("due_on", ASCENDING), ("_id", ASCENDING)], name="due_on"),
+    IndexModel([("approved_at", ASCENDING), ("_id", ASCENDING)], name="approved_at"),
+    IndexModel([("changed_at", ASCENDING), ("_id", ASCENDING)], name="changed_at"),
+    *(
+        IndexModel(
+            [(path, ASCENDING), ("_id", ASCENDING)],
+            name=path,
+            partialFilterExpression={path: {"$gt": ""}},  # not every one has it
+        )
+        for path in ("number", _BODY)
+    ),
 )
-
-T = TypeVar("T")
+_SEASONS: Final = Stored(at={"season": "_id"})
+_SESSIONS: Final = Stored(at={"session_id": "_id"})
+_RESOLUTIONS: Final = Stored(
+    at={"resolution_id": "_id", "executing_body": _BODY}, optional=("number",)
+)
 
 
 class MongoRegister:
@@ -54,12 +76,25 @@ class MongoRegister:
         self._seasons = ledger.database["seasons"]
         self._sessions = ledger.database["sessions"]
         self._resolutions = ledger.database["resolutions"]
+        self._marks = ledger.database["marks"]  # of what was done to all that is stored
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await self._ledger.prepare()
         await ensure_indexes(self._sessions, _SESSION_INDEXES)
         await ensure_indexes(self._resolutions, _RESOLUTION_INDEXES)
+        await self._key_former()
+
+    async def _key_former(self) -> None:
+        """Give resolutions that were stored before bodies were searched the key for that."""
+        if await self._marks.find_one(_KEYED):
+            return
+        former = self._resolutions.find({"executing_body": {"$gt": ""}}, {"executing_body": 1})
+        async for document in former:
+            as_read = {"_id": document["_id"], "executing_body": document["executing_body"]}
+            key = {"$set": {_BODY: _key(document["executing_body"])}}
+            await self._resolutions.update_one(as_read, key)
+        await self._marks.replace_one({"_id": _KEYED["_id"]}, _KEYED, upsert=True)
 
     async def season(self, season: str) -> Season | None:
         document = await self._seasons.find_one({"_id": season})
@@ -92,16 +127,17 @@ class MongoRegister:
         ]
 
     async def page_of_seasons(self, query: Query) -> Sequence[Season]:
-        """Return one page, by id."""
-        return await _page(self._seasons, query, _season)
+        """Return one page."""
+        return [_season(document) for document in await _SEASONS.page(self._seasons, query)]
 
     async def page_of_sessions(self, query: Query) -> Sequence[Session]:
-        """Return one page, by id; a field of many values matches any of them."""
-        return await _page(self._sessions, query, _session)
+        """Return one page; a field of many values matches any of them."""
+        return [_session(document) for document in await _SESSIONS.page(self._sessions, query)]
 
     async def page_of_resolutions(self, query: Query) -> Sequence[Resolution]:
-        """Return one page, by id."""
-        return await _page(self._resolutions, query, _resolution)
+        """Return one page."""
+        found = await _RESOLUTIONS.page(self._resolutions, query)
+        return [_resolution(document) for document in found]
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         effects = Effects([event for change in changes for event in change.events])
@@ -115,16 +151,6 @@ class MongoRegister:
                 # A session that was cancelled leaves its turn to another one.
                 await _replace(documents, those, transaction)
                 await _insert(documents, [c for c in those if c.before is None], transaction)
-
-
-async def _page(
-    documents: Documents, query: Query, loaded: Callable[[Mapping[str, Any]], T]
-) -> list[T]:
-    wanted: Document = dict(query.fields)
-    if query.after is not None:
-        wanted["_id"] = {"$gt": query.after}
-    found = documents.find(wanted).sort([("_id", ASCENDING)]).limit(query.limit)
-    return [loaded(document) async for document in found]
 
 
 async def _insert(
@@ -185,6 +211,7 @@ def _stored(record: Record) -> Document:
                 "approved_at": record.approved_at,
                 "changed_at": record.changed_at,
                 **_stored_terms(record.terms),
+                _BODY: _key(record.terms.executing_body),
                 "original": _stored_terms(record.original),
             }
 
@@ -207,6 +234,10 @@ def _stored_session(session: Session) -> Document:
         "summary": session.summary,
         "resolutions": session.resolutions,
     }
+
+
+def _key(body: str | None) -> str | None:
+    return (search_key(body) or None) if body else None
 
 
 def _stored_terms(terms: Terms) -> Document:

@@ -13,9 +13,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:peygir:problem:"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,12 @@ def claims_json(request: Request) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
         return respond(error)
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return _other_methods(request)
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else None
     slug = re.sub("[^a-z]+", "-", phrase.lower()).strip("-")
@@ -148,6 +152,25 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     return respond(invalid([_field_error(wrong["loc"], wrong["msg"]) for wrong in errors]))
 
 
+def _other_methods(request: Request) -> Response:
+    """What a path of this app answers to a method that none of its routes has.
+
+    A router tells the methods of one route alone, and a path may have several; HEAD is answered
+    wherever GET is.
+    """
+    found = {method for method in _METHODS if _has_route(request, method)}
+    told = {*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])}
+    allow = {"Allow": ", ".join(sorted(told))}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=allow)
+    return respond(Problem(405, "method-not-allowed", "Method Not Allowed", headers=allow))
+
+
+def _has_route(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+
 def _not_json() -> Problem:
     return Problem(
         415,
@@ -160,6 +183,8 @@ def _not_json() -> Problem:
 def _field_error(location: Sequence[str | int], message: str) -> FieldError:
     """FastAPI says first where a value came from: body, query, path, header."""
     source, *path = location or ("body",)
+    if source == "query":  # one of the values of a parameter is wrong: its name tells enough
+        path = path[:1]
     if source != "body":
         return FieldError(".".join(map(str, path)), message)
     pointer = "".join(f"/{_escaped(step)}" for step in path)

@@ -129,7 +129,8 @@ def explained(uri: str, question: Question) -> str:
     limit = int(question.parameters["limit"]) + 1
     with MongoClient[Document](uri, directConnection=True) as client:
         stored = client[f"{_NAMESPACE}followups_{_DEPUTY}"]["followups"]
-        finding = stored.find(stores._wanted(fields)).sort("_id", 1).limit(limit)
+        wanted = stores._wanted({name: (value,) for name, value in fields.items()})
+        finding = stored.find(wanted).sort("_id", 1).limit(limit)
         if fields == {"overdue": True}:
             finding = finding.hint(stores._OVERDUE)
         found = finding.explain()

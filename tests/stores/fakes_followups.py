@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
+from services.followups.domain.ladder import days_late
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
-from services.followups.handlers import Ahead, Change, Query
+from services.followups.handlers import Ahead, Change
 from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
 from shared.messaging.ledger import Entry
 from shared.messaging.records import Cause, Deferred, Event
+from shared.runtime.calendar import start_of_day
+from shared.runtime.listing import Query, Value
+from shared.runtime.text import search_key
+from tests.stores import listed
 from tests.stores.fakes_files import MemoryFiles
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -96,12 +102,14 @@ class MemoryFollowups:
         return {deferred.about for deferred in self.deferred.values()} & set(ids)
 
     async def page(self, query: Query) -> Sequence[Followup]:
-        found = [f for _, f in sorted(self._followups.items()) if _is_wanted(f, query)]
-        return found[: query.limit]
+        def fields(followup: Followup) -> Mapping[str, Any]:
+            return _fields(followup, query.as_of)
 
-    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+        return listed.page(self._followups.values(), query, lambda f: f.followup_id, fields)
+
+    async def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
         for followup_id, followup in self._followups.items():
-            if _is_wanted(followup, Query(fields, None, 1)):
+            if listed.is_chosen(_fields(followup), fields):
                 yield [followup_id]
 
     async def history(self, followup_id: str) -> Sequence[Entry]:
@@ -186,20 +194,26 @@ class MemoryFollowups:
             raise Stale(change.before.followup_id)
 
 
-def _is_wanted(followup: Followup, query: Query) -> bool:
-    if query.after is not None and followup.followup_id <= query.after:
-        return False
+def _fields(followup: Followup, as_of: date | None = None) -> Mapping[str, Any]:
     resolution, before = followup.resolution, followup.work.predecessor
-    fields = {
+    body = resolution.executing_body
+    return {
         "followup_id": followup.followup_id,
         "resolution_id": resolution.resolution_id,
         "session_id": resolution.session_id,
         "province": resolution.province,
         "axis": resolution.axis,
+        "executing_body": None if body is None else search_key(body),
         "priority": resolution.priority,
         "level": followup.level,
         "overdue": followup.is_overdue,
         "predecessor": None if before is None else before.resolution_id,
         "state": followup.state.value,
+        "due_on": resolution.due_on,
+        "approved_at": resolution.approved_at,
+        "changed_at": followup.changed_at,
+        "number": resolution.number,
+        "days_overdue": None
+        if as_of is None
+        else days_late(followup, resolution.due_on, start_of_day(as_of)),
     }
-    return all(fields[name] == wanted for name, wanted in query.fields.items())

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.notify import events
 from services.notify.domain import LONGEST_WAIT_SECONDS, Fact, Notice, Trouble
 from services.notify.domain.sessions import Course
-from services.notify.handlers import Query, Saved
+from services.notify.handlers import Saved
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
+from shared.runtime.listing import Query
+from tests.stores import listed
 from tests.unit.published import as_read
 
 
@@ -69,13 +72,7 @@ class FakeNotices:
         return Counter(trouble for trouble in troubles if trouble is not None)
 
     async def page(self, query: Query) -> Sequence[Notice]:
-        found = [
-            notice
-            for id_, notice in sorted(self._notices.items())
-            if (query.after is None or id_ > query.after)
-            and all(getattr(notice, name) == wanted for name, wanted in query.fields.items())
-        ]
-        return found[: query.limit]
+        return listed.page(self._notices.values(), query, lambda n: n.notice_id, _fields)
 
     async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
         for change in changes:
@@ -100,3 +97,8 @@ class FakeNotices:
             if change.next_try is not None:
                 self._next_tries[id_] = change.next_try
             self.events += change.events
+
+
+def _fields(notice: Notice) -> Mapping[str, Any]:
+    names = ("notice_id", "subject", "template", "recipient_role", "created_at", "changed_at")
+    return {"state": notice.state.value, **{name: getattr(notice, name) for name in names}}

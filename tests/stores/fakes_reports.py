@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from services.reports.domain.circulars import Circular
 from services.reports.domain.records import Expectation
-from services.reports.handlers import Change, Query
+from services.reports.handlers import Change
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
+from shared.runtime.listing import Query
+from tests.stores import listed
 
 
 class MemoryExpectations:
@@ -43,10 +46,12 @@ class MemoryExpectations:
         return self._inbox & set(ids)
 
     async def page(self, query: Query) -> Sequence[Expectation]:
-        found = sorted(self._expectations.items())
-        return [expectation for _, expectation in found if _wanted(expectation, query)][
-            : query.limit
-        ]
+        found = [e for e in self._expectations.values() if e.session.province is not None]
+        return listed.page(found, query, lambda e: e.session_id, _fields)
+
+    async def page_of_reports(self, query: Query) -> Sequence[Expectation]:
+        found = [e for e in self._expectations.values() if e.report is not None]
+        return listed.page(found, query, lambda e: e.session_id, _fields_of_report)
 
     async def keep(self, events: Sequence[Event], cause: Cause) -> None:
         places = {(event.aggregate_id, event.version) for event in self.events}
@@ -93,9 +98,13 @@ class MemoryCirculars:
     async def get(self, circular_id: str) -> Circular | None:
         return self._circulars.get(circular_id)
 
-    async def page(self, after: str | None, limit: int) -> Sequence[Circular]:
-        ids = sorted(id_ for id_ in self._circulars if after is None or id_ > after)
-        return [self._circulars[id_] for id_ in ids[:limit]]
+    async def page(self, query: Query) -> Sequence[Circular]:
+        return listed.page(
+            self._circulars.values(),
+            query,
+            lambda circular: circular.circular_id,
+            lambda circular: {"circular_id": circular.circular_id},
+        )
 
     async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
         if circular.circular_id in self._circulars:
@@ -104,14 +113,26 @@ class MemoryCirculars:
         self.events.append(event)
 
 
-def _wanted(expectation: Expectation, query: Query) -> bool:
-    session, report = expectation.session, expectation.report
-    return (
-        session.province is not None
-        and (query.after is None or expectation.session_id > query.after)
-        and query.session_id in {None, expectation.session_id}
-        and query.province in {None, session.province}
-        and query.state in {None, expectation.state}
-        and (query.late is None or (report is not None and report.late == query.late))
-        and (report is not None or not query.with_report)
-    )
+def _fields(expectation: Expectation) -> Mapping[str, Any]:
+    session = expectation.session
+    return {
+        "session_id": expectation.session_id,
+        "province": session.province,
+        "state": expectation.state.value,
+        "due_at": session.due_at,
+        "starts_at": session.starts_at,
+        "changed_at": expectation.changed_at,
+    }
+
+
+def _fields_of_report(expectation: Expectation) -> Mapping[str, Any]:
+    report = expectation.report
+    assert report is not None
+    return {
+        "report_id": expectation.report_id,
+        "session_id": expectation.session_id,
+        "province": expectation.session.province,
+        "late": report.late,
+        "due_at": report.due_at,
+        "submitted_at": report.submitted_at,
+    }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from services.scheduler.domain.records import Resolution, Season, Session
-from services.scheduler.handlers import Change, Query, Record
+from services.scheduler.handlers import Change, Record
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
-
-R = TypeVar("R")
+from shared.runtime.listing import Query
+from shared.runtime.text import search_key
+from tests.stores import listed
 
 
 class MemoryRegister:
@@ -47,13 +48,14 @@ class MemoryRegister:
         return sorted(found, key=lambda s: (s.gathering.starts_at, s.session_id))
 
     async def page_of_seasons(self, query: Query) -> Sequence[Season]:
-        return _page(self._seasons, query, lambda _: {})
+        return listed.page(self._seasons.values(), query, lambda s: s.season, _season_fields)
 
     async def page_of_sessions(self, query: Query) -> Sequence[Session]:
-        return _page(self._sessions, query, _session_fields)
+        return listed.page(self._sessions.values(), query, lambda s: s.session_id, _session_fields)
 
     async def page_of_resolutions(self, query: Query) -> Sequence[Resolution]:
-        return _page(self._resolutions, query, _resolution_fields)
+        all_ = self._resolutions.values()
+        return listed.page(all_, query, lambda r: r.resolution_id, _resolution_fields)
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
         for change in changes:
@@ -101,23 +103,15 @@ def _stands(known: Record | None, before: Record) -> bool:
             return False
 
 
-def _page(
-    records: Mapping[str, R], query: Query, fields: Callable[[R], Mapping[str, object]]
-) -> list[R]:
-    def is_wanted(id_: str) -> bool:
-        behind = query.after is None or id_ > query.after
-        found = fields(records[id_])
-        return behind and all(_matches(found[n], v) for n, v in query.fields.items())
-
-    return [records[id_] for id_ in sorted(records) if is_wanted(id_)][: query.limit]
+def _season_fields(season: Season) -> Mapping[str, Any]:
+    return {"season": season.season}
 
 
-def _matches(value: object, wanted: object) -> bool:
-    return wanted in value if isinstance(value, tuple) else value == wanted
-
-
-def _session_fields(session: Session) -> Mapping[str, object]:
+def _session_fields(session: Session) -> Mapping[str, Any]:
     return {
+        "session_id": session.session_id,
+        "starts_at": session.gathering.starts_at,
+        "changed_at": session.changed_at,
         "season": session.gathering.season,
         "kind": session.gathering.kind,
         "state": session.state.value,
@@ -125,8 +119,16 @@ def _session_fields(session: Session) -> Mapping[str, object]:
     }
 
 
-def _resolution_fields(resolution: Resolution) -> Mapping[str, object]:
+def _resolution_fields(resolution: Resolution) -> Mapping[str, Any]:
+    body = resolution.terms.executing_body
     return {
+        "resolution_id": resolution.resolution_id,
+        "executing_body": None if body is None else search_key(body),
+        "priority": resolution.terms.priority,
+        "number": resolution.terms.number,
+        "due_on": resolution.terms.due_on,
+        "approved_at": resolution.approved_at,
+        "changed_at": resolution.changed_at,
         "session_id": resolution.session_id,
         "deputy": resolution.terms.deputy,
         "state": resolution.state.value,

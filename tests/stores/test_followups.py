@@ -30,7 +30,7 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
-from services.followups.handlers import Change, Query
+from services.followups.handlers import Change
 from services.followups.store import MongoFollowups
 from shared.messaging.deferral import Deferral, DeferralLimit, KeptRecord
 from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
@@ -42,6 +42,7 @@ from shared.messaging.sweeper import PUT_OFF_FOR, Sweeper
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.listing import Place, Query
 from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
@@ -410,8 +411,10 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     await store.save(changes, CAUSE)
     await store.save([step(changes[2].after, FellOverdue(NOW, 2, date(2024, 1, 1), 9))], CAUSE)
 
-    async def ids(after: str | None = None, limit: int = 10, **fields: object) -> list[str]:
-        return [f.followup_id for f in await store.page(Query(fields, after, limit))]
+    async def ids(after: str | None = None, limit: int = 10, **fields: Any) -> list[str]:
+        place = None if after is None else Place(after)
+        wanted = {n: v if isinstance(v, list) else (v,) for n, v in fields.items()}
+        return [f.followup_id for f in await store.page(Query(wanted, place, limit))]
 
     a, b, c = (change.after.followup_id for change in changes)
     everything = sorted([a, b, c])
@@ -431,7 +434,11 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     assert await ids(overdue=False, session_id="1402-IR-09") == [a]
     assert await ids(state="opened") == everything
     assert await ids(state="closed") == []
-    found = [id_ async for some in store.ids({"session_id": "1402-IR-09"}) for id_ in some]
+    assert await ids(followup_id=[b, c, "nobody"]) == sorted([b, c])
+    assert await ids(level=[0, 2]) == await ids(overdue=[True, False]) == everything
+    assert await ids(level=[1, 2], state=["opened", "closed"]) == [c]
+    assert await ids(province=["IR-23", "IR-09"], priority="urgent") == [b]
+    found = [id_ async for some in store.ids({"session_id": ["1402-IR-09"]}) for id_ in some]
     assert sorted(found) == sorted([a, c])
     assert sorted([id_ async for some in store.ids({}) for id_ in some]) == everything
     await store.save([step(changes[0].after, LINKED)], CAUSE)

@@ -31,7 +31,7 @@ from services.notify.domain import (
     Trouble,
 )
 from services.notify.domain.sessions import Course, Times
-from services.notify.handlers import Change, Declined, Office, Query, Unreachable
+from services.notify.handlers import Change, Declined, Office, Unreachable
 from services.notify.jobs import BATCH, Courier
 from services.notify.store import MongoNotices
 from shared.messaging.bell import Bell
@@ -43,6 +43,7 @@ from shared.messaging.records import Cause
 from shared.messaging.watch import HistoryChanged, Watch
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
+from shared.runtime.listing import Place, Query
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from tests.component.harness import eventually
@@ -305,14 +306,14 @@ async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> Non
     changes = many(5)
     await store.save([*changes, new(session())], CAUSE)
     await store.save([moved(changes[0].after, Delivered(NOW))], CAUSE)
-    of_resolutions = {"template": "resolution-approved"}
+    of_resolutions = {"template": ["resolution-approved"]}
     ids = sorted(change.after.notice_id for change in changes)
     first = await store.page(Query(of_resolutions, None, 3))
-    rest = await store.page(Query(of_resolutions, first[-1].notice_id, 3))
+    rest = await store.page(Query(of_resolutions, Place(first[-1].notice_id), 3))
     assert [notice.notice_id for notice in (*first, *rest)] == ids
-    delivered = await store.page(Query({"state": "delivered"}, None, 10))
+    delivered = await store.page(Query({"state": ["delivered"]}, None, 10))
     assert [notice.subject for notice in delivered] == ["r000"]
-    told = await store.page(Query({"subject": "1402-IR-09"}, None, 10))
+    told = await store.page(Query({"subject": ["1402-IR-09"]}, None, 10))
     assert [notice.template for notice in told] == ["session-scheduled"]
 
 
@@ -364,7 +365,7 @@ def courier(store: MongoNotices, post: Post) -> Courier:
 
 
 async def delivered(store: MongoNotices) -> Sequence[Notice]:
-    return await store.page(Query({"state": "delivered"}, None, 1_000))
+    return await store.page(Query({"state": ["delivered"]}, None, 1_000))
 
 
 async def test_all_that_waits_goes_out_once_in_batches(

@@ -13,13 +13,14 @@ from services.reports import events, handlers
 from services.reports.api import ReadableCirculars, ReadableExpectations
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
-from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, State, Told
-from services.reports.handlers import Change, Query
+from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, Told
+from services.reports.handlers import Change
 from services.reports.store import MongoCirculars, MongoExpectations
 from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Event, Fence
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.listing import Place, Query
 from shared.runtime.mongo import Database
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
@@ -81,8 +82,17 @@ async def add(store: ReadableExpectations, *expectations: Expectation) -> None:
 
 async def ids(store: ReadableExpectations, **wanted: Any) -> list[str]:
     """The sessions of a page."""
-    query = Query(wanted.pop("after", None), wanted.pop("limit", 100), **wanted)
-    return [expectation.session_id for expectation in await store.page(query)]
+    return [expectation.session_id for expectation in await store.page(query(**wanted))]
+
+
+async def ids_of_reports(store: ReadableExpectations, **wanted: Any) -> list[str]:
+    """The sessions of a page of reports."""
+    return [found.session_id for found in await store.page_of_reports(query(**wanted))]
+
+
+def query(after: str | None = None, limit: int = 100, **fields: Any) -> Query:
+    place = None if after is None else Place(after)
+    return Query({name: (value,) for name, value in fields.items()}, place, limit)
 
 
 async def test_what_was_saved_is_read_back_whole(stores: Stores) -> None:
@@ -175,11 +185,11 @@ async def test_pages_are_cut_by_session_and_filtered_by_field(stores: Stores) ->
     assert await ids(store, session_id="c") == []
     assert await ids(store, session_id="a", after="a") == []
     assert await ids(store, province="IR-07") == ["b"]
-    assert await ids(store, state=State.OVERDUE) == ["d"]
-    assert await ids(store, state=State.AWAITED) == ["a", "b"]
-    assert await ids(store, with_report=True) == ["e", "f"]
-    assert await ids(store, late=True, with_report=True) == ["f"]
-    assert await ids(store, late=False, with_report=True) == ["e"]
+    assert await ids(store, state="overdue") == ["d"]
+    assert await ids(store, state="awaited") == ["a", "b"]
+    assert await ids_of_reports(store) == ["e", "f"]
+    assert await ids_of_reports(store, late=True) == ["f"]
+    assert await ids_of_reports(store, late=False) == ["e"]
 
 
 async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None:
@@ -191,8 +201,8 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
         assert await store.get(id_) == circular
         with pytest.raises(AlreadyThere):
             await store.add(circular, event, CAUSE)
-    assert [c.circular_id for c in await store.page(None, 2)] == ["c-1", "c-2"]
-    assert [c.circular_id for c in await store.page("c-2", 2)] == ["c-3"]
+    assert [c.circular_id for c in await store.page(Query({}, None, 2))] == ["c-1", "c-2"]
+    assert [c.circular_id for c in await store.page(Query({}, Place("c-2"), 2))] == ["c-3"]
 
 
 # -- after a restored copy ----------------------------------------------------------------------
@@ -244,9 +254,9 @@ async def test_a_copy_that_knows_the_sessions_catches_up(stores: Stores) -> None
     office, store = await a_life(), stores.expectations
     await add(store, *(replace(awaited(), session_id=id_) for id_ in ("a", "b")))
     assert await catch_up(stores, office.told) == 10
-    page = Query(None, 10, with_report=True)
-    reports = [expectation.report for expectation in await store.page(page)]
-    whole = [expectation.report for expectation in await office.store.page(page)]
+    page = Query({}, None, 10)
+    reports = [expectation.report for expectation in await store.page_of_reports(page)]
+    whole = [expectation.report for expectation in await office.store.page_of_reports(page)]
     assert reports == [without_texts(report) for report in whole if report is not None]
     assert await catch_up(stores, office.told) == 0
 

@@ -28,13 +28,14 @@ from services.scheduler.domain.records import (
     evolve_resolution,
     scheduled,
 )
-from services.scheduler.handlers import Change, Proposal, Query
+from services.scheduler.handlers import Change, Proposal
 from services.scheduler.store import MongoRegister
 from shared.contracts.topics import Topics
 from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.listing import Place, Query
 from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
@@ -216,9 +217,9 @@ async def test_of_many_who_save_the_same_at_once_one_does(register: AnyRegister)
 async def test_lists_are_by_id_and_go_on_behind_the_last(register: AnyRegister) -> None:
     codes = ("IR-03", "IR-01", "IR-02")
     await register.save([in_calendar(session_id=f"1402-{c}", provinces=(c,)) for c in codes], CAUSE)
-    page = await register.page_of_sessions(Query({"season": "1402"}, None, 2))
+    page = await register.page_of_sessions(Query({"season": ["1402"]}, None, 2))
     assert [s.session_id for s in page] == ["1402-IR-01", "1402-IR-02"]
-    page = await register.page_of_sessions(Query({"season": "1402"}, "1402-IR-02", 2))
+    page = await register.page_of_sessions(Query({"season": ["1402"]}, Place("1402-IR-02"), 2))
     assert [s.session_id for s in page] == ["1402-IR-03"]
 
 
@@ -234,8 +235,9 @@ async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> N
     )
     await register.save([step(session_of(opened), Opened(NOW))], CAUSE)
 
-    async def ids(**fields: object) -> list[str]:
-        return [s.session_id for s in await register.page_of_sessions(Query(fields, None, 10))]
+    async def ids(**fields: str) -> list[str]:
+        wanted = {name: value.split() for name, value in fields.items()}
+        return [s.session_id for s in await register.page_of_sessions(Query(wanted, None, 10))]
 
     assert await ids() == ["o", "p", "v"]
     assert await ids(season="1402") == ["o", "p"]
@@ -243,6 +245,8 @@ async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> N
     assert await ids(state="opened") == ["o"]
     assert await ids(provinces="IR-09") == ["p", "v"]
     assert await ids(provinces="IR-09", kind="provincial") == ["p"]
+    assert await ids(provinces="IR-10 IR-01") == ["o", "v"]
+    assert await ids(state="opened closed scheduled", kind="visit provincial") == ["o", "p", "v"]
 
 
 async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -> None:
@@ -255,8 +259,9 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
         CAUSE,
     )
 
-    async def ids(**fields: object) -> list[str]:
-        found = await register.page_of_resolutions(Query(fields, None, 10))
+    async def ids(**fields: str) -> list[str]:
+        wanted = {name: value.split() for name, value in fields.items()}
+        found = await register.page_of_resolutions(Query(wanted, None, 10))
         return [resolution.resolution_id for resolution in found]
 
     assert await ids(session_id="1402-IR-09") == ["a", "b", "c"]
@@ -264,12 +269,14 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
     assert await ids(deputy="social") == ["b"]
     assert await ids(axis="social") == ["b"]
     assert await ids(province="IR-09", state="approved") == ["c"]
+    assert await ids(resolution_id="c a nobody") == ["a", "c"]
+    assert await ids(deputy="social civil", axis="social") == ["b"]
 
 
 async def test_seasons_are_listed_by_name(register: AnyRegister) -> None:
     names = ["1404", "1402", "1403"]
     await register.save([Change(None, season(season=name)) for name in names], CAUSE)
-    found = await register.page_of_seasons(Query({}, "1402", 10))
+    found = await register.page_of_seasons(Query({}, Place("1402"), 10))
     assert [s.season for s in found] == ["1403", "1404"]
 
 

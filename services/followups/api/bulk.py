@@ -23,12 +23,13 @@ from services.followups.api.lists import Filters
 from services.followups.domain.bulk import MOST_ROWS, TITLES, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
-from services.followups.handlers import Query as Wanted
 from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Traceparent
 from shared.runtime.http.disposition import attachment
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place
+from shared.runtime.listing import Query as Wanted
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 
@@ -161,7 +162,7 @@ class _Reporter:
 
         if not edits:
             return [], {}
-        answers, partial = await ask(self.desks.wanted(None), one)
+        answers, partial = await ask(self.desks.wanted(), one)
         lines = {line.row: line for _, told in answers for line in told}
         places = {line.row: deputy for deputy, told in answers for line in told}
         found: dict[str, list[Edit]] = {}
@@ -181,7 +182,7 @@ class _Reporter:
         """
         became = {line.row: line for line in lines}
         for deputy, edits in found.items():
-            desk = self.desks.wanted(deputy)[deputy]
+            desk = self.desks.wanted([deputy])[deputy]
             try:
                 done = await bulk.apply(
                     edits,
@@ -304,16 +305,14 @@ async def _written(desks: Sequence[Desk], filters: Filters, sheets: Sheets) -> B
 
 
 async def _pages_of(desk: Desk, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
-    fields, after = filters.fields(), None
-    if filters.followup_id is not None:
-        fields["followup_id"] = filters.followup_id
+    fields, spans, after = filters.fields(), filters.spans(), None
     while True:
-        page = await desk.store.page(Wanted(fields, after, _PAGE))
+        page = await desk.store.page(Wanted(fields, after, _PAGE, spans))
         if page:
             yield page
         if len(page) < _PAGE:
             return
-        after = page[-1].followup_id
+        after = Place(page[-1].followup_id)
 
 
 async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:

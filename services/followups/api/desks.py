@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -33,13 +41,13 @@ from services.followups.domain.teamwork import (
 from services.followups.handlers import (
     ManyFollowups,
     MovableFollowups,
-    Query,
     Tracking,
     UnknownFollowup,
     Uploads,
 )
 from shared.messaging.ledger import Entry
 from shared.runtime.files import UploadLost
+from shared.runtime.listing import Query, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +75,7 @@ class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
     async def number(self) -> int: ...
-    def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]: ...
+    def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]: ...
     async def page(self, query: Query) -> Sequence[Followup]: ...
     async def history(self, followup_id: str) -> Sequence[Entry]: ...
     async def counts(
@@ -102,13 +110,14 @@ class Desks:
         self._desks = desks
         self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
 
-    def wanted(self, deputy: str | None, field: str = "deputy") -> Mapping[str, Desk]:
-        """Those that a request is about: all, or one. Raises Problem 422 for one of nobody's."""
-        if deputy is None:
-            return self._desks
-        if deputy not in self._desks:
+    def wanted(self, deputies: Collection[str] = (), field: str = "deputy") -> Mapping[str, Desk]:
+        """Those that a request is about; all where it names none.
+
+        Raises Problem 422 for one of nobody's.
+        """
+        if not self._desks.keys() >= set(deputies):
             raise invalid_field(field, f"not served here; served are {', '.join(self._desks)}")
-        return {deputy: self._desks[deputy]}
+        return {d: desk for d, desk in self._desks.items() if not deputies or d in deputies}
 
     async def find(self, followup_id: str) -> tuple[Desk, Followup]:
         """Find a follow-up wherever it is kept: an id does not tell whose it is for ever.

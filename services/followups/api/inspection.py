@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +16,9 @@ from services.followups.api.lists import Filters
 from services.followups.domain.inspection import Drawing
 from services.followups.domain.records import State
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http.lists import Word, any_of
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Value
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,14 @@ class Population:
 
     seed: Annotated[str, Field(min_length=1, max_length=100, description="any text, told before")]
     size: Annotated[int, Field(ge=1, le=500, description="how many are drawn")] = 20
-    state: State = State.VERIFIED
-    deputy: str | None = None
-    province: str | None = None
-    axis: str | None = None
-    session_id: str | None = None
+    state: Annotated[tuple[State, ...], any_of("Where they stand.")] = (State.VERIFIED,)
+    deputy: Annotated[tuple[Word, ...], any_of("Who answers for them.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("Where they were resolved.")] = ()
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field."""
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each stored field."""
         same = Filters(
             state=self.state, province=self.province, axis=self.axis, session_id=self.session_id
         )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from services.followups import events
-from services.followups.api.desks import Desk, Desks, ask
+from services.followups.api.desks import Desks, ask
 from services.followups.api.items import (
     FollowupItem,
     FollowupPage,
@@ -21,49 +21,105 @@ from services.followups.api.items import (
     history_item,
 )
 from services.followups.api.work import CommentItem, comment_items
-from services.followups.domain.records import State
+from services.followups.domain.ladder import days_late
+from services.followups.domain.records import Followup, State
 from services.followups.domain.timeline import Timeline, timeline
-from services.followups.handlers import Query
+from shared.contracts.events.base import Day
+from shared.runtime.calendar import start_of_day, tehran_date
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Limit, SortKeys, fitting
+from shared.runtime.http import Limit
 from shared.runtime.http.disposition import inline
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http.lists import (
+    DAY,
+    DAYS_LATE,
+    DEFAULT_LIMIT,
+    INSTANT,
+    AnyFigures,
+    Bound,
+    Order,
+    SearchKey,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    day_span,
+    instant_span,
+    since,
+    until,
+)
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query, Span, Value, arranged
 
-_BY_ID = SortKeys(str)
+_SORTS = Sorts(
+    "followups",
+    "followup_id",
+    {
+        "due_on": DAY,
+        "days_overdue": DAYS_LATE,
+        "approved_at": INSTANT,
+        "changed_at": INSTANT,
+        "number": str | None,
+    },
+)
 
 
 @dataclass(frozen=True)
 class Filters:
     """The fields by which the list of follow-ups can be filtered."""
 
-    followup_id: str | None = None
-    deputy: str | None = None
-    resolution_id: str | None = None
-    state: State | None = None
-    session_id: str | None = None
-    province: str | None = None
-    axis: str | None = None
-    priority: Literal["normal", "urgent"] | None = None
-    level: Annotated[int | None, Field(ge=0, le=3)] = None
-    overdue: bool | None = None
-    predecessor: str | None = None
+    followup_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
+    resolution_id: Annotated[tuple[Word, ...], any_of("What it follows.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    executing_body: Annotated[
+        tuple[SearchKey, ...],
+        any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
+    ] = ()
+    priority: Annotated[tuple[Literal["normal", "urgent"], ...], any_of("How urgent.")] = ()
+    level: Annotated[
+        tuple[Annotated[int, AnyFigures, Field(ge=0, le=3)], ...],
+        any_of("Of being overdue, as announced for its due date; 0: none."),
+    ] = ()
+    overdue: Annotated[tuple[bool, ...], any_of("Open, and a level was announced.")] = ()
+    predecessor: Annotated[tuple[Word, ...], any_of("The resolution that it continues.")] = ()
+    due_from: Annotated[Day | None, since("Due")] = None
+    due_to: Annotated[Day | None, until("Due")] = None
+    approved_from: Annotated[Bound | None, since("Approved")] = None
+    approved_to: Annotated[Bound | None, until("Approved")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field, but for its id and its deputy."""
-        names = (
-            "resolution_id",
-            "session_id",
-            "province",
-            "axis",
-            "priority",
-            "level",
-            "overdue",
-            "predecessor",
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each stored field, but for its deputy."""
+        return chosen(
+            {
+                "followup_id": self.followup_id,
+                "resolution_id": self.resolution_id,
+                "state": tuple(state.value for state in self.state),
+                "session_id": self.session_id,
+                "province": self.province,
+                "axis": self.axis,
+                "executing_body": self.executing_body,
+                "priority": self.priority,
+                "level": self.level,
+                "overdue": self.overdue,
+                "predecessor": self.predecessor,
+            }
         )
-        wanted: dict[str, object] = {name: getattr(self, name) for name in names}
-        wanted["state"] = None if self.state is None else self.state.value
-        return {name: value for name, value in wanted.items() if value is not None}
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "due_on": day_span("due", self.due_from, self.due_to),
+                "approved_at": instant_span("approved", self.approved_from, self.approved_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +138,24 @@ def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
     async def list_followups(
         _: Caller,
         filters: Annotated[Filters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> FollowupPage:
-        """List follow-ups by their ids; of all deputies, or of one."""
-        asked = desks.wanted(filters.deputy)
-        if filters.followup_id is not None:
-            return await _only(asked, filters.followup_id, filters, after, await clock.now())
-        query = Query(filters.fields(), None if after is None else after[0], limit + 1)
-        pages, partial = await ask(asked, lambda desk: desk.store.page(query))
-        found = sorted((f for page in pages for f in page), key=lambda f: f.followup_id)
+        """List follow-ups; of all deputies, or of some."""
         now = await clock.now()
-        more = len(found) > limit
+        if order.sort.field == "days_overdue" and order.as_of is None:
+            order = replace(order, as_of=tehran_date(now))  # the same on each page of the walk
+        query = Query(
+            filters.fields(), order.after, limit + 1, filters.spans(), order.sort, order.as_of
+        )
+        asked_for = desks.wanted(filters.deputy)
+        pages, partial = await ask(asked_for, lambda desk: desk.store.page(query))
+        place = _places(order)
+        found = arranged((f for page in pages for f in page), order.sort, place)
+        shown, cursor = _SORTS.cut(found, limit, order, place)
         return FollowupPage(
-            items=[followup_item(followup, now) for followup in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].followup_id) if more else None,
+            items=[followup_item(followup, now) for followup in shown],
+            next_cursor=cursor,
             partial=partial,
         )
 
@@ -135,14 +194,24 @@ def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
     return router
 
 
-async def _only(
-    desks: Mapping[str, Desk],
-    followup_id: str,
-    filters: Filters,
-    after: tuple[Any, ...] | None,
-    now: datetime,
-) -> FollowupPage:
-    answers, partial = await ask(desks, lambda desk: desk.store.get(followup_id))
-    found = (followup_item(followup, now) for followup in answers if followup is not None)
-    one = fitting(next(found, None), "followup_id", after, filters.fields())
-    return FollowupPage(items=one, partial=partial)
+def _places(order: Order) -> Callable[[Followup], Place]:
+    """Where a follow-up stands by a sort."""
+
+    def place(followup: Followup) -> Place:
+        resolution = followup.resolution
+        key: object = None
+        match order.sort.field:
+            case "due_on":
+                key = resolution.due_on
+            case "days_overdue":
+                assert order.as_of is not None, "lateness is that of a day"
+                key = days_late(followup, resolution.due_on, start_of_day(order.as_of))
+            case "approved_at":
+                key = resolution.approved_at
+            case "changed_at":
+                key = followup.changed_at
+            case "number":
+                key = resolution.number
+        return Place(followup.followup_id, key)
+
+    return place

@@ -12,12 +12,13 @@ from services.followups import handlers
 from services.followups.api.desks import Desk, Desks, problems
 from services.followups.api.texts import BriefSaying
 from services.followups.domain import decisions
-from services.followups.handlers import Moving, Query
+from services.followups.handlers import Moving
 from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import RequestBody, Traceparent
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
 
@@ -107,7 +108,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
 
 
 def _desk(desks: Desks, field: str, deputy: str) -> Desk:
-    (desk,) = desks.wanted(deputy, field).values()
+    (desk,) = desks.wanted([deputy], field).values()
     return desk
 
 
@@ -117,7 +118,8 @@ async def _page(desk: Desk, wanted: Move) -> Sequence[str]:
         found = await desk.store.of_resolutions(wanted.resolution_ids)
         ids = sorted(followup.followup_id for followup in found.values())
         return [id_ for id_ in ids if wanted.after is None or id_ > wanted.after]
-    page = await desk.store.page(Query({}, wanted.after, wanted.limit + 1))
+    after = None if wanted.after is None else Place(wanted.after)
+    page = await desk.store.page(Query({}, after, wanted.limit + 1))
     return [followup.followup_id for followup in page]
 
 

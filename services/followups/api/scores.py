@@ -19,6 +19,7 @@ from shared.contracts.events.base import Day
 from shared.runtime.calendar import tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http.disposition import attachment, inline
+from shared.runtime.http.lists import Word, any_of
 from shared.runtime.identity import Caller
 from shared.runtime.problems import invalid_field
 
@@ -44,7 +45,7 @@ class Wanted:
 
     by: By = By.DEPUTY
     as_of: AsOf = None
-    deputy: str | None = None
+    deputy: Annotated[tuple[Word, ...], any_of("Who answers for them.")] = ()
 
 
 class OverdueByLevel(BaseModel):

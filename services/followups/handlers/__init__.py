@@ -28,7 +28,6 @@ from services.followups.handlers.tracking import (
     Change,
     Decide,
     Followups,
-    Query,
     Tracking,
     UnknownFollowup,
     act,
@@ -36,6 +35,7 @@ from services.followups.handlers.tracking import (
     take,
     take_in,
 )
+from shared.runtime.listing import Query
 
 __all__ = [
     "MOST_AT_ONCE",

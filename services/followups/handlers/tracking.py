@@ -115,15 +115,6 @@ class Followups(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A page of a deputy's follow-ups: those with these fields, in the order of their ids."""
-
-    fields: Mapping[str, object]
-    after: str | None  # the id that the page begins behind
-    limit: int
-
-
 class UnknownFollowup(Exception):
     """There is no follow-up of that id."""
 

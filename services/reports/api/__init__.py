@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends
@@ -37,15 +37,35 @@ from services.reports.domain.decisions import (
 )
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.events import milliseconds
-from services.reports.handlers import Circulars, Expectations, Query, Reception
+from services.reports.handlers import Circulars, Expectations, Reception
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Limit, Page, SortKeys, Traceparent, fitting
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http import Limit, Page, Traceparent
+from shared.runtime.http.lists import (
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    instant_span,
+    since,
+    until,
+)
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 
-_BY_ID = SortKeys(str)
+_CIRCULARS = Sorts("circulars", "circular_id", {})
+_REPORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})
+_EXPECTATIONS = Sorts(
+    "expectations",
+    "session_id",
+    {"due_at": INSTANT, "starts_at": INSTANT, "changed_at": INSTANT},
+)
 
 
 class ReadableExpectations(Expectations, Protocol):
@@ -53,12 +73,13 @@ class ReadableExpectations(Expectations, Protocol):
 
     async def of_report(self, report_id: str) -> Expectation | None: ...
     async def page(self, query: Query) -> Sequence[Expectation]: ...
+    async def page_of_reports(self, query: Query) -> Sequence[Expectation]: ...
 
 
 class ReadableCirculars(Circulars, Protocol):
     """What the API needs of the store of circulars besides what the handlers do."""
 
-    async def page(self, after: str | None, limit: int) -> Sequence[Circular]: ...
+    async def page(self, query: Query) -> Sequence[Circular]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +95,69 @@ class Desk:
 class ReportFilters:
     """The fields by which the list of reports can be filtered."""
 
-    report_id: str | None = None
-    session_id: str | None = None
-    province: str | None = None
-    late: bool | None = None
+    report_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("For which it is.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    late: Annotated[tuple[bool, ...], any_of("Whether its revision came late.")] = ()
+    due_from: Annotated[Bound | None, since("Due")] = None
+    due_to: Annotated[Bound | None, until("Due")] = None
+    submitted_from: Annotated[Bound | None, since("Submitted last")] = None
+    submitted_to: Annotated[Bound | None, until("Submitted last")] = None
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each field, but for its id."""
-        names = ("session_id", "province", "late")
-        return {n: v for n in names if (v := getattr(self, n)) is not None}
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each field."""
+        return chosen(
+            {
+                "report_id": self.report_id,
+                "session_id": self.session_id,
+                "province": self.province,
+                "late": self.late,
+            }
+        )
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "due_at": instant_span("due", self.due_from, self.due_to),
+                "submitted_at": instant_span("submitted", self.submitted_from, self.submitted_to),
+            }
+        )
 
 
 @dataclass(frozen=True)
 class ExpectationFilters:
     """The fields by which the list of expectations can be filtered."""
 
-    session_id: str | None = None
-    province: str | None = None
-    state: State | None = None
+    session_id: Annotated[tuple[Word, ...], any_of("Of which it is expected.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    state: Annotated[tuple[State, ...], any_of("What has come of it.")] = ()
+    due_from: Annotated[Bound | None, since("Due")] = None
+    due_to: Annotated[Bound | None, until("Due")] = None
+    starts_from: Annotated[Bound | None, since("Its session begins")] = None
+    starts_to: Annotated[Bound | None, until("Its session begins")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
+
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each field."""
+        return chosen(
+            {
+                "session_id": self.session_id,
+                "province": self.province,
+                "state": tuple(state.value for state in self.state),
+            }
+        )
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "due_at": instant_span("due", self.due_from, self.due_to),
+                "starts_at": instant_span("starts", self.starts_from, self.starts_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
 
 
 def routes(desk: Desk, clock: DomainClock) -> APIRouter:
@@ -131,21 +197,15 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
     @router.get("/circulars", tags=["circulars"])
     async def list_circulars(
         _: Caller,
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_CIRCULARS)],
         limit: Limit = DEFAULT_LIMIT,
-        circular_id: str | None = None,
+        circular_id: Annotated[tuple[Word, ...], any_of("Its id.")] = (),
     ) -> Page[CircularItem]:
         """List circulars by their ids."""
-        if circular_id is not None:
-            one = await desk.circulars.get(circular_id)
-            item = None if one is None else circular_item(one)
-            return Page(items=fitting(item, "circular_id", after, {}))
-        found = await desk.circulars.page(None if after is None else after[0], limit + 1)
-        more = len(found) > limit
-        return Page(
-            items=[circular_item(circular) for circular in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].circular_id) if more else None,
-        )
+        fields = chosen({"circular_id": circular_id})
+        found = await desk.circulars.page(Query(fields, order.after, limit + 1, sort=order.sort))
+        shown, cursor = _CIRCULARS.cut(found, limit, order, lambda one: Place(one.circular_id))
+        return Page(items=[circular_item(circular) for circular in shown], next_cursor=cursor)
 
     @router.get("/circulars/{circular_id}", tags=["circulars"])
     async def get_circular(_: Caller, circular_id: str) -> CircularItem:
@@ -211,27 +271,14 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
     async def list_reports(
         by: Caller,
         filters: Annotated[ReportFilters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_REPORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ReportItem]:
-        """List reports by their sessions' ids, without what they say."""
-        if filters.report_id is not None:
-            one = await desk.store.of_report(filters.report_id)
-            item = None if one is None else report_item(one, by)
-            return Page(items=fitting(item, "session_id", after, filters.fields()))
-        query = Query(
-            None if after is None else after[0],
-            limit + 1,
-            session_id=filters.session_id,
-            province=filters.province,
-            late=filters.late,
-            with_report=True,
-        )
-        found = await desk.store.page(query)
-        return Page(
-            items=[report_item(expectation, by) for expectation in found[:limit]],
-            next_cursor=_next(found, limit),
-        )
+        """List reports, without what they say."""
+        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        found = await desk.store.page_of_reports(query)
+        shown, cursor = _REPORTS.cut(found, limit, order, _places_of_reports(order))
+        return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
 
     @router.get("/reports/{report_id}", tags=["reports"])
     async def get_report(by: Caller, report_id: str) -> WholeReport:
@@ -244,22 +291,14 @@ def _expectation_routes(router: APIRouter, desk: Desk) -> None:
     async def list_expectations(
         _: Caller,
         filters: Annotated[ExpectationFilters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_EXPECTATIONS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ExpectationItem]:
-        """List what is expected of whom, by the sessions' ids."""
-        query = Query(
-            None if after is None else after[0],
-            limit + 1,
-            session_id=filters.session_id,
-            province=filters.province,
-            state=filters.state,
-        )
+        """List what is expected of whom."""
+        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
         found = await desk.store.page(query)
-        return Page(
-            items=[expectation_item(expectation) for expectation in found[:limit]],
-            next_cursor=_next(found, limit),
-        )
+        shown, cursor = _EXPECTATIONS.cut(found, limit, order, _places(order))
+        return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/expectations/{session_id}", tags=["expectations"])
     async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
@@ -277,8 +316,37 @@ async def _find(desk: Desk, report_id: str) -> Expectation:
     return expectation
 
 
-def _next(found: Sequence[Expectation], limit: int) -> str | None:
-    return _BY_ID.write(found[limit - 1].session_id) if len(found) > limit else None
+def _places(order: Order) -> Callable[[Expectation], Place]:
+    """Where what is expected stands by a sort."""
+
+    def place(expectation: Expectation) -> Place:
+        key: datetime | None = None
+        match order.sort.field:
+            case "due_at":
+                key = expectation.session.due_at
+            case "starts_at":
+                key = expectation.session.starts_at
+            case "changed_at":
+                key = expectation.changed_at
+        return Place(expectation.session_id, key)
+
+    return place
+
+
+def _places_of_reports(order: Order) -> Callable[[Expectation], Place]:
+    """Where a report stands by a sort."""
+
+    def place(expectation: Expectation) -> Place:
+        report, key = expectation.report, None
+        assert report is not None, "where there is no report, none is listed"
+        match order.sort.field:
+            case "due_at":
+                key = report.due_at
+            case "submitted_at":
+                key = report.submitted_at
+        return Place(expectation.session_id, key)
+
+    return place
 
 
 def _problem(refused: Refused) -> Problem:

@@ -4,12 +4,12 @@ from services.reports.handlers.reception import (
     Change,
     Circulars,
     Expectations,
-    Query,
     Reception,
 )
 from services.reports.handlers.recovery import take_in
 from services.reports.handlers.reports import act, issue, sweep
 from services.reports.handlers.sessions import take
+from shared.runtime.listing import Query
 
 __all__ = [
     "Change",

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from services.reports.domain.catalogue import Catalogue
 from services.reports.domain.circulars import Circular
-from services.reports.domain.records import Expectation, Recipient, State
+from services.reports.domain.records import Expectation, Recipient
 from services.reports.events import Addresses
 from shared.messaging.records import Cause, Event
 
@@ -72,22 +72,6 @@ class Circulars(Protocol):
     async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
         """Add one with its event. Raises Stale where it is there already."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A page of expectations, those with these values, in the order of their sessions' ids.
-
-    Gatherings without a report are never among them.
-    """
-
-    after: str | None  # the session id that the page begins behind
-    limit: int
-    session_id: str | None = None
-    province: str | None = None
-    state: State | None = None
-    late: bool | None = None
-    with_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)

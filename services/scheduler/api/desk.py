@@ -10,8 +10,9 @@ from typing import Protocol
 
 from services.scheduler.domain.decisions import Invalid, NotAllowed, Refused
 from services.scheduler.domain.records import Resolution, Season, Session
-from services.scheduler.handlers import Query, Register, Rules, UnknownResolution, UnknownSession
+from services.scheduler.handlers import Register, Rules, UnknownResolution, UnknownSession
 from shared.runtime.clocks import DomainClock
+from shared.runtime.listing import Query
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -12,8 +13,8 @@ from services.scheduler import handlers
 from services.scheduler.api.desk import Desk, problems
 from services.scheduler.api.items import Recorded, ResolutionItem, resolution_item
 from services.scheduler.domain import decisions
-from services.scheduler.domain.records import Amendment, Standing, Terms
-from services.scheduler.handlers import Proposal, Query
+from services.scheduler.domain.records import Amendment, Resolution, Standing, Terms
+from services.scheduler.handlers import Proposal
 from shared.contracts.events.base import Day, Name, ProvinceCode, Slug, Text, Title
 from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
 from shared.runtime.http import (
@@ -21,15 +22,34 @@ from shared.runtime.http import (
     NewId,
     Page,
     RequestBody,
-    SortKeys,
     Traceparent,
-    fitting,
 )
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http.lists import (
+    DAY,
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    SearchKey,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    day_span,
+    instant_span,
+    since,
+    until,
+)
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.problems import not_found
 
-_BY_ID = SortKeys(str)
+_SORTS = Sorts(
+    "resolutions",
+    "resolution_id",
+    {"due_on": DAY, "approved_at": INSTANT, "changed_at": INSTANT, "number": str | None},
+)
 
 
 class Propose(RequestBody):
@@ -90,19 +110,48 @@ class Withdraw(RequestBody):
 class Filters:
     """The fields by which the list of resolutions can be filtered."""
 
-    resolution_id: str | None = None
-    session_id: str | None = None
-    deputy: str | None = None
-    state: Standing | None = None
-    province: str | None = None
-    axis: str | None = None
+    resolution_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
+    deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
+    state: Annotated[tuple[Standing, ...], any_of("Where it stands.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    executing_body: Annotated[
+        tuple[SearchKey, ...],
+        any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
+    ] = ()
+    priority: Annotated[tuple[Priority, ...], any_of("How urgent.")] = ()
+    due_from: Annotated[Day | None, since("Due")] = None
+    due_to: Annotated[Day | None, until("Due")] = None
+    approved_from: Annotated[Bound | None, since("Approved")] = None
+    approved_to: Annotated[Bound | None, until("Approved")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field, but for its id."""
-        names = ("session_id", "deputy", "province", "axis")
-        wanted: dict[str, object] = {name: getattr(self, name) for name in names}
-        wanted["state"] = None if self.state is None else self.state.value
-        return {name: value for name, value in wanted.items() if value is not None}
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each stored field."""
+        return chosen(
+            {
+                "resolution_id": self.resolution_id,
+                "session_id": self.session_id,
+                "deputy": self.deputy,
+                "state": tuple(state.value for state in self.state),
+                "province": self.province,
+                "axis": self.axis,
+                "executing_body": self.executing_body,
+                "priority": self.priority,
+            }
+        )
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "due_on": day_span("due", self.due_from, self.due_to),
+                "approved_at": instant_span("approved", self.approved_from, self.approved_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
 
 
 def routes(desk: Desk) -> APIRouter:
@@ -126,21 +175,14 @@ def routes(desk: Desk) -> APIRouter:
     async def list_resolutions(
         _: Caller,
         filters: Annotated[Filters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ResolutionItem]:
-        """List resolutions by their ids."""
-        if filters.resolution_id is not None:
-            one = await desk.register.resolution(filters.resolution_id)
-            item = None if one is None else resolution_item(one)
-            return Page(items=fitting(item, "resolution_id", after, filters.fields()))
-        query = Query(filters.fields(), None if after is None else after[0], limit + 1)
+        """List resolutions."""
+        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
         found = await desk.register.page_of_resolutions(query)
-        more = len(found) > limit
-        return Page(
-            items=[resolution_item(resolution) for resolution in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].resolution_id) if more else None,
-        )
+        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        return Page(items=[resolution_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/resolutions/{resolution_id}")
     async def get_resolution(_: Caller, resolution_id: str) -> ResolutionItem:
@@ -188,3 +230,22 @@ def routes(desk: Desk) -> APIRouter:
         return resolution_item(resolution)
 
     return router
+
+
+def _places(order: Order) -> Callable[[Resolution], Place]:
+    """Where a resolution stands by a sort."""
+
+    def place(resolution: Resolution) -> Place:
+        key: object = None
+        match order.sort.field:
+            case "due_on":
+                key = resolution.terms.due_on
+            case "approved_at":
+                key = resolution.approved_at
+            case "changed_at":
+                key = resolution.changed_at
+            case "number":
+                key = resolution.terms.number
+        return Place(resolution.resolution_id, key)
+
+    return place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -17,16 +17,16 @@ from services.scheduler.api.items import (
     season_with_sessions,
 )
 from services.scheduler.domain.records import Season
-from services.scheduler.handlers import Query
 from shared.contracts.events.base import Name, ProvinceCode
 from shared.contracts.events.sessions import SessionMode
 from shared.contracts.reference import PROVINCES
-from shared.runtime.http import Limit, Page, RequestBody, SortKeys, Traceparent, fitting
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http import Limit, Page, RequestBody, Traceparent
+from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query
 from shared.runtime.problems import not_found
 
-_BY_ID = SortKeys(str)
+_SORTS = Sorts("seasons", "season", {})
 
 
 class CreateSeason(RequestBody):
@@ -61,21 +61,15 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/seasons")
     async def list_seasons(
         _: Caller,
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
-        season: str | None = None,
+        season: Annotated[tuple[Word, ...], any_of("Its name.")] = (),
     ) -> Page[SeasonItem]:
         """List seasons by their names."""
-        if season is not None:
-            one = await desk.register.season(season)
-            item = None if one is None else SeasonItem.model_validate(one)
-            return Page(items=fitting(item, "season", after, {}))
-        query = Query({}, None if after is None else after[0], limit + 1)
+        query = Query(chosen({"season": season}), order.after, limit + 1, sort=order.sort)
         found = await desk.register.page_of_seasons(query)
-        return Page(
-            items=[SeasonItem.model_validate(season) for season in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].season) if len(found) > limit else None,
-        )
+        shown, cursor = _SORTS.cut(found, limit, order, lambda one: Place(one.season))
+        return Page(items=[SeasonItem.model_validate(s) for s in shown], next_cursor=cursor)
 
     @router.get("/seasons/{season}")
     async def get_season(_: Caller, season: str) -> SeasonWithSessions:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 
 from services.scheduler import handlers
@@ -32,16 +32,28 @@ from shared.runtime.http import (
     NewId,
     Page,
     RequestBody,
-    SortKeys,
     Traceparent,
-    fitting,
 )
-from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.http.lists import (
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    instant_span,
+    since,
+    until,
+)
 from shared.runtime.identity import Caller
+from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 
-_BY_ID = SortKeys(str)
+_SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
 
 
 class Invited(Person):
@@ -83,27 +95,42 @@ class Close(RequestBody):
 class Filters:
     """The fields by which the list of sessions can be filtered."""
 
-    session_id: str | None = None
-    season: str | None = None
-    kind: Kind | None = None
-    state: State | None = None
-    provinces: Annotated[str | None, Query(description="One that is among them.")] = None
-    province: Annotated[str | None, Query(description="The same as `provinces`.")] = None
+    session_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    season: Annotated[tuple[Word, ...], any_of("Of which it is.")] = ()
+    kind: Annotated[tuple[Kind, ...], any_of("What it is.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
+    provinces: Annotated[tuple[Word, ...], any_of("One that is among them.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("The same as `provinces`.")] = ()
+    starts_from: Annotated[Bound | None, since("Begins")] = None
+    starts_to: Annotated[Bound | None, until("Begins")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
 
-    def fields(self) -> dict[str, object]:
-        """The wanted value of each stored field, but for its id.
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The wanted values of each stored field.
 
         Raises Problem 422 where both names of one filter were given and differ.
         """
-        if None not in {self.provinces, self.province} and self.provinces != self.province:
+        if self.provinces and self.province and set(self.provinces) != set(self.province):
             raise invalid_field("province", "differs from `provinces`, which is the same")
-        wanted: dict[str, object] = {
-            "season": self.season,
-            "kind": self.kind,
-            "state": None if self.state is None else self.state.value,
-            "provinces": self.provinces or self.province,
-        }
-        return {name: value for name, value in wanted.items() if value is not None}
+        return chosen(
+            {
+                "session_id": self.session_id,
+                "season": self.season,
+                "kind": self.kind,
+                "state": tuple(state.value for state in self.state),
+                "provinces": self.provinces or self.province,
+            }
+        )
+
+    def spans(self) -> dict[str, Span]:
+        """From when to when. Raises Problem 422 where that is backwards."""
+        return bounded(
+            {
+                "starts_at": instant_span("starts", self.starts_from, self.starts_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
 
 
 def routes(desk: Desk) -> APIRouter:
@@ -114,20 +141,14 @@ def routes(desk: Desk) -> APIRouter:
     async def list_sessions(
         _: Caller,
         filters: Annotated[Filters, Depends()],
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_ID)],
+        order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[SessionItem]:
-        """List sessions by their ids."""
-        if filters.session_id is not None:
-            one = await desk.register.session(filters.session_id)
-            item = None if one is None else session_item(one)
-            return Page(items=fitting(item, "session_id", after, filters.fields()))
-        query = handlers.Query(filters.fields(), None if after is None else after[0], limit + 1)
+        """List sessions."""
+        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
         found = await desk.register.page_of_sessions(query)
-        return Page(
-            items=[session_item(session) for session in found[:limit]],
-            next_cursor=_BY_ID.write(found[limit - 1].session_id) if len(found) > limit else None,
-        )
+        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
     @router.post("/sessions", status_code=201)
     async def schedule(by: Caller, body: Schedule, traceparent: Traceparent = None) -> SessionItem:
@@ -201,6 +222,21 @@ def routes(desk: Desk) -> APIRouter:
         )
 
     return router
+
+
+def _places(order: Order) -> Callable[[Session], Place]:
+    """Where a session stands by a sort."""
+
+    def place(session: Session) -> Place:
+        match order.sort.field:
+            case "starts_at":
+                return Place(session.session_id, session.gathering.starts_at)
+            case "changed_at":
+                return Place(session.session_id, session.changed_at)
+            case _:
+                return Place(session.session_id)
+
+    return place
 
 
 def _gathering(body: Schedule) -> Gathering:

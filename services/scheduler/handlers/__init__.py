@@ -4,7 +4,6 @@ from services.scheduler.handlers.calendar import act, create_season, schedule
 from services.scheduler.handlers.recovery import take_in
 from services.scheduler.handlers.register import (
     Change,
-    Query,
     Record,
     Register,
     Rules,
@@ -12,6 +11,7 @@ from services.scheduler.handlers.register import (
     UnknownSession,
 )
 from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
+from shared.runtime.listing import Query
 
 __all__ = [
     "Change",

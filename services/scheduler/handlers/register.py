@@ -63,15 +63,6 @@ class Register(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A page of a list: the records with these fields, in the order of their ids."""
-
-    fields: Mapping[str, object]
-    after: str | None  # the id that the page begins behind
-    limit: int
-
-
 class UnknownSession(Exception):
     """There is no session of that id."""
 

@@ -1,7 +1,7 @@
 """The HTTP that every service speaks in the same way: errors, lists, limits, health, pages."""
 
 from shared.runtime.http.app import create_app
-from shared.runtime.http.lists import Limit, Page, SortKeys, fitting
+from shared.runtime.http.lists import Limit, Page, SortKeys
 from shared.runtime.http.middleware import LongBody
 from shared.runtime.http.requests import NewId, RequestBody, Traceparent
 
@@ -14,5 +14,4 @@ __all__ = [
     "SortKeys",
     "Traceparent",
     "create_app",
-    "fitting",
 ]

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from shared.runtime import problems
 from shared.runtime.health import Health
 from shared.runtime.http import docs, operations
-from shared.runtime.http.middleware import BodyLimit, LongBody, Surroundings
+from shared.runtime.http.middleware import BodyLimit, Head, LongBody, Surroundings
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
 from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
@@ -54,5 +54,6 @@ def create_app(
     if asyncapi is not None:
         app.include_router(docs.events(asyncapi))
     app.add_middleware(BodyLimit, limit=body_limit, long=tuple(long_bodies))
+    app.add_middleware(Head)
     app.add_middleware(Surroundings, metrics=metrics)
     return app

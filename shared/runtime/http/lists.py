@@ -1,21 +1,49 @@
-"""Lists answer a page and an opaque cursor, which points behind the page's last item."""
+"""Lists answer a page and an opaque cursor, which points behind the page's last item.
+
+A filter that is given several times is an OR; dates are filtered from and to; a sort is the name
+of a field, with a minus where it descends.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
-from shared.runtime.problems import invalid_field
+from shared.contracts.events.base import Day, Instant
+from shared.runtime.calendar import start_of_day
+from shared.runtime.listing import Place, Sort, Span, Value
+from shared.runtime.problems import Problem, invalid_field
+from shared.runtime.text import search_key
 
 Item = TypeVar("Item")
 
-Limit: TypeAlias = Annotated[int, Query(ge=1, le=500, description="Longest page wanted.")]
 DEFAULT_LIMIT = 100
+
+_MOST_VALUES: Final = 100
+_YEARS: Final = range(1900, 2200)
+_DAY: Final = timedelta(days=1)
+_LEAST: Final = timedelta(milliseconds=1)  # as fine as instants are stored
 
 
 class Page(BaseModel, Generic[Item]):
@@ -25,22 +53,112 @@ class Page(BaseModel, Generic[Item]):
     next_cursor: str | None = Field(None, description="Asks for the next page; null on the last.")
 
 
-def fitting(
-    item: Item | None, key: str, after: tuple[Any, ...] | None, fields: Mapping[str, object]
-) -> list[Item]:
-    """What a list answers to whoever asks for one id: the item of that id, where it stands behind
-    the cursor and its fields are as wanted; else nothing.
+# -- what a parameter may be --------------------------------------------------------------------
 
-    `key` is the field by which the list is sorted. A field of many values fits where the wanted
-    one is among them.
+
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+AnyFigures: Final = BeforeValidator(_number)
+"""Takes a whole number in figures of any script."""
+
+Limit: TypeAlias = Annotated[
+    int, AnyFigures, Query(ge=1, le=500, description="Longest page wanted.")
+]
+
+Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
+"""A value to look for; an empty one is a slip of whoever asks."""
+
+
+def _key(text: str) -> str:
+    key = search_key(text)
+    if not key:
+        raise PydanticCustomError("no_word", "must hold a letter or a digit")
+    return key
+
+
+SearchKey: TypeAlias = Annotated[Word, AfterValidator(_key)]
+"""Words to look for, read as their `search_key`: however they are spelt."""
+
+
+def any_of(description: str) -> Any:
+    """A filter for a tuple of values: what has one of them is wanted."""
+    told = f"{description} Given several times: any of them."
+    return Query(max_length=_MOST_VALUES, description=told)
+
+
+_DAYS: Final[TypeAdapter[date]] = TypeAdapter(Day)
+_INSTANTS: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
+
+
+def _bound(text: object) -> date | datetime:
+    try:
+        return _DAYS.validate_python(text)
+    except ValidationError as error:
+        wrong = error.errors()[0]["msg"]
+    try:
+        return _INSTANTS.validate_python(text)
+    except ValidationError:
+        hint = "or an RFC 3339 time with an offset, its + written as %2B"
+        raise PydanticCustomError(
+            "bound", "{wrong}, {hint}", {"wrong": wrong, "hint": hint}
+        ) from None
+
+
+Bound: TypeAlias = Annotated[
+    date | datetime,
+    PlainValidator(_bound),
+    WithJsonSchema({"type": "string", "examples": ["2024-03-11", "2024-03-11T09:00:00+03:30"]}),
+]
+"""A day in Asia/Tehran, the whole of it, or an instant."""
+
+
+def since(what: str) -> Any:
+    """The parameter for the first day or instant that is wanted."""
+    return Query(description=f"{what}: on this day or later; instants too where it has a time.")
+
+
+def until(what: str) -> Any:
+    """The parameter for the last day or instant that is wanted."""
+    return Query(description=f"{what}: on this day or earlier; instants too where it has a time.")
+
+
+def day_span(name: str, first: date | None, last: date | None) -> Span | None:
+    """What `<name>_from` and `<name>_to` ask of a day; None where they ask nothing.
+
+    Raises Problem 422 where the one is after the other.
     """
-    if item is None or (after is not None and getattr(item, key) <= after[0]):
-        return []
-    return [item] if all(_fits(getattr(item, name), v) for name, v in fields.items()) else []
+    return _span(name, first, last)
 
 
-def _fits(value: object, wanted: object) -> bool:
-    return wanted in value if isinstance(value, tuple) else value == wanted
+def instant_span(name: str, first: date | None, last: date | None) -> Span | None:
+    """What `<name>_from` and `<name>_to` ask of an instant; a day is the whole of it in Tehran.
+
+    None where they ask nothing. Raises Problem 422 where the one is after the other.
+    """
+    begin = first if first is None or isinstance(first, datetime) else start_of_day(first)
+    end = last if last is None or isinstance(last, datetime) else start_of_day(last + _DAY) - _LEAST
+    return _span(name, begin, end)
+
+
+def _span(name: str, first: date | None, last: date | None) -> Span | None:
+    if first is not None and last is not None and first > last:
+        raise invalid_field(f"{name}_from", f"is after {name}_to")
+    return None if first is None and last is None else Span(first, last)
+
+
+def chosen(values: Mapping[str, Sequence[Value]]) -> dict[str, Collection[Value]]:
+    """The filters that ask for something, each value once."""
+    return {name: tuple(dict.fromkeys(given)) for name, given in values.items() if given}
+
+
+def bounded(spans: Mapping[str, Span | None]) -> dict[str, Span]:
+    """The spans that ask for something."""
+    return {name: span for name, span in spans.items() if span is not None}
+
+
+# -- cursors ------------------------------------------------------------------------------------
 
 
 class SortKeys:
@@ -74,8 +192,113 @@ class SortKeys:
     def read(self, cursor: str) -> tuple[Any, ...]:
         """The keys that a cursor holds. Raises Problem 422 where it is none of this list."""
         try:
-            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            text = base64.b64decode(padded, altchars=b"-_", validate=True)
-            return self._adapter.validate_json(text, strict=True)
+            return self._adapter.validate_json(_decoded(cursor), strict=True)
         except (UnicodeEncodeError, binascii.Error, ValidationError) as error:
             raise invalid_field("cursor", "not a cursor of this list") from error
+
+
+def _decoded(cursor: str) -> bytes:
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True)
+
+
+# -- sorts --------------------------------------------------------------------------------------
+
+
+def _in_our_time(day: date) -> date:
+    if day.year not in _YEARS:
+        raise PydanticCustomError("year", "beyond any date of a list")
+    return day
+
+
+DAY: Final = Annotated[date, AfterValidator(_in_our_time)]
+INSTANT: Final = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+DAYS_LATE: Final = Annotated[int, Field(ge=0, le=366 * len(_YEARS))]
+"""Kinds of the fields that lists are sorted by; None is added where not every item has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a page is asked for: by which sort, and behind which place."""
+
+    name: str  # of the sort, as requests have it
+    sort: Sort
+    after: Place | None = None
+    as_of: date | None = None  # the day of the first page (Asia/Tehran), where the sort hangs on it
+
+
+class Sorts:
+    """The sorts that a list knows, and their cursors: a dependency of its route.
+
+        SORTS = Sorts("followups", "followup_id", {"due_on": DAY, "number": str | None})
+
+        async def followups(order: Annotated[Order, Depends(SORTS)]): ...
+
+    takes `sort=due_on`, `sort=-due_on` and so on, by default the id. A cursor is good for the
+    list and the sort that it came from.
+    """
+
+    def __init__(self, name: str, id_: str, kinds: Mapping[str, Any]) -> None:
+        self._sorts: dict[str, Sort] = {}
+        self._cursors: dict[str, SortKeys] = {}
+        for field, kind in {id_: None, **kinds}.items():
+            for sort in (field, f"-{field}"):
+                stored = "" if field == id_ else field
+                self._sorts[sort] = Sort(stored, descending=sort.startswith("-"))
+                of_this = (Literal[name], Literal[sort])
+                self._cursors[sort] = SortKeys(*of_this, kind, str, DAY | None)
+        self._name = name
+        self.__signature__ = _signature(list(self._sorts), id_)
+
+    async def __call__(self, sort: str, cursor: str | None) -> Order:
+        """Read what a request asks. Raises Problem 422 for a cursor of another list or sort."""
+        if cursor is None:
+            return Order(sort, self._sorts[sort])
+        try:
+            _, _, key, id_, as_of = self._cursors[sort].read(cursor)
+        except Problem as refused:
+            raise self._of_another_sort(cursor) or refused from None
+        return Order(sort, self._sorts[sort], Place(id_, key), as_of)
+
+    def cut(
+        self,
+        found: Sequence[Item],
+        limit: int,
+        order: Order,
+        place: Callable[[Item], Place],
+    ) -> tuple[Sequence[Item], str | None]:
+        """What a page shows of one item more than it may, and the cursor behind it."""
+        if len(found) <= limit:
+            return found, None
+        last = place(found[limit - 1])
+        keys = (self._name, order.name, last.key, last.id, order.as_of)
+        return found[:limit], self._cursors[order.name].write(*keys)
+
+    def _of_another_sort(self, cursor: str) -> Problem | None:
+        for sort, keys in self._cursors.items():
+            with suppress(Problem):
+                keys.read(cursor)
+                return invalid_field("cursor", f"comes from sort={sort}, which has to stand by it")
+        return None
+
+
+def _signature(sorts: Sequence[str], default: str) -> inspect.Signature:
+    """What FastAPI is to read of a request: the names of the sorts are known at start only."""
+    told = (
+        "By which field; with a minus it descends. Equals follow by id, what has none comes last."
+    )
+    kinds = {
+        "sort": Annotated[Literal[tuple(sorts)], Query(description=told)],
+        "cursor": Annotated[
+            str | None,
+            Query(max_length=4_000, description="`next_cursor` of the page before, by that sort."),
+        ],
+    }
+    defaults = {"sort": default, "cursor": None}
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, by_name, default=defaults[name], annotation=kind)
+            for name, kind in kinds.items()
+        ]
+    )

@@ -39,6 +39,31 @@ _HEARD_SECONDS: Final = 2.0
 _log = structlog.get_logger(__name__)
 
 
+class Head:
+    """Answers HEAD wherever GET is answered: the same status and headers, and no content
+    (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_content(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        # The scope itself, in which the router leaves the route: what surrounds this tells of it.
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, without_content)
+        finally:
+            scope["method"] = "HEAD"
+
+
 class Surroundings:
     """Measures and traces each request, adds the security headers, and turns an error that
     nobody foresaw into a 500 that tells nothing, and a line in the log that tells all."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fastapi import FastAPI, Request
 from pydantic_core import from_json
 
@@ -10,18 +12,25 @@ from shared.runtime.problems import FieldError, claims_json, invalid, malformed_
 
 
 async def known_parameters(request: Request) -> None:
-    """Dependency of every route: Problem 422 names each query parameter it does not document.
+    """Dependency of every route: Problem 422 names each query parameter it does not document, and
+    each that is given several times and has one value.
 
-    A misspelt filter would else answer everything.
+    A misspelt filter would else answer everything, and of a repeated one the last alone count.
     """
     known = _documented(request)
     if known is None:
         return
-    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
-    if unknown:
-        allowed = ", ".join(sorted(known)) or "none"
-        detail = f"no parameter of this list or item; allowed: {allowed}"
-        raise invalid([FieldError(name, detail) for name in unknown])
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    allowed = ", ".join(sorted(known)) or "none"
+    unknown = f"no parameter of this list or item; allowed: {allowed}"
+    errors = [FieldError(name, unknown) for name in given if name not in known]
+    errors += [
+        FieldError(name, f"is given {times} times, and can be once")
+        for name, times in given.items()
+        if times > 1 and known.get(name) == "once"
+    ]
+    if errors:
+        raise invalid(errors)
 
 
 async def standard_json(request: Request) -> None:
@@ -40,11 +49,16 @@ async def standard_json(request: Request) -> None:
             raise malformed_json(str(error)) from error
 
 
-def _documented(request: Request) -> set[str] | None:
+def _documented(request: Request) -> dict[str, str] | None:
+    """How often each parameter can be given, `once` or `often`, by its name."""
     app: FastAPI = request.app
     operations = app.openapi()["paths"].get(template(request.scope), {})
     operation = operations.get(request.method.lower())
     if operation is None:
         return None
     parameters = operation.get("parameters", [])
-    return {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    return {
+        parameter["name"]: "often" if parameter["schema"].get("type") == "array" else "once"
+        for parameter in parameters
+        if parameter["in"] == "query"
+    }

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
-
 import pytest
 
 from tests.unit.api.offices import OFFICES, open_reports, open_scheduler
@@ -62,16 +58,15 @@ async def test_what_a_cursor_has_passed_does_not_come_again(
     service: str, path: str, key: str
 ) -> None:
     async with OFFICES[service]() as counter:
-        for item in await counter.items(path):
-            keys = json.dumps([_sorted_by(path, item)]).encode()
-            cursor = base64.urlsafe_b64encode(keys).rstrip(b"=").decode()
-            assert await counter.items(path, cursor=cursor, **{key: item[key]}) == []
-
-
-def _sorted_by(path: str, item: dict[str, Any]) -> str:
-    names = {"/reports": "session_id", "/followups": "followup_id", "/resolutions": "resolution_id"}
-    key: str = item[names.get(path, next(iter(item)))]
-    return key
+        answer = await counter.http.get(f"/v1{path}", params={"limit": 1})
+        seen, cursor = answer.json()["items"], answer.json()["next_cursor"]
+        left = [item for item in await counter.items(path) if item not in seen]
+        for item in seen:
+            assert (
+                cursor is None or await counter.items(path, cursor=cursor, **{key: item[key]}) == []
+            )
+        for item in left:
+            assert await counter.items(path, cursor=cursor, **{key: item[key]}) == [item]
 
 
 async def test_sessions_are_filtered_by_the_name_of_their_field_and_by_its_short_form() -> None:

@@ -80,7 +80,7 @@ class Office:
         await handlers.issue(wanted, self.circulars, RECEPTION, COORDINATION, None)
 
     async def everything(self) -> list[Expectation]:
-        return list(await self.store.page(Query(None, 1_000)))
+        return list(await self.store.page(Query({}, None, 1_000)))
 
     async def catch_up(self, told: Sequence[Event], spread: int = 0, batch: int = 2_000) -> int:
         """Take in all that was told, in batches; return how many events were missing."""

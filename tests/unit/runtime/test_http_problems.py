@@ -153,7 +153,7 @@ async def test_a_path_that_is_not_there(client: httpx.AsyncClient, path: str) ->
 async def test_a_method_that_is_not_there(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/v1/things/7")
     problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_an_unforeseen_error_tells_nothing_outside_and_all_in_the_log(

@@ -52,6 +52,7 @@ class Head:
             return
 
         async def without_content(message: Message) -> None:
+            scope["method"] = "HEAD"  # by which the server knows that no content comes
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)

@@ -1,0 +1,296 @@
+"""Lists are walked by any sort, each item once, at the cost of what is shown."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.followups.domain.ladder import days_late
+from services.followups.domain.records import Fact, Followup, State, evolve, opened
+from services.followups.handlers import Change
+from services.followups.store import MongoFollowups
+from services.scheduler.domain.records import Resolution
+from services.scheduler.store import MongoRegister
+from shared.messaging.ledger import Ledger
+from shared.messaging.records import Cause
+from shared.runtime.calendar import start_of_day
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.listing import Place, Query, Sort, Span, Value
+from shared.runtime.mongo import Database
+from shared.runtime.text import search_key
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.fakes_scheduler import MemoryRegister
+from tests.stores.test_scheduler import resolved
+from tests.unit.followups.examples import (
+    CLOSED,
+    COMPLETED,
+    NOW,
+    PROGRESSED,
+    REOPENED,
+    VERIFIED,
+    fact_of_opening,
+)
+
+CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
+DAY = timedelta(days=1)
+TODAY = date(2024, 1, 10)
+BODIES = ("شرکت آب و فاضلاب", "شركت آب‌و‌فاضلاب", "شرکت گاز ۲", None, None)
+SORTS = ("", "due_on", "days_overdue", "approved_at", "changed_at", "number")
+FILTERS: Sequence[dict[str, Collection[Value]]] = (
+    {},
+    {"state": ("opened", "verified")},
+    {"executing_body": (search_key("شرکت آب و فاضلاب"),)},
+    {"overdue": (False,), "province": ("IR-07", "IR-09")},
+)
+SPANS: Sequence[dict[str, Span]] = (
+    {},
+    {"due_on": Span(date(2024, 1, 3), date(2024, 1, 12))},
+    {"changed_at": Span(NOW + 2 * DAY), "approved_at": Span(None, NOW + 2 * DAY)},
+)
+
+
+def lives(count: int, seed: int = 7) -> list[Followup]:
+    """Follow-ups with much in common: due dates, instants, numbers, and what became of them."""
+    chance = random.Random(seed)
+    found = []
+    for number in range(count):
+        life = opened(
+            fact_of_opening(
+                resolution_id=f"R-{number}",
+                due_on=date(2024, 1, 1) + chance.randint(0, 14) * DAY,
+                approved_at=NOW + chance.randint(0, 3) * DAY,
+                province=chance.choice(["IR-07", "IR-09", None]),
+                number=chance.choice([None, "۱۲/الف", "12", "9", "پ-۱"]),
+                executing_body=chance.choice(BODIES),
+            )
+        )
+        claimed = replace(COMPLETED, at=start_of_day(date(2024, 1, chance.randint(1, 20))))
+        chains: list[tuple[Fact, ...]] = [
+            (),
+            (),
+            (PROGRESSED,),
+            (CLOSED,),
+            (claimed,),
+            (claimed, VERIFIED),
+            (claimed, REOPENED),
+            (claimed, CLOSED),
+        ]
+        for fact in chance.choice(chains):
+            life = evolve(life, fact)
+        found.append(replace(life, changed_at=NOW + chance.randint(0, 5) * DAY))
+    return found
+
+
+def value(followup: Followup, sort: str) -> Any:
+    match sort:
+        case "due_on":
+            return followup.resolution.due_on
+        case "days_overdue":
+            return days_late(followup, followup.resolution.due_on, start_of_day(TODAY))
+        case "approved_at":
+            return followup.resolution.approved_at
+        case "changed_at":
+            return followup.changed_at
+        case _:
+            return followup.resolution.number
+
+
+def in_order(followups: Sequence[Followup], sort: Sort) -> list[str]:
+    """The plain sort of all of them."""
+    by_id = sorted(followups, key=lambda f: f.followup_id)
+    if not sort.field:
+        return [f.followup_id for f in (reversed(by_id) if sort.descending else by_id)]
+    keyed = [f for f in by_id if value(f, sort.field) is not None]
+    keyed.sort(key=lambda f: value(f, sort.field), reverse=sort.descending)
+    return [f.followup_id for f in [*keyed, *(f for f in by_id if f not in keyed)]]
+
+
+async def walk(store: MemoryFollowups | MongoFollowups, query: Query) -> list[str]:
+    """All pages, one after the other."""
+    found: list[str] = []
+    while True:
+        page = await store.page(query)
+        found += [followup.followup_id for followup in page]
+        if len(page) < query.limit:
+            return found
+        key = value(page[-1], query.sort.field) if query.sort.field else None
+        query = replace(query, after=Place(page[-1].followup_id, key))
+
+
+async def saved(store: MemoryFollowups | MongoFollowups, followups: Sequence[Followup]) -> None:
+    await store.save([Change(None, followup, (), None) for followup in followups], CAUSE)
+
+
+async def mongo_followups(database: Database) -> MongoFollowups:
+    store = MongoFollowups(Ledger(database, clock=SystemMachineClock()), "civil")
+    await store.prepare()
+    return store
+
+
+async def test_any_walk_gives_each_item_once_in_the_order_of_a_plain_sort(
+    database: Database,
+) -> None:
+    followups = lives(60)
+    real, memory = await mongo_followups(database), MemoryFollowups()
+    for store in (real, memory):
+        await saved(store, followups)
+    for name in SORTS:
+        for descending in (False, True):
+            sort = Sort(name, descending)
+            query = Query({}, None, 7, sort=sort, as_of=TODAY)
+            assert await walk(real, query) == in_order(followups, sort), sort
+            for fields in FILTERS:
+                for spans in SPANS:
+                    query = Query(fields, None, 4, spans, sort, TODAY)
+                    expected = await walk(memory, query)
+                    assert await walk(real, query) == expected, query
+                    chosen = [f for f in followups if f.followup_id in expected]
+                    assert expected == in_order(chosen, sort), query
+
+
+async def test_bodies_are_found_however_they_are_spelt(database: Database) -> None:
+    followups = lives(20)
+    store = await mongo_followups(database)
+    await saved(store, followups)
+    for asked in ("شرکت آب و فاضلاب", "شركت آب وفاضلاب", "شرکتِ آب‌ و فاضلاب"):
+        found = await walk(store, Query({"executing_body": (search_key(asked),)}, None, 100))
+        assert set(found) == {
+            f.followup_id for f in followups if f.resolution.executing_body in BODIES[:2]
+        }
+    assert await walk(store, Query({"executing_body": (search_key("شرکت گاز 2"),)}, None, 9))
+    assert not await walk(store, Query({"executing_body": (search_key("شرکت گاز"),)}, None, 9))
+
+
+async def test_what_was_stored_before_lists_were_sorted_gets_its_keys(database: Database) -> None:
+    followups = lives(40)
+    store = await mongo_followups(database)
+    await saved(store, followups)
+    keys = {"executing_body_key": "", "days_late": ""}
+    stored = database["followups"]
+    whole = [document async for document in stored.find().sort([("_id", 1)])]
+    assert any("days_late" in document for document in whole)
+    await stored.update_many({}, {"$unset": keys})
+    await database["marks"].delete_many({})
+    await (await mongo_followups(database)).prepare()
+    assert [document async for document in stored.find().sort([("_id", 1)])] == whole
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Finds keys and documents that a question made MongoDB look at."""
+
+    database: Database
+    collection: str
+
+    async def by(self, question: Callable[[], Any]) -> tuple[int, int]:
+        await self.database.command("profile", 0)
+        await self.database["system.profile"].drop()
+        await self.database.command("profile", 2)
+        await question()
+        await self.database.command("profile", 0)
+        finds = self.database["system.profile"].find({"command.find": self.collection})
+        asked = await finds.to_list(None)
+        assert asked
+        assert not any(one.get("hasSortStage") and one["docsExamined"] > 40 for one in asked)
+        return sum(a["keysExamined"] for a in asked), sum(a["docsExamined"] for a in asked)
+
+
+@pytest.fixture
+async def crowd(database: Database) -> MongoFollowups:
+    """Many that were due long ago and have ended, and many that are due on one day."""
+    store = await mongo_followups(database)
+    followups = []
+    for number in range(800):
+        old = number < 400
+        due_on = date(2022, 1, 1) + number * DAY if old else date(2024, 1, 5)
+        body = "شرکت گاز" if number % 20 == 0 else "شرکت آب"
+        life = opened(
+            fact_of_opening(
+                resolution_id=f"R-{number}",
+                due_on=due_on,
+                approved_at=NOW + number * DAY,
+                number=f"{number:03}" if number % 40 == 0 else None,
+                executing_body=body,
+            )
+        )
+        claimed = datetime.combine(due_on, datetime.min.time(), UTC)  # in time
+        for fact in (replace(COMPLETED, at=claimed), VERIFIED) if old else ():
+            life = evolve(life, fact)
+        followups.append(replace(life, changed_at=NOW + number % 7 * DAY))
+    await saved(store, followups)
+    return store
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("sort", "fields"),
+    [
+        ("", {"state": ("opened", "closed")}),
+        ("", {"executing_body": (search_key("شركت گاز"),)}),
+        ("due_on", {}),
+        ("due_on", {"state": ("opened",)}),
+        ("due_on", {"state": tuple(state.value for state in State)[:4]}),
+        ("days_overdue", {"state": ("opened",)}),
+        ("approved_at", {}),
+        ("changed_at", {}),
+        ("number", {}),
+    ],
+)
+async def test_a_page_costs_what_it_shows(
+    crowd: MongoFollowups,
+    database: Database,
+    sort: str,
+    fields: dict[str, Collection[Value]],
+    descending: bool,
+) -> None:
+    asked = Asked(database, "followups")
+    query = Query(fields, None, 10, sort=Sort(sort, descending), as_of=TODAY)
+    for _page in range(3):
+        keys, documents = await asked.by(partial(crowd.page, query))
+        assert keys <= 90, (keys, documents)
+        assert documents <= 60, (keys, documents)
+        last = (await crowd.page(query))[-1]
+        query = replace(query, after=Place(last.followup_id, value(last, sort) if sort else None))
+
+
+async def test_resolutions_are_walked_as_those_in_memory(database: Database) -> None:
+    chance = random.Random(3)
+    changes = [
+        resolved(
+            f"r{number}",
+            due_on=date(2024, 1, 1) + chance.randint(0, 5) * DAY,
+            number=chance.choice([None, "۱۲", "9"]),
+            executing_body=chance.choice(BODIES),
+        )
+        for number in range(30)
+    ]
+    real, memory = (
+        MongoRegister(Ledger(database, clock=SystemMachineClock())),
+        MemoryRegister(),
+    )
+    await real.prepare()
+    for register in (real, memory):
+        await register.save(changes, CAUSE)
+
+    def key(resolution: Resolution, sort: str) -> Any:
+        terms = resolution.terms
+        keys = {"due_on": terms.due_on, "number": terms.number}
+        return {**keys, "approved_at": resolution.approved_at, "": None}[sort]
+
+    for sort in ("", "due_on", "number", "approved_at"):
+        for descending in (False, True):
+            for fields in ({}, {"executing_body": (search_key("شركت آب و فاضلاب"),)}):
+                query = Query(fields, None, 4, {}, Sort(sort, descending))
+                while True:
+                    expected = await memory.page_of_resolutions(query)
+                    assert await real.page_of_resolutions(query) == expected, query
+                    if len(expected) < query.limit:
+                        break
+                    last = expected[-1]
+                    query = replace(query, after=Place(last.resolution_id, key(last, sort)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
@@ -15,7 +16,11 @@ from services.followups.domain.ladder import days_late
 from services.followups.domain.records import Fact, Followup, State, evolve, opened
 from services.followups.handlers import Change
 from services.followups.store import MongoFollowups
-from services.scheduler.domain.records import Resolution
+from services.notify.domain import Notice
+from services.notify.store import MongoNotices
+from services.reports import handlers as reports
+from services.reports.domain.records import Expectation
+from services.scheduler.domain.records import Resolution, Session
 from services.scheduler.store import MongoRegister
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
@@ -25,8 +30,12 @@ from shared.runtime.listing import Place, Query, Sort, Span, Value
 from shared.runtime.mongo import Database
 from shared.runtime.text import search_key
 from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.fakes_notify import FakeNotices
+from tests.stores.fakes_reports import MemoryExpectations
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.stores.test_scheduler import resolved
+from tests.stores.test_notify import many
+from tests.stores.test_reports import mongo_stores, of
+from tests.stores.test_scheduler import in_calendar, resolved
 from tests.unit.followups.examples import (
     CLOSED,
     COMPLETED,
@@ -36,9 +45,10 @@ from tests.unit.followups.examples import (
     VERIFIED,
     fact_of_opening,
 )
+from tests.unit.reports.builders import DUE_AT, submitted
 
 CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 TODAY = date(2024, 1, 10)
 BODIES = ("شرکت آب و فاضلاب", "شركت آب‌و‌فاضلاب", "شرکت گاز ۲", None, None)
 SORTS = ("", "due_on", "days_overdue", "approved_at", "changed_at", "number")
@@ -128,7 +138,7 @@ async def saved(store: MemoryFollowups | MongoFollowups, followups: Sequence[Fol
 
 
 async def mongo_followups(database: Database) -> MongoFollowups:
-    store = MongoFollowups(Ledger(database, clock=SystemMachineClock()), "civil")
+    store = MongoFollowups(_ledger(database), "civil")
     await store.prepare()
     return store
 
@@ -259,9 +269,37 @@ async def test_a_page_costs_what_it_shows(
         query = replace(query, after=Place(last.followup_id, value(last, sort) if sort else None))
 
 
-async def test_resolutions_are_walked_as_those_in_memory(database: Database) -> None:
+# -- the other services -------------------------------------------------------------------------
+
+T = TypeVar("T")
+Pages: TypeAlias = Callable[[Query], Awaitable[Sequence[T]]]
+
+
+async def same_walks(
+    real: Pages[T],
+    memory: Pages[T],
+    place: Callable[[T, str], Place],
+    sorts: Sequence[str],
+    filters: Sequence[tuple[Mapping[str, Collection[Value]], Mapping[str, Span]]],
+) -> None:
+    """Each walk over both gives the same."""
+    for name, descending in product(("", *sorts), (False, True)):
+        for fields, spans in (({}, {}), *filters):
+            query = Query(fields, None, 4, spans, Sort(name, descending))
+            walked = 0
+            while True:
+                expected = await memory(query)
+                assert await real(query) == expected, query
+                walked += len(expected)
+                if len(expected) < query.limit:
+                    break
+                query = replace(query, after=place(expected[-1], name))
+            assert walked, query
+
+
+async def test_sessions_and_resolutions_are_walked_as_those_in_memory(database: Database) -> None:
     chance = random.Random(3)
-    changes = [
+    resolutions = [
         resolved(
             f"r{number}",
             due_on=date(2024, 1, 1) + chance.randint(0, 5) * DAY,
@@ -270,27 +308,112 @@ async def test_resolutions_are_walked_as_those_in_memory(database: Database) -> 
         )
         for number in range(30)
     ]
-    real, memory = (
-        MongoRegister(Ledger(database, clock=SystemMachineClock())),
-        MemoryRegister(),
-    )
+    sessions = [
+        in_calendar(
+            session_id=f"s{number}",
+            kind="visit",
+            season=None,
+            provinces=tuple(chance.sample(["IR-07", "IR-09", "IR-10"], 2)),
+            starts_at=NOW + (hours := chance.randint(50, 55)) * HOUR,
+            ends_at=NOW + (hours + 2) * HOUR,
+        )
+        for number in range(20)
+    ]
+    real, memory = MongoRegister(_ledger(database)), MemoryRegister()
     await real.prepare()
     for register in (real, memory):
-        await register.save(changes, CAUSE)
+        await register.save([*resolutions, *sessions], CAUSE)
 
-    def key(resolution: Resolution, sort: str) -> Any:
-        terms = resolution.terms
-        keys = {"due_on": terms.due_on, "number": terms.number}
-        return {**keys, "approved_at": resolution.approved_at, "": None}[sort]
+    def place(resolution: Resolution, sort: str) -> Place:
+        if not sort:
+            return Place(resolution.resolution_id)
+        of = resolution.terms if sort in {"due_on", "number"} else resolution
+        return Place(resolution.resolution_id, getattr(of, sort))
 
-    for sort in ("", "due_on", "number", "approved_at"):
-        for descending in (False, True):
-            for fields in ({}, {"executing_body": (search_key("شركت آب و فاضلاب"),)}):
-                query = Query(fields, None, 4, {}, Sort(sort, descending))
-                while True:
-                    expected = await memory.page_of_resolutions(query)
-                    assert await real.page_of_resolutions(query) == expected, query
-                    if len(expected) < query.limit:
-                        break
-                    last = expected[-1]
-                    query = replace(query, after=Place(last.resolution_id, key(last, sort)))
+    await same_walks(
+        real.page_of_resolutions,
+        memory.page_of_resolutions,
+        place,
+        ("due_on", "number", "approved_at", "changed_at"),
+        [
+            ({"executing_body": (search_key("شركت آب و فاضلاب"),)}, {}),
+            ({"state": ("approved", "withdrawn")}, {"due_on": Span(date(2024, 1, 3))}),
+        ],
+    )
+
+    def place_of_session(session: Session, sort: str) -> Place:
+        keys = {"": None, "starts_at": session.gathering.starts_at}
+        return Place(session.session_id, {**keys, "changed_at": session.changed_at}[sort])
+
+    await same_walks(
+        real.page_of_sessions,
+        memory.page_of_sessions,
+        place_of_session,
+        ("starts_at", "changed_at"),
+        [
+            ({"provinces": ("IR-07", "IR-10")}, {}),
+            ({"kind": ("visit",)}, {"starts_at": Span(NOW + 51 * HOUR, NOW + 53 * HOUR)}),
+        ],
+    )
+
+
+async def test_reports_are_walked_as_those_in_memory(database: Database) -> None:
+    chance = random.Random(5)
+    known = []
+    for number in range(20):
+        due_at = DUE_AT + chance.randint(0, 3) * HOUR
+        expectation = of(f"s{number:02}", due_at=due_at)
+        if number % 3:
+            expectation = submitted(DUE_AT + chance.randint(0, 3) * HOUR, expectation)
+        known.append(expectation)
+    stores = await mongo_stores(database)
+    real, memory = stores.expectations, MemoryExpectations()
+    for store in (real, memory):
+        await store.save([reports.Change(None, e, []) for e in known], CAUSE)
+
+    def place(expectation: Expectation, sort: str) -> Place:
+        session = expectation.session
+        keys = {"": None, "due_at": session.due_at, "starts_at": session.starts_at}
+        return Place(expectation.session_id, {**keys, "changed_at": expectation.changed_at}[sort])
+
+    few = ({"state": ("awaited", "overdue")}, {"due_at": Span(DUE_AT + HOUR, None)})
+    await same_walks(real.page, memory.page, place, ("due_at", "starts_at", "changed_at"), [few])
+
+    def place_of_report(expectation: Expectation, sort: str) -> Place:
+        assert expectation.report is not None
+        key = getattr(expectation.report, sort) if sort else None
+        return Place(expectation.session_id, key)
+
+    late = ({"late": (True,)}, {"submitted_at": Span(DUE_AT, DUE_AT + 2 * HOUR)})
+    await same_walks(
+        real.page_of_reports,
+        memory.page_of_reports,
+        place_of_report,
+        ("due_at", "submitted_at"),
+        [late],
+    )
+
+
+async def test_notices_are_walked_as_those_in_memory(database: Database) -> None:
+    chance = random.Random(9)
+    changes = [
+        replace(change, after=replace(change.after, created_at=NOW + chance.randint(0, 3) * HOUR))
+        for change in many(20)
+    ]
+    real, memory = MongoNotices(_ledger(database)), FakeNotices()
+    await real.prepare()
+    for store in (real, memory):
+        await store.save(changes, CAUSE)
+
+    def place(notice: Notice, sort: str) -> Place:
+        return Place(notice.notice_id, getattr(notice, sort) if sort else None)
+
+    some = (
+        {"recipient_role": ("deputy:civil",), "state": ("pending", "failed")},
+        {"created_at": Span(NOW + HOUR, NOW + 2 * HOUR)},
+    )
+    await same_walks(real.page, memory.page, place, ("created_at", "changed_at"), [some])
+
+
+def _ledger(database: Database) -> Ledger:
+    return Ledger(database, clock=SystemMachineClock())

@@ -46,7 +46,9 @@ from shared.runtime.http.lists import (
     day_span,
     instant_span,
     since,
+    since_day,
     until,
+    until_day,
 )
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value, arranged
@@ -86,8 +88,8 @@ class Filters:
     ] = ()
     overdue: Annotated[tuple[bool, ...], any_of("Open, and a level was announced.")] = ()
     predecessor: Annotated[tuple[Word, ...], any_of("The resolution that it continues.")] = ()
-    due_from: Annotated[Day | None, since("Due")] = None
-    due_to: Annotated[Day | None, until("Due")] = None
+    due_from: Annotated[Day | None, since_day("Due")] = None
+    due_to: Annotated[Day | None, until_day("Due")] = None
     approved_from: Annotated[Bound | None, since("Approved")] = None
     approved_to: Annotated[Bound | None, until("Approved")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None

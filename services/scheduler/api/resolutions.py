@@ -39,7 +39,9 @@ from shared.runtime.http.lists import (
     day_span,
     instant_span,
     since,
+    since_day,
     until,
+    until_day,
 )
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value
@@ -121,8 +123,8 @@ class Filters:
         any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
     ] = ()
     priority: Annotated[tuple[Priority, ...], any_of("How urgent.")] = ()
-    due_from: Annotated[Day | None, since("Due")] = None
-    due_to: Annotated[Day | None, until("Due")] = None
+    due_from: Annotated[Day | None, since_day("Due")] = None
+    due_to: Annotated[Day | None, until_day("Due")] = None
     approved_from: Annotated[Bound | None, since("Approved")] = None
     approved_to: Annotated[Bound | None, until("Approved")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None

@@ -114,14 +114,24 @@ Bound: TypeAlias = Annotated[
 """A day in Asia/Tehran, the whole of it, or an instant."""
 
 
+def since_day(what: str) -> Any:
+    """The parameter for the first day that is wanted."""
+    return Query(description=f"{what} on this day (Asia/Tehran) or later.")
+
+
+def until_day(what: str) -> Any:
+    """The parameter for the last day that is wanted."""
+    return Query(description=f"{what} on this day (Asia/Tehran) or earlier.")
+
+
 def since(what: str) -> Any:
     """The parameter for the first day or instant that is wanted."""
-    return Query(description=f"{what}: on this day or later; instants too where it has a time.")
+    return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or later.")
 
 
 def until(what: str) -> Any:
     """The parameter for the last day or instant that is wanted."""
-    return Query(description=f"{what}: on this day or earlier; instants too where it has a time.")
+    return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or earlier.")
 
 
 def day_span(name: str, first: date | None, last: date | None) -> Span | None:

@@ -14,7 +14,8 @@ from typing import Final, TypeAlias
 from services.followups.domain.decisions import complete, report_progress
 from services.followups.domain.records import Fact, Followup, evolve
 from services.followups.domain.refusals import BadProgress, NotNow, Refused
-from shared.runtime.calendar import from_jalali, jalali_date_short
+from shared.contracts.days import from_jalali
+from shared.runtime.calendar import jalali_date_short
 from shared.runtime.principals import Principal
 from shared.runtime.text import search_key
 

@@ -22,7 +22,7 @@ from shared.messaging.records import Cause
 from shared.runtime.listing import Query
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.test_lists import BODIES, lives
-from tests.unit.api.offices import OFFICES, Away, Counter, _counter, _followups, open_followups
+from tests.unit.api.offices import OFFICES, Away, Counter, followups_house, open_followups, over
 from tests.unit.followups.examples import NOW, TRACKING
 
 NOON: Final = datetime(2024, 1, 10, 9, tzinfo=UTC)
@@ -34,7 +34,7 @@ Item = dict[str, Any]
 @asynccontextmanager
 async def open_both(all_: Sequence[Followup], away: Sequence[str] = ()) -> AsyncIterator[Counter]:
     """Two deputies who share these follow-ups."""
-    house = _followups("civil", "social")
+    house = followups_house("civil", "social")
     for number, deputy in enumerate(("civil", "social")):
         store = (AwayFromLists if deputy in away else MemoryFollowups)(deputy)
         own = [replace(f, resolution=replace(f.resolution, deputy=deputy)) for f in all_[number::2]]
@@ -43,7 +43,7 @@ async def open_both(all_: Sequence[Followup], away: Sequence[str] = ()) -> Async
         tracking = replace(TRACKING, deputy=deputy)
         house.desks[deputy] = followups.Desk(store, tracking, store.files)
     house.clock.instant = NOON
-    async with _counter(list, house.app) as counter:
+    async with over(list, house.app) as counter:
         yield counter
 
 

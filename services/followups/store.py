@@ -161,6 +161,7 @@ class MongoFollowups:
         self._deputy = deputy
         self.agenda = Agenda(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
+        self.replies = ledger.replies
         self._followups = ledger.database["followups"]
         self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
         self._inbox = Inbox(ledger.database)
@@ -377,6 +378,8 @@ class MongoFollowups:
             await taker._write(arriving, session)
             history = [entry for change in arriving for entry in change.history]
             await taker._ledger.join(cause, taker._effects(arriving), history, session)
+            ids = [change.after.followup_id for change in leaving]
+            await self.replies.hand_over(ids, taker.replies, session)
 
     def _effects(self, changes: Sequence[Change]) -> Effects:
         total = tally((step for change in changes for step in change.steps()), self._deputy)

@@ -78,6 +78,7 @@ class MongoExpectations:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.replies = ledger.replies
         self.agenda = Agenda(ledger, "expectations", "next_due")
         self._expectations = ledger.database["expectations"]
         self._inbox = Inbox(ledger.database)
@@ -170,6 +171,7 @@ class MongoCirculars:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.replies = ledger.replies
         self._circulars = ledger.database["circulars"]
 
     async def get(self, circular_id: str) -> Circular | None:

@@ -73,6 +73,7 @@ class MongoRegister:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.replies = ledger.replies
         self._seasons = ledger.database["seasons"]
         self._sessions = ledger.database["sessions"]
         self._resolutions = ledger.database["resolutions"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError
 from shared.messaging.patience import patient
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
-from shared.runtime.mongo import Database, Document, causal
+from shared.runtime.mongo import Database, Document, Session, causal, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -104,10 +104,21 @@ class Pauses:
         """Return all that is paused, the oldest first."""
         return [_loaded(e) async for e in self._collection.find().sort(_PAUSED)]
 
-    async def resume(self, group: str, topic: str | None = None) -> bool:
-        """Let a topic go on, or all of the group; False where nothing of it was paused."""
+    async def resume(
+        self,
+        group: str,
+        topic: str | None = None,
+        keep: Callable[[Session], Awaitable[object]] | None = None,
+    ) -> bool:
+        """Let a topic go on, or all of the group; False where nothing of it was paused.
+
+        `keep` writes what is to be kept in the same transaction.
+        """
         wanted = {"$or": _of(group)} if topic is None else {"group": group, "topic": topic}
-        result = await self._collection.delete_many(wanted)
+        async with transaction(self._client) as session:
+            result = await self._collection.delete_many(wanted, session=session)
+            if result.deleted_count and keep is not None:
+                await keep(session)
         return result.deleted_count > 0
 
 

@@ -285,7 +285,8 @@ class Host:
         app.add_exception_handler(PyMongoError, _unavailable)
         app.add_exception_handler(HistoryChanged, _restored)
         if "api" in self.settings.run:
-            for router in (*routers, operations.routes(tuple(self._read_into.values()))):
+            databases = tuple(self._read_into.values())
+            for router in (*routers, operations.routes(databases, self.machine)):
                 app.include_router(
                     router, prefix="/v1", dependencies=[Depends(self._require_database)]
                 )

@@ -23,6 +23,7 @@ from shared.messaging.leases import Leases
 from shared.messaging.positions import Positions, Reached, position_id
 from shared.messaging.records import RECOVERY, Cause, Effects, Event
 from shared.messaging.replays import Replays
+from shared.messaging.replies import MongoReplies
 from shared.messaging.steps import Reach, Step, pass_by
 from shared.messaging.watch import Watch
 from shared.runtime.clocks import MachineClock
@@ -81,6 +82,7 @@ class Ledger:
         self._positions = Positions(database)
         self._leases = Leases(database)
         self._replays = Replays(database)
+        self.replies = MongoReplies(database, clock)
         self._deferral = Deferral(database)
         self._clock = clock
         self._watch = watch or Watch(database)
@@ -107,16 +109,17 @@ class Ledger:
         """Create the indexes. Safe to repeat."""
         await ensure_indexes(self._records, _INDEXES)
         await self._replays.prepare()
+        await self.replies.prepare()
         await self._deferral.prepare()
 
     @asynccontextmanager
     async def commit(self, cause: Cause, effects: Effects) -> AsyncIterator[Session]:
         """Open the one transaction; the block writes its state with the session that it gets.
 
-        On leaving, the record is written and all of it is committed, or nothing is. Position and
-        lease go first, so that whoever comes late fails before it has written anything.
-        Raises PositionMoved, LeaseLost, Stale, HistoryChanged, and the driver's errors
-        (`failures.sort`).
+        On leaving, the record is written and all of it is committed, or nothing is. Position,
+        lease and reply go first, so that whoever comes late fails before it has written anything.
+        Raises PositionMoved, LeaseLost, AlreadyReplied, BeingReplied, Stale, HistoryChanged, and
+        the driver's errors (`failures.sort`).
         """
         await self._watch.sure()
         self._reach(Step.COMMIT_BEGUN)
@@ -125,6 +128,8 @@ class Ledger:
                 if cause.fence is not None:
                     await self._leases.touch(cause.fence, session)
                 await self._positions.move(cause.moves, session)
+                if cause.reply is not None:
+                    await self.replies.add(cause.reply, session)
                 await self._replays.note(cause.answers, cause.by, self._clock.now(), session)
                 await self._deferral.keep(cause.defers, session)
                 await self._deferral.end(cause.ends, session)

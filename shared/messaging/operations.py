@@ -15,12 +15,15 @@ from pymongo.errors import PyMongoError
 from shared.messaging.flood import Pause, Pauses
 from shared.messaging.records import Outcome
 from shared.messaging.replays import Answered, Replays
-from shared.runtime.http import Limit, Page, SortKeys
+from shared.messaging.replies import MongoReplies
+from shared.runtime.clocks import MachineClock
+from shared.runtime.http import Limit, Page, Repeatable, SortKeys
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.identity import Caller
-from shared.runtime.mongo import Database
+from shared.runtime.mongo import Database, Session
 from shared.runtime.principals import OPERATOR
 from shared.runtime.problems import Problem, not_found, unavailable
+from shared.runtime.replies import Reply, Replying
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +68,7 @@ class ReplayItem(BaseModel):
     at: datetime
 
 
-def routes(databases: Sequence[Database]) -> APIRouter:
+def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
     """The routes over the databases that this process reads events into."""
     router = APIRouter(tags=["operations"])
 
@@ -90,18 +93,30 @@ def routes(databases: Sequence[Database]) -> APIRouter:
         )
 
     @router.post("/subscriptions/{group}/resume")
-    async def resume(by: Caller, group: str, topic: TopicName = None) -> Resumed:
+    async def resume(by: Caller, group: str, once: Repeatable, topic: TopicName = None) -> Resumed:
         """An operator lets what is paused of a subscription go on."""
         if not by.is_operator:
             raise Problem(403, "not-allowed", "Not allowed", f"this takes the role {OPERATOR}")
-        answers, partial = await _ask(
-            databases, lambda database: Pauses(database).resume(group, topic)
-        )
-        if not any(answers):
-            of_it = "" if topic is None else f" with a paused topic {topic}"
-            raise _missing(f"no paused subscription {group}{of_it}", partial)
-        _log.warning("subscription resumed", group=group, topic=topic, by=by.id)
-        return Resumed(group=group, topic=topic)
+        resumed = Resumed(group=group, topic=topic)
+
+        async def act(reply: Replying[Resumed]) -> Resumed:
+            kept = reply(resumed)
+
+            async def go_on(database: Database) -> bool:
+                async def keep(session: Session) -> None:
+                    if kept is not None:
+                        await MongoReplies(database, clock).add(kept, session)
+
+                return await Pauses(database).resume(group, topic, keep)
+
+            answers, partial = await _ask(databases, go_on)
+            if not any(answers):
+                of_it = "" if topic is None else f" with a paused topic {topic}"
+                raise _missing(f"no paused subscription {group}{of_it}", partial)
+            _log.warning("subscription resumed", group=group, topic=topic, by=by.id)
+            return resumed
+
+        return await once(_Everywhere(databases, clock), act, lambda done: done)
 
     @router.get("/replays/{replay_id}")
     async def get_replay(_: Caller, replay_id: str) -> ReplayItem:
@@ -113,6 +128,24 @@ def routes(databases: Sequence[Database]) -> APIRouter:
         raise _missing(f"no answer to a replay {replay_id}", partial)
 
     return router
+
+
+class _Everywhere:
+    """Implements `replies.Replies` where it is not known which database is acted on."""
+
+    def __init__(self, databases: Sequence[Database], clock: MachineClock) -> None:
+        self._all = [MongoReplies(database, clock) for database in databases]
+
+    async def find(self, id_: str) -> Reply | None:
+        found = await asyncio.gather(*(replies.find(id_) for replies in self._all))
+        return next((reply for reply in found if reply is not None), None)
+
+    async def about(self, what: str) -> Sequence[Reply]:
+        found = await asyncio.gather(*(replies.about(what) for replies in self._all))
+        return [reply for some in found for reply in some]
+
+    async def add(self, reply: Reply) -> None:
+        await self._all[0].add(reply)
 
 
 async def _ask(

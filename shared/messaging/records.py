@@ -13,6 +13,7 @@ from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Reply
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
@@ -218,11 +219,12 @@ class Cause:
     answers: tuple[Answer, ...] = ()
     defers: tuple[Deferred, ...] = ()  # messages that wait from now on
     ends: tuple[str, ...] = ()  # inbox ids of messages that waited until now
+    reply: Reply | None = None  # what is answered to whoever gave his request a key
 
 
-def requested(by: Principal) -> Cause:
-    """The cause that somebody asked for something."""
-    return Cause("request", by.id, roles=tuple(sorted(by.roles)))
+def requested(by: Principal, reply: Reply | None = None) -> Cause:
+    """The cause that somebody asked for something, and what he is answered."""
+    return Cause("request", by.id, roles=tuple(sorted(by.roles)), reply=reply)
 
 
 RECOVERY: Final = Cause("recovery", "recovery")

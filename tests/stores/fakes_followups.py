@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.runtime.listing import Query, Value
 from shared.runtime.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_files import MemoryFiles
+from tests.stores.fakes_replies import MemoryReplies
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -58,6 +60,7 @@ class MemoryFollowups:
         self.deferred: dict[str, Deferred] = {}
         self._counts: Counter[Counted] = Counter()
         self.files = MemoryFiles()
+        self.replies = MemoryReplies()
 
     @property
     def events(self) -> list[Event]:
@@ -135,6 +138,7 @@ class MemoryFollowups:
     ) -> None:
         if ahead is not None and ahead.links != self._links.number:
             raise Stale("another link was made meanwhile")
+        self.replies.require_free(cause.reply)
         for change in changes:
             self._require_next(change)
         inbox = [id_ for change in changes for id_ in change.inbox]
@@ -160,6 +164,7 @@ class MemoryFollowups:
         self.deferred.update({deferred.id: deferred for deferred in cause.defers})
         for id_ in cause.ends:
             del self.deferred[id_]
+        self.replies.keep(cause.reply)
         self.causes.append(cause)
         self._links.number += ahead is not None
 
@@ -184,7 +189,8 @@ class MemoryFollowups:
                 raise AlreadyThere(change.after.resolution_id)
         await self.save(leaving, cause, ahead)
         taker.entries += [entry for change in arriving for entry in change.history]
-        await taker.save(arriving, cause)
+        await taker.save(arriving, replace(cause, reply=None))
+        self.replies.hand_over([change.after.followup_id for change in leaving], taker.replies)
 
     def _require_next(self, change: Change) -> None:
         known = self._all.get(change.after.followup_id)

@@ -13,6 +13,7 @@ from shared.messaging.failures import AlreadyThere, Stale
 from shared.messaging.records import Cause, Event
 from shared.runtime.listing import Query
 from tests.stores import listed
+from tests.stores.fakes_replies import MemoryReplies
 
 
 class MemoryExpectations:
@@ -21,6 +22,7 @@ class MemoryExpectations:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.causes: list[Cause] = []
+        self.replies = MemoryReplies()
         self._expectations: dict[str, Expectation] = {}
         self._inbox: set[str] = set()
 
@@ -71,6 +73,7 @@ class MemoryExpectations:
         return {id_: events for id_, events in found.items() if events}
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        self.replies.require_free(cause.reply)
         for change in changes:
             known = self._expectations.get(change.after.session_id)
             if change.before is None and known is not None:
@@ -85,6 +88,7 @@ class MemoryExpectations:
             self._expectations[change.after.session_id] = change.after
             self._inbox.update(change.inbox)
             self.events += change.events
+        self.replies.keep(cause.reply)
         self.causes.append(cause)
 
 
@@ -93,6 +97,7 @@ class MemoryCirculars:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.replies = MemoryReplies()
         self._circulars: dict[str, Circular] = {}
 
     async def get(self, circular_id: str) -> Circular | None:
@@ -107,10 +112,12 @@ class MemoryCirculars:
         )
 
     async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
+        self.replies.require_free(cause.reply)
         if circular.circular_id in self._circulars:
             raise AlreadyThere(circular.circular_id)
         self._circulars[circular.circular_id] = circular
         self.events.append(event)
+        self.replies.keep(cause.reply)
 
 
 def _fields(expectation: Expectation) -> Mapping[str, Any]:

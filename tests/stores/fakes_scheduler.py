@@ -12,6 +12,7 @@ from shared.messaging.records import Cause, Event
 from shared.runtime.listing import Query
 from shared.runtime.text import search_key
 from tests.stores import listed
+from tests.stores.fakes_replies import MemoryReplies
 
 
 class MemoryRegister:
@@ -20,6 +21,7 @@ class MemoryRegister:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.causes: list[Cause] = []
+        self.replies = MemoryReplies()
         self._seasons: dict[str, Season] = {}
         self._sessions: dict[str, Session] = {}
         self._resolutions: dict[str, Resolution] = {}
@@ -58,6 +60,7 @@ class MemoryRegister:
         return listed.page(all_, query, lambda r: r.resolution_id, _resolution_fields)
 
     async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        self.replies.require_free(cause.reply)
         for change in changes:
             known = self._known(change.after)
             if change.before is None and known is not None:
@@ -74,6 +77,7 @@ class MemoryRegister:
                 case Resolution() as resolution:
                     self._resolutions[resolution.resolution_id] = resolution
             self.events += change.events
+        self.replies.keep(cause.reply)
         self.causes.append(cause)
 
     def _known(self, record: Record) -> Record | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeAlias, TypeVarTuple
@@ -10,13 +10,14 @@ from typing import Annotated, TypeAlias, TypeVarTuple
 from fastapi import Depends
 
 from services.followups import handlers
-from services.followups.api.desks import Desks, problems
+from services.followups.api.desks import Desk, Desks, problems
 from services.followups.api.items import FollowupItem, followup_item
 from services.followups.domain.records import Fact, Followup
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Traceparent
+from shared.runtime.http import Repeatable, Traceparent
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying
 
 Said = TypeVarTuple("Said")
 
@@ -27,6 +28,7 @@ class Asked:
 
     by: Caller
     followup_id: str
+    once: Repeatable
     traceparent: Traceparent = None
 
 
@@ -57,25 +59,51 @@ class Acts:
         def decided(followup: Followup) -> Fact:
             return decide(followup, asked.by, *said, now)
 
-        with problems(asked.followup_id):
-            after = await handlers.act(
-                asked.followup_id, desk.store, desk.tracking, asked.by, decided, asked.traceparent
-            )
-        return followup_item(after, now)
+        async def act(reply: Replying[Followup]) -> Followup:
+            with problems(asked.followup_id):
+                return await handlers.act(
+                    asked.followup_id,
+                    desk.store,
+                    desk.tracking,
+                    asked.by,
+                    decided,
+                    asked.traceparent,
+                    reply,
+                )
+
+        return await self._once(asked, desk, act, now)
 
     async def link(self, asked: Asked, predecessor: str, deputy: str | None) -> FollowupItem:
         """Link a follow-up to what it continues, with whichever deputies; the same else."""
         desk, _ = await self.desks.find(asked.followup_id)
         now = await self.clock.now()
-        with problems(asked.followup_id):
-            after = await handlers.link(
-                asked.followup_id,
-                desk.store,
-                desk.tracking,
-                asked.by,
-                predecessor,
-                deputy,
-                now,
-                asked.traceparent,
-            )
-        return followup_item(after, now)
+
+        async def link(reply: Replying[Followup]) -> Followup:
+            with problems(asked.followup_id):
+                return await handlers.link(
+                    asked.followup_id,
+                    desk.store,
+                    desk.tracking,
+                    asked.by,
+                    predecessor,
+                    deputy,
+                    now,
+                    asked.traceparent,
+                    reply,
+                )
+
+        return await self._once(asked, desk, link, now)
+
+    async def _once(
+        self,
+        asked: Asked,
+        desk: Desk,
+        act: Callable[[Replying[Followup]], Awaitable[Followup]],
+        now: datetime,
+    ) -> FollowupItem:
+        return await asked.once(
+            desk.store.replies,
+            act,
+            lambda after: followup_item(after, now),
+            about=asked.followup_id,
+        )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO, Final, Literal, TypeAlias
+from typing import Annotated, BinaryIO, Final, Literal, Self, TypeAlias
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 from pymongo.errors import PyMongoError
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
@@ -25,13 +26,14 @@ from services.followups.domain.records import Followup
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
 from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Traceparent
+from shared.runtime.http import Once, Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place
 from shared.runtime.listing import Query as Wanted
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
+from shared.runtime.replies import Keyed, Reply, Replying
 
 PATH: Final = "/followups/bulk"
 
@@ -43,6 +45,9 @@ _AT_WORK: Final = 1  # at a time: 20,000 rows take a processor for half a minute
 _AWAY: Final = "the deputy's database does not answer; send the sheet again"
 
 Mode: TypeAlias = Literal["all", "valid"]
+
+_LINES: Final[TypeAdapter[list[Line]]] = TypeAdapter(list[Line])
+_PASSES: Final = frozenset({"busy", "unavailable"})  # what a row may be refused for, for a while
 
 _log = structlog.get_logger(__name__)
 
@@ -106,6 +111,7 @@ def routes(desks: Desks, sheets: Sheets, clock: DomainClock) -> APIRouter:
     async def take(
         request: Request,
         by: Caller,
+        once: Repeatable,
         dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = True,
         mode: Annotated[
             Mode, Query(description="`all`: nothing where a row is refused; `valid`: the others.")
@@ -119,14 +125,56 @@ def routes(desks: Desks, sheets: Sheets, clock: DomainClock) -> APIRouter:
         """
         async with coming_in:
             with TemporaryFile() as file:
-                await _receive(request, file)
-                async with at_work:
-                    edits = await asyncio.to_thread(_read, sheets, file)
-                    reporter = _Reporter(desks, by, await clock.now(), traceparent)
-                    lines = await reporter.report(edits, mode, dry_run)
-        return _answer(dry_run, mode, len(edits), lines)
+                digest = await _receive(request, file)
+
+                async def act(_: Replying[_Told]) -> _Told:
+                    async with at_work:
+                        edits = await asyncio.to_thread(_read, sheets, file)
+                        parts = await _Parts.of(once, desks, digest)
+                        reporter = _Reporter(desks, by, await clock.now(), traceparent, parts)
+                        return len(edits), await reporter.report(edits, mode, dry_run)
+
+                return await once(
+                    desks.first.store.replies,
+                    act,
+                    lambda told: _answer(dry_run, mode, *told),
+                    body=digest,
+                    settled=_is_settled,
+                )
 
     return router
+
+
+_Told: TypeAlias = tuple[int, list[Line]]
+"""How many rows a sheet has, and what became of those in which something was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a request with a key has done already, where it broke off before its answer."""
+
+    once: Once
+    keyed: Keyed | None
+    lines: Mapping[int, Line]  # by row
+
+    @classmethod
+    async def of(cls, once: Once, desks: Desks, digest: str) -> Self:
+        """Ask all deputies. Raises Problem where the key was used for another request."""
+        keyed = await once.keyed(digest)
+        if keyed is None:
+            return cls(once, None, {})
+        answers, _ = await ask(desks.wanted(None), lambda desk: desk.store.replies.about(keyed.id))
+        replies = [reply for answer in answers for reply in answer]
+        for reply in replies:
+            once.require_same(reply, keyed)
+        done = (line for reply in replies for line in _LINES.validate_json(reply.body))
+        return cls(once, keyed, {line.row: line for line in done})
+
+    def reply(self, lines: Sequence[Line]) -> Reply | None:
+        """What is kept with the commit of some rows."""
+        if self.keyed is None:
+            return None
+        return self.once.part(self.keyed, lines[0].row, _LINES.dump_json(list(lines)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +185,7 @@ class _Reporter:
     by: Principal
     now: datetime
     trace: str | None
+    parts: _Parts
 
     async def report(self, edits: Sequence[Edit], mode: Mode, dry_run: bool) -> list[Line]:
         """What became of the rows in which something was written.
@@ -144,14 +193,17 @@ class _Reporter:
         Where all or nothing is asked for: raises Problem 422 for more than a transaction holds,
         and 409 where a row is refused.
         """
-        lines, found = await self.check([edit for edit in edits if not edit.is_empty])
+        done = self.parts.lines
+        left = [edit for edit in edits if not edit.is_empty and edit.row not in done]
+        lines, found = await self.check(left)
         if mode == "all":
             _require_few(found)
         if dry_run:
             return lines
-        if mode == "all":
+        if mode == "all" and not done:  # else it was begun, and is gone on with
             _require_none_refused(lines)
-        return await self.apply(lines, found, together=mode == "all")
+        became = await self.apply(lines, found, together=mode == "all")
+        return sorted([*done.values(), *became], key=lambda line: line.row)
 
     async def check(self, edits: Sequence[Edit]) -> tuple[list[Line], dict[str, list[Edit]]]:
         """What would become of the rows, and whose those are that are not refused."""
@@ -192,6 +244,7 @@ class _Reporter:
                     self.now,
                     self.trace,
                     together=together,
+                    reply=self.parts.reply,
                 )
             except PyMongoError as error:
                 _log.warning("rows are not applied", deputy=deputy, error=str(error))
@@ -203,12 +256,16 @@ class _Reporter:
 # -- in -----------------------------------------------------------------------------------------
 
 
-async def _receive(request: Request, file: BinaryIO) -> None:
+async def _receive(request: Request, file: BinaryIO) -> str:
+    """Put the body into a file; return its SHA-256 as hexadecimal figures."""
+    digest = hashlib.sha256()
     try:
         async for data in request.stream():
             file.write(data)
+            digest.update(data)
     except ClientDisconnect:
         raise Problem(400, "body-broken-off", "The body broke off") from None
+    return digest.hexdigest()
 
 
 def _read(sheets: Sheets, file: BinaryIO) -> list[Edit]:
@@ -258,6 +315,10 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
     place = f"rows.{row}" if column is None else f"rows.{row}.{column}"
     return FieldError(place, f"{slug}: {message}")
+
+
+def _is_settled(told: _Told) -> bool:
+    return all(line.error not in _PASSES for line in told[1])
 
 
 def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> BulkAnswer:

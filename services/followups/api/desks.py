@@ -49,6 +49,7 @@ from shared.messaging.ledger import Entry
 from shared.runtime.files import UploadLost
 from shared.runtime.listing import Query, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
+from shared.runtime.replies import Replies
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +75,8 @@ _REMEMBERED: Final = 10_000  # ids, some 2 MB
 class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
     """What the API needs of a store besides what the handlers do."""
 
+    @property
+    def replies(self) -> Replies: ...
     async def number(self) -> int: ...
     def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]: ...
     async def page(self, query: Query) -> Sequence[Followup]: ...
@@ -109,6 +112,11 @@ class Desks:
     def __init__(self, desks: Mapping[str, Desk]) -> None:
         self._desks = desks
         self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
+
+    @property
+    def first(self) -> Desk:
+        """Of all, always the same one."""
+        return self._desks[min(self._desks)]
 
     def wanted(self, deputies: Collection[str] = (), field: str = "deputy") -> Mapping[str, Desk]:
         """Those that a request is about; all where it names none.

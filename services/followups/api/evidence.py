@@ -19,10 +19,11 @@ from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Added, Upload
 from shared.contracts.events.base import Brief
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Traceparent
+from shared.runtime.http import Repeatable, Traceparent
 from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.identity import Caller
 from shared.runtime.problems import Problem, invalid_field, not_found
+from shared.runtime.replies import Replying
 
 PATH: Final = "/followups/{followup_id}/evidence"
 
@@ -55,6 +56,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         response: Response,
         by: Caller,
         followup_id: str,
+        once: Repeatable,
         name: Annotated[
             str | None, Query(description="Its name, where no Content-Disposition tells it.")
         ] = None,
@@ -69,6 +71,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         Answers 201, or 200 where the same bytes are there already.
         """
         desk, followup = await desks.find(followup_id)
+        await once.answer_again(desk.store.replies)
         with problems(followup_id):
             file_name = evidence.file_name(_name(content_disposition, name))
             media_type = _media_type(content_type)
@@ -81,10 +84,26 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
                     file = File(file_name, media_type, upload.size, upload.sha256)
                     return evidence.add_file(f, by, file, note, now)
 
-                added = await handlers.add_file(
-                    followup_id, desk.store, desk.tracking, by, upload, decide, traceparent
+                async def act(reply: Replying[Added]) -> Added:
+                    with problems(followup_id):
+                        return await handlers.add_file(
+                            followup_id,
+                            desk.store,
+                            desk.tracking,
+                            by,
+                            upload,
+                            decide,
+                            traceparent,
+                            reply,
+                        )
+
+                return await once(
+                    desk.store.replies,
+                    act,
+                    lambda added: _answer(added, response),
+                    about=followup_id,
+                    body=upload.sha256,
                 )
-        return _answer(added, response)
 
     @router.post("/followups/{followup_id}/evidence-links", status_code=201)
     async def add_link(
@@ -92,23 +111,30 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         by: Caller,
         followup_id: str,
         body: AddLink,
+        once: Repeatable,
         traceparent: Traceparent = None,
     ) -> EvidenceItem:
         """Hand in a link. Answers 201, or 200 where it is there already."""
         desk, _ = await desks.find(followup_id)
         now = await clock.now()
         link = Link(body.url, None if body.sha256 is None else body.sha256.lower())
-        with problems(followup_id):
-            added = await handlers.add_link(
-                followup_id,
-                desk.store,
-                desk.tracking,
-                by,
-                link,
-                lambda f: evidence.add_link(f, by, link, body.note, now),
-                traceparent,
-            )
-        return _answer(added, response)
+
+        async def act(reply: Replying[Added]) -> Added:
+            with problems(followup_id):
+                return await handlers.add_link(
+                    followup_id,
+                    desk.store,
+                    desk.tracking,
+                    by,
+                    link,
+                    lambda f: evidence.add_link(f, by, link, body.note, now),
+                    traceparent,
+                    reply,
+                )
+
+        return await once(
+            desk.store.replies, act, lambda added: _answer(added, response), about=followup_id
+        )
 
     @router.get(PATH + "/{evidence_id}", responses=_FILE, response_class=StreamingResponse)
     async def get_file(

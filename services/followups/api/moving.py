@@ -16,11 +16,12 @@ from services.followups.handlers import Moving
 from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import RequestBody, Traceparent
+from shared.runtime.http import Repeatable, RequestBody, Traceparent
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
+from shared.runtime.replies import Replying
 
 
 class Move(RequestBody):
@@ -66,6 +67,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         by: Caller,
         deputy: Annotated[str, Path(description="who answers for them now")],
         wanted: Move,
+        once: Repeatable,
         traceparent: Traceparent = None,
     ) -> MoveAnswer:
         """Let another deputy answer for follow-ups, some at a time in the order of their ids.
@@ -81,28 +83,37 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
             raise invalid_field("to", "is who answers for them now")
         giver, taker = _desk(desks, "deputy", deputy), _desk(desks, "to", wanted.to)
         ids = await _page(giver, wanted)
-        with problems(deputy):
-            results = await handlers.move(
-                ids[: wanted.limit],
-                giver,
-                taker,
-                by,
-                wanted.reason,
-                await clock.now(),
-                traceparent,
+        before, now = await giver.store.number(), await clock.now()
+
+        async def act(reply: Replying[Sequence[Moving]]) -> Sequence[Moving]:
+            with problems(deputy):
+                return await handlers.move(
+                    ids[: wanted.limit],
+                    giver,
+                    taker,
+                    by,
+                    wanted.reason,
+                    now,
+                    traceparent,
+                    dry_run=wanted.dry_run,
+                    reply=reply,
+                )
+
+        def show(results: Sequence[Moving]) -> MoveAnswer:
+            refused = sum(result.refused is not None for result in results)
+            moved = len(results) - refused
+            return MoveAnswer(
                 dry_run=wanted.dry_run,
+                from_title_fa=DEPUTY_TITLES_FA.get(deputy, deputy),
+                to_title_fa=DEPUTY_TITLES_FA.get(wanted.to, wanted.to),
+                moved=moved,
+                refused=refused,
+                remaining=before if wanted.dry_run else max(0, before - moved),
+                lines=[_line(result) for result in results],
+                next_after=ids[wanted.limit - 1] if len(ids) > wanted.limit else None,
             )
-        refused = sum(result.refused is not None for result in results)
-        return MoveAnswer(
-            dry_run=wanted.dry_run,
-            from_title_fa=DEPUTY_TITLES_FA.get(deputy, deputy),
-            to_title_fa=DEPUTY_TITLES_FA.get(wanted.to, wanted.to),
-            moved=len(results) - refused,
-            refused=refused,
-            remaining=await giver.store.number(),
-            lines=[_line(result) for result in results],
-            next_after=ids[wanted.limit - 1] if len(ids) > wanted.limit else None,
-        )
+
+        return await once(giver.store.replies, act, show)
 
     return router
 

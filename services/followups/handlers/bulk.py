@@ -16,6 +16,7 @@ from shared.messaging.failures import Stale
 from shared.messaging.patience import anew
 from shared.messaging.records import requested
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 ROWS_A_COMMIT: Final = 500  # where each row stands for itself
 MOST_TOGETHER: Final = 5_000  # of one deputy, where all stand together: a transaction has seconds
@@ -176,13 +177,13 @@ async def apply(
     trace: str | None,
     *,
     together: bool,
+    reply: Replying[Sequence[Line]] = no_reply,
 ) -> Sequence[Line]:
-    """Decide the rows anew and save what comes of them.
+    """Decide the rows anew and save what comes of them, each time with a reply about those rows.
 
     `together`: all in one transaction, or none where one is refused now. Else in several, and each
     row for itself.
     """
-    cause = requested(by)
 
     async def some(edits: Sequence[Edit]) -> Sequence[Line]:
         async def once() -> Sequence[Line]:
@@ -190,7 +191,7 @@ async def apply(
             if together and checked.is_refused:
                 return [_with_others(line) for line in checked.lines]
             if checked.changes:
-                await store.save(checked.changes, cause)
+                await store.save(checked.changes, requested(by, reply(checked.lines)))
             return checked.lines
 
         try:

@@ -14,6 +14,7 @@ from shared.messaging.patience import anew
 from shared.messaging.records import requested
 from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 
 class Upload(Protocol):
@@ -78,6 +79,7 @@ async def add_link(
     link: evidence.Link,
     decide: Decide,
     trace: str | None,
+    reply: Replying[Added] = no_reply,
 ) -> Added:
     """Add a link, where it is not there already. Raises UnknownFollowup, Refused, and Stale."""
 
@@ -87,8 +89,9 @@ async def add_link(
         if fact is None:
             return _known(before, evidence.link_id(before, link))
         change = changed(before, [fact], tracking, trace)
-        await store.save([change], requested(by))
-        return Added(fact, is_new=True)
+        added = Added(fact, is_new=True)
+        await store.save([change], requested(by, reply(added)))
+        return added
 
     return await anew(once)
 
@@ -101,6 +104,7 @@ async def add_file(
     upload: Upload,
     decide: Decide,
     trace: str | None,
+    reply: Replying[Added] = no_reply,
 ) -> Added:
     """Add a file that came in whole; file and fact take effect in one transaction.
 
@@ -118,8 +122,9 @@ async def add_file(
                 return known
         change = changed(before, [] if fact is None else [fact], tracking, trace)
         kept = Kept(upload.id, upload.size, id_)
-        await store.save([replace(change, files=[kept])], requested(by))
-        return Added(fact, is_new=True) if fact is not None else _known(before, id_)
+        added = _known(before, id_) if fact is None else Added(fact, is_new=True)
+        await store.save([replace(change, files=[kept])], requested(by, reply(added)))
+        return added
 
     return await anew(once)
 

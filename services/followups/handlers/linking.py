@@ -11,6 +11,7 @@ from services.followups.handlers.tracking import Followups, Tracking, changed, l
 from shared.messaging.patience import anew
 from shared.messaging.records import requested
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 
 async def link(
@@ -22,6 +23,7 @@ async def link(
     deputy: str | None,
     now: datetime,
     trace: str | None = None,
+    reply: Replying[Followup] = no_reply,
 ) -> Followup:
     """Link a follow-up to the resolution that it continues; return it as it is then.
 
@@ -35,7 +37,7 @@ async def link(
         change = changed(before, [fact], tracking, trace)
         ahead = await store.ahead([predecessor])
         require_no_circle(change.after, ahead.followups)
-        await store.save([change], requested(by), ahead)
+        await store.save([change], requested(by, reply(change.after)), ahead)
         return change.after
 
     return await anew(once)

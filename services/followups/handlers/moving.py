@@ -20,6 +20,7 @@ from shared.messaging.patience import anew
 from shared.messaging.records import Cause, requested
 from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 MOST_AT_ONCE = 50
 """Follow-ups of one transaction: each takes its whole history with it."""
@@ -77,6 +78,7 @@ async def move(
     trace: str | None,
     *,
     dry_run: bool,
+    reply: Replying[Sequence[Moving]] = no_reply,
 ) -> Sequence[Moving]:
     """Move these follow-ups, in one transaction; those that are not here any more are left out.
 
@@ -105,7 +107,7 @@ async def move(
             leaving.append(change)
             known[before.followup_id] = change.after
         if leaving and not dry_run:
-            await _hand_over(leaving, giver, taker, requested(by), ahead)
+            await _hand_over(leaving, giver, taker, requested(by, reply(results)), ahead)
         return results
 
     return await anew(once)

@@ -38,6 +38,7 @@ from shared.messaging.records import (
 )
 from shared.runtime.files import Kept
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,18 +301,18 @@ async def act(
     by: Principal,
     decide: Decide,
     trace: str | None = None,
+    reply: Replying[Followup] = no_reply,
 ) -> Followup:
     """Let somebody do something to a follow-up; return it as it is then.
 
     Where somebody else was faster, it is decided anew. Raises UnknownFollowup, Refused, and Stale
     where others were faster every time.
     """
-    cause = requested(by)
 
     async def once() -> Followup:
         before = await load(store, followup_id)
         change = changed(before, [decide(before)], tracking, trace)
-        await store.save([change], cause)
+        await store.save([change], requested(by, reply(change.after)))
         return change.after
 
     return await anew(once)

@@ -39,7 +39,7 @@ from services.reports.domain.records import Expectation, Fact, State
 from services.reports.events import milliseconds
 from services.reports.handlers import Circulars, Expectations, Reception
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Limit, Page, Traceparent
+from shared.runtime.http import Limit, Once, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
     INSTANT,
@@ -58,6 +58,7 @@ from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
+from shared.runtime.replies import Replies, Replying
 
 _CIRCULARS = Sorts("circulars", "circular_id", {})
 _REPORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})
@@ -71,6 +72,8 @@ _EXPECTATIONS = Sorts(
 class ReadableExpectations(Expectations, Protocol):
     """What the API needs of the store besides what the handlers do."""
 
+    @property
+    def replies(self) -> Replies: ...
     async def of_report(self, report_id: str) -> Expectation | None: ...
     async def page(self, query: Query) -> Sequence[Expectation]: ...
     async def page_of_reports(self, query: Query) -> Sequence[Expectation]: ...
@@ -79,6 +82,8 @@ class ReadableExpectations(Expectations, Protocol):
 class ReadableCirculars(Circulars, Protocol):
     """What the API needs of the store of circulars besides what the handlers do."""
 
+    @property
+    def replies(self) -> Replies: ...
     async def page(self, query: Query) -> Sequence[Circular]: ...
 
 
@@ -180,19 +185,24 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
 
     @router.post("/circulars", status_code=201, tags=["circulars"])
     async def issue_circular(
-        by: Caller, body: IssueCircular, traceparent: Traceparent = None
+        by: Caller, body: IssueCircular, once: Repeatable, traceparent: Traceparent = None
     ) -> CircularItem:
         """Coordination sends a catalogue to provinces. The same again is answered the same."""
         circular_id = body.circular_id or str(uuid4())
         version, provinces = body.catalogue_version, body.provinces
         now = milliseconds(await clock.now())
-        try:
-            catalogues = desk.reception.catalogues
-            wanted = decisions.issue(circular_id, by, version, provinces, catalogues, now)
-            issued = await handlers.issue(wanted, desk.circulars, desk.reception, by, traceparent)
-        except Refused as refused:
-            raise _problem(refused) from refused
-        return circular_item(issued)
+
+        async def issue(reply: Replying[Circular]) -> Circular:
+            try:
+                catalogues = desk.reception.catalogues
+                wanted = decisions.issue(circular_id, by, version, provinces, catalogues, now)
+                return await handlers.issue(
+                    wanted, desk.circulars, desk.reception, by, traceparent, reply
+                )
+            except Refused as refused:
+                raise _problem(refused) from refused
+
+        return await once(desk.circulars.replies, issue, circular_item)
 
     @router.get("/circulars", tags=["circulars"])
     async def list_circulars(
@@ -221,20 +231,27 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         session_id: str,
         by: Principal,
         decide: Callable[[Expectation, datetime], Sequence[Fact]],
+        once: Once,
         traceparent: str | None,
     ) -> WholeReport:
         now = milliseconds(await clock.now())
-        try:
-            after = await handlers.act(
-                session_id, desk.store, desk.reception, by, lambda e: decide(e, now), traceparent
-            )
-        except Refused as refused:
-            raise _problem(refused) from refused
-        return whole_report(after, by)
+
+        def decided(expectation: Expectation) -> Sequence[Fact]:
+            return decide(expectation, now)
+
+        async def done(reply: Replying[Expectation]) -> Expectation:
+            try:
+                return await handlers.act(
+                    session_id, desk.store, desk.reception, by, decided, traceparent, reply
+                )
+            except Refused as refused:
+                raise _problem(refused) from refused
+
+        return await once(desk.store.replies, done, lambda after: whole_report(after, by))
 
     @router.post("/reports", status_code=201, tags=["reports"])
     async def submit_report(
-        by: Caller, body: SubmitReport, traceparent: Traceparent = None
+        by: Caller, body: SubmitReport, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
         """The province sends its report, or the next revision of it."""
         sent = Submission(
@@ -250,12 +267,13 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
             body.session_id,
             by,
             lambda e, now: decisions.submit(e, by, sent, rules.catalogues, rules.restricted, now),
+            once,
             traceparent,
         )
 
     @router.post("/reports/{report_id}/distribute", tags=["reports"])
     async def distribute(
-        by: Caller, report_id: str, traceparent: Traceparent = None
+        by: Caller, report_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
         """Coordination gives the latest revision to all deputies."""
         session_id = (await _find(desk, report_id)).session_id
@@ -264,6 +282,7 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
             session_id,
             by,
             lambda e, now: [decisions.distribute(e, by, recipients, now)],
+            once,
             traceparent,
         )
 

@@ -16,6 +16,7 @@ from shared.messaging.failures import Stale
 from shared.messaging.patience import anew
 from shared.messaging.records import Cause, Fence, requested
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 Decide = Callable[[Expectation], Sequence[Fact]]
 
@@ -27,34 +28,38 @@ async def act(
     by: Principal,
     decide: Decide,
     trace: str | None = None,
+    reply: Replying[Expectation] = no_reply,
 ) -> Expectation:
     """Let somebody do something about a session's report; return it as it is then.
 
     Where somebody else was faster, it is decided anew. Raises UnknownSession, other Refused, and
     Stale where others were faster every time.
     """
-    cause = requested(by)
 
     async def once() -> Expectation:
         before = await store.get(session_id)
         if before is None:
             raise UnknownSession(f"no session {session_id} was announced here")
         change = changed(before, decide(before), reception, trace)
-        await store.save([change], cause)
+        await store.save([change], requested(by, reply(change.after)))
         return change.after
 
     return await anew(once)
 
 
 async def issue(
-    wanted: Circular, store: Circulars, reception: Reception, by: Principal, trace: str | None
+    wanted: Circular,
+    store: Circulars,
+    reception: Reception,
+    by: Principal,
+    trace: str | None,
+    reply: Replying[Circular] = no_reply,
 ) -> Circular:
     """Issue a circular; return the known one where it was issued before. Raises Conflict."""
     catalogue = reception.catalogues[wanted.catalogue_version]
     event = events.circular_event(wanted, catalogue, reception.addresses, trace)
-    cause = requested(by)
     try:
-        await store.add(wanted, event, cause)
+        await store.add(wanted, event, requested(by, reply(wanted)))
     except Stale:
         known = await store.get(wanted.circular_id)
         if known is None:

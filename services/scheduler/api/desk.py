@@ -14,11 +14,14 @@ from services.scheduler.handlers import Register, Rules, UnknownResolution, Unkn
 from shared.runtime.clocks import DomainClock
 from shared.runtime.listing import Query
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
+from shared.runtime.replies import Replies
 
 
 class ReadableRegister(Register, Protocol):
     """What the API needs of the store besides what the handlers do."""
 
+    @property
+    def replies(self) -> Replies: ...
     async def sessions_of_season(self, season: str) -> Sequence[Session]: ...
     async def page_of_seasons(self, query: Query) -> Sequence[Season]: ...
     async def page_of_sessions(self, query: Query) -> Sequence[Session]: ...

@@ -13,14 +13,22 @@ from services.scheduler import handlers
 from services.scheduler.api.desk import Desk, problems
 from services.scheduler.api.items import Recorded, ResolutionItem, resolution_item
 from services.scheduler.domain import decisions
-from services.scheduler.domain.records import Amendment, Resolution, Standing, Terms
+from services.scheduler.domain.records import (
+    Amendment,
+    Resolution,
+    ResolutionFact,
+    Standing,
+    Terms,
+)
 from services.scheduler.handlers import Proposal
 from shared.contracts.events.base import Day, Name, ProvinceCode, Slug, Text, Title
 from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
 from shared.runtime.http import (
     Limit,
     NewId,
+    Once,
     Page,
+    Repeatable,
     RequestBody,
     Traceparent,
 )
@@ -45,7 +53,9 @@ from shared.runtime.http.lists import (
 )
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
+from shared.runtime.replies import Replying
 
 _SORTS = Sorts(
     "resolutions",
@@ -162,16 +172,23 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/sessions/{session_id}/resolutions", status_code=201)
     async def record(
-        by: Caller, session_id: str, body: Record, traceparent: Traceparent = None
+        by: Caller,
+        session_id: str,
+        body: Record,
+        once: Repeatable,
+        traceparent: Traceparent = None,
     ) -> Recorded:
         """Record what was resolved: all of it, or nothing."""
         proposals = [proposed.proposal() for proposed in body.resolutions]
         now = await desk.now()
-        with problems():
-            recorded = await handlers.record(
-                session_id, proposals, desk.register, desk.rules, by, now, traceparent
-            )
-        return Recorded(items=[resolution_item(resolution) for resolution in recorded])
+
+        async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
+            with problems():
+                return await handlers.record(
+                    session_id, proposals, desk.register, desk.rules, by, now, traceparent, reply
+                )
+
+        return await once(desk.register.replies, put, _recorded)
 
     @router.get("/resolutions")
     async def list_resolutions(
@@ -194,42 +211,56 @@ def routes(desk: Desk) -> APIRouter:
             raise not_found(f"no resolution {resolution_id}")
         return resolution_item(resolution)
 
+    async def act(
+        resolution_id: str,
+        by: Principal,
+        decide: Callable[[Resolution], ResolutionFact | None],
+        once: Once,
+        traceparent: str | None,
+    ) -> ResolutionItem:
+        async def done(reply: Replying[Resolution]) -> Resolution:
+            with problems():
+                return await handlers.act_on_resolution(
+                    resolution_id, desk.register, desk.rules, by, decide, traceparent, reply
+                )
+
+        return await once(desk.register.replies, done, resolution_item)
+
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
-        by: Caller, resolution_id: str, body: Amend, traceparent: Traceparent = None
+        by: Caller,
+        resolution_id: str,
+        body: Amend,
+        once: Repeatable,
+        traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """Change what was resolved; its deputy follows it as amended."""
         now, amendment = await desk.now(), body.amendment()
-        with problems():
-            resolution = await handlers.act_on_resolution(
-                resolution_id,
-                desk.register,
-                desk.rules,
-                by,
-                lambda r: decisions.amend(r, by, amendment, body.reason, now),
-                traceparent,
-            )
-        return resolution_item(resolution)
+        return await act(
+            resolution_id,
+            by,
+            lambda r: decisions.amend(r, by, amendment, body.reason, now),
+            once,
+            traceparent,
+        )
 
     @router.post("/resolutions/{resolution_id}/withdraw")
     async def withdraw(
         by: Caller,
         resolution_id: str,
+        once: Repeatable,
         body: Withdraw | None = None,
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """It no longer stands, and its follow-up ends."""
         now, reason = await desk.now(), None if body is None else body.reason
-        with problems():
-            resolution = await handlers.act_on_resolution(
-                resolution_id,
-                desk.register,
-                desk.rules,
-                by,
-                lambda r: decisions.withdraw(r, by, reason, now),
-                traceparent,
-            )
-        return resolution_item(resolution)
+        return await act(
+            resolution_id,
+            by,
+            lambda r: decisions.withdraw(r, by, reason, now),
+            once,
+            traceparent,
+        )
 
     return router
 
@@ -251,3 +282,7 @@ def _places(order: Order) -> Callable[[Resolution], Place]:
         return Place(resolution.resolution_id, key)
 
     return place
+
+
+def _recorded(resolutions: list[Resolution]) -> Recorded:
+    return Recorded(items=[resolution_item(resolution) for resolution in resolutions])

@@ -16,15 +16,22 @@ from services.scheduler.api.items import (
     SeasonWithSessions,
     season_with_sessions,
 )
-from services.scheduler.domain.records import Season
+from services.scheduler.domain.records import Season, Session
 from shared.contracts.events.base import Name, ProvinceCode
 from shared.contracts.events.sessions import SessionMode
 from shared.contracts.reference import PROVINCES
-from shared.runtime.http import Limit, Page, RequestBody, Traceparent
+from shared.runtime.http import (
+    Limit,
+    Page,
+    Repeatable,
+    RequestBody,
+    Traceparent,
+)
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query
 from shared.runtime.problems import not_found
+from shared.runtime.replies import Replying
 
 _SORTS = Sorts("seasons", "season", {})
 
@@ -48,15 +55,20 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/seasons", status_code=201)
     async def create_season(
-        by: Caller, body: CreateSeason, traceparent: Traceparent = None
+        by: Caller, body: CreateSeason, once: Repeatable, traceparent: Traceparent = None
     ) -> SeasonWithSessions:
         """Coordination plans a season: one province a week, each exactly once."""
         season = Season(**dict(body), created_at=await desk.now())
-        with problems():
-            sessions = await handlers.create_season(
-                season, desk.register, desk.rules, by, traceparent
-            )
-        return season_with_sessions(season, sessions)
+
+        async def put(reply: Replying[list[Session]]) -> list[Session]:
+            with problems():
+                return await handlers.create_season(
+                    season, desk.register, desk.rules, by, traceparent, reply
+                )
+
+        return await once(
+            desk.register.replies, put, lambda sessions: season_with_sessions(season, sessions)
+        )
 
     @router.get("/seasons")
     async def list_seasons(

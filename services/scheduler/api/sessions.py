@@ -30,7 +30,9 @@ from shared.runtime.calendar import TEHRAN
 from shared.runtime.http import (
     Limit,
     NewId,
+    Once,
     Page,
+    Repeatable,
     RequestBody,
     Traceparent,
 )
@@ -52,6 +54,7 @@ from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
+from shared.runtime.replies import Replying
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
 
@@ -151,14 +154,19 @@ def routes(desk: Desk) -> APIRouter:
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
     @router.post("/sessions", status_code=201)
-    async def schedule(by: Caller, body: Schedule, traceparent: Traceparent = None) -> SessionItem:
+    async def schedule(
+        by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
+    ) -> SessionItem:
         """Coordination puts any other gathering into the calendar."""
         now = await desk.now()
-        with problems():
-            session = await handlers.schedule(
-                _gathering(body), desk.register, desk.rules, by, now, traceparent
-            )
-        return session_item(session)
+
+        async def put(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.schedule(
+                    _gathering(body), desk.register, desk.rules, by, now, traceparent, reply
+                )
+
+        return await once(desk.register.replies, put, session_item)
 
     @router.get("/sessions/{session_id}")
     async def get_session(_: Caller, session_id: str) -> SessionItem:
@@ -172,18 +180,29 @@ def routes(desk: Desk) -> APIRouter:
         session_id: str,
         by: Principal,
         decide: Callable[[Session, datetime], SessionFact | None],
+        once: Once,
         traceparent: str | None,
     ) -> SessionItem:
         now = await desk.now()
-        with problems():
-            session = await handlers.act(
-                session_id, desk.register, desk.rules, by, lambda s: decide(s, now), traceparent
-            )
-        return session_item(session)
+
+        def decided(session: Session) -> SessionFact | None:
+            return decide(session, now)
+
+        async def done(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.act(
+                    session_id, desk.register, desk.rules, by, decided, traceparent, reply
+                )
+
+        return await once(desk.register.replies, done, session_item)
 
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
-        by: Caller, session_id: str, body: Reschedule, traceparent: Traceparent = None
+        by: Caller,
+        session_id: str,
+        body: Reschedule,
+        once: Repeatable,
+        traceparent: Traceparent = None,
     ) -> SessionItem:
         """Coordination moves it; a provincial one's report is then due accordingly."""
         lead = desk.rules.report_lead
@@ -193,32 +212,45 @@ def routes(desk: Desk) -> APIRouter:
             lambda s, now: decisions.reschedule(
                 s, by, body.starts_at, body.ends_at, body.reason, lead, now
             ),
+            once,
             traceparent,
         )
 
     @router.post("/sessions/{session_id}/cancel")
     async def cancel(
-        by: Caller, session_id: str, body: Cancel | None = None, traceparent: Traceparent = None
+        by: Caller,
+        session_id: str,
+        once: Repeatable,
+        body: Cancel | None = None,
+        traceparent: Traceparent = None,
     ) -> SessionItem:
         """Coordination calls it off before it begins."""
         reason = None if body is None else body.reason
         return await act(
-            session_id, by, lambda s, now: decisions.cancel(s, by, reason, now), traceparent
+            session_id, by, lambda s, now: decisions.cancel(s, by, reason, now), once, traceparent
         )
 
     @router.post("/sessions/{session_id}/open")
-    async def open_(by: Caller, session_id: str, traceparent: Traceparent = None) -> SessionItem:
+    async def open_(
+        by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None
+    ) -> SessionItem:
         """It begins."""
-        return await act(session_id, by, lambda s, now: decisions.open_(s, by, now), traceparent)
+        return await act(
+            session_id, by, lambda s, now: decisions.open_(s, by, now), once, traceparent
+        )
 
     @router.post("/sessions/{session_id}/close")
     async def close(
-        by: Caller, session_id: str, body: Close | None = None, traceparent: Traceparent = None
+        by: Caller,
+        session_id: str,
+        once: Repeatable,
+        body: Close | None = None,
+        traceparent: Traceparent = None,
     ) -> SessionItem:
         """The Minister has summed up; the resolutions recorded until then are counted."""
         summary = None if body is None else body.summary
         return await act(
-            session_id, by, lambda s, now: decisions.close(s, by, summary, now), traceparent
+            session_id, by, lambda s, now: decisions.close(s, by, summary, now), once, traceparent
         )
 
     return router

@@ -19,10 +19,16 @@ from services.scheduler.domain.records import (
 )
 from services.scheduler.handlers.register import Change, Register, Rules, existing_session, saved
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 
 async def create_season(
-    season: Season, register: Register, rules: Rules, by: Principal, trace: str | None = None
+    season: Season,
+    register: Register,
+    rules: Rules,
+    by: Principal,
+    trace: str | None = None,
+    reply: Replying[list[Session]] = no_reply,
 ) -> list[Session]:
     """Put a season with all its sessions into the calendar at once; return the sessions.
 
@@ -39,7 +45,7 @@ async def create_season(
         changes = [_scheduled(fact, rules, trace) for fact in facts]
         return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
 
-    return await saved(decide, register, by)
+    return await saved(decide, register, by, reply)
 
 
 async def schedule(
@@ -49,6 +55,7 @@ async def schedule(
     by: Principal,
     now: datetime,
     trace: str | None = None,
+    reply: Replying[Session] = no_reply,
 ) -> Session:
     """Put any other gathering into the calendar.
 
@@ -60,7 +67,7 @@ async def schedule(
         await _require_free([fact.gathering], register)
         return [_scheduled(fact, rules, trace)], scheduled(fact)
 
-    return await saved(decide, register, by)
+    return await saved(decide, register, by, reply)
 
 
 async def _require_free(gatherings: Sequence[Gathering], register: Register) -> None:
@@ -86,6 +93,7 @@ async def act(
     by: Principal,
     decide: Callable[[Session], SessionFact | None],
     trace: str | None = None,
+    reply: Replying[Session] = no_reply,
 ) -> Session:
     """Let somebody do something to a session; return it as it is then.
 
@@ -102,4 +110,4 @@ async def act(
         event = events.announce(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, by)
+    return await saved(change, register, by, reply)

@@ -13,6 +13,7 @@ from shared.messaging.patience import anew
 from shared.messaging.records import Cause, Event, requested
 from shared.runtime.calendar import WorkingCalendar
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 R = TypeVar("R")
 
@@ -93,17 +94,17 @@ async def saved(
     decide: Callable[[], Awaitable[tuple[Sequence[Change], R]]],
     register: Register,
     by: Principal,
+    reply: Replying[R] = no_reply,
 ) -> R:
-    """Save what was decided, and decide anew where somebody else was faster.
+    """Save what was decided with its reply, and decide anew where somebody else was faster.
 
     Raises Stale where others were faster every time.
     """
-    cause = requested(by)
 
     async def once() -> R:
         changes, result = await decide()
         if changes:
-            await register.save(changes, cause)
+            await register.save(changes, requested(by, reply(result)))
         return result
 
     return await anew(once)

@@ -27,6 +27,7 @@ from services.scheduler.handlers.register import (
     saved,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.replies import Replying, no_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ async def record(
     by: Principal,
     now: datetime,
     trace: str | None = None,
+    reply: Replying[list[Resolution]] = no_reply,
 ) -> list[Resolution]:
     """Record what was resolved in a session: all of it, or nothing.
 
@@ -73,7 +75,7 @@ async def record(
             changes.append(Change(session, counted))
         return changes, [known.get(id_) or new[id_] for id_ in ids]
 
-    return await saved(decide, register, by)
+    return await saved(decide, register, by, reply)
 
 
 def _approve(
@@ -137,6 +139,7 @@ async def act_on_resolution(
     by: Principal,
     decide: Callable[[Resolution], ResolutionFact | None],
     trace: str | None = None,
+    reply: Replying[Resolution] = no_reply,
 ) -> Resolution:
     """Let somebody change a resolution; return it as it is then.
 
@@ -154,4 +157,4 @@ async def act_on_resolution(
         event = events.announce_resolution(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, by)
+    return await saved(change, register, by, reply)

@@ -1,6 +1,7 @@
 """The HTTP that every service speaks in the same way: errors, lists, limits, health, pages."""
 
 from shared.runtime.http.app import create_app
+from shared.runtime.http.idempotency import Once, Repeatable
 from shared.runtime.http.lists import Limit, Page, SortKeys
 from shared.runtime.http.middleware import LongBody
 from shared.runtime.http.requests import NewId, RequestBody, Traceparent
@@ -9,7 +10,9 @@ __all__ = [
     "Limit",
     "LongBody",
     "NewId",
+    "Once",
     "Page",
+    "Repeatable",
     "RequestBody",
     "SortKeys",
     "Traceparent",

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 
 from shared.runtime import problems
 from shared.runtime.health import Health
-from shared.runtime.http import docs, operations
+from shared.runtime.http import docs, idempotency, operations
 from shared.runtime.http.middleware import BodyLimit, Head, LongBody, Surroundings
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
 from shared.runtime.http.strict import known_parameters, standard_json
@@ -48,6 +48,7 @@ def create_app(
     )
     app.state.authenticator = authenticator
     problems.install(app)
+    idempotency.install(app)
     describe_problems(app)
     app.include_router(operations.routes(health, metrics))
     app.include_router(docs.swagger(title))

@@ -141,7 +141,7 @@ async def test_what_stays_comes_once_whatever_changes_during_a_walk(sort: str) -
     async with open_both(lives(12)) as counter:
         asked: dict[str, Any] = {"sort": sort, "limit": 5}
         first = (await counter.http.get("/v1/followups", params=asked)).json()
-        store = _followups("civil", "social").desks["civil"].store
+        store = followups_house("civil", "social").desks["civil"].store
         moved = (await store.page(Query({}, None, 1)))[0]
         resolution = replace(moved.resolution, due_on=date(2023, 1, 1), number="0")
         after = replace(
@@ -160,7 +160,7 @@ async def test_lateness_is_that_of_the_day_on_which_a_walk_began() -> None:
         first = await counter.http.get(
             "/v1/followups", params={"sort": "-days_overdue", "limit": 7}
         )
-        _followups("civil", "social").clock.instant = NOON + timedelta(days=3)
+        followups_house("civil", "social").clock.instant = NOON + timedelta(days=3)
         rest = await counter.http.get(
             "/v1/followups",
             params={"sort": "-days_overdue", "cursor": first.json()["next_cursor"]},

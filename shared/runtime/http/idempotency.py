@@ -1,0 +1,280 @@
+"""`Idempotency-Key`: a request that its sender may repeat, and that takes effect once.
+
+After the draft of the IETF's httpapi working group (draft-ietf-httpapi-idempotency-key-header),
+with what clients do in practice: most send the key bare, not as the quoted string of RFC 9651.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from pydantic import BaseModel
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
+
+from shared.runtime.http.middleware import has_long_body
+from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
+from shared.runtime.problems import FieldError, Problem, claims_json, respond
+from shared.runtime.replies import (
+    AlreadyReplied,
+    BeingReplied,
+    Keyed,
+    Replies,
+    Reply,
+    Replying,
+    no_reply,
+)
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
+
+_LONGEST: Final = 255
+_BARE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")  # what is visible, but for " , ; and \
+_QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"(?: *;[ -~]*)?')  # RFC 9651, 3.3.3
+_HOW: Final = f'1 to {_LONGEST} visible ASCII characters, such as a UUID, bare or in "quotes"'
+_DECIDED: Final = frozenset({403, 409})
+_PASSES: Final = frozenset({"busy", "in-progress", "rows-refused", "upload-lost"})
+_OF_THE_BODY: Final = ("content-type", "content-disposition")  # of one that a route reads itself
+
+R = TypeVar("R")
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Replay(Exception):
+    """The request was answered before, and is answered the same."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.keyed.id)
+        self.reply = reply
+
+
+class Once:
+    """One request, which takes effect once where its sender gave it a key."""
+
+    def __init__(
+        self, request: Request, response: Response, by: Principal, key: str | None
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._by = by
+        self._key = key
+
+    async def __call__(
+        self,
+        replies: Replies,
+        act: Callable[[Replying[R]], Awaitable[R]],
+        show: Callable[[R], Item],
+        *,
+        about: str | None = None,
+        body: str | None = None,
+        settled: Callable[[R], bool] = lambda _: True,
+    ) -> Item:
+        """Act, and answer what `show` makes of the result; or answer what was answered before.
+
+        `act` commits the reply that it is given a way to make with what it brings about. `about`
+        goes with the reply. `body` is a digest of a body that the route reads itself. A result that
+        is not `settled` is not kept.
+
+        What the domain refuses to do (403, 409) is kept as well. What is not valid (422) is not,
+        so that it may be mended under its key; nor what passes by itself; nor 404, since what is
+        not there yet may come by an event. Raises Replay, and Problem: 422 where the key was used
+        for another request, 409 where that is not yet answered.
+        """
+        if self._key is None:
+            return show(await act(no_reply))
+        keyed = await self._keyed(body)
+        if (found := await replies.find(keyed.id)) is not None:
+            raise repeated(found, keyed)
+        made: list[Reply] = []
+
+        def reply(result: R) -> Reply:
+            made.append(self._reply(keyed, show(result), about))
+            return made[-1]
+
+        try:
+            result = await act(reply)
+        except (AlreadyReplied, BeingReplied):
+            raise await _by_another(replies, keyed) from None
+        except Problem as problem:
+            if problem.status_code in _DECIDED and problem.slug not in _PASSES:
+                await _keep(replies, _refusal(keyed, problem, about))
+            raise
+        if len(made) != 1 and settled(result):  # nothing was committed, or by a later attempt
+            await _keep(replies, reply(result))
+        return show(result)
+
+    async def answer_again(self, replies: Replies) -> None:
+        """Before a route takes a body piece by piece: answer, where that request was answered.
+
+        The body is read to compare it, and kept nowhere. Raises Replay, and Problem 422.
+        """
+        if self._key is not None and (found := await replies.find(self.id)) is not None:
+            digest = hashlib.sha256()
+            try:
+                async for data in self._request.stream():
+                    digest.update(data)
+            except ClientDisconnect:
+                raise Problem(400, "body-broken-off", "The body broke off") from None
+            raise repeated(found, await self._keyed(digest.hexdigest()))
+
+    async def keyed(self, body: str | None = None) -> Keyed | None:
+        """The request as it is told from others, where it has a key."""
+        return None if self._key is None else await self._keyed(body)
+
+    async def _keyed(self, body: str | None) -> Keyed:
+        request, by = self._request, self._by
+        said: list[object] = [sorted(by.roles), sorted(request.query_params.multi_items())]
+        if has_long_body(request.scope):
+            said += [request.headers.get(name) for name in _OF_THE_BODY]
+        said.append(await _digest(request) if body is None else body)
+        return Keyed(self.id, hashlib.sha256(_json(said)).hexdigest())
+
+    @property
+    def id(self) -> str:
+        """By whom, to which address, under which key."""
+        scope = self._request.scope
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return json.dumps([self._by.id, scope["method"], path, self._key], ensure_ascii=False)
+
+    def require_same(self, found: Reply, keyed: Keyed) -> None:
+        """Raises Problem 422 where a part is of another request under the same key."""
+        if found.keyed.fingerprint != keyed.fingerprint:
+            raise repeated(found, keyed)
+
+    def part(self, keyed: Keyed, number: int, body: bytes) -> Reply:
+        """What is known after a part of a request that takes several commits."""
+        id_ = json.dumps([keyed.id, number], ensure_ascii=False)
+        return Reply(Keyed(id_, keyed.fingerprint), 202, (), body, about=keyed.id)
+
+    def _reply(self, keyed: Keyed, item: BaseModel, about: str | None) -> Reply:
+        route: Any = self._request.scope.get("route")
+        status = self._response.status_code or getattr(route, "status_code", None) or 200
+        headers = [*self._response.headers.items(), ("content-type", "application/json")]
+        told = [(n, v) for n, v in headers if n != "content-length"]
+        body = item.model_dump_json().encode()  # as FastAPI writes it
+        return Reply(keyed, status, tuple(told), body, about)
+
+
+async def once(
+    request: Request,
+    response: Response,
+    by: Caller,
+    key: Annotated[
+        str | None,
+        Header(
+            alias=HEADER,
+            description="A key of the sender's, such as a UUID. For a day, the same request under "
+            "the same key takes effect once and is answered the same; another one is refused "
+            "with 422.",
+        ),
+    ] = None,
+) -> Once:
+    """Dependency of every route that brings something about. Raises Problem 400."""
+    told = request.headers.getlist(HEADER)
+    if len(told) > 1:
+        raise _unreadable()
+    return Once(request, response, by, None if key is None else key_of(key))
+
+
+Repeatable: TypeAlias = Annotated[Once, Depends(once)]
+"""The type of a route's argument that lets its request be repeated."""
+
+
+def install(app: FastAPI) -> None:
+    """Let this app answer again what it answered before."""
+    app.add_exception_handler(Replay, _replayed)
+
+
+def key_of(header: str) -> str:
+    """The key that a header tells. Raises Problem 400."""
+    told = header.strip(" \t")
+    if (quoted := _QUOTED.fullmatch(told)) is not None:
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
+    elif _BARE.fullmatch(told):
+        key = told
+    else:
+        raise _unreadable()
+    if len(key) > _LONGEST or not key.strip():
+        raise _unreadable()
+    return key
+
+
+async def _replayed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Replay)
+    reply = error.reply
+    return Response(reply.body, reply.status, {**dict(reply.headers), REPLAYED: "true"})
+
+
+def repeated(found: Reply, keyed: Keyed) -> Exception:
+    """What to raise for a request whose key was used: Replay, or Problem 422."""
+    if found.keyed.fingerprint == keyed.fingerprint:
+        return Replay(found)
+    return Problem(
+        422,
+        "idempotency-key-reused",
+        "The key was used for another request",
+        "Whoever asks for something else gives it a key of its own",
+        errors=[FieldError(HEADER, "was used for another request")],
+    )
+
+
+async def _by_another(replies: Replies, keyed: Keyed) -> Exception:
+    found = await replies.find(keyed.id)
+    if found is not None:
+        return repeated(found, keyed)
+    return Problem(
+        409,
+        "in-progress",
+        "The same request is being answered",
+        "A request with this key is being worked on; ask again for its answer",
+        headers={"Retry-After": "1"},
+    )
+
+
+async def _keep(replies: Replies, reply: Reply) -> None:
+    """Keep a reply that no commit has. Raises Replay or Problem where another was faster."""
+    try:
+        await replies.add(reply)
+    except (AlreadyReplied, BeingReplied):
+        found = await replies.find(reply.keyed.id)
+        if found != reply:
+            raise await _by_another(replies, reply.keyed) from None
+
+
+def _refusal(keyed: Keyed, problem: Problem, about: str | None) -> Reply:
+    answer = respond(problem)
+    headers = tuple((n, v) for n, v in answer.headers.items() if n != "content-length")
+    return Reply(keyed, answer.status_code, headers, bytes(answer.body), about)
+
+
+async def _digest(request: Request) -> str:
+    """Of a body, however it writes the same JSON."""
+    body = await request.body()
+    if body and claims_json(request):
+        with suppress(ValueError):  # a whole number of thousands of digits, for one
+            body = _json(from_json(body))
+    return hashlib.sha256(body).hexdigest()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _unreadable() -> Problem:
+    return Problem(
+        400,
+        "invalid-header",
+        "A header cannot be read",
+        f"{HEADER}: {_HOW}",
+        errors=[FieldError(HEADER, _HOW)],
+    )
+
+
+__all__ = ["HEADER", "REPLAYED", "Once", "Repeatable", "Replay", "install", "key_of", "repeated"]

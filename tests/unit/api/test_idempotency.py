@@ -1,0 +1,364 @@
+"""`Idempotency-Key` at every POST: sent twice, it takes effect once and is answered the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
+
+from services.followups.api import Desk
+from services.followups.domain.bulk import Column
+from shared.messaging import operations
+from shared.messaging.records import Cause
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.http.idempotency import HEADER, REPLAYED, key_of
+from shared.runtime.problems import Problem
+from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.api import offices
+from tests.unit.api.offices import (
+    BRIDGE,
+    OFFICES,
+    REPORT,
+    VISIT,
+    Counter,
+    open_followups,
+    open_scheduler,
+)
+from tests.unit.api.test_bulk import XLSX, sheet
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
+from tests.unit.followups.sheets import filled_in
+
+KEY: Final = {HEADER: "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+MINISTER: Final = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
+
+ACTS: Final[dict[str, list[tuple[str, Any]]]] = {
+    "scheduler": [
+        ("/sessions", VISIT),
+        ("/sessions", {**VISIT, "starts_at": "2024-05-01T08:00:00+03:30"}),
+        ("/sessions/visit-1/resolutions", {"resolutions": [BRIDGE, BRIDGE]}),
+        ("/resolutions/visit-1-R1/amend", {"title": "تکمیل دو پل"}),
+        ("/resolutions/visit-2-R1/withdraw", {"reason": "تکراری"}),
+        ("/resolutions/visit-1-R1/withdraw", None),
+        ("/sessions/visit-2/close", {"summary": "جمع‌بندی"}),
+        ("/sessions/visit-1/close", None),
+        ("/seasons", {"season": "1405", "starts_on": "2026-08-10"}),
+    ],
+    "reports": [
+        ("/reports", {**REPORT, "session_id": "1402-IR-09"}),
+        ("/circulars", {"catalogue_version": 1}),
+        ("/circulars", {"catalogue_version": 1, "circular_id": "1402-9"}),
+    ],
+}
+"""What creates or acts, each twice under a key of its own."""
+
+
+async def twice(counter: Counter, path: str, body: Any, **headers: str) -> httpx.Response:
+    """The first answer, after the second was found to be the same and to do nothing."""
+    first = await counter.post(path, body, **headers)
+    told = len(counter.told())
+    second = await counter.post(path, body, **headers)
+    assert len(counter.told()) == told, f"{path} took effect twice"
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second.headers["content-type"] == first.headers["content-type"]
+    assert REPLAYED not in first.headers
+    assert second.headers.get(REPLAYED) == "true", first.text
+    return first
+
+
+def key(name: object) -> dict[str, str]:
+    return {HEADER: f"key-{name}"}
+
+
+async def first_id(counter: Counter) -> str:
+    followup_id: str = (await counter.items("/followups"))[0]["followup_id"]
+    return followup_id
+
+
+@pytest.mark.parametrize("service", OFFICES)
+async def test_every_post_takes_a_key(service: str) -> None:
+    async with OFFICES[service]() as counter:
+        counter.app.include_router(operations.routes([], SystemMachineClock()), prefix="/v1")
+        counter.app.openapi_schema = None
+        for path, operations_ in counter.app.openapi()["paths"].items():
+            if (posted := operations_.get("post")) is not None:
+                names = [parameter["name"] for parameter in posted.get("parameters", [])]
+                assert HEADER in names, path
+
+
+@pytest.mark.parametrize("service", ACTS)
+async def test_what_is_sent_twice_happens_once(service: str) -> None:
+    async with OFFICES[service]() as counter:
+        for number, (path, body) in enumerate(ACTS[service]):
+            told = len(counter.told())
+            answer = await twice(counter, path, body, **key(number))
+            assert answer.is_success, (path, answer.text)
+            assert len(counter.told()) > told
+
+
+async def test_every_step_of_a_follow_up_happens_once() -> None:
+    async with open_followups() as counter:
+        one = f"/followups/{await first_id(counter)}"
+        steps: list[tuple[str, Any, dict[str, str]]] = [
+            ("acknowledge", {}, CIVIL),
+            ("progress", {"progress": 40, "note": "ستون‌ها"}, CIVIL),
+            ("block", {"blocked_by": "شهرداری مشهد", "reason": "مجوز"}, CIVIL),
+            ("unblock", {}, CIVIL),
+            ("comments", {"text": "ادامه دارد"}, CIVIL),
+            ("items", {"title": "عرشه", "owner": "پیمانکار", "due_on": "2024-01-01"}, CIVIL),
+            ("items/1/done", {}, CIVIL),
+            ("evidence-links", {"url": "https://example.ir/1.pdf"}, CIVIL),
+            ("request-extension", {"due_on": "2024-01-20", "reason": "سیل"}, CIVIL),
+            ("extend", {"due_on": "2024-01-20"}, COORDINATION),
+            ("complete", {}, CIVIL),
+            ("verify", {}, COORDINATION),
+        ]
+        for number, (step, body, who) in enumerate(steps):
+            told = len(counter.told())
+            answer = await twice(counter, f"{one}/{step}", body, **who, **key(number))
+            assert answer.is_success, (step, answer.text)
+            assert len(counter.told()) == told + 1, step
+
+
+async def test_the_first_answer_stays_whatever_happens_afterwards() -> None:
+    async with open_followups() as counter:
+        one = f"/followups/{await first_id(counter)}"
+        first = await counter.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
+        await counter.post(f"{one}/progress", {"progress": 70}, **CIVIL)
+        again = await counter.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
+        assert again.content == first.content
+
+
+async def test_another_body_under_the_same_key_is_refused() -> None:
+    async with open_followups() as counter:
+        path = f"/followups/{await first_id(counter)}/comments"
+        await counter.post(path, {"text": "یک"}, **CIVIL, **KEY)
+        told = len(counter.told())
+        other = await counter.post(path, {"text": "دو"}, **CIVIL, **KEY)
+        assert other.status_code == 422
+        problem = other.json()
+        assert problem["type"] == "urn:peygir:problem:idempotency-key-reused"
+        assert problem["errors"][0]["field"] == HEADER
+        rights = {**CIVIL, "X-Peygir-Roles": "deputy:civil,coordination"}
+        assert (await counter.post(path, {"text": "یک"}, **rights, **KEY)).status_code == 422
+        assert len(counter.told()) == told
+
+
+async def test_the_same_json_is_the_same_body_however_it_is_written() -> None:
+    async with open_followups() as counter:
+        path = f"/v1/followups/{await first_id(counter)}/acknowledge"
+        body = {"stance": "agreed", "note": "پی"}
+        headers = {**CIVIL, **KEY, "Content-Type": "application/json"}
+        first = await counter.http.post(path, content=json.dumps(body), headers=headers)
+        turned = json.dumps(dict(reversed(body.items())), ensure_ascii=False, indent=2)
+        again = await counter.http.post(path, content=turned.encode(), headers=headers)
+        assert first.is_success
+        assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
+
+
+async def test_the_query_belongs_to_the_request() -> None:
+    async with open_followups() as counter:
+        content = await sheet(counter)
+        headers = {**CIVIL, **KEY, "Content-Type": XLSX}
+        path = "/v1/followups/bulk"
+        asked = await counter.http.post(path, content=content, headers=headers)
+        assert asked.status_code == 200
+        other = await counter.http.post(f"{path}?dry_run=false", content=content, headers=headers)
+        assert other.status_code == 422
+
+
+async def test_a_key_is_its_senders_and_its_address_own() -> None:
+    async with open_followups() as counter:
+        one, two = [item["followup_id"] for item in await counter.items("/followups")]
+        told = len(counter.told())
+        for id_, who in ((one, CIVIL), (two, CIVIL), (one, COORDINATION)):
+            said = await counter.post(f"/followups/{id_}/comments", {"text": "ی"}, **who, **KEY)
+            assert said.is_success
+            assert REPLAYED not in said.headers
+        assert len(counter.told()) == told + 3
+
+
+async def test_after_a_day_a_key_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_followups() as counter:
+        store = offices._followups("civil").desks["civil"].store
+        assert isinstance(store, MemoryFollowups)
+        path, now = f"/followups/{await first_id(counter)}/comments", offices.NOW
+        monkeypatch.setattr(store.replies, "_now", lambda: now)
+        await twice(counter, path, {"text": "یک"}, **CIVIL, **KEY)
+        now += timedelta(days=1, seconds=-1)
+        assert REPLAYED in (await counter.post(path, {"text": "یک"}, **CIVIL, **KEY)).headers
+        now += timedelta(seconds=1)
+        told = len(counter.told())
+        assert (await counter.post(path, {"text": "دو"}, **CIVIL, **KEY)).is_success
+        assert len(counter.told()) == told + 1
+
+
+async def test_a_refusal_by_the_domain_stays_as_well() -> None:
+    async with open_followups() as counter:
+        one = f"/followups/{await first_id(counter)}"
+        verify = f"{one}/verify"
+        refused = await twice(counter, verify, {}, **COORDINATION, **KEY)
+        assert refused.status_code == 409
+        await counter.post(f"{one}/acknowledge", {}, **CIVIL)
+        await counter.post(f"{one}/complete", {}, **CIVIL)
+        late = await counter.post(verify, {}, **COORDINATION, **KEY)
+        assert (late.status_code, late.content) == (409, refused.content)
+        assert (await counter.post(verify, {}, **COORDINATION)).is_success
+        not_allowed = await twice(counter, f"{one}/acknowledge", {}, **MINISTER, **KEY)
+        assert not_allowed.status_code == 403
+
+
+async def test_what_is_not_valid_or_not_there_yet_may_be_sent_anew_under_its_key() -> None:
+    async with open_scheduler() as counter:
+        bad = await counter.post("/sessions", {**VISIT, "title": ""}, **KEY)
+        assert bad.status_code == 422
+        made = await counter.post("/sessions", {**VISIT, "session_id": "visit-9"}, **KEY)
+        assert made.status_code == 201
+
+        body = {"resolutions": [BRIDGE]}
+        missing = await counter.post("/sessions/visit-8/resolutions", body, **KEY)
+        assert missing.status_code == 404
+        await counter.post("/sessions", {**VISIT, "session_id": "visit-8"})
+        await counter.post("/sessions/visit-8/open")
+        there = await counter.post("/sessions/visit-8/resolutions", body, **KEY)
+        assert there.status_code == 201
+
+
+async def test_what_fails_by_itself_is_not_kept() -> None:
+    class Failing(MemoryFollowups):
+        fails = 1
+
+        async def save(self, changes: Any, cause: Cause) -> None:
+            if cause.kind == "request" and self.fails:
+                self.fails -= 1
+                raise AutoReconnect("an election")
+            await super().save(changes, cause)
+
+    async with open_followups() as counter:
+        house = offices._followups("civil")
+        desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
+        failing = Failing()
+        failing.__dict__.update({**vars(desk.store), "fails": 1})
+        house.desks["civil"] = Desk(failing, desk.tracking, failing.files)
+        assert (await counter.post(path, {}, **CIVIL, **KEY)).status_code >= 500
+        assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
+
+
+async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
+    """The other has its effect between our look and our commit."""
+
+    class Slow(MemoryFollowups):
+        async def save(self, changes: Any, cause: Cause) -> None:
+            if cause.reply is not None and not self.replies._counting():
+                await super().save(changes, cause)  # of another process
+            await super().save(changes, cause)
+
+    async with open_followups() as counter:
+        house = offices._followups("civil")
+        desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
+        slow = Slow()
+        slow.__dict__.update(vars(desk.store))
+        house.desks["civil"] = Desk(slow, desk.tracking, slow.files)
+        told = len(slow.events)
+        answer = await counter.post(path, {}, **CIVIL, **KEY)
+        assert (answer.status_code, answer.headers[REPLAYED]) == (200, "true")
+        assert len(slow.events) == told + 1
+
+
+async def test_evidence_is_handed_in_once_and_compared_byte_by_byte() -> None:
+    async with open_followups() as counter:
+        one = f"/followups/{await first_id(counter)}"
+        await counter.post(f"{one}/acknowledge", {}, **CIVIL)
+        path = f"/v1{one}/evidence"
+        headers = {**CIVIL, **KEY, "Content-Disposition": 'attachment; filename="a.pdf"'}
+        first = await counter.http.post(path, content=b"%PDF-1.7", headers=headers)
+        told = len(counter.told())
+        again = await counter.http.post(path, content=b"%PDF-1.7", headers=headers)
+        assert first.status_code == 201
+        assert (again.status_code, again.content) == (201, first.content)
+        assert again.headers[REPLAYED] == "true"
+        other = await counter.http.post(path, content=b"%PDF-1.8", headers=headers)
+        named = {**headers, "Content-Disposition": 'attachment; filename="b.pdf"'}
+        renamed = await counter.http.post(path, content=b"%PDF-1.7", headers=named)
+        assert (other.status_code, renamed.status_code) == (422, 422)
+        assert len(counter.told()) == told
+
+
+async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
+    """Killed after one of two commits: the rest is applied, and all of it is answered."""
+
+    class Dying(MemoryFollowups):
+        dies = True
+
+        async def save(self, changes: Any, cause: Cause) -> None:
+            await super().save(changes, cause)
+            if cause.reply is not None and self.dies:
+                type(self).dies = False
+                raise SystemExit("killed")
+
+    async with open_followups() as counter:
+        for item in await counter.items("/followups"):
+            await counter.post(f"/followups/{item['followup_id']}/acknowledge", {}, **CIVIL)
+        house = offices._followups("civil")
+        desk = house.desks["civil"]
+        dying = Dying()
+        dying.__dict__.update(vars(desk.store))
+        house.desks["civil"] = Desk(dying, desk.tracking, dying.files)
+        edits: dict[Any, Any] = {(2, Column.PROGRESS): 70, (3, Column.PROGRESS): 30}
+        content = filled_in(await sheet(counter), edits)
+        headers = {**CIVIL, **KEY, "Content-Type": XLSX}
+        path, told = "/v1/followups/bulk?dry_run=false&mode=valid", len(dying.events)
+        with pytest.raises(SystemExit):
+            await counter.http.post(path, content=content, headers=headers)
+        assert len(dying.events) == told + 2, "it was committed before the process died"
+        answer = await counter.http.post(path, content=content, headers=headers)
+        assert (answer.status_code, answer.json()["applied"]) == (200, 2)
+        again = await counter.http.post(path, content=content, headers=headers)
+        assert (again.content, again.headers[REPLAYED]) == (answer.content, "true")
+        assert len(dying.events) == told + 2
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        ('"8e03978e"', "8e03978e"),
+        (' "a b" ', "a b"),
+        (r'"a\"b\\c"', 'a"b\\c'),
+        ('"a";x=1', "a"),
+        ("a" * 255, "a" * 255),
+        ("order:1/2+3=", "order:1/2+3="),
+    ],
+)
+def test_a_key_is_a_quoted_string_or_bare(header: str, key: str) -> None:
+    assert key_of(header) == key
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", '""', '" "', '"', '"a', 'a"b', "a b", "a,b", "a;b", "کلید", '"کلید"', "a" * 256, "a\x7f"],
+)
+def test_what_is_no_key_is_refused_by_name(header: str) -> None:
+    with pytest.raises(Problem) as refused:
+        key_of(header)
+    assert refused.value.status_code == 400
+    assert refused.value.errors[0].field == HEADER
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255))
+def test_every_string_of_the_draft_is_a_key(text: str) -> None:
+    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if text.strip():
+        assert key_of(quoted) == text
+
+
+async def test_two_keys_are_none() -> None:
+    async with open_scheduler() as counter:
+        headers = [(HEADER, "a"), (HEADER, "b")]
+        answer = await counter.http.post("/v1/sessions", json=VISIT, headers=headers)
+        assert answer.status_code == 400

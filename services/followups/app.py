@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from services.followups import api, handlers, jobs, subscribers
-from services.followups.adapters import chart, csv_file, svg, timeline, xlsx_file
+from services.followups.adapters import chart, csv_file, persian, svg, timeline, xlsx_file
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.ladder import Ladder
@@ -80,7 +80,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)
-    return host, host.app("Peygir: follow-ups", routes, sends, long_bodies)
+    title = "Peygir: follow-ups"
+    return host, host.app(title, routes, sends, long_bodies, persian.CATALOGUE)
 
 
 def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:

@@ -29,6 +29,7 @@ from shared.runtime.http.lists import (
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.problems import not_found
+from shared.runtime.told import sentence
 
 _SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
 
@@ -114,7 +115,7 @@ def routes(store: ReadableNotices) -> APIRouter:
         """One notice."""
         notice = await store.get(notice_id)
         if notice is None:
-            raise not_found(f"no notice {notice_id}")
+            raise not_found(sentence("no notice {notice_id}", notice_id=notice_id))
         return _item(notice)
 
     return router

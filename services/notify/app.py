@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.notify import api, handlers, subscribers
+from services.notify.adapters import persian
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import Scribe
 from services.notify.adapters.smtp import SmtpPost
@@ -55,7 +56,8 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     )
     host.by_the_clock(ledger.database, "delivery", courier.deliver, bell)
     host.gauge(partial(_show_waiting, store, metrics))
-    return host, host.app("Peygir: notices", [api.routes(store)], [topics.notices])
+    routes, title = [api.routes(store)], "Peygir: notices"
+    return host, host.app(title, routes, [topics.notices], persian=persian.CATALOGUE)
 
 
 async def _show_waiting(store: MongoNotices, metrics: NotifyMetrics) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.reports import api, handlers, subscribers
+from services.reports.adapters import persian
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Recipient
 from services.reports.events import Addresses
@@ -49,7 +50,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     )
     host.sweep(ledger.database, partial(handlers.sweep, store, reception), store.agenda)
     routes = api.routes(api.Desk(store, circulars, reception), host.clock)
-    return host, host.app("Peygir: reports", [routes], sends)
+    return host, host.app("Peygir: reports", [routes], sends, persian=persian.CATALOGUE)
 
 
 def _deputies(known: tuple[str, ...]) -> tuple[Recipient, ...]:

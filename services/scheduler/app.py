@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from services.scheduler import api, handlers
+from services.scheduler.adapters import persian
 from services.scheduler.handlers import Rules
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store import MongoRegister
@@ -35,4 +36,4 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
     host.own(ledger.database, sends, partial(handlers.take_in, register=register, waiting={}))
     routers = api.routes(api.Desk(register, rules, host.clock))
-    return host, host.app("Peygir: scheduler", routers, sends)
+    return host, host.app("Peygir: scheduler", routers, sends, persian=persian.CATALOGUE)

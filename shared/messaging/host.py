@@ -50,9 +50,11 @@ from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
+from shared.runtime.persian import SHARED, Catalogue, Persian
 from shared.runtime.problems import Problem, internal, respond, unavailable
 from shared.runtime.settings import CommonSettings, refuse
 from shared.runtime.simulation import NoTime, SimulatedDomainClock, domain_clock
+from shared.runtime.told import sentence
 from shared.runtime.version import VERSION
 
 _log = structlog.get_logger(__name__)
@@ -267,11 +269,16 @@ class Host:
         routers: Iterable[APIRouter],
         sends: Iterable[str],
         long_bodies: Iterable[LongBody] = (),
+        persian: Catalogue | None = None,
     ) -> FastAPI:
-        """The HTTP of this process: its routes where it runs `api`, and the common ones."""
+        """The HTTP of this process: its routes where it runs `api`, and the common ones.
+
+        `persian` are the service's own words for its problems.
+        """
         receives = self._receives | {self.topics.replay(self.service)}
         sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
         app = create_app(
+            persian=Persian(SHARED, *([] if persian is None else [persian])),
             title=title,
             version=VERSION,
             health=self.health,
@@ -491,19 +498,20 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _busy(_: Request, __: Exception) -> Response:
-    told = "Others change the same at this moment; try again"
-    return respond(Problem(409, "busy", "Changed by others meanwhile", told))
+async def _busy(request: Request, _: Exception) -> Response:
+    why = "Others change the same at this moment; try again"
+    return respond(Problem(409, "busy", "Changed by others meanwhile", why), request.scope)
 
 
-async def _restored(_: Request, __: Exception) -> Response:
-    told = "The database was restored from an older copy; this process starts anew, try again"
-    return respond(unavailable(told))
+async def _restored(request: Request, _: Exception) -> Response:
+    why = "The database was restored from an older copy; this process starts anew, try again"
+    return respond(unavailable(why), request.scope)
 
 
-async def _unavailable(_: Request, error: Exception) -> Response:
+async def _unavailable(request: Request, error: Exception) -> Response:
     if sort(error) is not Failure.TRANSIENT:
         _log.error("request failed in the database", exc_info=error)
-        return respond(internal())
-    told = f"The database does not answer ({type(error).__name__}); try again"
-    return respond(unavailable(told))
+        return respond(internal(), request.scope)
+    name = type(error).__name__
+    why = sentence("The database does not answer ({error}); try again", error=name)
+    return respond(unavailable(why), request.scope)

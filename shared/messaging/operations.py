@@ -24,6 +24,7 @@ from shared.runtime.mongo import Database, Session
 from shared.runtime.principals import OPERATOR
 from shared.runtime.problems import Problem, not_found, unavailable
 from shared.runtime.replies import Reply, Replying
+from shared.runtime.told import sentence
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
         """List what a flood of refusals paused, by group and topic."""
         answers, partial = await _ask(databases, lambda database: Pauses(database).list())
         if partial and not answers:
-            raise _silent("no database answers", partial)
+            raise unavailable(sentence("no database answers: {partial}", partial=partial))
         pauses = sorted((p for found in answers for p in found), key=_place)
         if after is not None:
             pauses = [pause for pause in pauses if _place(pause) > after]
@@ -96,7 +97,12 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
     async def resume(by: Caller, group: str, once: Repeatable, topic: TopicName = None) -> Resumed:
         """An operator lets what is paused of a subscription go on."""
         if not by.is_operator:
-            raise Problem(403, "not-allowed", "Not allowed", f"this takes the role {OPERATOR}")
+            raise Problem(
+                403,
+                "not-allowed",
+                "Not allowed",
+                sentence("this takes the role {role}", role=OPERATOR),
+            )
         resumed = Resumed(group=group, topic=topic)
 
         async def act(reply: Replying[Resumed]) -> Resumed:
@@ -111,8 +117,7 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
 
             answers, partial = await _ask(databases, go_on)
             if not any(answers):
-                of_it = "" if topic is None else f" with a paused topic {topic}"
-                raise _missing(f"no paused subscription {group}{of_it}", partial)
+                raise _missing(_not_paused(group, topic), partial)
             _log.warning("subscription resumed", group=group, topic=topic, by=by.id)
             return resumed
 
@@ -125,7 +130,7 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
         for answered in answers:
             if answered is not None:
                 return _replay(answered)
-        raise _missing(f"no answer to a replay {replay_id}", partial)
+        raise _missing(sentence("no answer to a replay {replay_id}", replay_id=replay_id), partial)
 
     return router
 
@@ -165,14 +170,18 @@ async def _ask(
     return results, partial
 
 
+def _not_paused(group: str, topic: str | None) -> str:
+    if topic is None:
+        return sentence("no paused subscription {group}", group=group)
+    template = "no paused subscription {group} with a paused topic {topic}"
+    return sentence(template, group=group, topic=topic)
+
+
 def _missing(what: str, partial: Sequence[str]) -> Problem:
     if partial:
-        return _silent(f"{what}, but some databases do not answer", partial)
+        template = "{what}, but some databases do not answer: {partial}"
+        return unavailable(sentence(template, what=what, partial=partial))
     return not_found(what)
-
-
-def _silent(what: str, partial: Sequence[str]) -> Problem:
-    return unavailable(f"{what}: {', '.join(partial)}")
 
 
 def _place(pause: Pause) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.runtime.principals import Principal, UnknownRole, every_role
 from shared.runtime.problems import FieldError, Problem
+from shared.runtime.told import sentence
 
 USER_HEADER = "X-Peygir-User"
 ROLES_HEADER = "X-Peygir-Roles"
@@ -73,6 +74,6 @@ def _broken(header: str, detail: str) -> Problem:
         400,
         "invalid-header",
         "A header cannot be read",
-        f"{header}: {detail}",
+        sentence("{header}: {detail}", header=header, detail=detail),
         errors=[FieldError(header, detail)],
     )

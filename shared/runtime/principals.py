@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from shared.runtime.told import sentence
+
 COORDINATION = "coordination"
 MINISTER_OFFICE = "minister-office"
 OPERATOR = "operator"
@@ -53,8 +55,9 @@ class Principal:
                 or (kind == "deputy" and name in known_deputies)
                 or (kind == "province" and name in known_provinces)
             ):
-                allowed = f"{', '.join(sorted(PLAIN_ROLES))}, deputy:<id>, province:<code>"
-                raise UnknownRole(f"{role!r} is no role; allowed: {allowed}")
+                allowed = [*sorted(PLAIN_ROLES), "deputy:<id>", "province:<code>"]
+                template = "{role} is no role; allowed: {allowed}"
+                raise UnknownRole(sentence(template, role=f"'{role}'", allowed=allowed))
         return cls(user, wanted, deputies, provinces)
 
     @property

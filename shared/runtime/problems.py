@@ -1,4 +1,7 @@
-"""Errors at the API as problem details (RFC 9457, `application/problem+json`)."""
+"""Errors at the API as problem details (RFC 9457, `application/problem+json`).
+
+They are told in English, or in Persian to whoever prefers that (`Accept-Language`).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,22 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Scope
+
+from shared.runtime.persian import ENGLISH, SHARED, Persian, preferred
+from shared.runtime.persian.catalogue import ANY_CLIENT_ERROR, ANY_SERVER_ERROR
+from shared.runtime.persian.validation import ANY, PREFIX
+from shared.runtime.told import Told
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:peygir:problem:"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PLACE = re.compile(r"at line (\d+) column (\d+)$")
+_TOLD_OF = 20  # fields, in the one sentence of a detail; `errors` names all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +44,23 @@ class FieldError:
     detail: str
     pointer: str | None = None
 
+    def document(self) -> dict[str, str]:
+        """The error as JSON."""
+        document = {"field": self.field, "detail": str(self.detail)}
+        return document if self.pointer is None else {**document, "pointer": self.pointer}
+
+    def persian(self, persian: Persian) -> dict[str, str]:
+        """The same in Persian, with what people call the field."""
+        detail = persian.sentence(self.detail) or persian.sentence(ANY) or ""
+        return {**self.document(), "detail": detail, "label": persian.label(self.field)}
+
 
 class Problem(HTTPException):
     """An answer that says what is wrong: raise it anywhere below a route.
 
     `slug` ends the problem's type, `urn:peygir:problem:<slug>`; `title` belongs to the type and
-    `detail` to this occurrence.
+    `detail` to this occurrence. A detail that holds values is made with `sentence`, so that it
+    can be told in Persian too.
     """
 
     def __init__(
@@ -66,7 +89,24 @@ class Problem(HTTPException):
         if self.explanation is not None:
             document["detail"] = self.explanation
         if self.errors:
-            document["errors"] = [_without_nothing(error) for error in self.errors]
+            document["errors"] = [error.document() for error in self.errors]
+        return document
+
+    def persian(self, persian: Persian) -> dict[str, Any]:
+        """The same in Persian; what has no words there is left to the type and the fields."""
+        any_ = ANY_CLIENT_ERROR if self.status_code < 500 else ANY_SERVER_ERROR
+        document = self.document()
+        document["title"] = persian.sentence(self.title) or persian.sentence(any_)
+        document.pop("detail", None)
+        errors = [error.persian(persian) for error in self.errors]
+        detail = None if self.explanation is None else persian.sentence(self.explanation)
+        if detail is None and errors:
+            detail = "؛ ".join(f"{e['label']}: {e['detail']}" for e in errors[:_TOLD_OF])
+        if detail is not None:
+            document["detail"] = detail
+        if errors:
+            document.pop("errors", None)  # behind the detail, as in English
+            document["errors"] = errors
         return document
 
 
@@ -88,6 +128,9 @@ def not_found(what: str) -> Problem:
 
 def malformed_json(why: str) -> Problem:
     """400 for a body that is not JSON."""
+    if (place := _PLACE.search(why)) is not None:
+        where = {"line": int(place[1]), "column": int(place[2])}
+        why = Told.of(why, "not JSON at line {line}, column {column}", where)
     return Problem(400, "malformed-json", "The body is not JSON", why)
 
 
@@ -101,15 +144,23 @@ def internal() -> Problem:
     return Problem(500, "internal", "The service failed; its log says why")
 
 
-def respond(problem: Problem) -> Response:
-    """The problem as an HTTP answer."""
+def respond(problem: Problem, scope: Scope) -> Response:
+    """The problem as an HTTP answer, in the language that the request prefers."""
+    language = preferred(",".join(Headers(scope=scope).getlist("accept-language")))
+    document = problem.document() if language == ENGLISH else problem.persian(_persian(scope))
     # A lone surrogate from the request's own JSON may stand in a field's name.
-    content = json.dumps(problem.document(), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(content, problem.status_code, problem.headers, MEDIA_TYPE)
+    content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    headers = {
+        **(problem.headers or {}),
+        "Content-Language": language,
+        "Vary": "Accept-Language",
+    }
+    return Response(content, problem.status_code, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of this app with a problem."""
+def install(app: FastAPI, persian: Persian | None = None) -> None:
+    """Answer every error of this app with a problem; `persian` has its words."""
+    app.state.persian = persian or Persian(SHARED)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
 
@@ -120,9 +171,15 @@ def claims_json(request: Request) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
 
 
+def _persian(scope: Scope) -> Persian:
+    app: FastAPI = scope["app"]
+    persian: Persian = app.state.persian
+    return persian
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
-        return respond(error)
+        return respond(error, request.scope)
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return _other_methods(request)
@@ -136,7 +193,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
             phrase,
             detail,
             headers=getattr(error, "headers", None),
-        )
+        ),
+        request.scope,
     )
 
 
@@ -145,11 +203,21 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     errors = error.errors()
     for wrong in errors:
         if wrong["type"] == "json_invalid":
-            reason = wrong.get("ctx", {}).get("error", wrong["msg"])
-            return respond(malformed_json(f"{reason} at character {wrong['loc'][-1]}"))
+            reason, place = wrong.get("ctx", {}).get("error", wrong["msg"]), wrong["loc"][-1]
+            why = f"{reason} at character {place}"
+            template = "not JSON at character {place}"
+            problem = malformed_json(Told.of(why, template, {"place": place}))
+            return respond(problem, request.scope)
         if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not claims_json(request):
-            return respond(_not_json())
-    return respond(invalid([_field_error(wrong["loc"], wrong["msg"]) for wrong in errors]))
+            return respond(_not_json(), request.scope)
+    wrongs = [_field_error(wrong["loc"], _wrong(wrong)) for wrong in errors]
+    return respond(invalid(wrongs), request.scope)
+
+
+def _wrong(error: Mapping[str, Any]) -> Told:
+    """What is wrong with a value, as pydantic tells it, and by its type."""
+    context = error.get("ctx", {})
+    return Told.of(error["msg"], PREFIX + error["type"], context)
 
 
 def _other_methods(request: Request) -> Response:
@@ -163,7 +231,8 @@ def _other_methods(request: Request) -> Response:
     allow = {"Allow": ", ".join(sorted(told))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=allow)
-    return respond(Problem(405, "method-not-allowed", "Method Not Allowed", headers=allow))
+    problem = Problem(405, "method-not-allowed", "Method Not Allowed", headers=allow)
+    return respond(problem, request.scope)
 
 
 def _has_route(request: Request, method: str) -> bool:
@@ -197,8 +266,3 @@ def _dotted(path: Iterable[str | int]) -> str:
 
 def _escaped(step: str | int) -> str:
     return str(step).replace("~", "~0").replace("/", "~1")
-
-
-def _without_nothing(error: FieldError) -> dict[str, str]:
-    document = {"field": error.field, "detail": error.detail}
-    return document if error.pointer is None else {**document, "pointer": error.pointer}

@@ -34,6 +34,7 @@ from shared.runtime.listing import Query as Wanted
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.replies import Keyed, Reply, Replying
+from shared.runtime.told import Told, sentence
 
 PATH: Final = "/followups/bulk"
 
@@ -293,9 +294,12 @@ def _missing(edit: Edit, partial: Sequence[str]) -> Line:
 def _require_few(found: Mapping[str, Sequence[Edit]]) -> None:
     for deputy, edits in found.items():
         if len(edits) > bulk.MOST_TOGETHER:
-            told = (
-                f"{len(edits)} rows of {deputy} change something, and {bulk.MOST_TOGETHER} can "
-                "together; send fewer, or with mode=valid"
+            told = sentence(
+                "{rows} rows of {deputy} change something, and {most} can together; send fewer, or "
+                "with mode=valid",
+                rows=len(edits),
+                deputy=deputy,
+                most=bulk.MOST_TOGETHER,
             )
             raise Problem(422, "too-many-together", "Too many rows for all or nothing", told)
 
@@ -307,14 +311,14 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
         if line.outcome == "refused"
     ]
     if errors:
-        told = f"{len(errors)} rows are refused, so nothing is applied"
+        told = sentence("{rows} rows are refused, so nothing is applied", rows=len(errors))
         title = "Not possible as things stand"
         raise Problem(409, "rows-refused", title, told, errors=errors[: bulk.FAULTS])
 
 
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
     place = f"rows.{row}" if column is None else f"rows.{row}.{column}"
-    return FieldError(place, f"{slug}: {message}")
+    return FieldError(place, Told.of(f"{slug}: {message}", f"row:{slug}", {}))
 
 
 def _is_settled(told: _Told) -> bool:
@@ -357,7 +361,10 @@ async def _written(desks: Sequence[Desk], filters: Filters, sheets: Sheets) -> B
             async for page in _pages_of(desk, filters):
                 rows += len(page)
                 if rows > MOST_ROWS:
-                    told = f"more than {MOST_ROWS} follow-ups; ask for those of a deputy, a session"
+                    told = sentence(
+                        "more than {most} follow-ups; ask for those of a deputy, a session",
+                        most=MOST_ROWS,
+                    )
                     raise Problem(422, "too-many-rows", "A sheet has not so many rows", told)
                 await asyncio.to_thread(writer.add, page)
         return await asyncio.to_thread(writer.finish)

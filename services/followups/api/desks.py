@@ -50,6 +50,7 @@ from shared.runtime.files import UploadLost
 from shared.runtime.listing import Query, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 from shared.runtime.replies import Replies
+from shared.runtime.told import sentence
 
 _log = structlog.get_logger(__name__)
 
@@ -124,7 +125,9 @@ class Desks:
         Raises Problem 422 for one of nobody's.
         """
         if not self._desks.keys() >= set(deputies):
-            raise invalid_field(field, f"not served here; served are {', '.join(self._desks)}")
+            raise invalid_field(
+                field, sentence("not served here; served are {served}", served=list(self._desks))
+            )
         return {d: desk for d, desk in self._desks.items() if not deputies or d in deputies}
 
     async def find(self, followup_id: str) -> tuple[Desk, Followup]:
@@ -150,9 +153,10 @@ class Desks:
                 self._remember(followup_id, desk.tracking.deputy)
                 return desk, followup
         if partial:
-            told = f"not found, but these deputies' databases do not answer: {', '.join(partial)}"
+            template = "not found, but these deputies' databases do not answer: {partial}"
+            told = sentence(template, partial=partial)
             raise Problem(503, "unavailable", "Part of the data is not available", told)
-        raise not_found(f"no follow-up {followup_id}")
+        raise not_found(sentence("no follow-up {followup_id}", followup_id=followup_id))
 
     def _remember(self, followup_id: str, deputy: str) -> None:
         self._found.pop(followup_id, None)
@@ -194,7 +198,7 @@ def problems(followup_id: str) -> Iterator[None]:
     try:
         yield
     except UnknownFollowup:
-        raise not_found(f"no follow-up {followup_id}") from None
+        raise not_found(sentence("no follow-up {followup_id}", followup_id=followup_id)) from None
     except UploadLost as lost:
         raise Problem(409, "upload-lost", "The upload was given up", str(lost)) from lost
     except UnknownItem as refused:

@@ -24,6 +24,7 @@ from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.identity import Caller
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.replies import Replying
+from shared.runtime.told import sentence
 
 PATH: Final = "/followups/{followup_id}/evidence"
 
@@ -150,9 +151,21 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         desk, followup = await desks.find(followup_id)
         piece = evidence.find(followup, evidence_id)
         if piece is None:
-            raise not_found(f"no evidence {evidence_id} of follow-up {followup_id}")
+            raise not_found(
+                sentence(
+                    "no evidence {evidence_id} of follow-up {followup_id}",
+                    evidence_id=evidence_id,
+                    followup_id=followup_id,
+                )
+            )
         if piece.url is not None:
-            raise not_found(f"evidence {evidence_id} is a link: {piece.url}")
+            raise not_found(
+                sentence(
+                    "evidence {evidence_id} is a link: {url}",
+                    evidence_id=evidence_id,
+                    url=piece.url,
+                )
+            )
         content = await desk.store.content(piece)
         if content is None:
             told = "it was handed in after the copy from which the database was restored"

@@ -22,6 +22,7 @@ from shared.runtime.listing import Place, Query
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.replies import Replying
+from shared.runtime.told import sentence
 
 
 class Move(RequestBody):
@@ -77,7 +78,9 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         follows himself, nothing is moved (`already-followed`). Safe to repeat.
         """
         if not decisions.may_move(by):
-            told = f"this takes the role {MINISTER_OFFICE} or {OPERATOR}"
+            told = sentence(
+                "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
+            )
             raise Problem(403, "not-allowed", "Not allowed", told)
         if deputy == wanted.to:
             raise invalid_field("to", "is who answers for them now")

@@ -22,6 +22,7 @@ from shared.runtime.http.disposition import attachment, inline
 from shared.runtime.http.lists import Word, any_of
 from shared.runtime.identity import Caller
 from shared.runtime.problems import invalid_field
+from shared.runtime.told import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def routes(desks: Desks, clock: DomainClock, formats: Mapping[str, Format]) -> A
 
 async def _board(desks: Desks, wanted: Wanted, today: date) -> Board:
     if wanted.as_of is not None and wanted.as_of > today:
-        raise invalid_field("as_of", f"is not past: it is {today} in Tehran")
+        raise invalid_field("as_of", sentence("is not past: it is {today} in Tehran", today=today))
 
     async def look(desk: Desk) -> tuple[str, Mapping[str, Mapping[str, int]]]:
         return desk.tracking.deputy, await desk.store.counts(wanted.by, wanted.as_of)

@@ -47,6 +47,7 @@ from services.followups.domain.refusals import (
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
+from shared.runtime.told import OneOf, sentence
 
 MOST_AHEAD: Final = timedelta(minutes=5)
 """How far the clocks of two systems may be apart, as Kerberos has it; what is more is a mistake."""
@@ -109,13 +110,15 @@ def amend(
     if resolution == followup.resolution:
         return None
     if followup.state in ENDED:
-        raise NotNow(f"the follow-up is {followup.state}")
+        raise NotNow(sentence("the follow-up is {state}", state=followup.state))
     latest = datetime.max.replace(tzinfo=UTC) if sent_at is None else sent_at + MOST_AHEAD
     dated = amended_at <= latest
     if followup.amended_at is not None and amended_at < followup.amended_at <= latest:
         raise Outdated(f"an amendment of {followup.amended_at.isoformat()} was applied")
     if resolution.due_on < tehran_date(resolution.approved_at):
-        raise DueBeforeApproval(f"due_on {resolution.due_on} is before the approval")
+        raise DueBeforeApproval(
+            sentence("due_on {due_on} is before the approval", due_on=resolution.due_on)
+        )
     return Amended(now, source, resolution, reason, amendment, amended_at if dated else None)
 
 
@@ -127,7 +130,7 @@ def withdraw(
     if followup.outcome == "withdrawn":
         return None
     if followup.state in ENDED:
-        raise NotNow(f"the follow-up is {followup.state}")
+        raise NotNow(sentence("the follow-up is {state}", state=followup.state))
     return Closed(now, source, "withdrawn", reason)
 
 
@@ -155,7 +158,7 @@ def report_progress(
     """Say how far it is. Raises NotAllowed, NotNow, BadProgress."""
     require(followup, Step.PROGRESS, by, now)
     if not 0 <= progress <= 100:
-        raise BadProgress(f"{progress} is not from 0 to 100")
+        raise BadProgress(sentence("{progress} is not from 0 to 100", progress=progress))
     return Progressed(now, by.id, progress, note)
 
 
@@ -196,9 +199,13 @@ def request_extension(
     if followup.request is not None:
         raise NotNow("an extension is asked for already")
     if present in followup.requested_for:
-        raise TooManyExtensions(f"more time than until {present} was asked for before")
+        raise TooManyExtensions(
+            sentence("more time than until {day} was asked for before", day=present)
+        )
     if len(followup.extensions) >= rules.most:
-        raise TooManyExtensions(f"{rules.most} extensions were granted, no more can be")
+        raise TooManyExtensions(
+            sentence("{most} extensions were granted, no more can be", most=rules.most)
+        )
     _require_later(followup, due_on, rules)
     return ExtensionRequested(now, by.id, present, due_on, reason, rules.lapses_at(now))
 
@@ -266,7 +273,14 @@ def move(
     """
     require(followup, Step.MOVE, by, now)
     if there is not None:
-        raise AlreadyFollowed(f"{to} follows {followup.resolution_id} as {there.followup_id}")
+        raise AlreadyFollowed(
+            sentence(
+                "{to} follows {resolution_id} as {followup_id}",
+                to=to,
+                resolution_id=followup.resolution_id,
+                followup_id=there.followup_id,
+            )
+        )
     return Moved(now, by.id, followup.deputy, to, reason)
 
 
@@ -286,10 +300,17 @@ def require(followup: Followup, step: Step, by: Principal, now: datetime) -> Non
     """
     rule = RULES[step]
     if not _may(rule.by, followup, by, now):
-        raise NotAllowed(f"{by.id} may not {step}: that is for {rule.by}")
+        raise NotAllowed(
+            sentence("{by} may not {step}: that is for {who}", by=by.id, step=step, who=rule.by)
+        )
     if followup.state not in rule.sources:
-        wanted = " or ".join(sorted(rule.sources))
-        raise NotNow(f"the follow-up is {followup.state}; this needs {wanted}")
+        raise NotNow(
+            sentence(
+                "the follow-up is {state}; this needs {wanted}",
+                state=followup.state,
+                wanted=OneOf(sorted(rule.sources)),
+            )
+        )
 
 
 def acts_for_the_deputy(followup: Followup, by: Principal, now: datetime) -> bool:
@@ -344,16 +365,27 @@ def _requested(followup: Followup, step: Step, by: Principal, now: datetime) -> 
     if followup.request is None:
         raise NotNow("no extension is asked for")
     if followup.request.by == by.id:
-        raise NotAllowed(f"{by.id} asked for it; somebody else decides")
+        raise NotAllowed(sentence("{by} asked for it; somebody else decides", by=by.id))
     return followup.request
 
 
 def _require_later(followup: Followup, due_on: date, rules: ExtensionRules) -> None:
     present = followup.resolution.due_on
     if due_on <= present:
-        raise BadDueDate(f"{due_on} is not later than the present due date {present}")
+        raise BadDueDate(
+            sentence(
+                "{due_on} is not later than the present due date {present}",
+                due_on=due_on,
+                present=present,
+            )
+        )
     latest = rules.latest(followup.original_due_on)
     if due_on > latest:
         raise BadDueDate(
-            f"{due_on} is beyond {latest}, {rules.days} days after the original due date"
+            sentence(
+                "{due_on} is beyond {latest}, {days} days after the original due date",
+                due_on=due_on,
+                latest=latest,
+                days=rules.days,
+            )
         )

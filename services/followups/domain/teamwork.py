@@ -25,6 +25,7 @@ from services.followups.domain.work import (
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
 from shared.runtime.text import search_key
+from shared.runtime.told import sentence
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today
 MOST_ITEMS: Final = 50  # of one follow-up, whatever became of them
@@ -81,7 +82,7 @@ def assign(
     """
     require(followup, Step.ASSIGN, by, now)
     if followup.work.officer == officer:
-        raise NotNow(f"{officer} is its officer already")
+        raise NotNow(sentence("{officer} is its officer already", officer=officer))
     return Assigned(now, by.id, officer, note)
 
 
@@ -103,11 +104,18 @@ def delegate(
     """
     require(followup, Step.DELEGATE, by, now)
     if to == by.id:
-        raise BadDelegate(f"{to} cannot delegate to himself")
+        raise BadDelegate(sentence("{to} cannot delegate to himself", to=to))
     today = tehran_date(now)
     latest = today + timedelta(days=LONGEST_DELEGATION)
     if not today <= until <= latest:
-        raise BadUntil(f"{until} is not from today, {today}, to {latest}")
+        raise BadUntil(
+            sentence(
+                "{until} is not from today, {today}, to {latest}",
+                until=until,
+                today=today,
+                latest=latest,
+            )
+        )
     return Delegated(now, by.id, to, until, note)
 
 
@@ -140,10 +148,14 @@ def add_item(
     require(followup, Step.ADD_ITEM, by, now)
     number = len(followup.work.items) + 1
     if number > MOST_ITEMS:
-        raise TooManyItems(f"it has {MOST_ITEMS} items, no more can be")
+        raise TooManyItems(sentence("it has {most} items, no more can be", most=MOST_ITEMS))
     whole = followup.resolution.due_on
     if due_on > whole:
-        raise DueAfterFollowup(f"{due_on} is after {whole}, when the follow-up is due")
+        raise DueAfterFollowup(
+            sentence(
+                "{due_on} is after {whole}, when the follow-up is due", due_on=due_on, whole=whole
+            )
+        )
     return ItemAdded(now, by.id, number, title, owner, due_on)
 
 
@@ -166,9 +178,9 @@ def drop_item(
 def _open_item(followup: Followup, number: int) -> Item:
     found = next((item for item in followup.work.items if item.number == number), None)
     if found is None:
-        raise UnknownItem(f"there is no item {number}")
+        raise UnknownItem(sentence("there is no item {number}", number=number))
     if found.state != "open":
-        raise NotNow(f"item {number} is {found.state}")
+        raise NotNow(sentence("item {number} is {state}", number=number, state=found.state))
     return found
 
 
@@ -186,9 +198,9 @@ def report_part(
     require(followup, Step.REPORT_PART, by, now)
     named = _body(followup, body)
     if not (acts_for_the_deputy(followup, by, now) or speaks_for_body(by, named)):
-        raise NotAllowed(f"{by.id} does not speak for {named}")
+        raise NotAllowed(sentence("{by} does not speak for {body}", by=by.id, body=named))
     if not 0 <= progress <= 100:
-        raise BadProgress(f"{progress} is not from 0 to 100")
+        raise BadProgress(sentence("{progress} is not from 0 to 100", progress=progress))
     return PartReported(now, by.id, named, progress, note)
 
 
@@ -198,7 +210,13 @@ def _body(followup: Followup, asked: str) -> str:
         return asked
     same = [body for body in bodies if search_key(body) == search_key(asked)]
     if len(same) != 1:
-        raise NoPart(f"{asked} has no part in it; these have: {'، '.join(bodies) or 'none'}")
+        raise NoPart(
+            sentence(
+                "{asked} has no part in it; these have: {bodies}",
+                asked=asked,
+                bodies=bodies or sentence("none"),
+            )
+        )
     return same[0]
 
 
@@ -215,7 +233,9 @@ def link(
     """
     require(followup, Step.LINK, by, now)
     if predecessor == followup.resolution_id and deputy in {None, followup.deputy}:
-        raise BadPredecessor(f"{predecessor} cannot continue itself")
+        raise BadPredecessor(
+            sentence("{predecessor} cannot continue itself", predecessor=predecessor)
+        )
     if followup.work.predecessor == Predecessor(predecessor, deputy):
-        raise NotNow(f"it continues {predecessor} already")
+        raise NotNow(sentence("it continues {predecessor} already", predecessor=predecessor))
     return Linked(now, by.id, predecessor, deputy)

@@ -59,6 +59,7 @@ from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.replies import Replies, Replying
+from shared.runtime.told import sentence
 
 _CIRCULARS = Sorts("circulars", "circular_id", {})
 _REPORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})
@@ -180,7 +181,7 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         """One catalogue of axes and sub-axes."""
         catalogue = desk.reception.catalogues.get(version)
         if catalogue is None:
-            raise not_found(f"no catalogue {version}")
+            raise not_found(sentence("no catalogue {version}", version=version))
         return catalogue_item(catalogue)
 
     @router.post("/circulars", status_code=201, tags=["circulars"])
@@ -222,7 +223,7 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         """One circular."""
         circular = await desk.circulars.get(circular_id)
         if circular is None:
-            raise not_found(f"no circular {circular_id}")
+            raise not_found(sentence("no circular {circular_id}", circular_id=circular_id))
         return circular_item(circular)
 
 
@@ -324,14 +325,16 @@ def _expectation_routes(router: APIRouter, desk: Desk) -> None:
         """What is expected for one session."""
         expectation = await desk.store.get(session_id)
         if expectation is None or expectation.session.province is None:
-            raise not_found(f"no report is expected for a session {session_id}")
+            raise not_found(
+                sentence("no report is expected for {session_id}", session_id=session_id)
+            )
         return expectation_item(expectation)
 
 
 async def _find(desk: Desk, report_id: str) -> Expectation:
     expectation = await desk.store.of_report(report_id)
     if expectation is None:
-        raise not_found(f"no report {report_id}")
+        raise not_found(sentence("no report {report_id}", report_id=report_id))
     return expectation
 
 

@@ -25,6 +25,7 @@ from services.reports.domain.records import (
     Submitted,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.told import sentence
 
 DUE_BEFORE_THE_SESSION = timedelta(hours=72)
 """When a report is due where the scheduler does not say it."""
@@ -87,7 +88,7 @@ def expect(session_id: str, session: Session, sequence: int | None, now: datetim
 def expect_again(expectation: Expectation, session: Session) -> None:
     """Take an announcement that is known already. Raises Conflict where it has other data."""
     if expectation.announced != session:
-        raise Conflict(f"{expectation.session_id} is known with other data")
+        raise Conflict(sentence("{id} is known with other data", id=expectation.session_id))
 
 
 def is_overtaken(expectation: Expectation, sequence: int | None) -> bool:
@@ -150,11 +151,18 @@ def submit(
     """
     session = expectation.session
     if session.province is None or session.due_at is None:
-        raise Faulty("session_id", f"no report is expected for {expectation.session_id}")
+        raise Faulty(
+            "session_id",
+            sentence("no report is expected for {session_id}", session_id=expectation.session_id),
+        )
     if sent.province != session.province:
-        raise Faulty("province", f"the session is of {session.province}")
+        raise Faulty(
+            "province", sentence("the session is of {province}", province=session.province)
+        )
     if not (by.is_coordination or by.speaks_for(session.province)):
-        raise NotAllowed(f"{by.id} does not speak for {session.province}")
+        raise NotAllowed(
+            sentence("{by} does not speak for {body}", by=by.id, body=session.province)
+        )
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
     catalogue = catalogue_of(sent.catalogue_version, catalogues)
@@ -184,17 +192,22 @@ def distribute(
 ) -> Distributed:
     """Send the latest revision to the deputies, once. Raises NotAllowed, NotNow."""
     if not by.is_coordination:
-        raise NotAllowed(f"{by.id} is not of coordination")
+        raise NotAllowed(sentence("{by} is not of coordination", by=by.id))
     report = expectation.report
     if report is None:
         raise NotNow("there is no report yet")
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
     if report.lost is not None:
-        told = "its texts were lost with a database; the province has to send it again"
-        raise NotNow(f"revision {report.revision}: {told}")
+        template = (
+            "revision {revision}: its texts were lost with a database; the province has to send it "
+            "again"
+        )
+        raise NotNow(sentence(template, revision=report.revision))
     if report.distributed_at is not None:
-        raise NotNow(f"revision {report.revision} was distributed already")
+        raise NotNow(
+            sentence("revision {revision} was distributed already", revision=report.revision)
+        )
     return Distributed(now, recipients)
 
 
@@ -208,7 +221,7 @@ def issue(
 ) -> Circular:
     """Send a catalogue to provinces. Raises NotAllowed, Faulty."""
     if not by.is_coordination:
-        raise NotAllowed(f"{by.id} is not of coordination")
+        raise NotAllowed(sentence("{by} is not of coordination", by=by.id))
     catalogue_of(version, catalogues)
     return Circular(circular_id, version, tuple(sorted(set(provinces))), now, by.id)
 
@@ -217,15 +230,16 @@ def issue_again(known: Circular, wanted: Circular) -> None:
     """Take a circular that is known already. Raises Conflict where it comes with other data."""
     content = (wanted.catalogue_version, wanted.provinces)
     if (known.catalogue_version, known.provinces) != content:
-        raise Conflict(f"{known.circular_id} is known with other data")
+        raise Conflict(sentence("{id} is known with other data", id=known.circular_id))
 
 
 def catalogue_of(version: int, catalogues: Mapping[int, Catalogue]) -> Catalogue:
     """The catalogue of a version. Raises Faulty."""
     catalogue = catalogues.get(version)
     if catalogue is None:
-        known = ", ".join(map(str, catalogues))
-        raise Faulty("catalogue_version", f"there is no version {version}; known: {known}")
+        template = "there is no version {version}; known: {known}"
+        told = sentence(template, version=version, known=list(catalogues))
+        raise Faulty("catalogue_version", told)
     return catalogue
 
 
@@ -234,12 +248,14 @@ def require_known(answers: Mapping[str, Mapping[str, str]], catalogue: Catalogue
     for axis_id, by_sub_axis in answers.items():
         axis = catalogue.axis(axis_id)
         if axis is None:
-            known = ", ".join(axis.id for axis in catalogue.axes)
-            raise Faulty(f"answers.{axis_id}", f"no axis of the catalogue; its axes: {known}")
+            axes = [axis.id for axis in catalogue.axes]
+            told = sentence("no axis of the catalogue; its axes: {axes}", axes=axes)
+            raise Faulty(f"answers.{axis_id}", told)
         sub_axes = [sub_axis.id for sub_axis in axis.sub_axes]
         for sub_axis_id in by_sub_axis:
             if sub_axis_id not in sub_axes:
-                told = f"no sub-axis of {axis_id}; its sub-axes: {', '.join(sub_axes)}"
+                template = "no sub-axis of {axis}; its sub-axes: {sub_axes}"
+                told = sentence(template, axis=axis_id, sub_axes=sub_axes)
                 raise Faulty(f"answers.{axis_id}.{sub_axis_id}", told)
 
 

@@ -17,6 +17,7 @@ from shared.messaging.patience import anew
 from shared.messaging.records import Cause, Fence, requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
+from shared.runtime.told import sentence
 
 Decide = Callable[[Expectation], Sequence[Fact]]
 
@@ -39,7 +40,9 @@ async def act(
     async def once() -> Expectation:
         before = await store.get(session_id)
         if before is None:
-            raise UnknownSession(f"no session {session_id} was announced here")
+            raise UnknownSession(
+                sentence("no session {session_id} was announced here", session_id=session_id)
+            )
         change = changed(before, decide(before), reception, trace)
         await store.save([change], requested(by, reply(change.after)))
         return change.after

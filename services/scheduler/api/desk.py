@@ -15,6 +15,7 @@ from shared.runtime.clocks import DomainClock
 from shared.runtime.listing import Query
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
 from shared.runtime.replies import Replies
+from shared.runtime.told import sentence
 
 
 class ReadableRegister(Register, Protocol):
@@ -48,9 +49,11 @@ def problems() -> Iterator[None]:
     try:
         yield
     except UnknownSession as unknown:
-        raise not_found(f"no session {unknown}") from None
+        raise not_found(sentence("no session {session_id}", session_id=str(unknown))) from None
     except UnknownResolution as unknown:
-        raise not_found(f"no resolution {unknown}") from None
+        raise not_found(
+            sentence("no resolution {resolution_id}", resolution_id=str(unknown))
+        ) from None
     except Invalid as refused:
         raise invalid([_field(fault.field, fault.detail) for fault in refused.faults]) from refused
     except Refused as refused:

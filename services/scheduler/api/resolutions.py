@@ -56,6 +56,7 @@ from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
+from shared.runtime.told import sentence
 
 _SORTS = Sorts(
     "resolutions",
@@ -208,7 +209,7 @@ def routes(desk: Desk) -> APIRouter:
         """One resolution."""
         resolution = await desk.register.resolution(resolution_id)
         if resolution is None:
-            raise not_found(f"no resolution {resolution_id}")
+            raise not_found(sentence("no resolution {resolution_id}", resolution_id=resolution_id))
         return resolution_item(resolution)
 
     async def act(

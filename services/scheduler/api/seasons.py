@@ -32,6 +32,7 @@ from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Query
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
+from shared.runtime.told import sentence
 
 _SORTS = Sorts("seasons", "season", {})
 
@@ -88,7 +89,7 @@ def routes(desk: Desk) -> APIRouter:
         """One season with its sessions."""
         found = await desk.register.season(season)
         if found is None:
-            raise not_found(f"no season {season}")
+            raise not_found(sentence("no season {season}", season=season))
         return season_with_sessions(found, await desk.register.sessions_of_season(season))
 
     return router

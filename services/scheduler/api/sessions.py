@@ -55,6 +55,7 @@ from shared.runtime.listing import Place, Query, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying
+from shared.runtime.told import sentence
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
 
@@ -173,7 +174,7 @@ def routes(desk: Desk) -> APIRouter:
         """One session."""
         session = await desk.register.session(session_id)
         if session is None:
-            raise not_found(f"no session {session_id}")
+            raise not_found(sentence("no session {session_id}", session_id=session_id))
         return session_item(session)
 
     async def act(

@@ -32,6 +32,7 @@ from services.scheduler.domain.records import (
 from shared.contracts.reference import AXES
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
+from shared.runtime.told import OneOf, sentence
 
 _AXES = frozenset(axis.id for axis in AXES)
 
@@ -102,7 +103,9 @@ class Invalid(Refused):
 def require_coordination(by: Principal) -> None:
     """The calendar is coordination's. Raises NotAllowed."""
     if not by.is_coordination:
-        raise NotAllowed(f"{by.id} is not of coordination, which keeps the calendar")
+        raise NotAllowed(
+            sentence("{by} is not of coordination, which keeps the calendar", by=by.id)
+        )
 
 
 def schedule(
@@ -173,8 +176,13 @@ def _report_due_at(
 
 def _require_state(session: Session, *states: State) -> None:
     if session.state not in states:
-        wanted = " or ".join(states)
-        raise NotNow(f"the session is {session.state}; this needs {wanted}")
+        raise NotNow(
+            sentence(
+                "the session is {state}; this needs {wanted}",
+                state=session.state,
+                wanted=OneOf(states),
+            )
+        )
 
 
 # -- resolutions --------------------------------------------------------------------------------
@@ -183,7 +191,9 @@ def _require_state(session: Session, *states: State) -> None:
 def require_a_recorder(by: Principal) -> None:
     """Coordination and the Minister's office record resolutions. Raises NotAllowed."""
     if not (by.is_coordination or by.is_minister_office):
-        raise NotAllowed(f"{by.id} is neither of coordination nor of the Minister's office")
+        raise NotAllowed(
+            sentence("{by} is neither of coordination nor of the Minister's office", by=by.id)
+        )
 
 
 def require_sitting(session: Session) -> None:
@@ -204,13 +214,16 @@ def approve(
     """Approve a resolution that is not known yet. Raises Invalid; its fields are those of Terms."""
     faults = []
     if terms.deputy not in deputies:
-        known = ", ".join(deputies)
-        faults.append(Fault("deputy", f"{terms.deputy!r} is no deputy; known: {known}"))
+        template = "{deputy} is no deputy; known: {known}"
+        told = sentence(template, deputy=repr(terms.deputy), known=list(deputies))
+        faults.append(Fault("deputy", told))
     if terms.axis is not None and terms.axis not in _AXES:
-        known = ", ".join(sorted(_AXES))
-        faults.append(Fault("axis", f"{terms.axis!r} is no axis; known: {known}"))
+        template = "{axis} is no axis; known: {known}"
+        told = sentence(template, axis=repr(terms.axis), known=sorted(_AXES))
+        faults.append(Fault("axis", told))
     if terms.due_on < tehran_date(now):
-        faults.append(Fault("due_on", f"before the approval on {tehran_date(now)}"))
+        told = sentence("before the approval on {day}", day=tehran_date(now))
+        faults.append(Fault("due_on", told))
     if faults:
         raise Invalid(faults)
     return Approved(now, resolution_id, session.session_id, session.gathering.kind, terms)
@@ -219,7 +232,7 @@ def approve(
 def approve_again(resolution: Resolution, session: Session, terms: Terms) -> None:
     """Take an approval that is known already. Raises Conflict where it comes with other data."""
     if (resolution.session_id, resolution.original) != (session.session_id, terms):
-        raise Conflict(f"{resolution.resolution_id} is known with other data")
+        raise Conflict(sentence("{id} is known with other data", id=resolution.resolution_id))
 
 
 def amend(
@@ -232,7 +245,7 @@ def amend(
     if new == terms:
         return None
     if resolution.state is not Standing.APPROVED:
-        raise NotNow(f"the resolution is {resolution.state}")
+        raise NotNow(sentence("the resolution is {state}", state=resolution.state))
     if new.due_on < tehran_date(resolution.approved_at):
         raise Invalid([Fault("due_on", "before the approval")])
     other = {n: getattr(new, n) for n in AMENDABLE if getattr(new, n) != getattr(terms, n)}

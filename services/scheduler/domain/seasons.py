@@ -9,6 +9,7 @@ from services.scheduler.domain.decisions import Fault, Invalid
 from services.scheduler.domain.records import Gathering, Season
 from shared.contracts.reference import PROVINCE_CODES, PROVINCE_NAMES_FA, PROVINCES
 from shared.runtime.calendar import TEHRAN, WorkingCalendar
+from shared.runtime.told import Told, sentence
 
 _WEEK = 7
 _SATURDAY = 5  # as date.weekday() counts; Iran's week begins with it
@@ -34,9 +35,14 @@ def require_each_once(provinces: Sequence[str]) -> None:
     missing = [province.code for province in PROVINCES if province.code not in provinces]
     unknown = sorted(set(provinces) - PROVINCE_CODES)
     wrong = [("named twice", twice), ("missing", missing), ("unknown", unknown)]
-    told = [f"{what}: {', '.join(codes)}" for what, codes in wrong if codes]
+    told = [
+        sentence("{what}: {codes}", what=sentence(what), codes=codes)
+        for what, codes in wrong
+        if codes
+    ]
     if told:
-        raise Invalid([Fault("provinces", f"each exactly once; {'; '.join(told)}")])
+        wrongs = Told.of("; ".join(told), "{parts}", {"parts": told})
+        raise Invalid([Fault("provinces", sentence("each exactly once; {wrong}", wrong=wrongs))])
 
 
 def _working_day(starts_on: date, week: int, calendar: WorkingCalendar) -> date:
@@ -45,7 +51,14 @@ def _working_day(starts_on: date, week: int, calendar: WorkingCalendar) -> date:
     week_days = (saturday + timedelta(days=number) for number in range(_WEEK))
     worked = [candidate for candidate in week_days if calendar.is_working(candidate)]
     if not worked:
-        raise Invalid([Fault("starts_on", f"the week of {saturday} has no working day")])
+        raise Invalid(
+            [
+                Fault(
+                    "starts_on",
+                    sentence("the week of {saturday} has no working day", saturday=saturday),
+                )
+            ]
+        )
     return min(worked, key=lambda candidate: (abs(candidate - day), day - candidate))
 
 

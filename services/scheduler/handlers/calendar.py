@@ -20,6 +20,7 @@ from services.scheduler.domain.records import (
 from services.scheduler.handlers.register import Change, Register, Rules, existing_session, saved
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
+from shared.runtime.told import sentence
 
 
 async def create_season(
@@ -40,7 +41,7 @@ async def create_season(
 
     async def decide() -> tuple[list[Change], list[Session]]:
         if await register.season(season.season) is not None:
-            raise SeasonExists(f"there is a season {season.season}")
+            raise SeasonExists(sentence("there is a season {season}", season=season.season))
         await _require_free([fact.gathering for fact in facts], register)
         changes = [_scheduled(fact, rules, trace) for fact in facts]
         return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
@@ -73,12 +74,18 @@ async def schedule(
 async def _require_free(gatherings: Sequence[Gathering], register: Register) -> None:
     known = await register.sessions([gathering.session_id for gathering in gatherings])
     if known:
-        raise SessionExists(f"there is a session {min(known)}")
+        raise SessionExists(sentence("there is a session {session_id}", session_id=min(known)))
     new = [scheduled(Scheduled(g.starts_at, g)).turn for g in gatherings]
     taken = await register.turns_taken([turn for turn in new if turn is not None])
     if taken:
         season, _, province = min(taken).partition("|")
-        raise TurnTaken(f"{province} has its session in season {season} already")
+        raise TurnTaken(
+            sentence(
+                "{province} has its session in season {season} already",
+                province=province,
+                season=season,
+            )
+        )
 
 
 def _scheduled(fact: Scheduled, rules: Rules, trace: str | None) -> Change:

@@ -16,6 +16,7 @@ from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
 from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
+from shared.runtime.persian import Persian
 
 
 def create_app(
@@ -28,13 +29,14 @@ def create_app(
     body_limit: int = 1_000_000,
     long_bodies: Iterable[LongBody] = (),
     asyncapi: Callable[[], Mapping[str, Any]] | None = None,
+    persian: Persian | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, where the service has
     events, /asyncapi and /asyncapi.json. Nothing is opened before its lifespan begins.
 
     `body_limit` is in bytes; it is that of all routes but those of `long_bodies`. `asyncapi` gives
-    the AsyncAPI document when it is asked for.
+    the AsyncAPI document when it is asked for. `persian` has the words of the service's problems.
     """
     app = FastAPI(
         title=title,
@@ -47,7 +49,7 @@ def create_app(
         responses=PROBLEM_RESPONSES,
     )
     app.state.authenticator = authenticator
-    problems.install(app)
+    problems.install(app, persian)
     idempotency.install(app)
     describe_problems(app)
     app.include_router(operations.routes(health, metrics))

@@ -31,6 +31,7 @@ from shared.runtime.replies import (
     Replying,
     no_reply,
 )
+from shared.runtime.told import sentence
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
@@ -38,7 +39,9 @@ REPLAYED: Final = "Idempotent-Replayed"
 _LONGEST: Final = 255
 _BARE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")  # what is visible, but for " , ; and \
 _QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"(?: *;[ -~]*)?')  # RFC 9651, 3.3.3
-_HOW: Final = f'1 to {_LONGEST} visible ASCII characters, such as a UUID, bare or in "quotes"'
+_HOW: Final = sentence(
+    '1 to {most} visible ASCII characters, such as a UUID, bare or in "quotes"', most=_LONGEST
+)
 _DECIDED: Final = frozenset({403, 409})
 _PASSES: Final = frozenset({"busy", "in-progress", "rows-refused", "upload-lost"})
 _OF_THE_BODY: Final = ("content-type", "content-disposition")  # of one that a route reads itself
@@ -104,7 +107,7 @@ class Once:
             raise await _by_another(replies, keyed) from None
         except Problem as problem:
             if problem.status_code in _DECIDED and problem.slug not in _PASSES:
-                await _keep(replies, _refusal(keyed, problem, about))
+                await _keep(replies, self._refusal(keyed, problem, about))
             raise
         if len(made) != 1 and settled(result):  # nothing was committed, or by a later attempt
             await _keep(replies, reply(result))
@@ -160,6 +163,11 @@ class Once:
         told = [(n, v) for n, v in headers if n != "content-length"]
         body = item.model_dump_json().encode()  # as FastAPI writes it
         return Reply(keyed, status, tuple(told), body, about)
+
+    def _refusal(self, keyed: Keyed, problem: Problem, about: str | None) -> Reply:
+        answer = respond(problem, self._request.scope)
+        headers = tuple((n, v) for n, v in answer.headers.items() if n != "content-length")
+        return Reply(keyed, answer.status_code, headers, bytes(answer.body), about)
 
 
 async def once(
@@ -248,12 +256,6 @@ async def _keep(replies: Replies, reply: Reply) -> None:
             raise await _by_another(replies, reply.keyed) from None
 
 
-def _refusal(keyed: Keyed, problem: Problem, about: str | None) -> Reply:
-    answer = respond(problem)
-    headers = tuple((n, v) for n, v in answer.headers.items() if n != "content-length")
-    return Reply(keyed, answer.status_code, headers, bytes(answer.body), about)
-
-
 async def _digest(request: Request) -> str:
     """Of a body, however it writes the same JSON."""
     body = await request.body()
@@ -272,7 +274,7 @@ def _unreadable() -> Problem:
         400,
         "invalid-header",
         "A header cannot be read",
-        f"{HEADER}: {_HOW}",
+        sentence("{header}: {detail}", header=HEADER, detail=_HOW),
         errors=[FieldError(HEADER, _HOW)],
     )
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.runtime.logs import trace_id
 from shared.runtime.metrics import Metrics
 from shared.runtime.problems import Problem, internal, respond
+from shared.runtime.told import sentence
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -98,7 +99,7 @@ class Surroundings:
                 _log.exception("request failed", method=scope["method"], route=template(scope))
                 if status:  # half an answer cannot be taken back; the connection has to break
                     raise
-                await respond(internal())(scope, receive, guarded)
+                await respond(internal(), scope)(scope, receive, guarded)
             finally:
                 self._metrics.request_answered(
                     scope["method"],
@@ -150,7 +151,7 @@ class BodyLimit:
             await send(message)
 
         if taken > limit:
-            await respond(self._too_large(limit))(scope, receive, answer)
+            await respond(self._too_large(limit), scope)(scope, receive, answer)
             return
         taken = 0
 
@@ -181,7 +182,7 @@ class BodyLimit:
             413,
             "body-too-large",
             "The body is too large",
-            f"At most {limit} bytes are taken",
+            sentence("At most {limit} bytes are taken", limit=limit),
             headers={"Connection": "close"},
         )
 

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from shared.runtime.http.middleware import has_long_body, template
 from shared.runtime.problems import FieldError, claims_json, invalid, malformed_json
+from shared.runtime.told import sentence
 
 
 async def known_parameters(request: Request) -> None:
@@ -21,11 +22,11 @@ async def known_parameters(request: Request) -> None:
     if known is None:
         return
     given = Counter(name for name, _ in request.query_params.multi_items())
-    allowed = ", ".join(sorted(known)) or "none"
-    unknown = f"no parameter of this list or item; allowed: {allowed}"
+    allowed = sorted(known) or sentence("none")
+    unknown = sentence("no parameter of this list or item; allowed: {allowed}", allowed=allowed)
     errors = [FieldError(name, unknown) for name in given if name not in known]
     errors += [
-        FieldError(name, f"is given {times} times, and can be once")
+        FieldError(name, sentence("is given {times} times, and can be once", times=times))
         for name, times in given.items()
         if times > 1 and known.get(name) == "once"
     ]

@@ -1,0 +1,9 @@
+"""What this service refuses, in Persian."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.runtime.persian import Catalogue
+
+CATALOGUE: Final = Catalogue({"no notice {notice_id}": "اعلان {notice_id} نیست"})

@@ -1,0 +1,7 @@
+"""Problems in Persian: one catalogue of what all services say, to which each adds its own."""
+
+from shared.runtime.persian.catalogue import SHARED
+from shared.runtime.persian.language import ENGLISH, PERSIAN, preferred
+from shared.runtime.persian.telling import Catalogue, Persian, isolated
+
+__all__ = ["ENGLISH", "PERSIAN", "SHARED", "Catalogue", "Persian", "isolated", "preferred"]

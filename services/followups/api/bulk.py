@@ -164,7 +164,7 @@ class _Parts:
         keyed = await once.keyed(digest)
         if keyed is None:
             return cls(once, None, {})
-        answers, _ = await ask(desks.wanted(None), lambda desk: desk.store.replies.about(keyed.id))
+        answers, _ = await ask(desks.wanted(), lambda desk: desk.store.replies.about(keyed.id))
         replies = [reply for answer in answers for reply in answer]
         for reply in replies:
             once.require_same(reply, keyed)

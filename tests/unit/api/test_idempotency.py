@@ -14,6 +14,7 @@ from pymongo.errors import AutoReconnect
 
 from services.followups.api import Desk
 from services.followups.domain.bulk import Column
+from services.followups.handlers import Ahead
 from shared.messaging import operations
 from shared.messaging.records import Cause
 from shared.runtime.clocks import SystemMachineClock
@@ -32,6 +33,7 @@ from tests.unit.api.offices import (
 )
 from tests.unit.api.test_bulk import XLSX, sheet
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
+from tests.unit.followups.examples import NOW
 from tests.unit.followups.sheets import filled_in
 
 KEY: Final = {HEADER: "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -185,9 +187,9 @@ async def test_a_key_is_its_senders_and_its_address_own() -> None:
 
 async def test_after_a_day_a_key_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_followups() as counter:
-        store = offices._followups("civil").desks["civil"].store
+        store = offices.followups_house("civil").desks["civil"].store
         assert isinstance(store, MemoryFollowups)
-        path, now = f"/followups/{await first_id(counter)}/comments", offices.NOW
+        path, now = f"/followups/{await first_id(counter)}/comments", NOW
         monkeypatch.setattr(store.replies, "_now", lambda: now)
         await twice(counter, path, {"text": "یک"}, **CIVIL, **KEY)
         now += timedelta(days=1, seconds=-1)
@@ -233,14 +235,14 @@ async def test_what_fails_by_itself_is_not_kept() -> None:
     class Failing(MemoryFollowups):
         fails = 1
 
-        async def save(self, changes: Any, cause: Cause) -> None:
+        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
             if cause.kind == "request" and self.fails:
                 self.fails -= 1
                 raise AutoReconnect("an election")
-            await super().save(changes, cause)
+            await super().save(changes, cause, ahead)
 
     async with open_followups() as counter:
-        house = offices._followups("civil")
+        house = offices.followups_house("civil")
         desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         failing = Failing()
         failing.__dict__.update({**vars(desk.store), "fails": 1})
@@ -253,13 +255,13 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
     """The other has its effect between our look and our commit."""
 
     class Slow(MemoryFollowups):
-        async def save(self, changes: Any, cause: Cause) -> None:
+        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
             if cause.reply is not None and not self.replies._counting():
-                await super().save(changes, cause)  # of another process
-            await super().save(changes, cause)
+                await super().save(changes, cause, ahead)  # of another process
+            await super().save(changes, cause, ahead)
 
     async with open_followups() as counter:
-        house = offices._followups("civil")
+        house = offices.followups_house("civil")
         desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         slow = Slow()
         slow.__dict__.update(vars(desk.store))
@@ -295,8 +297,8 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
     class Dying(MemoryFollowups):
         dies = True
 
-        async def save(self, changes: Any, cause: Cause) -> None:
-            await super().save(changes, cause)
+        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
+            await super().save(changes, cause, ahead)
             if cause.reply is not None and self.dies:
                 type(self).dies = False
                 raise SystemExit("killed")
@@ -304,7 +306,7 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
     async with open_followups() as counter:
         for item in await counter.items("/followups"):
             await counter.post(f"/followups/{item['followup_id']}/acknowledge", {}, **CIVIL)
-        house = offices._followups("civil")
+        house = offices.followups_house("civil")
         desk = house.desks["civil"]
         dying = Dying()
         dying.__dict__.update(vars(desk.store))

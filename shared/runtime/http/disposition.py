@@ -35,8 +35,9 @@ _PART: Final = re.compile(
         ) \s*
       | [^;]*
     ) ;?""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,  # NEL and NBSP of Latin-1 are parts of UTF-8's letters
 )
+_BLANKS: Final = " \t\r\n"
 _ESCAPED: Final = re.compile(r"\\([\"\\])")  # before anything else it is a path of Windows
 _WORD: Final = r"=\?[^?\s]+\?[BbQq]\?[^?]*\?="
 _WORDS: Final = re.compile(rf"{_WORD}(?:\s*{_WORD})*")
@@ -101,7 +102,7 @@ def _parameters(header: str) -> dict[str, str]:
             if part["quoted"] is not None:
                 value = _ESCAPED.sub(r"\1", part["quoted"])
             else:
-                value = (part["raw"] or part["open"] or part["token"] or "").strip()
+                value = (part["raw"] or part["open"] or part["token"] or "").strip(_BLANKS)
             told.setdefault(part["name"].lower(), value)
     return told
 

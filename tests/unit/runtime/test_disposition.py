@@ -95,6 +95,10 @@ def sent(header: str) -> str:
         ('attachment; filename="a.pdf', "a.pdf"),
         ('attachment; filename="a.pdf"; filename="b.pdf"', "a.pdf"),
         ("attachment; filename=%D9%BE%D9%84.pdf", "پل.pdf"),
+        (sent("attachment; filename=سلام"), "سلام"),  # its last byte is white space in Latin-1
+        (sent('attachment; filename="سلام" ; size=3'), "سلام"),
+        (sent('attachment; filename="سلام'), "سلام"),
+        (sent('attachment; filename="a "سلام" à"'), 'a "سلام" à'),
         ('attachment; filename="100%.pdf"', "100%.pdf"),
         ('attachment; filename="100%ab.pdf"', "100%ab.pdf"),
         ('attachment; filename="a+b\'c.pdf"', "a+b'c.pdf"),
@@ -166,6 +170,19 @@ def test_whatever_header_comes_is_read_or_refused(header: str) -> None:
         assert named(f"attachment; {header}") != ""
         assert named(f'attachment; filename="{header}') != ""
         assert named(f"attachment; filename*=UTF-8''{header}") != ""
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="%?")))
+@example("سلام")
+@example('\\"; x="')
+def test_a_name_in_utf_8_is_read_as_curl_and_as_browsers_escape_it(name: str) -> None:
+    escaped = name.replace("\\", r"\\").replace('"', r"\"")
+    assert named(sent(f'form-data; name="f"; filename="{escaped}"; size=3')) == (name or None)
+    path = name.replace("\\", "/")
+    browsers = path.replace('"', "%22")
+    assert named(sent(f'form-data; filename="{browsers}"')) == (path or None)
+    by_hand = path.strip().replace(";", "").replace('"', "")
+    assert named(sent(f"attachment; filename={by_hand} ; size=3")) == (by_hand.strip(" ") or None)
 
 
 @given(NAMES, st.sampled_from(["utf-8", "windows-1256"]), st.booleans())

@@ -192,7 +192,7 @@ def test_a_name_is_written_in_one_way(given_name: str, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("", " ", ".", "..", "a/", "x" * 256, "a\nb", "a\x00b", "\u200f", ". . ."),
+        *("", " ", ".", "..", "a/", "x" * 256, "a\nb", "a\x00b", "\u200f", ". . .", "\u3164\u2800"),
         *("C:\\fakepath\\", "../", "con." + "x" * 251, "a\x1b[2Jb", "a\u2028b", "\x9b2J"),
         *("\ud800.pdf", "\ufffe.pdf", "\ue000.pdf", "گز\ufffd\ufffdرش.pdf", "????? ??.pdf", "?"),
     ],

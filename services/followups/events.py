@@ -43,6 +43,7 @@ from services.followups.domain.work import (
     Linked,
     PartReported,
 )
+from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import (
     EVENTS,
     EventData,
@@ -277,6 +278,14 @@ def resolution_of(approved: ResolutionApproved) -> Resolution:
 def fingerprint_of(approved: ResolutionApproved) -> str:
     """What tells the same approval from another one under the same id."""
     return fingerprint(approved)
+
+
+def fingerprint_as_written(approved: CloudEvent) -> str:
+    """The same of an approval with its texts as they were sent.
+
+    What was approved before texts were cleaned is known by it.
+    """
+    return fingerprint(ResolutionApproved.from_json(approved.data))
 
 
 def inbox_of(told: Iterable[EventData]) -> Sequence[str]:

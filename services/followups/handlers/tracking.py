@@ -220,6 +220,8 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
     if isinstance(data, ResolutionApproved):
         fingerprint = events.fingerprint_of(data)
         if draft.after is not None:
+            if draft.after.fingerprint != fingerprint:
+                fingerprint = events.fingerprint_as_written(message.event)
             decisions.approve_again(draft.after, fingerprint)
             return Outcome.DUPLICATE
         resolution = events.resolution_of(data)

@@ -20,7 +20,7 @@ from services.followups.domain.refusals import NotNow
 from services.followups.domain.scores import By
 from services.followups.handlers import Ahead, Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
-from shared.contracts.events import parse
+from shared.contracts.events import ResolutionApproved, parse
 from shared.messaging.deferral import KeptRecord
 from shared.messaging.failures import Stale
 from shared.messaging.records import (
@@ -119,6 +119,24 @@ async def the_one(store: MemoryFollowups) -> Followup:
 async def counts_of(store: MemoryFollowups) -> dict[str, int]:
     """What counts for the deputy, but for the days."""
     return {name: n for name, n in (await store.counts(By.DEPUTY))[""].items() if n}
+
+
+async def test_an_approval_from_before_texts_were_cleaned_is_known_again() -> None:
+    again = approval("2", title=" پل\r\n", text="\u200b")
+    before = replace(again, data=ResolutionApproved.from_json(again.event.data))
+    store = MemoryFollowups()
+    assert await take(store, before) == [Outcome.APPLIED]
+    assert (await the_one(store)).resolution.title == " پل\r\n"
+    assert await take(store, again) == [Outcome.DUPLICATE]
+    (refused,) = await take(store, approval("3", title=" پلی\r\n", text="\u200b"))
+    assert isinstance(refused, Refusal)
+
+
+async def test_an_approval_is_a_duplicate_whatever_nobody_sees_in_it() -> None:
+    store = MemoryFollowups()
+    assert await take(store, approval("1", title="پل")) == [Outcome.APPLIED]
+    assert await take(store, approval("2", title="\ufeffپل\u202c ")) == [Outcome.DUPLICATE]
+    assert (await the_one(store)).resolution.title == "پل"
 
 
 # -- laws ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from shared.runtime.calendar import (
     tehran_date,
     to_jalali,
 )
+from shared.runtime.official_holidays import OfficialHolidays, Overrides
 
 IRAN = WorkingCalendar.iran()
 IRAN_WITHOUT_THURSDAYS = WorkingCalendar.iran(thursday_off=True)
@@ -217,3 +218,41 @@ def test_the_day_that_began_at_one_o_clock() -> None:
     # On 1 Farvardin 1401 the clocks went from 24:00 to 01:00.
     assert start_of_day(date(2022, 3, 22)) == datetime(2022, 3, 21, 20, 30, tzinfo=UTC)
     assert start_of_day(date(2022, 3, 23)) == datetime(2022, 3, 22, 19, 30, tzinfo=UTC)
+
+
+def test_the_day_that_had_twenty_five_hours() -> None:
+    # On 30 Shahrivar 1401 the clocks went from 24:00 back to 23:00.
+    day = date(2022, 9, 21)
+    length = start_of_day(day + timedelta(1)) - start_of_day(day)
+    assert length == timedelta(hours=25)
+    assert tehran_date(start_of_day(day + timedelta(1)) - timedelta(minutes=90)) == day
+
+
+@pytest.mark.parametrize("day", [date(2023, 3, 22), date(2023, 9, 21), date(2026, 3, 22)])
+def test_since_then_every_day_has_twenty_four(day: date) -> None:
+    assert start_of_day(day + timedelta(1)) - start_of_day(day) == timedelta(hours=24)
+
+
+def test_the_leap_day_is_counted_and_shown() -> None:
+    leap_day = from_jalali(1403, 12, 30)
+    assert jalali_date_short(leap_day) == "۱۴۰۳/۱۲/۳۰"
+    assert from_jalali(1404, 1, 1) - leap_day == timedelta(1)
+    assert from_jalali(1405, 1, 1) - from_jalali(1404, 12, 29) == timedelta(1), "no leap year"
+
+
+@pytest.mark.parametrize("year", [1399, 1403, 1408, 1412, 1416, 1420])
+def test_the_leap_years_as_they_are_proclaimed(year: int) -> None:
+    assert to_jalali(from_jalali(year + 1, 1, 1) - timedelta(1)).day == 30
+
+
+def test_a_holiday_that_was_moved_by_the_moon_moves_what_is_counted() -> None:
+    expected, announced = date(2024, 4, 10), date(2024, 4, 9)
+    moved = WorkingCalendar(
+        frozenset({FRIDAY}),
+        OfficialHolidays(Overrides(frozenset({announced}), frozenset({expected}))),
+    )
+    assert IRAN.is_working(announced)
+    assert not moved.is_working(announced)
+    assert moved.is_working(expected)
+    assert IRAN.after(date(2024, 4, 8), 1) == announced
+    assert moved.after(date(2024, 4, 8), 1) == expected

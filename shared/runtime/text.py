@@ -42,7 +42,9 @@ _UNSEEN_AND_PRINTABLE: Final = re.compile(f"[{FILLERS}{_SELECTORS}]")
 _LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _BREAKS: Final = re.compile(r"\s*\n\s*")
 _LOOSE_JOINERS: Final = re.compile(f"(?<![^\\s]){_ZWNJ}+|{_ZWNJ}+(?![^\\s])|(?<={_ZWNJ}){_ZWNJ}+")
-_LOOSE_IN_A_LINE: Final = (f"{_ZWNJ} ", f" {_ZWNJ}", _ZWNJ * 2)
+_AFTER_A_SPACE: Final = f" {_ZWNJ}"
+_BEFORE_A_SPACE: Final = f"{_ZWNJ} "
+_TWICE: Final = _ZWNJ * 2
 _HAMZA: Final = "\u0654"
 _EDGES: Final = _ZWNJ + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
 _LASTS: Final = frozenset(_EDGES)
@@ -71,19 +73,16 @@ def is_plain(text: str) -> bool:
 
     Nearly every text is so, and is looked at no further. Where it says no, the text may still be.
     """
-    return (
-        text[:1] in _FIRSTS
-        and text[-1] not in _LASTS
-        and (text.isprintable() or _is_joined(text))
-        and (text.isascii() or _is_composed(text))
-    )
-
-
-def _is_joined(text: str) -> bool:
-    """Whether a text needs no more than ZWNJ between its letters to be printable."""
-    return text.replace(_ZWNJ, "").isprintable() and not any(
-        loose in text for loose in _LOOSE_IN_A_LINE
-    )
+    if text[:1] not in _FIRSTS or text[-1] in _LASTS:
+        return False
+    if not text.isprintable() and (
+        not text.replace(_ZWNJ, "").isprintable()
+        or _AFTER_A_SPACE in text
+        or _BEFORE_A_SPACE in text
+        or _TWICE in text
+    ):
+        return False
+    return text.isascii() or _is_composed(text)
 
 
 def _is_composed(text: str) -> bool:
@@ -119,7 +118,7 @@ def shows(text: str) -> bool:
     White space, invisible characters, combining marks with nothing to stand on, fillers, and what
     Unicode has not assigned or leaves to private use show nothing.
     """
-    return any(
+    return text[:1] in _FIRSTS or any(
         unicodedata.category(character)[0] in "LNPS" and character not in FILLERS
         for character in text
     )

@@ -1,0 +1,97 @@
+"""Any text in a cell comes back as itself: read by another library, and by the service."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
+
+from services.followups.adapters.escapes import escaped, unescaped
+from services.followups.domain.bulk import TITLES, Column
+from services.followups.domain.records import Followup
+from tests.sheets.raw import inline, packed, parts, rows
+from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
+from tests.unit.followups.sheets import PLACES, edits_here, sheet_of
+
+EXAMPLES = 300
+AT_WORK = after(ACKNOWLEDGED, PROGRESSED)
+
+# More often than by chance: what is written with escapes, looks like one, or like markup.
+_HARD = st.sampled_from(
+    [
+        *("_x000D_", "_x005F_", "_x000d_", "_X000D_", "_x000D", "x000D_", "_", "_x005F_x000D_"),
+        *("\r", "\n", "\r\n", "\t", "\x00", "\x01", "\x0b", "\x1f", "\x7f", "\x85", "\u2028"),
+        *("\ufffe", "\uffff", "\ufffd", "😀", "\u200f", "\u200c", "\ufeff", " ", "  ", "\xa0"),
+        *("<r>", "</r>", "<r><t>x</t></r>", "&", "&amp;", "<", "]]>", "=1+1", "@", "'", "{=1}"),
+        *("http://x.ir", "۵۰٪", "می‌شود", "1.50", "TRUE", "#REF!", "2024-03-11"),
+    ]
+)
+_TEXTS = st.lists(st.one_of(_HARD, st.text(max_size=5)), max_size=6).map("".join)
+
+
+def titled(title: str) -> Followup:
+    return replace(AT_WORK, resolution=replace(AT_WORK.resolution, title=title))
+
+
+def titles_of(content: bytes) -> Sequence[object]:
+    """The titles of the resolutions, as calamine reads them."""
+    book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+    shown = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    return [row[PLACES[Column.TITLE] - 1] for row in shown[1:]]
+
+
+@settings(max_examples=EXAMPLES)
+@given(_TEXTS)
+@example("_x0041\x01")
+@example("<r>&</r>")
+@example("_x005F_x000D_")
+def test_a_title_comes_back_as_it_is(title: str) -> None:
+    content = sheet_of([titled(title), titled("آخرین")])
+    assert titles_of(content) == [_as_calamine_has_it(title), "آخرین"]
+    note = {Column.NOTE: ('t="inlineStr"', _cell_of(content))}
+    (edit,) = edits_here(packed(parts(rows(note))))
+    assert edit.note == (title.strip() if _is_seen(title) else None)
+
+
+@settings(max_examples=EXAMPLES)
+@given(_TEXTS)
+def test_a_note_comes_back_as_it_is(note: str) -> None:
+    (edit,) = edits_here(packed(parts(rows({Column.NOTE: inline(escaped(note))}))))
+    assert edit.note == (note.strip() if _is_seen(note) else None)
+
+
+@given(st.text(st.characters(), max_size=20) | _TEXTS)
+def test_escapes_are_taken_back(text: str) -> None:
+    assert unescaped(escaped(text)) == text
+
+
+@given(st.text(st.sampled_from("_x0Dd5F\r\x01\ud83d\ude00"), max_size=20))
+def test_escapes_of_anything_are_a_text(text: str) -> None:
+    """Halves of surrogate pairs become whole, or U+FFFD; and it stays so."""
+    once = unescaped(escaped(text))
+    assert once == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _is_seen(text: str) -> bool:
+    return any(unicodedata.category(c) != "Cf" and not c.isspace() for c in text)
+
+
+def _as_calamine_has_it(text: str) -> str:
+    """It leaves the escapes of U+FFFE and U+FFFF as they are."""
+    return text.replace("\ufffe", "_xFFFE_").replace("\uffff", "_xFFFF_")
+
+
+def _cell_of(content: bytes) -> str:
+    """What stands in the cell of the first title, as it is written."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        xml = file.read("xl/worksheets/sheet1.xml").decode()
+    letter = chr(ord("A") + list(TITLES).index(Column.TITLE))
+    found = re.search(rf'<c r="{letter}2"[^>]*?(?:/>|>(.*?)</c>)', xml, re.DOTALL)
+    return "" if found is None else found[1] or ""

@@ -252,16 +252,38 @@ def test_a_file_that_lies_about_its_size_is_not_read() -> None:
 
 @pytest.mark.soak
 def test_what_would_fill_the_memory_is_given_up() -> None:
-    """Cells of one row, too different to be packed well: some megabytes, and a tree of many more.
+    """Ten million texts that sheets could share.
 
     The reader's limit is the kernel's: beyond it nothing is had.
     """
-    chance = random.Random(1)
-    cells = (b'<c r="%x" s="%d"/>' % (chance.getrandbits(24), n) for n in range(2_000_000))
-    xml = b'<worksheet xmlns="%b"><sheetData><row r="1">' % NAMESPACE + b"".join(cells)
-    bomb = with_part(SHEET, SHEET_PART, xml + b"</row></sheetData></worksheet>")
+    chance, same = random.Random(1), b"<si><t>ab</t></si>" * 24
+    texts = (b"<si><t>%x</t></si>" % chance.getrandbits(32) + same for _ in range(400_000))
+    xml = b'<sst xmlns="%b">' % NAMESPACE + b"".join(texts) + b"</sst>"
+    leads = (
+        b'<Relationship Id="rId9" Target="sharedStrings.xml" Type="http://schemas.openxmlformats.org'
+        b'/officeDocument/2006/relationships/sharedStrings"/></Relationships>'
+    )
+    book = with_part(
+        SHEET,
+        "xl/_rels/workbook.xml.rels",
+        lambda part: part.replace(b"sharedStrings", b"others").replace(b"</Relationships>", leads),
+    )
+    bomb = with_part(book, "xl/sharedStrings.xml", xml)
     assert len(bomb) < 16_000_000
     assert "memory" in is_no_sheet(bomb)
+
+
+@pytest.mark.soak
+def test_two_million_cells_of_one_row_take_no_memory() -> None:
+    cells = b'<c s="1"/>' * 2_000_000
+    row_ = b'<row r="9"><c r="A9"/>' + cells + b"</row></sheetData>"
+    wide = with_part(SHEET, SHEET_PART, lambda part: part.replace(b"</sheetData>", row_))
+    assert "far more than is in it" in is_no_sheet(wide), "it is all the same"
+    chance = random.Random(1)
+    cells = b"".join(b'<c s="%d"/>' % chance.getrandbits(24) for _ in range(2_000_000))
+    row_ = b'<row r="9">' + cells + b"</row></sheetData>"
+    wide = with_part(SHEET, SHEET_PART, lambda part: part.replace(b"</sheetData>", row_))
+    assert len(edits_of(wide)) == 5
 
 
 def test_entities_are_not_expanded() -> None:

@@ -26,6 +26,7 @@ from tests.component.harness import (
     records,
 )
 from tests.unit.notify.mailserver import OK, Server
+from tests.unit.notify.oddserver import HANG_UP, OddServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -353,6 +354,81 @@ async def test_refused_for_ever_is_told_and_refused_for_now_waits(
     assert [to for _, (to,), _ in server.taken] == [
         *("deputy.civil@peygir.example", "deputy.social@peygir.example"),
     ]
+
+
+async def test_a_mail_at_which_the_server_hangs_up_holds_back_nobody_elses(
+    cluster: Cluster, namespace: str, test_folder: Path, producer: Producer
+) -> None:
+    namespace = f"{namespace}h"
+    topics = create_topics(cluster, namespace)
+    civil = "deputy.civil@peygir.example"
+    async with OddServer() as server:
+        server.answers = {("DOT", civil): HANG_UP}
+        async with Service(
+            "notify",
+            cluster,
+            namespace,
+            test_folder,
+            PEYGIR_SMTP_PORT=str(server.port),
+            PEYGIR_MAIL_RETRY_SECONDS="0.2",
+            PEYGIR_MAIL_TRIES_MOST="4",
+        ) as service:
+            for deputy in ("civil", "crisis", "social", "political"):
+                topic, data = topics.resolutions(deputy), approval(deputy, deputy)
+                await producer.event(topic, "ResolutionApproved", data, key=deputy, id_=deputy)
+            for deputy in ("crisis", "social", "political"):
+                await notices_of(service, deputy)
+            (failed,) = await notices_of(service, "civil", "failed")
+            assert failed["tries"] == 4
+            assert "Disconnected" in failed["reason"]
+            metrics = (await service.http.get("/metrics")).text
+            assert "peygir_mail_server_away 0.0" in metrics
+            assert 'peygir_notices_put_off{cause="domain"} 0.0' in metrics
+    assert server.heard.count(("DOT", civil)) == 4
+    assert len(server.taken) == len(set(server.taken)) == 3
+
+
+async def test_a_session_that_is_moved_or_called_off_is_told_to_whom_it_was_announced(
+    notify: Service, producer: Producer, topics: Topics, mailbox: Mailbox
+) -> None:
+    async def event(type_: str, data: dict[str, Any], number: int) -> None:
+        data = {"session_id": "moving", **data}
+        id_ = f"moving-{number}"
+        await producer.event(topics.sessions, type_, data, key="moving", id_=id_)
+
+    gathering = {
+        "kind": "provincial",
+        "provinces": ["IR-07", "IR-09"],
+        "title": "نشست تخصصی",
+        "starts_at": "2024-03-11T05:30:00Z",
+        "ends_at": "2024-03-11T10:00:00Z",
+        "mode": "in-person",
+    }
+    later = {
+        "starts_at": "2024-03-13T05:30:00Z",
+        "ends_at": "2024-03-13T10:00:00Z",
+        "previous_starts_at": "2024-03-11T05:30:00Z",
+    }
+    await event("SessionScheduled", gathering, 1)
+    await notices_of(notify, "moving", count=2)
+    await event("SessionRescheduled", later, 2)
+    await event("SessionRescheduled", later, 2)
+    await notices_of(notify, "moving", count=4)
+    await event("SessionCancelled", {"cancelled_at": "2024-03-12T05:30:00Z"}, 3)
+    await event("SessionCancelled", {"cancelled_at": "2024-03-12T05:30:00Z"}, 4)
+    told = await notices_of(notify, "moving", count=6)
+    mails = [
+        mail
+        for mail in mailbox.mails()
+        if mail["Message-ID"].split("@")[0][1:] in {item["notice_id"] for item in told}
+    ]
+    subjects = [mail["Subject"] for mail in mails if mail["To"].startswith("province.ir-09@")]
+    assert subjects == [
+        "دعوت به نشست تخصصی استان خراسان رضوی؛ دوشنبه ۲۱ اسفند ۱۴۰۲",
+        "تغییر زمان نشست تخصصی استان خراسان رضوی؛ چهارشنبه ۲۳ اسفند ۱۴۰۲",
+        "لغو نشست تخصصی استان خراسان رضوی؛ چهارشنبه ۲۳ اسفند ۱۴۰۲",
+    ]
+    assert len(mails) == 6
 
 
 async def test_bad_questions_are_refused_by_name(notify: Service) -> None:

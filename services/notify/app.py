@@ -74,6 +74,7 @@ def _post(settings: NotifySettings) -> SmtpPost:
         host=settings.smtp_host,
         port=settings.smtp_port,
         tls=settings.smtp_tls,
+        ca_file=settings.smtp_ca_file,
         user=settings.smtp_user,
         password=settings.smtp_password.get_secret_value(),
         timeout_seconds=settings.smtp_timeout_seconds,

@@ -51,7 +51,8 @@ class Courier:
     under way.
 
     A mail that the server does not take puts off itself; a recipient or a domain that costs time
-    is held back apart (`Patience`). Where the server takes nothing from anybody, all of it waits,
+    is held back apart (`Patience`); a mail over which our own code fails waits like one that the
+    server does not take. Where the server takes nothing from anybody, all of it waits,
     and one connection is tried, after 1 s at first and then after twice as long, up to 30 s.
     """
 
@@ -125,7 +126,7 @@ class Courier:
         if not lease.is_sure:
             raise LeaseLost("the lease was not renewed in time to send under it")
         began = self._machine.monotonic()
-        handing = asyncio.ensure_future(handlers.hand_over(notice, self._post, now))
+        handing = asyncio.ensure_future(self._hand_over(notice, now))
         try:
             await asyncio.shield(handing)
         except asyncio.CancelledError:
@@ -142,6 +143,16 @@ class Courier:
                 took = self._machine.monotonic() - began
                 answer = self._heard(notice, address, handing.result(), took)
                 self._answers[notice.notice_id] = answer
+
+    async def _hand_over(self, notice: Notice, now: datetime) -> Fact:
+        try:
+            return await handlers.hand_over(notice, self._post, now)
+        except Exception as error:
+            if sort(error) is not Failure.PERMANENT:
+                raise
+            _log.exception("a mail cannot be written or sent", notice=notice.notice_id)
+            await self._post.close()  # nobody knows how far it came
+            return PutOff(now, f"{type(error).__name__}", is_sure=False)
 
     def _heard(self, notice: Notice, address: str, fact: Fact, took: float) -> Fact:
         """Learn from an answer, or from the lack of one, whose trouble it is."""

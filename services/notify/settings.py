@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
@@ -59,6 +60,9 @@ class NotifySettings(CommonSettings):
     smtp_tls: Literal["none", "starttls", "implicit"] = Field(
         "none", description="How the way to it is encrypted (RFC 3207; RFC 8314, 3.3)."
     )
+    smtp_ca_file: Path | None = Field(
+        None, description="Certificates that sign the mail server's; by default the system's."
+    )
     smtp_user: str = Field("", description="Who logs in there; empty: nobody does.")
     smtp_password: SecretStr = Field(SecretStr(""))
     smtp_timeout_seconds: float = Field(30.0, gt=0, le=600, description="For each answer of it.")
@@ -94,6 +98,16 @@ class NotifySettings(CommonSettings):
         if not _is_host(host):
             raise refused(f"{host!r} is no name or address of a host; its port is PEYGIR_SMTP_PORT")
         return host
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                ssl.create_default_context(cafile=str(path))
+            except OSError as error:  # those of ssl too
+                raise refused(f"{path}: {error}") from error
+        return path
 
     @field_validator("mail_domain")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
+import structlog
 from pydantic import Field, TypeAdapter
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
@@ -29,6 +30,8 @@ from shared.messaging.records import Cause, Effects, Event
 from shared.runtime.listing import Query
 from shared.runtime.mongo import Document, Session, ensure_indexes
 from shared.runtime.pages import Stored
+
+_log = structlog.get_logger(__name__)
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
@@ -68,6 +71,7 @@ class MongoNotices:
         self._notices = ledger.database["notices"]
         self._courses = ledger.database["sessions"]  # what is known of each, by its id
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
+        self._unreadable: set[str] = set()  # notices that wait, and hold up no other
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -105,18 +109,34 @@ class MongoNotices:
         return None if document is None else _loaded(document)
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
-        notices = [_loaded(document) async for document in self._agenda.due(at, limit)]
-        if len(notices) < limit:
-            notices += await self._ahead(at, limit - len(notices))
+        limit += len(self._unreadable)
+        found = [document async for document in self._agenda.due(at, limit)]
+        if len(found) < limit:
+            found += await self._ahead(at, limit - len(found))
+        notices = [notice for document in found if (notice := self._readable(document))]
         await self._ledger.sure()  # in an older copy some wait that went out since
         return notices
 
-    async def _ahead(self, at: datetime, limit: int) -> Sequence[Notice]:
+    def _readable(self, document: Document) -> Notice | None:
+        """What a document holds; None, and a word in the log, where somebody broke it."""
+        try:
+            notice = _loaded(document)
+        except (KeyError, ValueError) as error:  # pydantic's too
+            if document["_id"] not in self._unreadable:
+                _log.error("notice cannot be read", notice=document["_id"], error=str(error))
+                self._unreadable.add(document["_id"])
+            return None
+        self._unreadable.discard(document["_id"])
+        return notice
+
+    async def _ahead(self, at: datetime, limit: int) -> Sequence[Document]:
         """Those that would wait longer than anything ever does: whoever put them off had a clock
         that was ahead."""
         behind = {"next_try": {"$gt": at + _LONGEST_WAIT, "$type": "date"}}
-        found = self._notices.find(behind, hint=_WAITING).limit(limit)
-        return [_loaded(document) async for document in found]
+        found: Sequence[Document] = await (
+            self._notices.find(behind, hint=_WAITING).limit(limit).to_list(limit)
+        )
+        return found
 
     async def count_waiting(self) -> int:
         """Return how many are neither delivered nor failed."""

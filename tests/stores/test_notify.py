@@ -233,6 +233,21 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
     ]
 
 
+async def test_a_notice_that_somebody_broke_holds_up_no_other(
+    notices: MongoNotices, database: Database
+) -> None:
+    changes = many(4)
+    await notices.save(changes, CAUSE)
+    one, two, *rest = sorted(change.after.notice_id for change in changes)
+    await database["notices"].update_one({"_id": one}, {"$set": {"matter.template": "x"}})
+    await database["notices"].update_one({"_id": two}, {"$unset": {"tries": ""}})
+    await notices.waiting(AT, 2)  # it finds the broken ones first
+    assert [notice.notice_id for notice in await notices.waiting(AT, 2)] == rest
+    assert await notices.count_waiting() == 4
+    await database["notices"].update_one({"_id": two}, {"$set": {"tries": 0}})
+    assert len(await notices.waiting(AT, 10)) == 3
+
+
 async def test_notices_of_earlier_versions_go_on(notices: MongoNotices, database: Database) -> None:
     (invitation,) = domain.notices(session(), NOW, None)
     await notices.save([Change(None, invitation, (), AT)], CAUSE)

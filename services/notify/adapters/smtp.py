@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import Final, Literal
 
 import structlog
@@ -73,8 +74,10 @@ class SmtpPost:
         user: str,
         password: str,
         timeout_seconds: float,
+        ca_file: Path | None = None,
     ) -> None:
-        """Nothing is connected before the first mail. `timeout_seconds` is for each answer."""
+        """Nothing is connected before the first mail. `timeout_seconds` is for each answer;
+        `ca_file` signs the server's certificate where the system's do not."""
         self._scribe = scribe
         self._client = SMTP(
             hostname=host,
@@ -84,6 +87,7 @@ class SmtpPost:
             use_tls=tls == "implicit",
             start_tls=tls == "starttls",
             timeout=timeout_seconds,
+            cert_bundle=None if ca_file is None else str(ca_file),
         )
         self._is_used = False
 

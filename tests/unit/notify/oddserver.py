@@ -69,7 +69,7 @@ class OddServer:
         if not await self._say(writer, "GREETING", ""):
             return
         while line := await reader.readline():
-            verb = line[:4].decode().strip().upper()
+            verb = line[:4].decode(errors="replace").strip().upper()
             if verb in {"MAIL", "RSET"}:
                 recipient = ""
             if verb == "RCPT":
@@ -89,8 +89,8 @@ class OddServer:
                 mails += 1
 
     def _answer(self, verb: str, recipient: str) -> bytes:
-        told = self.answers.get((verb, recipient), self.answers.get((verb, ""), _USUAL.get(verb)))
-        assert told is not None, verb
+        usual = _USUAL.get(verb, b"502 5.5.1 not here")
+        told = self.answers.get((verb, recipient), self.answers.get((verb, ""), usual))
         return told if isinstance(told, bytes) else told()
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, recipient: str) -> bool:

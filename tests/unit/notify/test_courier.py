@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,7 @@ from services.notify.adapters.smtp import SmtpPost
 from services.notify.domain import Delivered, Failed, Notice, State, Trouble
 from services.notify.handlers import Change, Office, Unreachable
 from services.notify.jobs import BATCH, Courier
+from shared.messaging.failures import Stale
 from shared.messaging.leases import Lease
 from shared.messaging.records import Cause, Fence
 from tests.stores.fakes_notify import FakeNotices
@@ -76,7 +79,12 @@ class OurLease(Lease):
 class Bench:
     """A courier with all that it needs."""
 
-    def __init__(self, server: OddServer, timeout: float = 0.3) -> None:
+    def __init__(
+        self,
+        server: OddServer,
+        tls: Literal["none", "starttls", "implicit"] = "none",
+        user: str = "",
+    ) -> None:
         self.server = server
         self.store = FakeNotices()
         self.clocks = Clocks()
@@ -85,10 +93,10 @@ class Bench:
             Scribe(Addresses("a.example"), "peygir@a.example"),
             host="127.0.0.1",
             port=server.port,
-            tls="none",
-            user="",
-            password="",
-            timeout_seconds=timeout,
+            tls=tls,
+            user=user,
+            password="secret",
+            timeout_seconds=0.3,
         )
         self.courier = self.another()
 
@@ -284,6 +292,70 @@ async def test_a_refused_connection_is_the_servers_trouble(server: OddServer) ->
     await server.__aenter__()
     await bench.deliver()
     assert await bench.states(ids) == {State.DELIVERED: len(ids)}
+
+
+@pytest.mark.parametrize(
+    ("tls", "user", "answers"),
+    [
+        ("starttls", "", {}),
+        ("starttls", "", {("EHLO", ""): b"250-odd\r\n250 STARTTLS", ("STAR", ""): b"454 4.7.0 no"}),
+        ("starttls", "", {("EHLO", ""): b"250-odd\r\n250 STARTTLS", ("STAR", ""): b"220 but not"}),
+        ("implicit", "", {}),
+        ("none", "peygir", {}),
+        (
+            *("none", "peygir"),
+            {("EHLO", ""): b"250-odd\r\n250 AUTH PLAIN", ("AUTH", ""): b"535 5.7.8 wrong"},
+        ),
+        (
+            *("none", "peygir"),
+            {("EHLO", ""): b"250-odd\r\n250 AUTH PLAIN", ("AUTH", ""): b"454 4.7.0 later"},
+        ),
+    ],
+)
+async def test_neither_tls_nor_a_log_in_that_fails_is_a_notices_fault(
+    server: OddServer,
+    tls: Literal["none", "starttls", "implicit"],
+    user: str,
+    answers: dict[tuple[str, str], Answer],
+) -> None:
+    server.answers.update(answers)
+    bench = Bench(server, tls, user)
+    ids = await bench.wait_for(*DEPUTIES)
+    with pytest.raises(Unreachable):
+        await bench.deliver()
+    assert {(await bench.of(id_)).tries for id_ in ids} == {0}
+    assert server.connections == 1
+    assert server.taken == []
+
+
+async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> None:
+    (odd, *good) = await bench.wait_for(*DEPUTIES)
+    broken = replace(await bench.of(odd), matter=resolution(due_on=None), tries=1)
+    await bench.store.save([Change(await bench.of(odd), broken, (), bench.clocks.at)], CAUSE)
+    await bench.deliver()
+    assert await bench.states(good) == {State.DELIVERED: len(good)}
+    waits = await bench.of(odd)
+    assert (waits.state, waits.tries, waits.trouble) == (State.PENDING, 2, Trouble.MESSAGE)
+    assert waits.reason == "ValueError"
+
+
+async def test_what_is_overtaken_before_it_is_handed_over_does_not_go_out(bench: Bench) -> None:
+    (invitation,) = domain.notices(session(), NOW, None)
+    await bench.store.save([Change(None, invitation, (), bench.clocks.at)], CAUSE)
+
+    def overtake() -> bytes:  # the batch is loaded by now
+        overtaken = domain.evolve(invitation, domain.Overtaken(NOW))
+        saving = bench.store.save([Change(invitation, overtaken, (), None)], CAUSE)
+        with suppress(StopIteration):
+            saving.send(None)
+        return b"220 odd"
+
+    bench.server.answers["GREETING", ""] = overtake
+    with pytest.raises(Stale):
+        await bench.deliver()
+    await bench.deliver()
+    assert bench.server.taken == []
+    assert (await bench.of(invitation.notice_id)).state is State.WITHDRAWN
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])

@@ -68,6 +68,8 @@ def test_the_sender_is_of_the_domain_of_mail(monkeypatch: pytest.MonkeyPatch) ->
         ("PEYGIR_SMTP_HOST", "mail moi"),
         ("PEYGIR_SMTP_HOST", "mail..example"),
         ("PEYGIR_SMTP_HOST", "m" * 64 + ".example"),
+        ("PEYGIR_SMTP_CA_FILE", "/nowhere/ca.pem"),
+        ("PEYGIR_SMTP_CA_FILE", __file__),
         ("PEYGIR_SMTP_PORT", "0"),
         ("PEYGIR_SMTP_TLS", "yes"),
         ("PEYGIR_MAIL_RETRY_SECONDS", "0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -22,7 +23,10 @@ class _AnyBytes(SMTP):
 class Server:
     """Answers MAIL, RCPT and DATA as it is told, and counts; a context manager that listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, starttls: bool = False) -> None:
+        """`tls`: what it proves itself with, from the first byte or after STARTTLS."""
+        self._implicit = None if starttls else tls
+        self._starttls = tls if starttls else None
         self.port = 0
         self._listening: asyncio.Server | None = None
         self.connections = 0
@@ -33,7 +37,10 @@ class Server:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(
-            lambda: _AnyBytes(self, loop=loop), "127.0.0.1", 0
+            lambda: _AnyBytes(self, loop=loop, tls_context=self._starttls),
+            "127.0.0.1",
+            0,
+            ssl=self._implicit,
         )
         self.port = self._listening.sockets[0].getsockname()[1]
         return self

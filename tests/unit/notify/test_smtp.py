@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
 
 import bson
 import pytest
 import pytest_asyncio
+import trustme
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import Scribe
@@ -27,15 +31,21 @@ async def server() -> AsyncIterator[Server]:
         yield answering
 
 
-def post_to(port: int, user: str = "") -> SmtpPost:
+def post_to(
+    port: int,
+    user: str = "",
+    tls: Literal["none", "starttls", "implicit"] = "none",
+    ca_file: Path | None = None,
+) -> SmtpPost:
     return SmtpPost(
         Scribe(Addresses("peygir.example"), "peygir@peygir.example"),
         host="127.0.0.1",
         port=port,
-        tls="none",
+        tls=tls,
         user=user,
         password="secret",
         timeout_seconds=5,
+        ca_file=ca_file,
     )
 
 
@@ -120,3 +130,24 @@ async def test_no_server_is_waited_for(server: Server) -> None:
     await post.close()  # never connected: nothing to say
     with pytest.raises(Unreachable):
         await post_to(1).send(NOTICE, NOW)
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_a_network_may_have_certificates_of_its_own(
+    tmp_path: Path, tls: Literal["starttls", "implicit"]
+) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    ca_file, other_file = tmp_path / "ca.pem", tmp_path / "other.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    stranger.cert_pem.write_to_path(other_file)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with Server(context, starttls=tls == "starttls") as server:
+        post = post_to(server.port, tls=tls, ca_file=ca_file)
+        await post.send(NOTICE, NOW)
+        await post.close()
+        assert len(server.taken) == 1
+        for wrong in (None, other_file):
+            with pytest.raises(Unreachable, match="certificate verify failed"):
+                await post_to(server.port, tls=tls, ca_file=wrong).send(NOTICE, NOW)
+    assert len(server.taken) == 1

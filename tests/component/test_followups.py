@@ -369,6 +369,44 @@ async def test_bad_questions_are_refused_by_name(followups: Service) -> None:
     assert (await ask("/v1/followups/nobody"))[0] == 404
 
 
+ADDRESSES = {
+    "": 200,
+    "?sort=-days_overdue&state=opened&state=blocked&limit=%DB%B1%DB%B0": 200,
+    "?executing_body=%D8%B4%D8%B1%D9%83%D8%AA%20%DA%AF%D8%A7%D8%B2&due_from=2024-03-11": 200,
+    "?changed_from=2024-03-11T09:00:00%2B03:30&sort=-changed_at": 200,
+    "?province=%00": 200,
+    "?province=%FF": 200,
+    "?state=in+progress": 422,
+    "?changed_from=2024-03-11T09:00:00+03:30": 422,
+    "?state=": 422,
+    "?state": 422,
+    "?limit=1&limit=2": 422,
+    "?limit=%2B1x": 422,
+    f"?limit={'9' * 5_000}": 422,
+    f"?cursor={'A' * 5_000}": 422,
+    "/": 404,
+    "//": 404,
+    "/%2F": 404,
+    "/%00": 404,
+    "/%FF": 404,
+    "/nobody%2Fhistory": 404,
+    "/nobody?": 404,
+    "/nobody?x=1": 422,
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_an_address_is_answered_or_refused_and_to_head_alike(
+    followups: Service, address: str
+) -> None:
+    answer = await followups.http.get(f"/v1/followups{address}")
+    assert answer.status_code == ADDRESSES[address], answer.text
+    head = await followups.http.head(f"/v1/followups{address}")
+    assert (head.status_code, head.content) == (answer.status_code, b"")
+    assert head.headers["content-length"] == answer.headers["content-length"]
+    assert head.headers["content-type"] == answer.headers["content-type"]
+
+
 async def test_metrics_and_documents_are_served(followups: Service) -> None:
     text = (await followups.http.get("/metrics")).text
     for name in (

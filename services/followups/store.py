@@ -301,7 +301,12 @@ class MongoFollowups:
             days = document.get(_DAYS_LATE) or (today - date.fromisoformat(document["due_on"])).days
             return Place(document["_id"], days)
 
-        return list(arranged([*running, *claimed], query.sort, place)[: query.limit])
+        both = {document["_id"]: document for document in (*running, *claimed)}
+        late = list(arranged(both.values(), query.sort, place)[: query.limit])
+        missing = query.limit - len(late)
+        if missing and query.limit in {len(running), len(claimed)}:  # some were claimed in between
+            late += await self._late(replace(query, after=place(late[-1]), limit=missing))
+        return late
 
     async def _in_time(self, query: Query, limit: int) -> list[Document]:
         """Of a page those that are not late, so many at most."""

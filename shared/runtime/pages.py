@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING
 
 from shared.runtime import mongo
-from shared.runtime.listing import Place, Query, Sort, Span, Value
+from shared.runtime.listing import Place, Query, Sort, Span, Value, arranged
 from shared.runtime.mongo import Document
 
 _ID: Final = "_id"
@@ -53,58 +53,74 @@ class Stored:
         sort, after, limit = query.sort, query.after, query.limit
         if not sort.field:
             return await _by_id(collection, wanted, after, limit, sort.descending, hint)
-        path = self.path(sort.field)
-        found: list[Document] = []
+        page = _Page(collection, self.path(sort.field), sort, limit)
         if after is None or after.key is not None:
-            is_there = [{path: {"$gt": ""}}] if sort.field in self.optional else []
-            keyed = _Keyed(collection, [*wanted, *is_there], path, sort)
-            found = await keyed.behind(after, limit)
+            is_there = [{page.path: {"$gt": ""}}] if sort.field in self.optional else []
+            await page.read_keyed([*wanted, *is_there], after)
             after = None
-        if sort.field in self.optional and len(found) < limit:
-            without = [*wanted, {path: None}]
-            found += await _by_id(collection, without, after, limit - len(found))
-        return found
+        if sort.field in self.optional:
+            await page.read_equals([*wanted, {page.path: None}], after)
+        return list(page.found.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Keyed:
-    """What has a value, in the order of its values.
+class _Page:
+    """A page in the order of a value, read by several questions.
 
     An index over the value and the id gives both directions, but for the ids of equals, which
-    ascend in either: equals are read apart.
+    ascend in either: equals are read apart. What others change between two questions may be found
+    twice or gone; the page is filled up then, since a short one would say that the list ends.
     """
 
     collection: mongo.Collection
-    wanted: Sequence[Document]
     path: str
     sort: Sort
+    limit: int
+    found: dict[str, Document] = field(default_factory=dict)  # by id, in order
 
-    async def behind(self, after: Place | None, limit: int) -> list[Document]:
-        if after is None:
-            return await self._from(self.wanted, limit)
-        key = _plain(after.key)
-        found = await self._equals(key, after, limit)
-        if len(found) < limit:
-            bound = {self.path: {"$lt" if self.sort.descending else "$gt": key}}
-            found += await self._from([*self.wanted, bound], limit - len(found))
-        return found
-
-    async def _from(self, wanted: Sequence[Document], limit: int) -> list[Document]:
+    async def read_keyed(self, wanted: Sequence[Document], after: Place | None) -> None:
+        """Read what has a value."""
         way = DESCENDING if self.sort.descending else ASCENDING
-        order = [(self.path, way), (_ID, way)]
-        found = await _read(self.collection, wanted, order, limit)
-        if not self.sort.descending:
-            return found
-        last = _value(found[-1], self.path) if len(found) == limit else None
-        whole = [document for document in found if _value(document, self.path) != last]
-        whole.sort(key=lambda document: str(document[_ID]))
-        whole.sort(key=lambda document: _value(document, self.path), reverse=True)
-        if last is not None:  # of these there may be more, with ids that come before
-            whole += await self._equals(last, None, limit - len(whole))
-        return whole
+        bounds: list[Document] = []
+        if after is not None:
+            key = _plain(after.key)
+            await self.read_equals([*wanted, {self.path: key}], after)
+            bounds = [self._beyond(key)]
+        while missing := self._missing():
+            order = [(self.path, way), (_ID, way)]
+            run = await _read(self.collection, [*wanted, *bounds], order, missing)
+            if len(run) < missing:
+                self._take(self._arranged(run))
+                return
+            key = _value(run[-1], self.path)  # of it there may be more than the run has
+            last: Place | None = Place(run[-1][_ID])
+            if self.sort.descending:
+                run, last = [d for d in run if _value(d, self.path) != key], None
+            self._take(self._arranged(run))
+            await self.read_equals([*wanted, {self.path: key}], last)
+            bounds = [self._beyond(key)]
 
-    async def _equals(self, key: object, after: Place | None, limit: int) -> list[Document]:
-        return await _by_id(self.collection, [*self.wanted, {self.path: key}], after, limit)
+    async def read_equals(self, wanted: Sequence[Document], after: Place | None) -> None:
+        """Read what has one value, or none."""
+        while missing := self._missing():
+            some = await _by_id(self.collection, wanted, after, missing)
+            self._take(some)
+            if len(some) < missing:
+                return
+            after = Place(some[-1][_ID])
+
+    def _missing(self) -> int:
+        return self.limit - len(self.found)
+
+    def _take(self, documents: Iterable[Document]) -> None:
+        for document in documents:
+            self.found.setdefault(document[_ID], document)
+
+    def _beyond(self, key: object) -> Document:
+        return {self.path: {"$lt" if self.sort.descending else "$gt": key}}
+
+    def _arranged(self, run: Iterable[Document]) -> Sequence[Document]:
+        return arranged(run, self.sort, lambda d: Place(d[_ID], _value(d, self.path)))
 
 
 async def _by_id(

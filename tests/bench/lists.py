@@ -79,6 +79,15 @@ def questions(limit: int) -> Iterator[Question]:
     for fields in overdue:
         yield Question("/v1/followups", {**of_all, **fields}, _LIST_MS)
         yield Question("/v1/followups", {**of_all, **fields}, _LIST_MS, pages=True)
+    sorted_by: Sequence[Parameters] = (
+        {"sort": "due_on"},
+        {"sort": "-days_overdue"},
+        {"sort": "-changed_at"},
+        {"sort": "due_on", "state": "in-progress", "province": "IR-09"},
+    )
+    for fields in sorted_by:
+        yield Question("/v1/followups", {**of_all, **fields}, _LIST_MS)
+        yield Question("/v1/followups", {**of_all, **fields}, _LIST_MS, pages=True)
     yield Question("/v1/scorecards", aim=_TODAY_MS)
     yield Question("/v1/scorecards", {"by": "province"}, _TODAY_MS)
     yield Question("/v1/scorecards", aim=_PAST_MS, days=True)
@@ -123,7 +132,7 @@ async def _answer(
 
 
 def explained(uri: str, question: Question) -> str:
-    """How MongoDB finds the first page of a list: its plan, and what it looks at for it."""
+    """How MongoDB finds the first page of a list by id: its plan, and what it looks at for it."""
     asked = {k: v for k, v in question.parameters.items() if k not in {"deputy", "limit"}}
     fields = {name: True if value == "true" else value for name, value in asked.items()}
     limit = int(question.parameters["limit"]) + 1
@@ -187,8 +196,8 @@ async def measure(
             for question in asked:
                 progress.update(task, description=question.told)
                 taken = await ask(service.http, question, requests)
-                is_list = "limit" in question.parameters
-                plan = explained(cluster.mongodb_uri, question) if is_list else None
+                is_by_id = "limit" in question.parameters and "sort" not in question.parameters
+                plan = explained(cluster.mongodb_uri, question) if is_by_id else None
                 if taken:
                     found.append(Waited(question, taken, plan))
                 progress.advance(task)

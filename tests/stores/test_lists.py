@@ -24,6 +24,7 @@ from services.scheduler.domain.records import Resolution, Session
 from services.scheduler.store import MongoRegister
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause
+from shared.runtime import pages
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.listing import Place, Query, Sort, Span, Value
@@ -417,3 +418,40 @@ async def test_notices_are_walked_as_those_in_memory(database: Database) -> None
 
 def _ledger(database: Database) -> Ledger:
     return Ledger(database, clock=SystemMachineClock())
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("sort", ["due_on", "days_overdue", "changed_at", "number"])
+async def test_what_changes_while_a_page_is_read_ends_no_walk(
+    database: Database, monkeypatch: pytest.MonkeyPatch, sort: str, descending: bool
+) -> None:
+    """A page is read by several questions: between any two of them everything may change."""
+    followups = lives(60)
+    store = await mongo_followups(database)
+    await saved(store, followups)
+    stored, plain_read, chance = database["followups"], pages._read, random.Random(11)
+
+    async def read(*asked: Any) -> list[Any]:
+        found = await plain_read(*asked)
+        for document in chance.sample(found, min(3, len(found))):
+            after = {"due_on": f"2024-01-{chance.randint(10, 25)}", "number": "12"}
+            change = {"$set": {**after, "changed_at": NOW + chance.randint(0, 5) * DAY}}
+            moved.add(document["_id"])
+            await stored.update_one({"_id": document["_id"]}, change)
+        return found
+
+    moved: set[str] = set()
+    monkeypatch.setattr(pages, "_read", read)
+    query = Query({}, None, 7, sort=Sort(sort, descending), as_of=TODAY)
+    found: list[str] = []
+    for _page in range(100):
+        page = await store.page(query)
+        ids = [followup.followup_id for followup in page]
+        assert len(set(ids)) == len(ids)
+        found += ids
+        if len(page) < query.limit:
+            break
+        query = replace(query, after=Place(ids[-1], value(page[-1], sort)))
+    stayed = {followup.followup_id for followup in followups} - moved
+    assert stayed
+    assert stayed <= set(found)

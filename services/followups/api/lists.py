@@ -153,7 +153,8 @@ def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
         asked_for = desks.wanted(filters.deputy)
         pages, partial = await ask(asked_for, lambda desk: desk.store.page(query))
         place = _places(order)
-        found = arranged((f for page in pages for f in page), order.sort, place)
+        once = {f.followup_id: f for page in pages for f in page}  # one may be on the move
+        found = arranged(once.values(), order.sort, place)
         shown, cursor = _SORTS.cut(found, limit, order, place)
         return FollowupPage(
             items=[followup_item(followup, now) for followup in shown],

@@ -47,13 +47,13 @@ class Stored:
     ) -> list[Document]:
         """The documents of a page, `further` conditions holding too.
 
-        `hint` names the index of a page by id, where MongoDB would take another one.
+        `hint` names an index, where MongoDB would take another one.
         """
         wanted = [*self.wanted(query.fields, query.spans), *further]
         sort, after, limit = query.sort, query.after, query.limit
         if not sort.field:
             return await _by_id(collection, wanted, after, limit, sort.descending, hint)
-        page = _Page(collection, self.path(sort.field), sort, limit)
+        page = _Page(collection, self.path(sort.field), sort, limit, hint)
         if after is None or after.key is not None:
             is_there = [{page.path: {"$gt": ""}}] if sort.field in self.optional else []
             await page.read_keyed([*wanted, *is_there], after)
@@ -76,6 +76,7 @@ class _Page:
     path: str
     sort: Sort
     limit: int
+    hint: str | None
     found: dict[str, Document] = field(default_factory=dict)  # by id, in order
 
     async def read_keyed(self, wanted: Sequence[Document], after: Place | None) -> None:
@@ -88,7 +89,7 @@ class _Page:
             bounds = [self._beyond(key)]
         while missing := self._missing():
             order = [(self.path, way), (_ID, way)]
-            run = await _read(self.collection, [*wanted, *bounds], order, missing)
+            run = await _read(self.collection, [*wanted, *bounds], order, missing, self.hint)
             if len(run) < missing:
                 self._take(self._arranged(run))
                 return
@@ -103,7 +104,7 @@ class _Page:
     async def read_equals(self, wanted: Sequence[Document], after: Place | None) -> None:
         """Read what has one value, or none."""
         while missing := self._missing():
-            some = await _by_id(self.collection, wanted, after, missing)
+            some = await _by_id(self.collection, wanted, after, missing, hint=self.hint)
             self._take(some)
             if len(some) < missing:
                 return

@@ -226,6 +226,7 @@ async def crowd(database: Database) -> MongoFollowups:
                 resolution_id=f"R-{number}",
                 due_on=due_on,
                 approved_at=NOW + number * DAY,
+                province="IR-07" if number % 8 == 0 else "IR-09",
                 number=f"{number:03}" if number % 40 == 0 else None,
                 executing_body=body,
             )
@@ -247,6 +248,7 @@ async def crowd(database: Database) -> MongoFollowups:
         ("due_on", {}),
         ("due_on", {"state": ("opened",)}),
         ("due_on", {"state": tuple(state.value for state in State)[:4]}),
+        ("due_on", {"state": ("opened",), "province": ("IR-07",)}),
         ("days_overdue", {"state": ("opened",)}),
         ("approved_at", {}),
         ("changed_at", {}),
@@ -264,7 +266,8 @@ async def test_a_page_costs_what_it_shows(
     query = Query(fields, None, 10, sort=Sort(sort, descending), as_of=TODAY)
     for _page in range(3):
         keys, documents = await asked.by(partial(crowd.page, query))
-        assert keys <= 90, (keys, documents)
+        passed_by = 8 if "province" in fields else 1
+        assert keys <= 90 * passed_by, (keys, documents)
         assert documents <= 60, (keys, documents)
         last = (await crowd.page(query))[-1]
         query = replace(query, after=Place(last.followup_id, value(last, sort) if sort else None))

@@ -299,6 +299,8 @@ def require_json(data: bytes) -> bytes:
 
     Whoever reads it finds what else is broken. Raises Unreadable.
     """
+    if data[:1] == b"{" and data[1:2] != b"\0":  # as nearly all of them begin
+        return data
     data = data.removeprefix(BYTE_ORDER_MARK)
     encoding = json.detect_encoding(data)
     if encoding != "utf-8":
@@ -398,7 +400,11 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
     for name in _REQUIRED:
         if not attributes.get(name):
             raise Unreadable("missing-attribute", name)
-    for name in [name for name, text in attributes.items() if _is_faulty(text)]:
+    for name in [
+        name
+        for name, text in attributes.items()
+        if len(text) > LONGEST_ATTRIBUTE or (not text.isprintable() and _is_faulty(text))
+    ]:
         if name in _REQUIRED:
             raise _faulty(name, attributes[name])
         del attributes[name]

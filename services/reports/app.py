@@ -15,7 +15,7 @@ from services.reports.handlers import Reception
 from services.reports.settings import ReportsSettings
 from services.reports.store import MongoCirculars, MongoExpectations
 from shared.contracts.reference import DEPUTY_TITLES_FA
-from shared.messaging.host import Host
+from shared.messaging.host import Host, source_of
 from shared.runtime.metrics import Metrics
 
 SERVICE = "reports"
@@ -30,6 +30,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         restricted=frozenset(settings.restricted_axes),
         recipients=_deputies(settings.known_deputies),
         addresses=Addresses(topics.reports, topics.reports_restricted, topics.circulars),
+        scheduler=source_of("scheduler"),
     )
     ledger = host.ledger(SERVICE)
     store = MongoExpectations(ledger)

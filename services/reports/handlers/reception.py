@@ -82,3 +82,4 @@ class Reception:
     restricted: frozenset[str]  # axis ids
     recipients: tuple[Recipient, ...]
     addresses: Addresses
+    scheduler: str  # ce_source of the scheduler, whose sessions they are

@@ -21,7 +21,7 @@ async def take(
     """Take a batch of session events, folded by session in the order of their offsets."""
     relevant = [message for message in messages if _session_id(message) is not None]
     known = await store.of_sessions({str(_session_id(message)) for message in relevant})
-    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m)]))
+    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m, reception)]))
     kept = await store.kept(
         {
             message.data.session_id
@@ -42,14 +42,17 @@ async def take(
                 known.get(session_id), reception, kept.get(session_id, ())
             )
         try:
-            verdicts.append(_take_one(message, draft, seen, now))
+            verdicts.append(_take_one(message, draft, seen, reception, now))
         except Refused as refused:
             verdicts.append(Refusal(refused.reason, str(refused)))
     return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
 
 
-def _take_one(message: Message, draft: Draft, seen: set[str], now: datetime) -> Verdict:
-    data, sequence, trace = message.data, message.event.sequence, message.event.traceparent
+def _take_one(
+    message: Message, draft: Draft, seen: set[str], reception: Reception, now: datetime
+) -> Verdict:
+    data, trace = message.data, message.event.traceparent
+    sequence = _sequence(message, reception)
     if draft.after is not None and decisions.is_overtaken(draft.after, sequence):
         return Outcome.DUPLICATE
     if isinstance(data, SessionScheduled):
@@ -59,7 +62,7 @@ def _take_one(message: Message, draft: Draft, seen: set[str], now: datetime) -> 
             return Outcome.DUPLICATE
         draft.add(decisions.expect(data.session_id, session, sequence, now), trace)
         return Outcome.APPLIED
-    needs_inbox = _needs_inbox(message)
+    needs_inbox = _needs_inbox(message, reception)
     if needs_inbox and message.inbox_id in seen:
         return Outcome.DUPLICATE
     fact: Fact | None
@@ -85,6 +88,14 @@ def _session_id(message: Message) -> str | None:
     return None
 
 
-def _needs_inbox(message: Message) -> bool:
+def _sequence(message: Message, reception: Reception) -> int | None:
+    """The session's version. Its owner alone counts it: a stranger's would shut his own out."""
+    event = message.event
+    return event.sequence if event.source == reception.scheduler else None
+
+
+def _needs_inbox(message: Message, reception: Reception) -> bool:
     """Whether nothing else tells that it came before: neither its sequence nor its content."""
-    return message.event.sequence is None and isinstance(message.data, SessionRescheduled)
+    if not isinstance(message.data, SessionRescheduled):
+        return False
+    return _sequence(message, reception) is None

@@ -28,12 +28,14 @@ DUE_AT = STARTS_AT - timedelta(hours=72)
 BEFORE = DUE_AT - timedelta(days=10)
 TITLE = "نشست تخصصی استان خراسان رضوی"
 SESSION = Session("IR-09", TITLE, STARTS_AT, DUE_AT)
+SCHEDULER = "urn:peygir:scheduler"
 ADDRESSES = Addresses("reports", "restricted", "circulars")
 RECEPTION = Reception(
     CATALOGUES,
     frozenset({"security"}),
     (Recipient("deputy", "civil", "معاونت عمرانی"),),
     ADDRESSES,
+    SCHEDULER,
 )
 
 
@@ -117,10 +119,12 @@ def cancelled(session_id: str = "1402-IR-09") -> SessionCancelled:
 
 
 def message(
-    data: EventData, sequence: int | None = None, id_: str = "1", offset: int = 0
+    data: EventData,
+    sequence: int | None = None,
+    id_: str = "1",
+    offset: int = 0,
+    source: str = SCHEDULER,
 ) -> Message:
     """The event as it comes from the topic of sessions."""
-    event = CloudEvent(
-        id=id_, source="urn:peygir:scheduler", type=data.TYPE, data=b"", sequence=sequence
-    )
+    event = CloudEvent(id=id_, source=source, type=data.TYPE, data=b"", sequence=sequence)
     return Message(Origin("sessions", 0, offset), event, data, "sessions")

@@ -35,6 +35,7 @@ from tests.unit.reports.builders import (
     submission,
 )
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 FENCE: Final = Fence("sweeper", "me", 1)
 INITIATIVES: Final = (Paragraph("قرارگاه جهادی محله‌ها", "در چهل محله"),)
 DISTRIBUTED_AT: Final = DUE_AT + timedelta(days=1)
@@ -58,7 +59,7 @@ class Office:
     async def act(
         self, session_id: str, decide: Callable[[Expectation], Sequence[Fact]]
     ) -> Expectation:
-        return await handlers.act(session_id, self.store, RECEPTION, KHORASAN, decide, "trace")
+        return await handlers.act(session_id, self.store, RECEPTION, KHORASAN, decide, TRACE)
 
     async def submit(self, session_id: str, restricted: bool = True, **changes: Any) -> Expectation:
         apart = RECEPTION.restricted if restricted else ()

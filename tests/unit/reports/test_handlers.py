@@ -133,6 +133,21 @@ async def test_without_a_sequence_the_same_event_counts_once(store: MemoryExpect
     assert expectation.session.starts_at == STARTS_AT + timedelta(days=14)
 
 
+async def test_the_number_of_a_stranger_shuts_nothing_of_the_scheduler_out(
+    store: MemoryExpectations,
+) -> None:
+    await take(store, message(scheduled(), 1))
+    strange = message(rescheduled(days=7), 10**17, id_="s", source="/foreign")
+    assert slugs(await take(store, strange, strange)) == ["applied", "duplicate"]
+    assert slugs(await take(store, message(rescheduled(days=14), 2), strange)) == [
+        *("applied", "duplicate"),
+    ]
+    expectation = await store.get(SESSION_ID)
+    assert expectation is not None
+    assert expectation.session.starts_at == STARTS_AT + timedelta(days=14)
+    assert expectation.sequence == 2
+
+
 async def test_what_cannot_be_applied_is_refused_with_its_reason(
     store: MemoryExpectations,
 ) -> None:

@@ -223,6 +223,7 @@ def test_times_that_are_read(text: str, instant: datetime) -> None:
         "2024-03-11T05:30:00+03:30:15",
         "2024-02-30T05:30:00Z",
         "2024-03-11T24:00:00Z",
+        "2016-12-31T23:59:60Z",  # a leap second is no instant of most calendars
         "2024-03-11T05:30:00+24:00",
         "۲۰۲۴-۰۳-۱۱T۰۵:۳۰:۰۰Z",
         "0001-01-01T00:00:00+03:30",

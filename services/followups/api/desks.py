@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from services.followups.domain.evidence import BadName, EmptyFile
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import (
+    BadBlocker,
     BadDueDate,
     BadProgress,
     NotAllowed,
@@ -59,6 +60,7 @@ Result = TypeVar("Result")
 _FIELDS: Final = {
     BadProgress: "progress",
     BadDueDate: "due_on",
+    BadBlocker: "blocked_by",
     ReasonMissing: "note",
     BadDelegate: "to",
     BadUntil: "until",

@@ -33,6 +33,7 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.refusals import (
     AlreadyFollowed,
+    BadBlocker,
     BadDueDate,
     BadProgress,
     Conflict,
@@ -165,8 +166,10 @@ def report_progress(
 def block(
     followup: Followup, by: Principal, blocked_by: str, reason: str, now: datetime
 ) -> Blocked:
-    """Say who has to act first. Raises NotAllowed, NotNow."""
+    """Say who has to act first. Raises NotAllowed, NotNow, BadBlocker."""
     require(followup, Step.BLOCK, by, now)
+    if blocked_by in {followup.deputy, by.id}:
+        raise BadBlocker(f"{blocked_by} answers for it; who else has to act first?")
     return Blocked(now, by.id, blocked_by, reason)
 
 

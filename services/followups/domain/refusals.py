@@ -83,6 +83,12 @@ class TooManyExtensions(Refused):
     reason = "too-many-extensions"
 
 
+class BadBlocker(Refused):
+    """Nobody waits for himself: somebody else has to act first."""
+
+    reason = "bad-blocker"
+
+
 class BadProgress(Refused):
     """Progress is a whole number from 0 to 100."""
 

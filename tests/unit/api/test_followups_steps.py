@@ -117,6 +117,7 @@ async def test_until_when_it_has_to_be_acknowledged_is_shown() -> None:
         ("request-extension", {"due_on": "2030-01-01", "reason": "باران"}, "due_on"),
         ("request-extension", {"due_on": "2024-02-01", "reason": "  "}, "reason"),
         ("block", {"reason": "زمین"}, "blocked_by"),
+        ("block", {"blocked_by": "civil", "reason": "زمین"}, "blocked_by"),
         ("close", {"outcome": "withdrawn", "reason": "x"}, "outcome"),
     ],
 )

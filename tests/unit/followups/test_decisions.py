@@ -27,6 +27,7 @@ from services.followups.domain.records import (
     opened,
 )
 from services.followups.domain.refusals import (
+    BadBlocker,
     BadDueDate,
     BadProgress,
     Conflict,
@@ -271,6 +272,12 @@ def test_what_coordination_answers_for_the_ministers_office_confirms() -> None:
 def test_progress_is_from_0_to_100(progress: int) -> None:
     with pytest.raises(BadProgress):
         decisions.report_progress(IN_STATE[State.ACKNOWLEDGED], CIVIL, progress, None, LATER)
+
+
+@pytest.mark.parametrize("himself", ["civil", "d.karimi"])
+def test_nobody_waits_for_himself(himself: str) -> None:
+    with pytest.raises(BadBlocker):
+        decisions.block(IN_STATE[State.ACKNOWLEDGED], CIVIL, himself, "اعتبار", LATER)
 
 
 def test_a_deputy_may_take_note_and_disagree() -> None:

@@ -49,7 +49,8 @@ _NAMES: Final = (*_REQUIRED, "subject", "time", "dataschema", "sequence", "trace
 _HEADERS: Final = {_CONTENT_TYPE: _CONTENT_TYPE, **{f"{_PREFIX}{name}": name for name in _NAMES}}
 _INSTANT: Final = re.compile(RFC3339)
 _LONGEST_TRACE: Final = 256  # of a version to come; today's has 55 characters
-_MEMBER: Final = re.compile(r'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*')
+_LOOKED_AT: Final = 1_000  # members of a broken document, or events of a batch, for what they tell
+_MEMBER: Final = re.compile(r'\s*+[{,]\s*+("(?:[^"\\]|\\.)*+")\s*+:\s*+')
 # What CloudEvents 1.0 keeps out of a string. U+200C is not among it: Persian needs it.
 _NOT_IN_STRINGS: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
@@ -140,13 +141,13 @@ def glimpse(headers: Headers, value: bytes | None) -> Told:
     of_headers = _readable_texts(
         {name: raw for name, raw in known.attributes.items() if name not in known.differing}
     )
-    document = _document_of(value)
+    texts = of_headers
     if any(media_type.startswith(_CLOUDEVENTS) for media_type in known.media_types):
-        texts = {**of_headers, **document}
-    elif "specversion" in document:
-        texts = {**document, **of_headers}
-    else:
-        texts = of_headers
+        texts = {**of_headers, **_document_of(value)}
+    elif not all(of_headers.get(name) for name in ("id", "source", "type")):
+        document = _document_of(value)
+        if "specversion" in document:
+            texts = {**document, **of_headers}
     told = {name: text for name, text in texts.items() if text and not _is_faulty(text)}
     return Told(
         id=told.get("id"),
@@ -349,10 +350,10 @@ def _document_of(value: bytes | None) -> dict[str, str]:
         return {}
     text = value.decode(json.detect_encoding(value), errors="replace").removeprefix("\ufeff")
     try:
-        batch = json.loads(text) if text.lstrip().startswith("[") else None
+        whole = json.loads(text)
     except (ValueError, RecursionError):
-        batch = None
-    documents = [_members(text)] if batch is None else batch
+        whole = _members(text)
+    documents = whole[:_LOOKED_AT] if isinstance(whole, list) else [whole]
     if not documents or not all(isinstance(document, dict) for document in documents):
         return {}
     first = documents[0]
@@ -366,7 +367,7 @@ def _members(text: str) -> dict[str, Any]:
     decoder = json.JSONDecoder()
     members: dict[str, Any] = {}
     at = 0
-    while found := _MEMBER.match(text, at):
+    while (found := _MEMBER.match(text, at)) and len(members) < _LOOKED_AT:
         try:
             members[json.loads(found.group(1))], at = decoder.raw_decode(text, found.end())
         except (ValueError, RecursionError):

@@ -51,9 +51,8 @@ documents = st.one_of(
 )
 
 
-traces = st.from_regex(
-    r"\A00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z",
-    alphabet=st.characters(codec="ascii"),
+traces = st.tuples(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255)).map(
+    lambda ids: f"00-{ids[0]:032x}-{ids[1]:016x}-{ids[2]:02x}"
 )
 
 

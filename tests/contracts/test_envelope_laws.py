@@ -11,7 +11,16 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.envelope import CloudEvent, Headers, Unreadable, read, rfc3339, write
+from shared.contracts.envelope import (
+    CloudEvent,
+    Headers,
+    Told,
+    Unreadable,
+    glimpse,
+    read,
+    rfc3339,
+    write,
+)
 from shared.contracts.events import EventData, Invalid, UnknownType, parse
 from tests.contracts import records
 
@@ -32,10 +41,12 @@ def outcome(event: CloudEvent) -> EventData | str:
 
 def read_or_refuse(headers: Headers, value: bytes | None) -> None:
     """Anything else than the three named refusals is a failure."""
+    told = glimpse(headers, value)
     try:
         event = read(headers, value)
     except Unreadable:
         return
+    assert (told.id, told.source, told.type) == (event.id, event.source, event.type)
     outcome(event)
     written, data = write(event)
     assert read(written, data) == replace(event, time=_to_the_millisecond(event))
@@ -126,3 +137,22 @@ def test_a_record_cut_or_with_a_byte_changed(event: CloudEvent, data: Any) -> No
         del value[at:]
 
     read_or_refuse(STRUCTURED, bytes(value))
+
+
+@given(records.events(), st.booleans(), st.integers(0, 3))
+def test_what_is_told_of_an_event_is_what_it_says(
+    event: CloudEvent, in_headers: bool, left: int
+) -> None:
+    """Whichever of its required attributes is missing, the others are told."""
+    said = Told(event.id, event.source, event.type, event.subject, event.traceparent)
+    name = ("specversion", "id", "source", "type")[left]
+    rest = said if name == "specversion" else replace(said, **{name: None})
+    headers, _ = write(event)
+    if in_headers:
+        assert glimpse(headers, None) == said
+        assert glimpse([h for h in headers if h[0] != f"ce_{name}"], None) == rest
+    else:
+        members = json.loads(records.structured(event))
+        assert glimpse(STRUCTURED, json.dumps(members).encode()) == said
+        del members[name]
+        assert glimpse(STRUCTURED, json.dumps(members).encode()) == rest

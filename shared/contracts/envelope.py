@@ -121,8 +121,8 @@ def read(headers: Headers, value: bytes | None) -> CloudEvent:
         return _event(_texts(known.attributes), _with_numbers(value))
     except Unreadable as error:
         if error.reason == "missing-attribute" and _is_document(value):
-            told = f"{error.detail}; the value is a structured event, whose {_CONTENT_TYPE} "
-            raise Unreadable(error.reason, f"{told}has to be {_STRUCTURED}") from None
+            told = f"a structured event's {_CONTENT_TYPE} has to be {_STRUCTURED}"
+            raise Unreadable(error.reason, f"{error.detail} ({told})") from None
         raise
 
 

@@ -19,6 +19,7 @@ import pytest
 from deploy.local.cluster import Cluster
 from shared.contracts.envelope import read
 from shared.contracts.events import parse
+from shared.contracts.reference import PROVINCE_CODES
 from shared.contracts.topics import Topics
 from tests.component.harness import Producer, Service, create_topics, eventually, records
 from tests.fuzz.campaign import Plan, run
@@ -65,7 +66,15 @@ async def open_scheduler(service: Service, _: Producer, __: Topics) -> AsyncIter
     await post(service, "/v1/seasons", {"season": "1410", "starts_on": "2031-08-11"}, 201)
     yield Plan(
         {"session_id": sessions, "resolution_id": resolutions, "season": ["1410"]},
-        {"due_on": ["2035-06-01", "2199-12-31", "1405-10-30"]},
+        {
+            "starts_at": ["2031-06-01T09:00:00+03:30", "2031-06-02T09:00:00Z"],
+            "ends_at": ["2031-06-03T09:00:00+03:30", "2031-06-01T09:00:00+03:30"],
+            "starts_on": ["2032-08-09", "2033-08-08"],
+            "provinces": [sorted(PROVINCE_CODES), ["IR-09"]],
+            "due_on": ["2035-06-01", "2199-12-31", "1405-10-30"],
+            "deputy": ["civil", "social"],
+            "axis": [None, "crisis"],
+        },
     )
 
 

@@ -51,6 +51,10 @@ class Persian:
         """Whether there are words for a sentence."""
         return template in self._sentences
 
+    def template(self, template: str) -> str:
+        """The Persian template of a sentence. Raises KeyError where there is none."""
+        return self._sentences[template]
+
     def sentence(self, text: str) -> str | None:
         """A sentence in Persian; None where no catalogue has it."""
         template, values = (text.template, text.values) if isinstance(text, Told) else (text, {})

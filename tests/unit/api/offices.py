@@ -15,6 +15,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
+from services.followups.adapters import persian as followups_words
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.app import FORMATS, PICTURE
 from services.followups.domain.records import (
@@ -31,13 +32,17 @@ from services.followups.handlers import Change
 from services.notify import api as notify
 from services.notify import domain as notices
 from services.notify import handlers as notify_handlers
+from services.notify.adapters import persian as notify_words
 from services.reports import api as reports
+from services.reports.adapters import persian as reports_words
 from services.scheduler import api as scheduler
+from services.scheduler.adapters import persian as scheduler_words
 from shared.messaging.records import Cause, Event
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
+from shared.runtime.persian import SHARED, Catalogue, Persian
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
@@ -57,6 +62,7 @@ from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import rules
 
+NO_WORDS: Final = Catalogue()
 EVIDENCE_LIMIT: Final = 2_000_000
 SHEET_LIMIT: Final = 5_000_000
 
@@ -130,9 +136,14 @@ class Counter:
         return items
 
 
-def app_over(*routers: APIRouter, long_bodies: Sequence[LongBody] = ()) -> FastAPI:
+def app_over(
+    *routers: APIRouter,
+    persian: Catalogue = NO_WORDS,
+    long_bodies: Sequence[LongBody] = (),
+) -> FastAPI:
     """The app of these routes, as every service builds its own."""
     app = create_app(
+        persian=Persian(SHARED, persian),
         title="Peygir",
         version="0",
         health=Health(),
@@ -158,7 +169,8 @@ async def open_scheduler() -> AsyncIterator[Counter]:
     """Two visits, which have begun, with a resolution each."""
     register, clock = MemoryRegister(), Standing(NOW)
     desk = scheduler.Desk(register, rules(), clock)
-    async with over(lambda: register.events, app_over(*scheduler.routes(desk))) as counter:
+    app = app_over(*scheduler.routes(desk), persian=scheduler_words.CATALOGUE)
+    async with over(lambda: register.events, app) as counter:
         for id_ in ("visit-1", "visit-2"):
             made = await counter.post("/sessions", {**VISIT, "session_id": id_})
             assert made.status_code == 201, made.text
@@ -179,7 +191,9 @@ async def open_reports() -> AsyncIterator[Counter]:
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     desk = reports.Desk(office.store, office.circulars, RECEPTION)
-    app = app_over(reports.routes(desk, Standing(BEFORE)))
+    app = app_over(
+        reports.routes(desk, Standing(BEFORE)), persian=reports_words.CATALOGUE
+    )
     async with over(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
@@ -205,7 +219,8 @@ def followups_house(*deputies: str) -> House:
     clock = Standing(NOW)
     routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
-    return House(app_over(*routers, long_bodies=long_bodies), desks, clock)
+    app = app_over(*routers, long_bodies=long_bodies, persian=followups_words.CATALOGUE)
+    return House(app, desks, clock)
 
 
 @asynccontextmanager
@@ -282,7 +297,8 @@ async def open_notify() -> AsyncIterator[Counter]:
     await store.save(
         [notify_handlers.Change(None, notice, (), NOW) for notice in told], Cause("event", "notify")
     )
-    async with over(lambda: store.events, app_over(notify.routes(store))) as counter:
+    app = app_over(notify.routes(store), persian=notify_words.CATALOGUE)
+    async with over(lambda: store.events, app) as counter:
         yield counter
 
 

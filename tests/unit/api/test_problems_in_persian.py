@@ -1,0 +1,230 @@
+"""Every problem of every service in Persian: each sentence has its words, and no English is left.
+
+What lacks words is named by its sentence and the file that says it: add it to the catalogue of its
+service, `services/<service>/adapters/persian.py`, or to the shared one.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import random
+import re
+import string
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.local.layout import PROJECT
+from shared.runtime.persian import SHARED, Persian
+from tests.unit.api.offices import BRIDGE, OFFICES, REPORT, VISIT, open_followups, open_scheduler
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
+from tests.unit.runtime.test_persian import assert_persian
+
+FA: Final = {"Accept-Language": "fa-IR,fa;q=0.9,en;q=0.8"}
+SERVICES: Final = ("followups", "scheduler", "reports", "notify")
+PLACES: Final = {  # of the sentence among what a call is given
+    "Problem": (2, 3),
+    "not_found": (0,),
+    "unavailable": (0,),
+    "invalid_field": (1,),
+    "FieldError": (1,),
+    "Fault": (1,),
+    "sentence": (0,),
+}
+BY_EVENT: Final = {"NotTheApprover", "WrongDeputy", "Outdated", "UnknownResolution"}
+"""Refusals of events, which are told in dead letters."""
+
+
+def persian_of(service: str | None) -> Persian:
+    if service is None:
+        return Persian(SHARED)
+    return Persian(SHARED, import_module(f"services.{service}.adapters.persian").CATALOGUE)
+
+
+def sources() -> Iterator[tuple[str | None, Path]]:
+    for path in sorted((PROJECT / "shared").rglob("*.py")):
+        if "persian" not in path.parts:
+            yield None, path
+    for service in SERVICES:
+        for path in sorted((PROJECT / "services" / service).rglob("*.py")):
+            yield service, path
+
+
+def texts(node: ast.expr, named: dict[str, set[str]]) -> set[str]:
+    """The sentences that an expression may be; those of a variable by its name."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return {text}
+        case ast.Name(id=name):
+            return named.get(name, set())
+        case ast.IfExp():
+            return texts(node.body, named) | texts(node.orelse, named)
+        case _:
+            return set()
+
+
+def said(path: Path) -> Iterator[str]:
+    """Every sentence that a file says to whoever asks over HTTP."""
+    tree = ast.parse(path.read_text())
+    raised = {
+        node.exc.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+        and "domain" in path.parts
+    }
+    calls = {name: places for name, places in PLACES.items() if name not in raised}
+    calls |= dict.fromkeys(raised - BY_EVENT, (-1,))
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        named: dict[str, set[str]] = {}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named.setdefault(node.targets[0].id, set()).update(texts(node.value, {}))
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                for place in calls.get(node.func.id, ()):
+                    if node.args[place:]:
+                        yield from texts(node.args[place], named)
+
+
+SAID: Final = sorted({(service or "", text) for service, path in sources() for text in said(path)})
+
+
+def test_something_is_said() -> None:
+    assert len(SAID) > 100
+
+
+@pytest.mark.parametrize(("service", "text"), SAID)
+def test_every_sentence_has_words(service: str, text: str) -> None:
+    persian = persian_of(service or None)
+    assert persian.has(text), f"no Persian for {text!r}"
+    blanks = {name for _, name, _, _ in string.Formatter().parse(text) if name}
+    told = persian.template(text)
+    assert {name for _, name, _, _ in string.Formatter().parse(told) if name} <= blanks
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_field_of_a_request_has_a_name(service: str) -> None:
+    async with OFFICES[service]() as counter:
+        persian: Persian = counter.app.state.persian
+        assert [name for name in fields(counter.app) if not persian.has_field(name)] == []
+
+
+def fields(app: FastAPI) -> set[str]:
+    """The names of all parameters, and of all fields of all bodies."""
+    document = app.openapi()
+    schemas, seen = document["components"]["schemas"], set[str]()
+    names: set[str] = set()
+
+    def look(node: Any) -> None:
+        if isinstance(node, list):
+            for each in node:
+                look(each)
+        if not isinstance(node, dict):
+            return
+        names.update(node.get("properties", {}))
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        if name and name not in seen:
+            seen.add(name)
+            look(schemas[name])
+        for each in node.values():
+            look(each)
+
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            names.update(parameter["name"] for parameter in operation.get("parameters", []))
+            look(operation.get("requestBody", {}))
+    return names
+
+
+GOOD: Final[dict[str, Any]] = {
+    "scheduler": {**VISIT, **BRIDGE, "resolutions": [BRIDGE], "season": "1405"},
+    "reports": REPORT,
+    "followups": {"progress": 10, "note": "ی", "due_on": "2024-01-20", "to": "crisis"},
+    "notify": {},
+}
+_junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+    | st.sampled_from(["2024-13-40", "1402-12-21", "IR-99", "x" * 30_000, "\u0007", "ي", " "]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc.ی/~", max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("service", ["scheduler", "reports", "followups"])
+def test_no_english_is_left_whatever_is_sent(service: str, data: st.DataObject) -> None:
+    async def run() -> None:
+        async with OFFICES[service]() as counter:
+            names = sorted(fields(counter.app))
+            paths = [
+                path
+                for path, operations in counter.app.openapi()["paths"].items()
+                if "requestBody" in operations.get("post", {})
+            ]
+            for path in data.draw(st.lists(st.sampled_from(paths), min_size=6, max_size=6)):
+                known = GOOD[service]
+                change = data.draw(st.dictionaries(st.sampled_from(names), _junk, max_size=4))
+                kept = {k: v for k, v in known.items() if random.Random(path).random() < 0.8}
+                body = data.draw(st.sampled_from([{**kept, **change}, change]) | _junk)
+                place = re.sub(r"\{[a-z_]+\}", "1", path)
+                who = data.draw(st.sampled_from([CIVIL, COORDINATION]))
+                answer = await counter.http.post(place, json=body, headers={**who, **FA})
+                assert answer.status_code < 500, (path, body)
+                if answer.status_code >= 400:
+                    assert_persian(answer.json())
+
+    asyncio.run(run())
+
+
+async def test_what_the_domain_refuses_is_told_in_persian() -> None:
+    async with open_followups() as counter:
+        one = f"/followups/{(await counter.items('/followups'))[0]['followup_id']}"
+        for step, body in (
+            ("verify", {}),
+            ("acknowledge", {"stance": "disputed"}),
+            ("delegate", {"to": "d.karimi", "until": "2020-01-01"}),
+            ("parts", {"body": "کسی", "progress": 1}),
+            ("items/9/done", {}),
+            ("link", {"predecessor": "R-1"}),
+            ("extend", {"due_on": "2024-01-09"}),
+            ("close", {"outcome": "infeasible", "reason": "ی"}),
+        ):
+            for who in (CIVIL, COORDINATION):
+                answer = await counter.post(f"{one}/{step}", body, **who, **FA)
+                if not answer.is_success:
+                    assert_persian(answer.json())
+                    assert answer.json()["detail"]
+        refused = (await counter.post(f"{one}/acknowledge", {}, **COORDINATION, **FA)).json()
+        assert refused["title"] == "اجازه داده نشده است"
+        assert "«پذیرفتن»" in refused["detail"]
+
+
+async def test_days_that_are_refused_are_told_in_both_calendars() -> None:
+    async with open_scheduler() as counter:
+        body = {"resolutions": [{**BRIDGE, "due_on": "2000-01-01"}]}
+        answer = await counter.post("/sessions/visit-1/resolutions", body, **COORDINATION, **FA)
+        (error,) = answer.json()["errors"]
+        assert error["field"] == "resolutions.0.due_on"
+        assert error["label"] == "مصوبه‌ها شمارهٔ ۱، مهلت"
+        assert re.search("۱۴۰[0-9۰-۹]/[۰-۹]{2}/[۰-۹]{2} \\(\u2068202[0-9]-", error["detail"])
+        plain = await counter.post("/sessions/visit-1/resolutions", body, **COORDINATION)
+        assert "label" not in plain.json()["errors"][0]

@@ -36,6 +36,10 @@ _PROBLEM: dict[str, Any] = {
                     "field": {"type": "string", "description": "Dotted name of the field."},
                     "detail": {"type": "string"},
                     "pointer": {"type": "string", "description": "JSON pointer into the body."},
+                    "label": {
+                        "type": "string",
+                        "description": "What people call the field, where told in Persian.",
+                    },
                 },
             },
         },

@@ -108,6 +108,8 @@ class Once:
         except Problem as problem:
             if problem.status_code in _DECIDED and problem.slug not in _PASSES:
                 await _keep(replies, self._refusal(keyed, problem, about))
+            elif (found := await replies.find(keyed.id)) is not None:  # done while we decided
+                raise repeated(found, keyed) from None
             raise
         if len(made) != 1 and settled(result):  # nothing was committed, or by a later attempt
             await _keep(replies, reply(result))

@@ -30,6 +30,7 @@ from tests.unit.api.offices import (
     Counter,
     open_followups,
     open_scheduler,
+    open_scorecards,
 )
 from tests.unit.api.test_bulk import XLSX, sheet
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
@@ -270,6 +271,60 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
         answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers[REPLAYED]) == (200, "true")
         assert len(slow.events) == told + 1
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "who"),
+    [("acknowledge", {}, CIVIL), ("extend", {"due_on": "2024-01-20"}, COORDINATION)],
+    ids=["refused as things stand", "no longer valid"],
+)
+async def test_what_another_has_done_while_we_decide_is_answered(
+    step: str, body: dict[str, Any], who: dict[str, str]
+) -> None:
+    """The other's request comes between our first look and our decision."""
+
+    class Overtaken(MemoryFollowups):
+        looks = 0
+
+        async def get(self, followup_id: str) -> Any:
+            self.looks += 1
+            if self.looks == 2:
+                assert (await counter.post(path, body, **who, **KEY)).is_success
+            return await super().get(followup_id)
+
+    async with open_followups() as counter:
+        one = f"/followups/{await first_id(counter)}"
+        if step == "extend":
+            await counter.post(f"{one}/acknowledge", {}, **CIVIL)
+            asked = {"due_on": "2024-01-20", "reason": "سیل"}
+            await counter.post(f"{one}/request-extension", asked, **CIVIL)
+        path = f"{one}/{step}"
+        house = offices._followups("civil")
+        desk = house.desks["civil"]
+        overtaken = Overtaken()
+        overtaken.__dict__.update(vars(desk.store))
+        house.desks["civil"] = Desk(overtaken, desk.tracking, overtaken.files)
+        told = len(overtaken.events)
+        answer = await counter.post(path, body, **who, **KEY)
+        assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, "true")
+        assert len(overtaken.events) == told + 1
+
+
+async def test_what_moved_to_another_deputy_is_answered_there() -> None:
+    async with open_scorecards() as counter:
+        (item,) = await counter.items("/followups", resolution_id="R-1")
+        path = f"/followups/{item['followup_id']}/acknowledge"
+        first = await counter.post(path, {}, **CIVIL, **KEY)
+        assert first.is_success
+        move = {"to": "crisis", "reason": "ادغام", "dry_run": False}
+        moved = await counter.post("/deputies/civil/move", move, **MINISTER, **KEY)
+        assert moved.json()["moved"] > 0
+        again = await counter.post("/deputies/civil/move", move, **MINISTER, **KEY)
+        assert (again.content, again.headers[REPLAYED]) == (moved.content, "true")
+        (item,) = await counter.items("/followups", resolution_id="R-1")
+        assert item["deputy"] == "crisis"
+        repeated = await counter.post(path, {}, **CIVIL, **KEY)
+        assert (repeated.content, repeated.headers[REPLAYED]) == (first.content, "true")
 
 
 async def test_evidence_is_handed_in_once_and_compared_byte_by_byte() -> None:

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from fastapi import APIRouter
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from pymongo.errors import AutoReconnect
 
 from services.followups.api import Desk
@@ -18,9 +20,12 @@ from services.followups.handlers import Ahead
 from shared.messaging import operations
 from shared.messaging.records import Cause
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.http import Repeatable
 from shared.runtime.http.idempotency import HEADER, REPLAYED, key_of
-from shared.runtime.problems import Problem
+from shared.runtime.problems import Problem, not_found
+from shared.runtime.replies import Replying
 from tests.stores.fakes_followups import MemoryFollowups
+from tests.stores.fakes_replies import MemoryReplies
 from tests.unit.api import offices
 from tests.unit.api.offices import (
     BRIDGE,
@@ -39,6 +44,13 @@ from tests.unit.followups.sheets import filled_in
 
 KEY: Final = {HEADER: "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 MINISTER: Final = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
+
+
+class Done(BaseModel):
+    """What a route answers that resumes something."""
+
+    resumed: bool = True
+
 
 ACTS: Final[dict[str, list[tuple[str, Any]]]] = {
     "scheduler": [
@@ -273,14 +285,7 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
         assert len(slow.events) == told + 1
 
 
-@pytest.mark.parametrize(
-    ("step", "body", "who"),
-    [("acknowledge", {}, CIVIL), ("extend", {"due_on": "2024-01-20"}, COORDINATION)],
-    ids=["refused as things stand", "no longer valid"],
-)
-async def test_what_another_has_done_while_we_decide_is_answered(
-    step: str, body: dict[str, Any], who: dict[str, str]
-) -> None:
+async def test_what_another_has_done_while_we_decide_is_answered() -> None:
     """The other's request comes between our first look and our decision."""
 
     class Overtaken(MemoryFollowups):
@@ -289,25 +294,48 @@ async def test_what_another_has_done_while_we_decide_is_answered(
         async def get(self, followup_id: str) -> Any:
             self.looks += 1
             if self.looks == 2:
-                assert (await counter.post(path, body, **who, **KEY)).is_success
+                assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
             return await super().get(followup_id)
 
     async with open_followups() as counter:
-        one = f"/followups/{await first_id(counter)}"
-        if step == "extend":
-            await counter.post(f"{one}/acknowledge", {}, **CIVIL)
-            asked = {"due_on": "2024-01-20", "reason": "سیل"}
-            await counter.post(f"{one}/request-extension", asked, **CIVIL)
-        path = f"{one}/{step}"
+        path = f"/followups/{await first_id(counter)}/acknowledge"
         house = offices._followups("civil")
         desk = house.desks["civil"]
         overtaken = Overtaken()
         overtaken.__dict__.update(vars(desk.store))
         house.desks["civil"] = Desk(overtaken, desk.tracking, overtaken.files)
         told = len(overtaken.events)
-        answer = await counter.post(path, body, **who, **KEY)
+        answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, "true")
         assert len(overtaken.events) == told + 1
+
+
+async def test_so_it_is_where_a_refusal_would_not_be_kept() -> None:
+    """Such as 404, where what is resumed once is not there a second time."""
+
+    router, replies, others = APIRouter(), MemoryReplies(), [True]
+
+    @router.post("/resume")
+    async def resume(once: Repeatable) -> Done:
+        async def act(reply: Replying[Done]) -> Done:
+            if others.pop():  # another process asks for the same, and is served before us
+                others.append(False)
+                assert (await asks()).is_success
+                raise not_found("nothing is paused")
+            made = reply(Done())
+            assert made is not None
+            await replies.add(made)
+            return Done()
+
+        return await once(replies, act, lambda done: done)
+
+    async def asks() -> httpx.Response:
+        return await counter.http.post("/v1/resume", headers=KEY)
+
+    async with open_scheduler() as counter:
+        counter.app.include_router(router, prefix="/v1")
+        answer = await asks()
+        assert (answer.json(), answer.headers[REPLAYED]) == ({"resumed": True}, "true")
 
 
 async def test_what_moved_to_another_deputy_is_answered_there() -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
+import httpx
 import pytest
 
+from shared.messaging import operations
+from shared.messaging.flood import Pauses
 from shared.messaging.ledger import Ledger
 from shared.messaging.records import Cause, Effects, Event
 from shared.messaging.replies import MongoReplies
 from shared.messaging.steps import Step, pass_by
 from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.health import Health
+from shared.runtime.http import create_app
+from shared.runtime.identity import OpenIdentity
+from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database, transaction
 from shared.runtime.replies import AlreadyReplied, BeingReplied, Keyed, Reply
 from tests.stores.fakes_replies import MemoryReplies
@@ -161,3 +169,44 @@ async def test_whoever_comes_while_another_commits_hears_so(outbox: Outbox) -> N
         with pytest.raises(BeingReplied):
             await _act(other)
     assert await _things(outbox.database) == []
+
+
+async def test_a_subscription_is_resumed_once_under_a_key(database: Database, clock: Clock) -> None:
+    """Of several databases it is in one, which nobody knows before."""
+    elsewhere = database.client.get_database(f"{database.name}-other")
+    app = create_app(
+        title="Peygir",
+        version="0",
+        health=Health(),
+        metrics=Metrics(),
+        authenticator=OpenIdentity(),
+    )
+    app.include_router(operations.routes([elsewhere, database], clock), prefix="/v1")
+    pauses = Pauses(database)
+    await pauses.pause("readers", "topic", NOW, "a flood")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as http:
+
+        async def resume(key: str) -> httpx.Response:
+            headers = {"Idempotency-Key": key}
+            return await http.post("/v1/subscriptions/readers/resume", headers=headers)
+
+        try:
+            first, again = await resume("a"), await resume("a")
+            assert (first.status_code, again.content) == (200, first.content)
+            assert again.headers["Idempotent-Replayed"] == "true"
+            assert (await resume("b")).status_code == 404
+            await pauses.pause("readers", "topic", NOW, "another flood")
+            assert (await resume("b")).status_code == 200, "404 was not kept"
+            assert await pauses.list() == []
+        finally:
+            await database.client.drop_database(elsewhere.name)
+
+
+async def test_what_cannot_be_kept_is_not_resumed(database: Database, clock: Clock) -> None:
+    pauses, replies = Pauses(database), MongoReplies(database, clock)
+    await replies.add(reply())
+    await pauses.pause("readers", "topic", NOW, "a flood")
+    with pytest.raises(AlreadyReplied):
+        await pauses.resume("readers", keep=partial(replies.add, reply()))
+    assert len(await pauses.list()) == 1

@@ -20,7 +20,7 @@ from shared.runtime.told import OneOf, Told
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _COMMA: Final = "، "
 _OR: Final = " یا "
-_LONGEST_VALUE: Final = 300
+_LONGEST_VALUE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)

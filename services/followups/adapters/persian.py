@@ -102,6 +102,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "{asked} has no part in it; these have: {bodies}": "{asked} در آن سهمی ندارد؛ این‌ها دارند: "
     "{bodies}",
     "{predecessor} cannot continue itself": "{predecessor} نمی‌تواند ادامهٔ خود باشد",
+    "it would continue itself: {circle}": "ادامهٔ خود می‌شد: {circle}",
+    "{blocked_by} answers for it; who else has to act first?": "{blocked_by} خود پاسخ‌گوی آن است؛ "
+    "چه کس دیگری باید نخست اقدام کند؟",
     "it continues {predecessor} already": "هم‌اکنون ادامهٔ {predecessor} است",
     # finding it
     "no follow-up {followup_id}": "پیگیری {followup_id} نیست",
@@ -134,6 +137,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "رفته است؛ چنین نوشته می‌شود: \u2068filename*=UTF-8''%D9%BE%D9%84.pdf\u2069",
     "a name has 1 to 255 characters that can be seen, not dots alone": "نام ۱ تا ۲۵۵ نویسهٔ دیدنی "
     "دارد، و نه تنها نقطه",
+    "a name has 1 to 255 characters that can be seen, not dots alone: گزارش.pdf": "نام ۱ تا ۲۵۵ "
+    "نویسهٔ دیدنی دارد، و نه تنها نقطه: \u2068گزارش.pdf\u2069",
     "the file is empty": "پرونده خالی است",
     "100 pieces of evidence are there, no more can be": "۱۰۰ مستند دارد و بیش از این نمی‌شود",
     "the upload said nothing for so long that it counted as abandoned; send it again": "بارگذاری "

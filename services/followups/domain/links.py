@@ -8,6 +8,7 @@ from typing import Final
 
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
+from shared.runtime.told import sentence
 
 _MOST_NAMED: Final = 12  # of a circle that is told
 
@@ -32,7 +33,8 @@ def require_no_circle(followup: Followup, known: Iterable[Followup]) -> None:
         if len(named) > _MOST_NAMED:
             left = len(named) - _MOST_NAMED
             named[_MOST_NAMED // 2 : -_MOST_NAMED // 2] = [f"{left} more"]
-        raise PredecessorCircle(f"it would continue itself: {' → '.join(named)}")
+        told = " → ".join(named)
+        raise PredecessorCircle(sentence("it would continue itself: {circle}", circle=told))
 
 
 def stands_in_circle(followup: Followup, known: Iterable[Followup]) -> bool:

@@ -35,6 +35,7 @@ from shared.runtime.calendar import start_of_day
 from shared.runtime.listing import Place, Sort, Span, Value
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.text import search_key
+from shared.runtime.told import sentence
 
 Item = TypeVar("Item")
 
@@ -154,7 +155,7 @@ def instant_span(name: str, first: date | None, last: date | None) -> Span | Non
 
 def _span(name: str, first: date | None, last: date | None) -> Span | None:
     if first is not None and last is not None and first > last:
-        raise invalid_field(f"{name}_from", f"is after {name}_to")
+        raise invalid_field(f"{name}_from", sentence("is after {name}", name=f"{name}_to"))
     return None if first is None and last is None else Span(first, last)
 
 
@@ -288,7 +289,8 @@ class Sorts:
         for sort, keys in self._cursors.items():
             with suppress(Problem):
                 keys.read(cursor)
-                return invalid_field("cursor", f"comes from sort={sort}, which has to stand by it")
+                template = "comes from sort={sort}, which has to stand by it"
+                return invalid_field("cursor", sentence(template, sort=sort))
         return None
 
 

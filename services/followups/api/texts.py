@@ -7,11 +7,10 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import AfterValidator, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from shared.contracts.events.base import Brief, BriefSaying, Name, Saying, Text
+from shared.contracts.events.base import Brief, BriefSaying, Name, Saying
 from shared.contracts.events.followups import By
 from shared.runtime.text import unseen
 
-Note: TypeAlias = Text
 Body: TypeAlias = Name
 """The name of a person or a body."""
 
@@ -46,4 +45,4 @@ Url: TypeAlias = Annotated[
 ]
 """An address, http or https."""
 
-__all__ = ["Body", "Brief", "BriefSaying", "Note", "Saying", "Sha256", "Url", "User"]
+__all__ = ["Body", "Brief", "BriefSaying", "Saying", "Sha256", "Url", "User"]

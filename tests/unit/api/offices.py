@@ -191,9 +191,7 @@ async def open_reports() -> AsyncIterator[Counter]:
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     desk = reports.Desk(office.store, office.circulars, RECEPTION)
-    app = app_over(
-        reports.routes(desk, Standing(BEFORE)), persian=reports_words.CATALOGUE
-    )
+    app = app_over(reports.routes(desk, Standing(BEFORE)), persian=reports_words.CATALOGUE)
     async with over(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text

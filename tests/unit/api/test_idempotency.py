@@ -299,7 +299,7 @@ async def test_what_another_has_done_while_we_decide_is_answered() -> None:
 
     async with open_followups() as counter:
         path = f"/followups/{await first_id(counter)}/acknowledge"
-        house = offices._followups("civil")
+        house = offices.followups_house("civil")
         desk = house.desks["civil"]
         overtaken = Overtaken()
         overtaken.__dict__.update(vars(desk.store))

@@ -35,7 +35,7 @@ from services.followups.api import items, moving, work
 from services.reports.api import items as reports
 from services.scheduler.api import resolutions, seasons, sessions
 from shared.contracts.events import Person
-from shared.contracts.events.base import NullIsAbsent
+from shared.contracts.events.base import NullIsAbsent, Readable
 from shared.runtime.http import RequestBody
 from tests.unit.api.asks import SERVICES, opened
 from tests.unit.api.oddities import DAYS, OTHERS, TEXTS
@@ -208,14 +208,24 @@ def _holds(held: list[Any], asked: Any) -> bool:
     """Whether what is said about one type holds whatever is asked of the other."""
     if isinstance(asked, NullIsAbsent | PlainSerializer):
         return True  # takes more, or takes nothing
-    if any(one is asked for one in held):
+    if any(one is asked or one == asked for one in held):
         return True
+    if isinstance(asked, Readable):
+        return any(isinstance(one, Readable) and _reads_less(one, asked) for one in held)
     if isinstance(asked, StringConstraints | FieldInfo):
         bounds: dict[str, Any] = {}
         for one in held:
             bounds |= _bounds(one)
         return all(_within(name, bounds.get(name), b) for name, b in _bounds(asked).items())
     return False
+
+
+def _reads_less(one: Readable, other: Readable) -> bool:
+    return (
+        one.longest <= other.longest
+        and one.lines == other.lines
+        and one.may_be_blank <= other.may_be_blank
+    )
 
 
 _BOUNDS: Final = ("min_length", "max_length", "pattern", "ge", "gt", "le", "lt", "strict")

@@ -290,6 +290,36 @@ async def test_a_cursor_that_somebody_made_up_is_refused(keys: list[Any]) -> Non
     assert [error["field"] for error in answer.json()["errors"]] == ["cursor"]
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("executing_body=—", "executing_body"),
+        ("executing_body=", "executing_body"),
+        ("executing_body=شرکت گاز&executing_body=!", "executing_body"),
+        ("level=۴", "level"),
+        ("level=1,2", "level"),
+        ("state=opened,verified", "state"),
+        ("state=Opened", "state"),
+        ("overdue=", "overdue"),
+        ("overdue=true&overdue=maybe", "overdue"),
+        ("deputy=civil&deputy=nobody", "deputy"),
+        ("due_from=2024-01-01&due_from=2024-01-02", "due_from"),
+        ("due_on=2024-01-01", "due_on"),
+        ("Sort=due_on", "Sort"),
+        ("sort=%2Bdue_on", "sort"),
+        ("sort=+due_on", "sort"),
+        ("sort=due_on&sort=-due_on", "sort"),
+    ],
+)
+async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
+    async with open_followups() as counter:
+        for path in ("/followups", "/followups.xlsx"):
+            if "sort" not in query or path == "/followups":
+                answer = await counter.http.get(f"/v1{path}?{query}")
+                assert answer.status_code == 422, answer.text
+                assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
 BOUNDS: Final = [
     ("scheduler", "/sessions", "starts", "starts_at"),
     ("scheduler", "/sessions", "changed", "changed_at"),

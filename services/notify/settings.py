@@ -161,8 +161,8 @@ def read_addresses(path: Path) -> Mapping[str, str]:
     Raises a validation error, with one line that says what is wrong.
     """
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        read = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise refused(f"{path}: {error}") from error
     if not isinstance(read, dict):
         raise refused(f"{path}: not an object of addresses by role")

@@ -168,6 +168,21 @@ POISON: dict[str, tuple[bytes | None, list[tuple[str, bytes]], str]] = {
         binary("ResolutionApproved", "p"),
         "invalid",
     ),
+    "unseen-title": (
+        json.dumps({**approval("unseen-title"), "title": "\u200b\u3164\u202e"}).encode(),
+        binary("ResolutionApproved", "p"),
+        "invalid",
+    ),
+    "jalali-day": (
+        json.dumps(approval("jalali-day", due_on="1405-10-30")).encode(),
+        binary("ResolutionApproved", "p"),
+        "invalid",
+    ),
+    "number-for-a-day": (
+        json.dumps({**approval("number-for-a-day"), "due_on": 1803686400}).encode(),
+        binary("ResolutionApproved", "p"),
+        "invalid",
+    ),
     "province": (
         json.dumps(approval("province", province="IR-99")).encode(),
         binary("ResolutionApproved", "p"),

@@ -142,6 +142,7 @@ def test_known_addresses_go_before_those_made_from_roles(
     ("text", "told"),
     [
         ("{", "addresses.json"),
+        ("[" * 100_000, "recursion"),
         ("[]", "not an object"),
         ('{"province:IR-99": "a@b.example"}', "'province:IR-99' is nobody's role"),
         ('{"coordination": "a b@c"}', "'a b@c' of coordination is no address"),

@@ -135,17 +135,16 @@ class MongoLinks:
         self._number = databases[0]["marks"]
         self._followups = [database["followups"] for database in databases]
 
-    async def prepare(self) -> None:
-        """Begin to count. Safe to repeat."""
-        begun = {"$setOnInsert": {"number": 0}}
-        await self._number.update_one({"_id": _LINKS}, begun, upsert=True)
-
     async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
         """Return what these resolutions lead to, as it stands after the last link."""
         found: dict[str, Followup] = {}
         asked, wanted = set[str](), set(resolution_ids)
         async with mongo.causal(self._client) as session:
             number = await self._number.find_one({"_id": _LINKS}, session=session)
+            if number is None:  # before the first link of all; a worker needs no right to this
+                number = {"number": 0}
+                begun = {"$setOnInsert": number}
+                await self._number.update_one({"_id": _LINKS}, begun, upsert=True)
             while wanted:
                 asked |= wanted
                 before = {"resolution_id": {"$in": list(wanted)}}
@@ -157,7 +156,7 @@ class MongoLinks:
                         if one.work.predecessor is not None:
                             wanted.add(one.work.predecessor.resolution_id)
                 wanted -= asked
-        return Ahead(0 if number is None else number["number"], list(found.values()))
+        return Ahead(number["number"], list(found.values()))
 
     async def take_turn(self, ahead: Ahead, session: Session) -> None:
         """Add a link to those that were known. Raises Stale where there is another since."""
@@ -192,7 +191,6 @@ class MongoFollowups:
         await self.files.prepare()
         await ensure_indexes(self._followups, _INDEXES)
         await ensure_indexes(self._elsewhere, [IndexModel([("resolution_id", ASCENDING)])])
-        await self._links.prepare()
         await self._count_former()
         await self._key_former()
 

@@ -1,4 +1,4 @@
-"""Two clients of other makers. Nothing of this project is in them: only Kafka and bytes."""
+"""Clients of other makers. Nothing of this project is in them: only Kafka and bytes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 _SECONDS = 20
 _SCRIPT = Path(__file__).with_name("publish.mjs")
+_SDK_SCRIPT = Path(__file__).with_name("event.mjs")
 _KAFKAJS: Final = "2.2.4"
+_SDK: Final = "9.0.0"
 _PACKAGES: Final = {"nodejs": "node", "npm": "npm"}  # what brings which command
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
@@ -95,34 +97,57 @@ class KafkaJs:
                 for record in records
             ],
         }
-        process = await asyncio.create_subprocess_exec(
-            "node",
-            str(_SCRIPT),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        told, wrong = await process.communicate(json.dumps(job).encode())
-        assert process.returncode == 0, wrong.decode(errors="replace")
-        return [moment / 1000 for moment in json.loads(told)]
+        return [moment / 1000 for moment in await _answer(_SCRIPT, job)]
 
 
 def install_kafkajs(folder: Path) -> None:
-    """Install kafkajs into a folder where that version is not there yet.
+    """Install kafkajs into a folder where that version is not there yet; see `_install`."""
+    _install("kafkajs", _KAFKAJS, folder)
+
+
+def install_sdk(folder: Path) -> None:
+    """Install CloudEvents' own SDK for JavaScript; see `_install`."""
+    _install("cloudevents", _SDK, folder)
+
+
+async def by_sdk(folder: Path, mode: Literal["binary", "structured"], **event: Any) -> Outgoing:
+    """An event as that SDK, installed in a folder, writes it; its key is its subject."""
+    job = {"sdk": str(folder), "mode": mode, "event": event}
+    record = await _answer(_SDK_SCRIPT, job)
+    headers = [(name, base64.b64decode(value)) for name, value in record["headers"]]
+    return Outgoing(event["subject"], base64.b64decode(record["value"]), headers)
+
+
+async def _answer(script: Path, job: dict[str, Any]) -> Any:
+    """What a script says to a job."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(script),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told, wrong = await process.communicate(json.dumps(job).encode())
+    assert process.returncode == 0, wrong.decode(errors="replace")
+    return json.loads(told)
+
+
+def _install(name: str, version: str, folder: Path) -> None:
+    """Install a package of npm into a folder where that version is not there yet.
 
     Fails the test in one line where Node or npm is missing: without them nobody has asked.
     """
-    missing = [package for package, name in _PACKAGES.items() if shutil.which(name) is None]
+    missing = [package for package, tool in _PACKAGES.items() if shutil.which(tool) is None]
     if missing:
         told = f"missing: {', '.join(missing)}. Install with: apt-get install -y"
         pytest.fail(f"{told} {' '.join(missing)}", pytrace=False)
-    described = folder / "node_modules" / "kafkajs" / "package.json"
-    if described.exists() and json.loads(described.read_bytes())["version"] == _KAFKAJS:
+    described = folder / "node_modules" / name / "package.json"
+    if described.exists() and json.loads(described.read_bytes())["version"] == version:
         return
     folder.mkdir(parents=True, exist_ok=True)
     install = ("install", "--no-package-lock", "--no-save", "--no-audit", "--no-fund")
     done = subprocess.run(
-        ["npm", *install, "--prefix", str(folder), f"kafkajs@{_KAFKAJS}"],
+        ["npm", *install, "--prefix", str(folder), f"{name}@{version}"],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
@@ -20,8 +20,10 @@ from tests.clients.foreign import (
     Headers,
     KafkaJs,
     Outgoing,
+    by_sdk,
     headers_of,
     install_kafkajs,
+    install_sdk,
     read_all,
 )
 from tests.component.harness import Service, create_topics, eventually
@@ -177,6 +179,31 @@ async def test_the_same_again_changes_nothing_whatever_its_id(
     await eventually(told, 20, "the last follow-up in the topic")
     assert len(await installation.read(installation.followups, id_)) == 1
     assert await installation.read(installation.dead_letters, id_) == []
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+async def test_an_event_of_the_javascript_sdk_is_followed(
+    installation: Installation, local: Path, mode: Literal["binary", "structured"]
+) -> None:
+    """With its own attributes and extensions, numbers and truth values among them."""
+    folder = local / "cache" / "node-sdk"
+    install_sdk(folder)
+    id_ = f"sdk-{mode}"
+    record = await by_sdk(
+        folder,
+        mode,
+        source="/automation/letters",
+        type=TYPE,
+        subject=id_,
+        datacontenttype="application/json",
+        partitionkey=id_,
+        pages=12,
+        urgent=True,
+        data=approval(id_),
+    )
+    await installation.clients["kafkajs"].publish(installation.resolutions, record)
+    item, _ = await installation.seen(id_)
+    assert (item["version"], item["title"]) == (1, approval(id_)["title"])
 
 
 def poison(name: str) -> dict[str, tuple[Outgoing, str]]:

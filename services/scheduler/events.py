@@ -95,7 +95,7 @@ def _of_session(session: Session, fact: SessionFact) -> EventData:
     id_ = session.session_id
     match fact:
         case Scheduled():
-            return SessionScheduled.model_validate(asdict(fact.gathering))
+            return SessionScheduled(**asdict(fact.gathering))
         case Rescheduled():
             return SessionRescheduled(
                 session_id=id_,
@@ -122,24 +122,20 @@ def _of_resolution(resolution: Resolution, fact: ResolutionFact) -> EventData:
     id_, deputy = resolution.resolution_id, resolution.terms.deputy
     match fact:
         case Approved():
-            return ResolutionApproved.model_validate(
-                {
-                    "resolution_id": id_,
-                    "approved_at": fact.at,
-                    "session_id": fact.session_id,
-                    "session_kind": fact.session_kind,
-                    **asdict(fact.terms),
-                }
+            return ResolutionApproved(
+                resolution_id=id_,
+                approved_at=fact.at,
+                session_id=fact.session_id,
+                session_kind=fact.session_kind,
+                **asdict(fact.terms),
             )
         case Amended():
-            return ResolutionAmended.model_validate(
-                {
-                    "resolution_id": id_,
-                    "deputy": deputy,
-                    "amended_at": fact.at,
-                    "reason": fact.reason,
-                    **named(fact.amendment),
-                }
+            return ResolutionAmended(
+                resolution_id=id_,
+                deputy=deputy,
+                amended_at=fact.at,
+                reason=fact.reason,
+                **named(fact.amendment),
             )
         case Withdrawn():
             return ResolutionWithdrawn(

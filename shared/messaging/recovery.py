@@ -140,7 +140,7 @@ class Recovery:
             event = read(record.headers, record.value)
             if event.source != self._source or event.sequence is None or event.time is None:
                 return None
-            data = parse(event)
+            data = parse(event, recorded=True)
         except (Unreadable, UnknownType, Invalid) as error:
             place = f"{record.topic}|{record.partition}|{record.offset}"
             _log.warning("passed over", record=place, error=f"{type(error).__name__}: {error}")

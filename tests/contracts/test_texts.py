@@ -15,6 +15,7 @@ from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import (
     EVENTS,
     EventData,
+    FollowupOverdue,
     Invalid,
     ResolutionApproved,
     SessionScheduled,
@@ -172,6 +173,21 @@ def test_what_is_on_record_can_always_be_read(text: str) -> None:
         read = kind.from_json(json.dumps({**fields, **titled}).encode())
         assert {name: getattr(read, name) for name in titled} == titled
         assert json.loads(read.to_json()) == {**fields, **titled}
+        assert parse(event(kind, {**fields, **titled}), recorded=True) == read
+
+
+@nothing
+def test_what_was_taken_before_can_still_be_told(text: str) -> None:
+    """A follow-up under a title that nobody sees goes on to be overdue."""
+    told = samples.of(FollowupOverdue).data | {"title": text, "followup_id": "f\u200b"}
+    built = FollowupOverdue(**dict(FollowupOverdue.from_json(json.dumps(told).encode())))
+    assert json.loads(built.to_json()) == told
+    with pytest.raises(ValidationError, match="must be a day"):
+        FollowupOverdue(**{**dict(built), "due_on": 1803686400})
+    with pytest.raises(ValidationError, match="at most 500"):
+        FollowupOverdue(**{**dict(built), "title": "x" * 501})
+    with pytest.raises(Invalid):
+        parse(event(FollowupOverdue, told))
 
 
 def test_a_body_says_the_same_as_an_event() -> None:

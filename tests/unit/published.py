@@ -23,6 +23,7 @@ def as_sent(event: Event, source: str = "urn:peygir:test") -> CloudEvent:
 
 
 def as_read(event: Event) -> Message:
-    """The event as it comes back from its topic."""
+    """The event as it comes back to its owner from its topic."""
     received = read(*write(as_sent(event)))
-    return Message(Origin(event.topic, 0, 0), received, parse(received), event.topic)
+    data = parse(received, recorded=True)
+    return Message(Origin(event.topic, 0, 0), received, data, event.topic)

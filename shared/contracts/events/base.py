@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -253,9 +253,22 @@ ProvinceCode: TypeAlias = Annotated[
 
 
 class Part(BaseModel):
-    """A part of an event's data."""
+    """A part of an event's data.
+
+    What is built here, field by field, tells what was taken before: its texts are left as they are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    if not TYPE_CHECKING:  # where the fields are its arguments
+
+        def __init__(self, /, **fields: Any) -> None:
+            self.__pydantic_validator__.validate_python(
+                fields, self_instance=self, context=_RECORDED
+            )
+
+        # As pydantic marks its own: reading JSON does not come by here.
+        __init__.__pydantic_base_init__ = True
 
 
 class EventData(Part):

@@ -57,7 +57,6 @@ from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
 from shared.runtime.principals import Principal
-from shared.runtime.text import normalise
 
 unhurried = settings(deadline=None)  # a shared machine may be slow
 
@@ -175,7 +174,7 @@ LETTER = EvidenceAdded(
 
 # -- any chain of facts -------------------------------------------------------------------------
 
-texts = st.one_of(st.none(), st.text("پیگیری مصوبه‌ی ۱۲ \nabc", max_size=20).map(normalise))
+texts = st.one_of(st.none(), st.text("پیگیری مصوبه‌ی ۱۲ \nabc", max_size=20))
 names = st.text("شهرداریمشهدabc", min_size=1, max_size=10)
 people = st.sampled_from(["d.karimi", "c.ahmadi", "g.razavi"])
 days = st.dates(date(2023, 1, 1), date(2027, 12, 31))

@@ -256,7 +256,7 @@ def _as_read(event: Event) -> Message:
         traceparent=event.trace,
     )
     received = read(*write(sent))
-    return Message(Origin(TOPIC, 0, 0), received, parse(received), TOPIC)
+    return Message(Origin(TOPIC, 0, 0), received, parse(received, recorded=True), TOPIC)
 
 
 # -- what comes by event ------------------------------------------------------------------------

@@ -378,7 +378,7 @@ class Lives(RuleBasedStateMachine):
         for entry in self.run(self.store.history(followup_id)):
             event = entry.event
             sent = CloudEvent(event.id, "urn:peygir:followups", event.type, event.data)
-            data = parse(read(*write(sent)))
+            data = parse(read(*write(sent)), recorded=True)
             assert isinstance(data, FollowupEvent)
             fact = events.fact_of(data, current)
             assert fact is not None

@@ -160,7 +160,7 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
             traceparent=event.trace,
         )
         received = read(*write(sent))
-        data = parse(received)
+        data = parse(received, recorded=True)
         assert isinstance(data, FollowupEvent)
         assert (data.followup_id, data.resolution_id) == (now.followup_id, now.resolution_id)
         message = Message(Origin(TOPIC, 0, 0), received, data, TOPIC)

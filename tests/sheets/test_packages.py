@@ -10,6 +10,7 @@ from typing import IO, Final
 
 import pytest
 
+from services.followups.adapters.persian import CATALOGUE
 from services.followups.domain.bulk import Column, Edit
 from tests.sheets.raw import (
     MAIN,
@@ -333,7 +334,7 @@ _ODS: Final = {
         (packed({"xl/workbook.bin": b"\x83"}), "it is a binary workbook (.xlsb)"),
         (packed({"word/document.xml": b"<x/>"}), "it is a text document"),
         (packed({"Index/Document.iwa": b"\x00"}), "it is of Numbers"),
-        (packed({"پیگیری‌ها.xlsx": packed(WHOLE)}), "a zip with a workbook in it"),
+        (packed({"پیگیری‌ها.xlsx": packed(WHOLE)}), "it is packed; send the .xlsx itself"),
         (packed({"a.txt": b"x"}), "it is no workbook"),
     ],
 )
@@ -341,6 +342,7 @@ def test_what_is_no_workbook_says_what_it_is_and_what_to_do(content: bytes, told
     said = is_no_sheet(content)
     assert told in said
     assert ".xlsx" in said
+    assert (said in CATALOGUE.sentences) is (told != "it is no workbook"), "in Persian, too"
 
 
 def test_a_zip_with_a_password_is_told() -> None:

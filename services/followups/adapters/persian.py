@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from services.followups.adapters import foreign
 from services.followups.adapters.words import STATES_FA
 from services.followups.domain.machine import Step, Who
 from shared.runtime.persian import Catalogue
@@ -154,15 +155,45 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "است؛ آن‌های یک معاونت یا یک نشست را بخواهید",
 }
 
+_SAVE: Final = (
+    "آن را در برنامهٔ صفحه‌گسترده باز کنید و با قالب \u2068.xlsx\u2069 ذخیره کنید: "
+    "\u2068File > Save As > .xlsx\u2069"
+)
+_SEND: Final = "خود پروندهٔ \u2068.xlsx\u2069 را بفرستید"
+
+_FILES: Final[Mapping[str, str]] = {
+    foreign.EMPTY: f"پرونده خالی است؛ {_SEND}",
+    foreign.LOCKED: "پرونده رمز دارد؛ آن را باز کنید، رمز را بردارید و با قالب "
+    "\u2068.xlsx\u2069 ذخیره کنید: "
+    "\u2068File > Info > Protect Workbook > Encrypt with Password\u2069",
+    foreign.OLD: f"پرونده از قالب قدیمی \u2068.xls\u2069 است؛ {_SAVE}",
+    foreign.BINARY: f"پرونده از قالب \u2068.xlsb\u2069 است؛ {_SAVE}",
+    foreign.XML_2003: f"پرونده از قالب \u2068XML Spreadsheet 2003\u2069 است؛ {_SAVE}",
+    foreign.OPEN: f"پرونده از قالب \u2068.ods\u2069 است؛ {_SAVE}",
+    foreign.FLAT_OPEN: f"پرونده از قالب \u2068.fods\u2069 است؛ {_SAVE}",
+    foreign.WEB: f"پرونده صفحهٔ وب است، هر نامی که دارد؛ {_SAVE}",
+    foreign.WEB_ARCHIVE: f"پرونده بایگانی صفحهٔ وب است؛ {_SAVE}",
+    foreign.TEXT: f"پرونده متن است، مانند \u2068.csv\u2069؛ {_SAVE}",
+    foreign.NUMBERS: "پرونده از برنامهٔ \u2068Numbers\u2069 است؛ از آن خروجی بگیرید و بفرستید: "
+    "\u2068File > Export To > Excel\u2069",
+    foreign.FORM: f"بدنهٔ درخواست فرم است؛ {_SEND}",
+    foreign.PACKED: f"پرونده فشرده است؛ {_SEND}",
+    foreign.PDF: f"پرونده \u2068PDF\u2069 است؛ {_SEND}",
+    foreign.DOCUMENT: f"پرونده سند متنی است؛ {_SEND}",
+    foreign.SLIDES: f"پرونده ارائه است؛ {_SEND}",
+    foreign.UNKNOWN: f"پرونده از قالب \u2068.xlsx\u2069 نیست؛ اگر صفحه‌گسترده است، {_SAVE}",
+}
+
 _ROWS: Final[Mapping[str, str]] = {
     "missing-column": "این ستون در برگه نیست",
     "unknown-column": "ستونی به این نام در این برگه نیست",
     "double-column": "این ستون دو بار آمده است",
-    "formula": "این خانه فرمول است، نه مقدار",
-    "broken-cell": "این خانه خواندنی نیست",
+    "formula": "این خانه فرمول است؛ آن را رونوشت کنید و مقدارش را بچسبانید",
+    "broken-cell": "این خانه خطا، تاریخ یا زمان است؛ قالب خانه را متن کنید و مقدار را بنویسید",
+    "merged-cells": "این خانه با ردیف‌های دیگر یکی شده است؛ جدا کنید و در هر ردیف بنویسید",
     "bad-id": "شناسه خالی است یا شناسه نیست",
     "bad-version": "نسخه عددی صحیح از ۱ است، چنان که در برگه بود",
-    "bad-progress": "پیشرفت عددی صحیح از ۰ تا ۱۰۰ است",
+    "bad-progress": "پیشرفت عددی صحیح از ۰ تا ۱۰۰ است، مانند ۴۰ یا ۴۰٪",
     "bad-note": "توضیح متن است و بیش از اندازه بلند نیست",
     "bad-answer": "پاسخ «بله»، «خیر» یا خالی است",
     "double-row": "ردیف دیگری از همین پیگیری سخن می‌گوید",
@@ -179,7 +210,7 @@ _ROWS: Final[Mapping[str, str]] = {
 _ITEM_STATES: Final = {"open": "باز", "dropped": "کنارگذاشته"}
 
 CATALOGUE: Final = Catalogue(
-    {**_TITLES, **_SENTENCES, **{f"row:{slug}": told for slug, told in _ROWS.items()}},
+    {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": told for slug, told in _ROWS.items()}},
     {
         **{state.value: name for state, name in STATES_FA.items()},
         **{step.value: name for step, name in _STEPS.items()},

@@ -9,11 +9,14 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openpyxl.worksheet.worksheet import Worksheet
 
+from services.followups.adapters.persian import CATALOGUE
 from services.followups.domain.bulk import Column
+from shared.runtime.persian import Persian
 from tests.unit.api.offices import SHEET_LIMIT, Counter, open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
-from tests.unit.followups.sheets import PLACES, Edits, filled_in, opened
+from tests.unit.followups.sheets import PLACES, Edits, changed, filled_in, opened
 
 SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -181,6 +184,30 @@ async def test_what_is_no_sheet_is_refused() -> None:
             assert refused.json()["type"] == "urn:peygir:problem:no-sheet"
         assert (await send(counter, bytes(SHEET_LIMIT + 1))).status_code == 413
         assert (await send(counter, b"{", mode="some")).status_code == 422
+
+
+async def test_percentages_are_reported_as_they_are_shown() -> None:
+    async with open_followups() as counter:
+        await begun(counter)
+
+        def fill(sheet: Worksheet) -> None:
+            for row, share in ((2, 1), (3, 0.5)):
+                cell = sheet.cell(row, PLACES[Column.PROGRESS])
+                cell.value, cell.number_format = share, "0%"
+
+        content = changed(await sheet(counter), fill)
+        assert counts(await taken(counter, content, dry_run=False)) == (2, 0, 0)
+        assert [i["progress"] for i in await counter.items("/followups")] == [100, 50]
+
+
+async def test_a_file_of_another_kind_is_told_what_to_do() -> None:
+    async with open_followups() as counter:
+        refused = await send(counter, b"\xd0\xcf\x11\xe0" + bytes(600), dry_run=False)
+        problem = refused.json()
+        assert problem["detail"].startswith("it is an old workbook (.xls); open it in a")
+        told = Persian(CATALOGUE).sentence(problem["detail"])
+        assert told is not None
+        assert "ذخیره کنید" in told
 
 
 async def test_a_sheet_holds_what_the_list_with_the_same_filters_does() -> None:

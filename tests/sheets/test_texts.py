@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from python_calamine import CalamineWorkbook
 from services.followups.adapters.escapes import escaped, unescaped
 from services.followups.domain.bulk import TITLES, Column
 from services.followups.domain.records import Followup
+from shared.runtime.text import normalise, shows
 from tests.sheets.raw import inline, packed, parts, rows
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import PLACES, edits_here, sheet_of
@@ -57,14 +57,14 @@ def test_a_title_comes_back_as_it_is(title: str) -> None:
     assert titles_of(content) == [_as_calamine_has_it(title), "آخرین"]
     note = {Column.NOTE: ('t="inlineStr"', _cell_of(content))}
     (edit,) = edits_here(packed(parts(rows(note))))
-    assert edit.note == (title.strip() if _is_seen(title) else None)
+    assert edit.note == _kept(title)
 
 
 @settings(max_examples=EXAMPLES)
 @given(_TEXTS)
 def test_a_note_comes_back_as_it_is(note: str) -> None:
     (edit,) = edits_here(packed(parts(rows({Column.NOTE: inline(escaped(note))}))))
-    assert edit.note == (note.strip() if _is_seen(note) else None)
+    assert edit.note == _kept(note)
 
 
 @given(st.text(st.characters(), max_size=20) | _TEXTS)
@@ -79,8 +79,9 @@ def test_escapes_of_anything_are_a_text(text: str) -> None:
     assert once == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _is_seen(text: str) -> bool:
-    return any(unicodedata.category(c) != "Cf" and not c.isspace() for c in text)
+def _kept(text: str) -> str | None:
+    """As a text is kept, whichever way it comes."""
+    return normalise(text) if shows(text) else None
 
 
 def _as_calamine_has_it(text: str) -> str:

@@ -17,7 +17,7 @@ from services.followups.domain.refusals import BadProgress, NotNow, Refused
 from shared.contracts.days import from_jalali
 from shared.runtime.calendar import jalali_date_short
 from shared.runtime.principals import Principal
-from shared.runtime.text import search_key
+from shared.runtime.text import normalise, search_key, shows
 
 MOST_ROWS: Final = 20_000
 LONGEST_NOTE: Final = 20_000  # characters
@@ -246,7 +246,7 @@ def merged(columns: Sequence[Column | None], cells: Merged, edits: Iterable[Edit
 
 
 def _is_blank(cell: Cell) -> bool:
-    return cell is None or (isinstance(cell, str) and not _bare(cell))
+    return cell is None or (isinstance(cell, str) and not shows(cell))
 
 
 def _bare(text: str | None) -> str:
@@ -256,12 +256,12 @@ def _bare(text: str | None) -> str:
 
 
 def _text(cell: Cell) -> str | None:
-    """Text without white space around it, "" for an empty cell; None for what is no text."""
+    """Text as everywhere it is kept, "" for an empty cell; None for what is no text."""
     if _is_blank(cell):
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
         return None
-    return str(cell).strip()
+    return normalise(str(cell))
 
 
 def _number(cell: Cell, pattern: re.Pattern[str]) -> int | None:

@@ -15,7 +15,7 @@ from tests.sheets.raw import PERCENT, SHEET, inline, number, packed, parts, rows
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import edits_here, sheet_of
 
-EXAMPLES = 300  # of each test
+EXAMPLES = 200  # of each test
 
 FILLED_IN = {
     Column.PROGRESS: number("0.5", PERCENT),

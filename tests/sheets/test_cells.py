@@ -274,3 +274,21 @@ def test_cells_of_several_rows_that_are_one_are_named_where_something_is_written
         first, second = edits_here(merged(harmless, progress=forty))
         assert (first.progress, second.progress) == (40, None)
     assert all(edit.is_empty for edit in edits_here(merged("M2:M3")))
+
+
+def test_columns_that_were_added_are_all_named_and_those_without_a_title_do_no_harm() -> None:
+    def added(*cells: str) -> bytes:
+        told = "".join((*cells, "</row>"))
+        return packed(parts(rows({PROGRESS: number(40)}).replace("</row>", told, 1)))
+
+    mine, other = (
+        f'<c r="{letter}1" t="inlineStr"><is><t>{title}</t></is></c>'
+        for letter, title in (("P", "نظر من"), ("R", "جمع"))
+    )
+    with pytest.raises(BadSheet) as bad:
+        edits_here(added(mine, other))
+    assert [fault.slug for fault in bad.value.faults] == ["unknown-column"] * 2
+    assert "column 18 has the title «جمع»" in bad.value.faults[1].message
+    helper = '<c r="Q2"><f>M2*2</f><v>80</v></c></row>'
+    untitled = rows({PROGRESS: number(40)}).removesuffix("</row>") + helper
+    assert [edit.progress for edit in edits_here(packed(parts(untitled)))] == [40]

@@ -20,7 +20,7 @@ from tests.sheets.raw import inline, packed, parts, rows
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import PLACES, edits_here, sheet_of
 
-EXAMPLES = 300
+EXAMPLES = 200
 AT_WORK = after(ACKNOWLEDGED, PROGRESSED)
 
 # More often than by chance: what is written with escapes, looks like one, or like markup.

@@ -80,6 +80,8 @@ def expect(script: Script) -> Expectation:
         Mail("session-scheduled", governor_of(code).role, session_id_of(code))
         for code in script.turns
     )
+    for code in script.turns[len(script.sessions) :]:  # called off, after everybody was told
+        mails[Mail("session-cancelled", governor_of(code).role, session_id_of(code))] += 1
     for session in script.sessions:
         if session.report_is_late:
             role = governor_of(session.province).role

@@ -50,7 +50,9 @@ class NoticeItem(BaseModel):
     subject: str = Field(description="the id of the session, resolution or follow-up")
     recipient_role: str
     state: State
-    tries: int = Field(description="how often it was handed to the mail server")
+    tries: int = Field(
+        description="how often the mail server was asked to take it, or its recipient"
+    )
     reason: str | None = Field(description="the mail server's last refusal")
     put_off_by: Trouble | None = Field(description="whose trouble it waits for, if anybody's")
     created_at: datetime

@@ -114,9 +114,9 @@ class Courier:
             else:
                 await self._send_one(notice, address, now, lease)
 
-    def _held_back(self, now: datetime, trouble: Trouble, until: float) -> HeldBack:
+    def _held_back(self, now: datetime, trouble: Trouble, until: float, reason: str) -> HeldBack:
         left = timedelta(seconds=until - self._machine.monotonic())
-        return HeldBack(now, self._machine.now() + left, trouble)
+        return HeldBack(now, self._machine.now() + left, trouble, reason)
 
     async def _send_one(self, notice: Notice, address: str, now: datetime, lease: Lease) -> None:
         await self._post.open()
@@ -163,9 +163,9 @@ class Courier:
             self._patience.answered(address)
             return fact
         if not fact.is_answer:
-            trouble = self._patience.interrupted(address, at, took)
+            trouble = self._patience.interrupted(address, fact.reason, at, took)
         elif fact.trouble is Trouble.RECIPIENT:
-            trouble = self._patience.deferred(address, at, took)
+            trouble = self._patience.deferred(address, fact.reason, at, took)
         else:
             self._patience.answered(address)
             trouble = fact.trouble

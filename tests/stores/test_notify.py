@@ -151,7 +151,7 @@ async def test_whoever_waits_for_trouble_is_counted_by_whose_it_is(store: Store)
     assert await store.count_put_off() == {}
     one, two, three, four, _ = (change.after for change in changes)
     later = AT + timedelta(seconds=10)
-    held = HeldBack(NOW, later, Trouble.DOMAIN)
+    held = HeldBack(NOW, later, Trouble.DOMAIN, "silence")
     await store.save(
         [
             moved(one, PutOff(NOW, "451", Trouble.RECIPIENT), later),
@@ -168,7 +168,7 @@ async def test_whoever_waits_for_trouble_is_counted_by_whose_it_is(store: Store)
     }
     found = await store.get(three.notice_id)
     assert found is not None
-    assert (found.trouble, found.tries, found.reason) == (Trouble.DOMAIN, 0, None)
+    assert (found.trouble, found.tries, found.reason) == (Trouble.DOMAIN, 0, "silence")
     await store.save([moved(found, Delivered(NOW))], CAUSE)
     assert (await store.count_put_off())[Trouble.DOMAIN] == 1
 

@@ -322,11 +322,15 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """It was not tried: its recipient or his domain is in trouble."""
+    """It was not tried: its recipient or his domain is in trouble.
+
+    What the mail server said of the recipient counts for all that is for him.
+    """
 
     at: datetime
     until: datetime  # machine time, UTC
     trouble: Trouble
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +414,8 @@ def evolve(notice: Notice, fact: Fact) -> Notice:
                 return _withdrawn(tried)
             return replace(tried, standing=Standing.WAITS) if fact.is_sure else tried
         case HeldBack():
-            return replace(next_, trouble=fact.trouble)
+            tries = notice.tries + (fact.trouble is Trouble.RECIPIENT)
+            return replace(next_, tries=tries, reason=fact.reason, trouble=fact.trouble)
         case HandedOver() | TrueAgain():
             return replace(next_, standing=Standing.UNDER_WAY)
         case TakenBack():
@@ -433,7 +438,7 @@ def judged(notice: Notice, fact: Fact, tries_most: int) -> Fact:
     A domain's trouble is no notice's fault, so nothing is given up for it.
     """
     if (
-        isinstance(fact, PutOff)
+        isinstance(fact, PutOff | HeldBack)
         and fact.trouble is not Trouble.DOMAIN
         and notice.standing is not Standing.OVERTAKEN
         and notice.tries + 1 >= tries_most

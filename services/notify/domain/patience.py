@@ -23,9 +23,11 @@ class _Suspect:
     recipients: set[str] = field(default_factory=set)
     holds: int = 0
     until: float = 0.0  # monotonic
+    reason: str = ""
 
-    def hold(self, at: float, first_seconds: float) -> None:
+    def hold(self, at: float, first_seconds: float, reason: str) -> None:
         self.holds += 1
+        self.reason = reason
         self.until = at + wait_seconds(self.holds, first_seconds)
 
 
@@ -46,14 +48,14 @@ class Patience:
         self._recipients: dict[str, _Suspect] = {}
         self._domains: dict[str, _Suspect] = {}
 
-    def held(self, address: str, at: float) -> tuple[Trouble, float] | None:
-        """Say whose trouble an address is held back for, and until when (monotonic)."""
+    def held(self, address: str, at: float) -> tuple[Trouble, float, str] | None:
+        """Say whose trouble an address is held back for, until when (monotonic), and why."""
         domain = self._domains.get(_domain(address))
         if domain is not None and at < domain.until:
-            return Trouble.DOMAIN, domain.until
+            return Trouble.DOMAIN, domain.until, domain.reason
         recipient = self._recipients.get(address)
         if recipient is not None and at < recipient.until:
-            return Trouble.RECIPIENT, recipient.until
+            return Trouble.RECIPIENT, recipient.until, recipient.reason
         return None
 
     def answered(self, address: str) -> None:
@@ -61,32 +63,32 @@ class Patience:
         self._recipients.pop(address, None)
         self._domains.pop(_domain(address), None)
 
-    def deferred(self, address: str, at: float, took: float) -> Trouble:
+    def deferred(self, address: str, reason: str, at: float, took: float) -> Trouble:
         """It refused the recipient for now, `took` seconds after it was asked."""
         recipient = self._recipients.setdefault(address, _Suspect())
         recipient.weight = max(recipient.weight, _OF_A_RECIPIENT)
-        recipient.hold(at, self._first)
+        recipient.hold(at, self._first, reason)
         if took < _SLOW_SECONDS:
             self._domains.pop(_domain(address), None)
             return Trouble.RECIPIENT
-        return self._suspect_domain(address, at, _SLOW) or Trouble.RECIPIENT
+        return self._suspect_domain(address, reason, at, _SLOW) or Trouble.RECIPIENT
 
-    def interrupted(self, address: str, at: float, took: float) -> Trouble:
+    def interrupted(self, address: str, reason: str, at: float, took: float) -> Trouble:
         """It gave no answer to a mail to that address within `took` seconds, or hung up."""
         weight = _QUICK if took < _SLOW_SECONDS else _SLOW
         recipient = self._recipients.setdefault(address, _Suspect())
         recipient.weight += weight
         if recipient.weight >= _OF_A_RECIPIENT:
-            recipient.hold(at, self._first)
-        return self._suspect_domain(address, at, weight) or Trouble.MESSAGE
+            recipient.hold(at, self._first, reason)
+        return self._suspect_domain(address, reason, at, weight) or Trouble.MESSAGE
 
-    def _suspect_domain(self, address: str, at: float, weight: int) -> Trouble | None:
+    def _suspect_domain(self, address: str, reason: str, at: float, weight: int) -> Trouble | None:
         domain = self._domains.setdefault(_domain(address), _Suspect())
         domain.weight += weight
         domain.recipients.add(address)
         if domain.weight < _OF_A_DOMAIN or len(domain.recipients) < 2:
             return None
-        domain.hold(at, self._first)
+        domain.hold(at, self._first, reason)
         return Trouble.DOMAIN
 
 

@@ -430,7 +430,8 @@ async def test_whoever_is_put_off_as_recipient_waits_with_all_of_his(bench: Benc
     await bench.deliver()
     assert await bench.states(good) == {State.DELIVERED: 3}
     assert bench.server.heard.count(("RCPT", CIVIL)) == 1, "one was asked for all"
-    assert sorted([(await bench.of(id_)).tries for id_ in full]) == [0] * 59 + [1]
+    of_all = {((await bench.of(id_)).tries, (await bench.of(id_)).reason) for id_ in full}
+    assert of_all == {(1, "452 4.2.2 mailbox full")}
     assert await bench.store.count_put_off() == {Trouble.RECIPIENT: 60}
     bench.clocks.pass_by(10)
     await bench.deliver()
@@ -439,6 +440,18 @@ async def test_whoever_is_put_off_as_recipient_waits_with_all_of_his(bench: Benc
     bench.clocks.pass_by(20)
     await bench.deliver()
     assert await bench.states(full) == {State.DELIVERED: 60}
+
+
+async def test_whoever_never_takes_anything_is_given_up_with_all_of_his(bench: Bench) -> None:
+    bench.server.answers["RCPT", CIVIL] = b"452 4.2.2 mailbox full"
+    full = await bench.wait_for("civil", each=2 * BATCH + 5)
+    for _ in range(TRIES_MOST):
+        assert await bench.states(full) == {State.PENDING: len(full)}
+        await bench.deliver()
+        bench.clocks.pass_by(900)
+    assert await bench.states(full) == {State.FAILED: len(full)}
+    assert {(await bench.of(id_)).reason for id_ in full} == {"452 4.2.2 mailbox full"}
+    assert bench.server.heard.count(("RCPT", CIVIL)) == TRIES_MOST
 
 
 def slow(bench: Bench, answer: bytes) -> Answer:

@@ -14,34 +14,34 @@ ONE, TWO, THREE, OTHER = "one@a.example", "two@a.example", "three@a.example", "o
 def test_one_quick_failure_is_the_messages_own() -> None:
     patience = Patience(10)
     for _ in range(4):
-        assert patience.interrupted(ONE, 0, 0.1) is Trouble.MESSAGE
+        assert patience.interrupted(ONE, "why", 0, 0.1) is Trouble.MESSAGE
         assert patience.held(ONE, 0) is None
-    patience.interrupted(ONE, 0, 0.1)
-    assert patience.held(ONE, 0) == (Trouble.RECIPIENT, 10)
+    patience.interrupted(ONE, "why", 0, 0.1)
+    assert patience.held(ONE, 0) == (Trouble.RECIPIENT, 10, "why")
     assert patience.held(TWO, 0) is None
 
 
 def test_a_slow_failure_holds_its_recipient_back_and_two_of_them_their_domain() -> None:
     patience = Patience(10)
-    patience.interrupted(ONE, 0, 30)
-    assert patience.held(ONE, 9) == (Trouble.RECIPIENT, 10)
+    patience.interrupted(ONE, "why", 0, 30)
+    assert patience.held(ONE, 9) == (Trouble.RECIPIENT, 10, "why")
     assert patience.held(ONE, 10) is None
-    assert patience.interrupted(TWO, 0, 30) is Trouble.DOMAIN
-    assert patience.held(THREE, 0) == (Trouble.DOMAIN, 10)
+    assert patience.interrupted(TWO, "why", 0, 30) is Trouble.DOMAIN
+    assert patience.held(THREE, 0) == (Trouble.DOMAIN, 10, "why")
     assert patience.held(OTHER, 0) is None
-    assert patience.interrupted(THREE, 10, 30) is Trouble.DOMAIN, "the probe"
-    assert patience.held(ONE, 29) == (Trouble.DOMAIN, 30), "twice as long"
+    assert patience.interrupted(THREE, "why", 10, 30) is Trouble.DOMAIN, "the probe"
+    assert patience.held(ONE, 29) == (Trouble.DOMAIN, 30, "why"), "twice as long"
     patience.answered(THREE)
     assert patience.held(THREE, 10) is None
-    assert patience.held(TWO, 5) == (Trouble.RECIPIENT, 10), "his own trouble stays"
+    assert patience.held(TWO, 5) == (Trouble.RECIPIENT, 10, "why"), "his own trouble stays"
 
 
 def test_a_quick_refusal_of_one_recipient_says_that_his_domain_lives() -> None:
     patience = Patience(10)
-    patience.interrupted(ONE, 0, 30)
-    patience.interrupted(TWO, 0, 30)
-    assert patience.deferred(THREE, 0, 0.1) is Trouble.RECIPIENT
-    assert patience.held(THREE, 0) == (Trouble.RECIPIENT, 10)
+    patience.interrupted(ONE, "why", 0, 30)
+    patience.interrupted(TWO, "why", 0, 30)
+    assert patience.deferred(THREE, "why", 0, 0.1) is Trouble.RECIPIENT
+    assert patience.held(THREE, 0) == (Trouble.RECIPIENT, 10, "why")
     assert patience.held("four@a.example", 0) is None
 
 
@@ -66,15 +66,15 @@ def test_nobody_is_held_back_for_others_or_for_ever(
             before.clear()
             assert patience.held(address, at) is None
         elif what == "deferred":
-            patience.deferred(address, at, took)
+            patience.deferred(address, "why", at, took)
             before.add(address)
         else:
-            patience.interrupted(address, at, took)
+            patience.interrupted(address, "why", at, took)
             before.add(address)
         for one in (ONE, TWO, THREE, OTHER):
             held = patience.held(one, at)
             if held is not None:
-                trouble, until = held
+                trouble, until, _ = held
                 assert at < until <= at + LONGEST_WAIT_SECONDS
                 if trouble is Trouble.DOMAIN:
                     assert len(failed[one.partition("@")[2]]) >= 2

@@ -431,6 +431,33 @@ async def test_a_session_that_is_moved_or_called_off_is_told_to_whom_it_was_anno
     assert len(mails) == 6
 
 
+async def test_whoever_was_not_invited_yet_is_invited_to_the_new_time_or_not_at_all(
+    cluster: Cluster, notify: Service, producer: Producer, topics: Topics, mailbox: Mailbox
+) -> None:
+    async def event(id_: str, type_: str, **data: Any) -> None:
+        data = {"session_id": id_, **data}
+        await producer.event(topics.sessions, type_, data, key=id_, id_=f"{id_}-{type_}")
+
+    gathering = {"kind": "provincial", "provinces": ["IR-09"], "title": "نشست تخصصی"}
+    old = {"starts_at": "2024-03-11T05:30:00Z", "ends_at": "2024-03-11T10:00:00Z"}
+    new = {"starts_at": "2024-03-13T05:30:00Z", "ends_at": "2024-03-13T10:00:00Z"}
+    cluster.kill("mail")
+    for id_ in ("early", "never"):
+        await event(id_, "SessionScheduled", **gathering, **old, mode="webinar")
+        await notices_of(notify, id_, "pending")
+    await event("early", "SessionRescheduled", **new, previous_starts_at=old["starts_at"])
+    await event("never", "SessionCancelled", cancelled_at="2024-03-10T05:30:00Z")
+    for id_ in ("early", "never"):
+        await notices_of(notify, id_, "withdrawn")
+    assert await notify.items("/v1/notices", subject="never", state="pending") == []
+    await asyncio.to_thread(cluster.start, "mail")
+    (told,) = await notices_of(notify, "early")
+    withdrawn = await notify.items("/v1/notices", state="withdrawn")
+    assert mailbox.of(item["notice_id"] for item in (told, *withdrawn)) == {told["notice_id"]: 1}
+    (mail,) = [m for m in mailbox.mails() if told["notice_id"] in m["Message-ID"]]
+    assert mail["Subject"] == ("دعوت به نشست تخصصی استان خراسان رضوی؛ چهارشنبه ۲۳ اسفند ۱۴۰۲")
+
+
 async def test_bad_questions_are_refused_by_name(notify: Service) -> None:
     for query, field in (("state=lost", "state"), ("template=x", "template"), ("topic=x", "topic")):
         answer = await notify.http.get(f"/v1/notices?{query}")

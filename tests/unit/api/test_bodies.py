@@ -162,10 +162,11 @@ def all_read(place: Place, before: list[Event]) -> list[Event]:
 
 
 async def all_shown(place: Place, changed: Ask) -> None:
-    """What was changed can be read still, alone and in lists."""
+    """What was changed can be read still."""
     values = {**place.ids, **place.of(changed)}
     for ask in reads(place.counter.app.openapi()):
-        if ask.path.split("/")[1] != changed.path.split("/")[1] or "{evidence_id}" in ask.path:
+        alike = ask.path.split("/")[1] == changed.path.split("/")[1]
+        if not (ask.of and alike) or "{evidence_id}" in ask.path:
             continue
         path = ask.path.format(**{name: _escaped(values[name]) for name in ask.of})
         answer = await place.counter.http.get(f"/v1{path}")

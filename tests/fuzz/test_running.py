@@ -68,7 +68,7 @@ async def open_scheduler(service: Service, _: Producer, __: Topics) -> AsyncIter
         {"session_id": sessions, "resolution_id": resolutions, "season": ["1410"]},
         {
             "starts_at": ["2031-06-01T09:00:00+03:30", "2031-06-02T09:00:00Z"],
-            "ends_at": ["2031-06-03T09:00:00+03:30", "2031-06-01T09:00:00+03:30"],
+            "ends_at": ["2031-06-03T09:00:00+03:30", "2031-06-02T12:00:00Z"],
             "starts_on": ["2032-08-09", "2033-08-08"],
             "provinces": [sorted(PROVINCE_CODES), ["IR-09"]],
             "due_on": ["2035-06-01", "2199-12-31", "1405-10-30"],

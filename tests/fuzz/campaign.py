@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ CHECKS: Final = (
 - `positive_data_acceptance`: what is valid by the document may be refused as things stand (403,
   404, 409), and by rules between fields (422);
 - `ignored_auth`, `object_level_authorization`: in development whoever asks is believed;
+- `allow_header_conformance`: of a path with two methods `Allow` names but one;
 - `use_after_free`: nothing is deleted over HTTP.
 """
 
@@ -57,7 +59,8 @@ def run(url: str, plan: Plan, folder: Path, examples: int) -> tuple[int, str]:
     Each operation gets as many random requests as `examples`, besides those of its own examples
     and of all boundaries, and each chain of operations as many.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # the reports of the last time
+    folder.mkdir(parents=True)
     settings = folder / "schemathesis.toml"
     settings.write_text(_settings(plan))
     command = [

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import pytest
@@ -26,6 +27,7 @@ from shared.messaging.records import Cause
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.files import Kept, Uploads
+from shared.runtime.replies import AlreadyReplied, Keyed, Reply
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.stores.test_evidence import a_file
 from tests.stores.test_followups import new, step
@@ -121,6 +123,40 @@ async def counts(side: Desk) -> dict[str, int]:
     assert isinstance(store, MongoFollowups | MemoryFollowups)
     found = (await store.counts(By.DEPUTY)).get("", {})
     return {name: count for name, count in found.items() if count}
+
+
+async def test_what_was_answered_about_it_goes_along(pair: Pair) -> None:
+    """Also what the move itself answers, which stays with the giver."""
+    civil, social = pair
+    first = new("R-1")
+    await civil.store.save([first], CAUSE)
+    id_ = first.after.followup_id
+
+    def reply(key: str, about: str | None) -> Reply:
+        return Reply(Keyed(key, "f"), 200, (), b"{}", about)
+
+    kept, moved = reply("acknowledge", id_), reply("move", None)
+    second = step(first.after, ACKNOWLEDGED)
+    await civil.store.save([second], replace(CAUSE, reply=kept))
+    third = step(second.after, PROGRESSED)
+    with pytest.raises(AlreadyReplied):
+        await civil.store.save([third], replace(CAUSE, reply=kept))
+    assert await civil.store.get(id_) == second.after
+
+    for giver, taker, key in ((civil, social, "1"), (social, civil, "2"), (civil, social, "3")):
+        answer = replace(moved, keyed=Keyed(f"move-{key}", "f"))
+        await handlers.move(
+            *([id_], giver, taker, OPERATOR, "ادغام", LATER, None),
+            dry_run=False,
+            reply=partial(_always, answer),
+        )
+        assert await taker.store.replies.find("acknowledge") == kept
+        assert await giver.store.replies.find("acknowledge") is None
+        assert await giver.store.replies.find(f"move-{key}") == answer
+
+
+def _always(answer: Reply, _: object) -> Reply:
+    return answer
 
 
 async def test_it_goes_over_whole(pair: Pair) -> None:

@@ -71,9 +71,10 @@ async def test_killed_around_the_commit_another_replica_answers_the_same(
         other_body = await other.http.post(
             "/v1/circulars",
             json={"catalogue_version": 1, "provinces": ["IR-09"]},
-            headers={**COORDINATION, "Idempotency-Key": key},
+            headers={**COORDINATION, "Idempotency-Key": key, "Accept-Language": "fa-IR"},
         )
-        assert other_body.status_code == 422
+        assert (other_body.status_code, other_body.headers["Content-Language"]) == (422, "fa")
+        assert other_body.json()["title"] == "این کلید برای درخواست دیگری به کار رفته است"
 
 
 async def test_at_once_through_two_replicas_it_takes_effect_once(

@@ -20,6 +20,7 @@ from shared.runtime.told import OneOf, Told
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _COMMA: Final = "، "
 _OR: Final = " یا "
+_ROWS: Final = "rows"  # of a sheet, which counts from 1 itself
 _LONGEST_VALUE: Final = 1_000
 
 
@@ -99,10 +100,12 @@ class Persian:
     def label(self, field_name: str) -> str:
         """What people call a field, by its dotted name: `مصوبه‌ها شمارهٔ ۱، مهلت`."""
         parts: list[str] = []
+        first = 1
         for step in field_name.split("."):
             if step.isdecimal() and step.isascii():
-                place = persian_digits(int(step) + 1) if len(step) < 10 else isolated(step)
+                place = persian_digits(int(step) + first) if len(step) < 10 else isolated(step)
                 parts.append(f"{parts.pop()} شمارهٔ {place}" if parts else f"شمارهٔ {place}")
             else:
+                first = 0 if step == _ROWS else 1
                 parts.append(self._fields.get(step) or self._words.get(step) or isolated(step))
         return _COMMA.join(parts)

@@ -135,6 +135,20 @@ def test_every_sentence_has_words(service: str, text: str) -> None:
     assert {name for _, name, _, _ in string.Formatter().parse(told) if name} <= blanks
 
 
+def slugs_of_rows() -> Iterator[str]:
+    """By which the rows of a sheet are refused."""
+    for path in (PROJECT / "services" / "followups").rglob("bulk.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("ault", "refusal")):
+                given = (text for argument in node.args for text in texts(argument, {}))
+                yield from (text for text in given if re.fullmatch("[a-z]+(-[a-z]+)*", text))
+
+
+@pytest.mark.parametrize("slug", sorted(set(slugs_of_rows())))
+def test_every_fault_of_a_row_has_words(slug: str) -> None:
+    assert persian_of("followups").has(f"row:{slug}")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_field_of_a_request_has_a_name(service: str) -> None:
     async with OFFICES[service]() as counter:

@@ -118,6 +118,7 @@ def test_a_value_cannot_leave_its_isolate(value: str) -> None:
 
 def test_a_field_has_the_name_that_people_know() -> None:
     assert PERSIAN.label("resolutions.0.due_on") == "مصوبه‌ها شمارهٔ ۱، مهلت"
+    assert PERSIAN.label("rows.2.due_on") == "ردیف‌ها شمارهٔ ۲، مهلت"
     assert PERSIAN.label("no_such") == "\u2068no_such\u2069"
     assert PERSIAN.label("") == "\u2068\u2069"
 

@@ -53,8 +53,9 @@ def titles_of(content: bytes) -> Sequence[object]:
 @example("<r>&</r>")
 @example("_x005F_x000D_")
 def test_a_title_comes_back_as_it_is(title: str) -> None:
+    title = title.replace("\ufffe", "").replace("\uffff", "")  # calamine knows no escape of these
     content = sheet_of([titled(title), titled("آخرین")])
-    assert titles_of(content) == [_as_calamine_has_it(title), "آخرین"]
+    assert titles_of(content) == [title, "آخرین"]
     note = {Column.NOTE: ('t="inlineStr"', _cell_of(content))}
     (edit,) = edits_here(packed(parts(rows(note))))
     assert edit.note == _kept(title)
@@ -82,11 +83,6 @@ def test_escapes_of_anything_are_a_text(text: str) -> None:
 def _kept(text: str) -> str | None:
     """As a text is kept, whichever way it comes."""
     return normalise(text) if shows(text) else None
-
-
-def _as_calamine_has_it(text: str) -> str:
-    """It leaves the escapes of U+FFFE and U+FFFF as they are."""
-    return text.replace("\ufffe", "_xFFFE_").replace("\uffff", "_xFFFF_")
 
 
 def _cell_of(content: bytes) -> str:

@@ -169,7 +169,8 @@ def block(
     """Say who has to act first. Raises NotAllowed, NotNow, BadBlocker."""
     require(followup, Step.BLOCK, by, now)
     if blocked_by in {followup.deputy, by.id}:
-        raise BadBlocker(f"{blocked_by} answers for it; who else has to act first?")
+        template = "{blocked_by} answers for it; who else has to act first?"
+        raise BadBlocker(sentence(template, blocked_by=blocked_by))
     return Blocked(now, by.id, blocked_by, reason)
 
 

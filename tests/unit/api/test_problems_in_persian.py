@@ -42,7 +42,10 @@ PLACES: Final = {  # of the sentence among what a call is given
     "Misread": (0,),
 }
 TYPED: Final = {"PydanticCustomError", "Misread"}  # whose words are found by the error's type
-BY_EVENT: Final = {"NotTheApprover", "WrongDeputy", "Outdated", "UnknownResolution"}
+BY_EVENT: Final = {
+    *("NotTheApprover", "WrongDeputy", "Outdated", "UnknownResolution"),
+    *("DueBeforeApproval", "Conflict"),
+}
 """Refusals of events, which are told in dead letters."""
 
 
@@ -87,9 +90,8 @@ def assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]
             yield from assigned(target, other)
 
 
-def said(path: Path) -> Iterator[str]:
-    """Every sentence that a file says to whoever asks over HTTP."""
-    tree = ast.parse(path.read_text())
+def places(tree: ast.Module, path: Path) -> dict[str, tuple[int, ...]]:
+    """At which place of which calls a file says something to whoever asks over HTTP."""
     raised = {
         node.exc.func.id
         for node in ast.walk(tree)
@@ -98,8 +100,30 @@ def said(path: Path) -> Iterator[str]:
         and isinstance(node.exc.func, ast.Name)
         and "domain" in path.parts
     }
-    calls = {name: places for name, places in PLACES.items() if name not in raised}
-    calls |= dict.fromkeys(raised - BY_EVENT, (-1,))
+    others = {name: where for name, where in PLACES.items() if name not in raised}
+    return others | dict.fromkeys(raised - BY_EVENT, (-1,))
+
+
+def formatted(path: Path) -> Iterator[str]:
+    """What a file says with values that nobody can tell in another language any more."""
+    tree = ast.parse(path.read_text())
+    calls = places(tree, path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            for place in calls.get(node.func.id, ()):
+                match node.args[place:]:
+                    case [ast.JoinedStr(values=parts) as text, *_]:
+                        values = (
+                            part.value for part in parts if not isinstance(part, ast.Constant)
+                        )
+                        if not all(isinstance(v, ast.Name) and v.id.isupper() for v in values):
+                            yield ast.unparse(text)
+
+
+def said(path: Path) -> Iterator[str]:
+    """Every sentence that a file says to whoever asks over HTTP."""
+    tree = ast.parse(path.read_text())
+    calls = places(tree, path)
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -133,6 +157,13 @@ def test_every_sentence_has_words(service: str, text: str) -> None:
     blanks = {name for _, name, _, _ in string.Formatter().parse(text) if name}
     told = persian.template(text)
     assert {name for _, name, _, _ in string.Formatter().parse(told) if name} <= blanks
+
+
+@pytest.mark.parametrize("service", [None, *SERVICES])
+def test_a_sentence_with_values_keeps_them_apart(service: str | None) -> None:
+    """Rows of a sheet are told by their slugs."""
+    files = [path for its, path in sources() if its == service and path.name != "bulk.py"]
+    assert [text for path in files for text in formatted(path)] == []
 
 
 def slugs_of_rows() -> Iterator[str]:

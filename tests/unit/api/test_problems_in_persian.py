@@ -113,9 +113,7 @@ def formatted(path: Path) -> Iterator[str]:
             for place in calls.get(node.func.id, ()):
                 match node.args[place:]:
                     case [ast.JoinedStr(values=parts) as text, *_]:
-                        values = (
-                            part.value for part in parts if not isinstance(part, ast.Constant)
-                        )
+                        values = (p.value for p in parts if isinstance(p, ast.FormattedValue))
                         if not all(isinstance(v, ast.Name) and v.id.isupper() for v in values):
                             yield ast.unparse(text)
 

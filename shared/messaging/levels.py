@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from shared.messaging.failures import NotLevel
 from shared.messaging.patience import START_SECONDS, patient
@@ -16,6 +17,8 @@ from shared.messaging.recovery import Own, Recovery
 from shared.messaging.stalls import Stalled, Stalls
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import Database
+
+_TOGETHER_SECONDS: Final = 5.0  # so long requests wait for all, even those that can be done without
 
 
 class Levels:
@@ -28,6 +31,7 @@ class Levels:
         self._owned: dict[str, Own] = {}  # by the name of the database, as all below
         self._reached: dict[str, asyncio.Event] = {}
         self._apart: set[str] = set()
+        self._begun = clock.monotonic()
 
     def add(self, own: Own) -> None:
         """Watch over one more database."""
@@ -44,10 +48,17 @@ class Levels:
 
     @property
     def are_enough(self) -> bool:
-        """Whether requests can be served: by all that are needed, and by one of those apart."""
+        """Whether requests can be served: by all, or, some seconds after the start, by enough.
+
+        Enough are all that are needed, and one of those apart.
+        """
         reached = {name for name, event in self._reached.items() if event.is_set()}
-        apart = self._apart & self._reached.keys()
-        return reached >= self._reached.keys() - apart and (not apart or bool(apart & reached))
+        if reached == self._reached.keys():
+            return True
+        if self._clock.monotonic() < self._begun + _TOGETHER_SECONDS:
+            return False
+        needed = self._reached.keys() - self._apart
+        return reached >= needed and bool(reached & self._apart)
 
     async def reached(self, database: Database) -> None:
         """Wait until a database is level; one that takes nothing back in always is."""
@@ -57,6 +68,7 @@ class Levels:
 
     async def reach(self) -> None:
         """Bring all of them level, each by itself. Raises what waiting does not help against."""
+        self._begun = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
             for own in self._owned.values():
                 group.create_task(self._bring(own))

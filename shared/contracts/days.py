@@ -74,7 +74,7 @@ class WrittenDay:
         if self.is_jalali:
             return self._of_jalali()
         if self.year not in YEARS:
-            raise _of_no_year_of_ours()
+            raise no_year_of_ours()
         try:
             return date(self.year, self.month, self.day)
         except ValueError:
@@ -198,7 +198,8 @@ def _days_of(year: int, month: int) -> int:
     return 30 if month < 12 or jdatetime.date(year, month, 1).isleap() else 29
 
 
-def _of_no_year_of_ours() -> Misread:
+def no_year_of_ours() -> Misread:
+    """What is told of a year that no day or instant may lie in."""
     return Misread(
         "year",
         "must be a year of the Gregorian calendar from {first} to {last}",

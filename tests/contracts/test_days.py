@@ -226,6 +226,10 @@ def test_what_is_told_of_a_day(text: str, answer: str) -> None:
         ("2023-02-29T09:00:00Z", "2023-02-29 is no day of the Gregorian calendar"),
         ("0001-01-01T00:00:00Z", "must be a year of the Gregorian calendar from 1900 to 2199"),
         ("9999-12-31T23:59:59-14:00", "must be a year of the Gregorian calendar from 1900 to 2199"),
+        (
+            "1900-01-01T00:00:00+14:00",  # it is still 1899 in UTC
+            "must be a year of the Gregorian calendar from 1900 to 2199",
+        ),
         ("2027-01-20T25:00:00Z", "must be an RFC 3339 time with an offset, such as "),
         ("2027-01-20T09:00:00+25:00", "must be an RFC 3339 time with an offset, such as "),
         ("2027-01-20T09:00:00 IRST", "must be an RFC 3339 time with an offset, such as "),

@@ -28,6 +28,7 @@ from shared.contracts.days import (
     YEARS,
     Misread,
     no_instant,
+    no_year_of_ours,
     read_day,
 )
 from shared.contracts.envelope import RFC3339, rfc3339
@@ -105,7 +106,10 @@ class _Instant:
             raise PydanticCustomError("written", TOLD_OF_INSTANTS)
         if instant.year not in YEARS:
             raise _untaken(no_instant(value if isinstance(value, str) else instant.isoformat()))
-        return instant.astimezone(UTC)
+        sent = instant.astimezone(UTC)
+        if sent.year not in YEARS:  # it could not be read again
+            raise _untaken(no_year_of_ours())
+        return sent
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -83,8 +83,10 @@ _FILES: Final = """
 | --- | --- |
 | characters | 1 to {longest}, that show something besides dots and spaces |
 | kept | as it was written, without the folders before it (`/` and `\\`) |
-| taken out | what nobody sees; controls of direction make `txt.exe` look like `exe.txt` |
-| refused | control characters and line breaks |
+| taken out | what nobody sees, marks of direction too: they make `txt.exe` look like `exe.txt` |
+| cut off | dots and blanks at the end |
+| changed | a name of a device of Windows (`con.pdf`) gets `_` before it |
+| refused | control characters, line breaks, letters that were lost on the way (`????.pdf`) |
 """
 
 _SHEETS: Final = """
@@ -94,7 +96,10 @@ _SHEETS: Final = """
 | --- | --- |
 | form | `.xlsx`, at most {bytes:,} bytes (`PEYGIR_SHEET_LIMIT_BYTES`) and {rows:,} rows |
 | read | {columns}; a note has at most {note:,} characters |
-| refused | formulas and errors in what is read, columns that are missing or double |
+| a share | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell of percent format, are 45 |
+| cells refused | formulas, errors, days and merged cells in what is read |
+| sheets refused | where columns are missing or double |
+| files refused | every other kind, by its name, with what to do |
 """
 
 _KINDS: Final[Sequence[tuple[str, Any, int, str]]] = (

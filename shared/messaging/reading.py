@@ -34,6 +34,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords as _PartitionRecords
 from aiokafka.errors import (
+    CommitFailedError,
     CorruptRecordException,
     IllegalStateError,
     KafkaError,
@@ -183,6 +184,35 @@ class SteadyConsumer(ForgivingConsumer):
         """Read a partition from there on, as aiokafka does. Raises IllegalStateError."""
         super().seek(partition, offset)
         self._put_elsewhere.add(partition)
+
+    # -- its place in the group -----------------------------------------------------------------
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the group counts on it as it is: it is sending heartbeats, and not to join anew.
+
+        While it joins, aiokafka sends none.
+        """
+        subscription = self._subscription.subscription
+        heartbeats = getattr(self._coordinator, "_heartbeat_task", None)
+        return (
+            subscription is not None
+            and not self._coordinator.need_rejoin(subscription)
+            and heartbeats is not None
+            and not heartbeats.done()
+        )
+
+    async def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+        """Commit as aiokafka does, but while the group is being joined. Raises KafkaError.
+
+        A broker answers one request of a connection after the other. So a commit that is sent
+        meanwhile is answered just behind the joining, and refused, since it is of the member as it
+        was before; aiokafka takes that for the loss of what it has just become, and joins again,
+        with the next commit behind it. A group whose coordinator was lost never came to rest so.
+        """
+        if not self.is_member:
+            raise CommitFailedError("the group is being joined")
+        await super().commit(offsets)
 
     # -- what is not read ---------------------------------------------------------------------
 

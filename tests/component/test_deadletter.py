@@ -160,7 +160,7 @@ async def test_each_letter_is_listed_once_with_its_reason_and_shown_with_its_err
     times = [letter["failed_at"] for letter in said.json["letters"]]
     assert times == sorted(times, reverse=True)
     groups = {group["name"]: group["count"] for group in said.json["groups"]}
-    assert groups["invalid"] == 2
+    assert groups["invalid"] == sum(reason == "invalid" for _, _, reason in POISON.values()) > 1
     assert sum(groups.values()) == len(POISON)
     by_topic = (await tool("list", "--json", "--group-by", "topic")).json["groups"]
     assert [group["name"] for group in by_topic] == [topics.resolutions("civil")]

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from confluent_kafka import Producer
 
 from deploy.local.cluster import Cluster
@@ -170,6 +175,44 @@ async def test_whoever_stands_nowhere_says_so_at_once_and_goes_where_it_is_put(
         for stale in (NoOffsetForPartitionError(place), OffsetOutOfRangeError({place: 100})):
             assert consumer._is_over(place, stale), "it was put elsewhere since"
         assert not consumer._is_over(place, OffsetOutOfRangeError({place: 1}))
+    finally:
+        await consumer.stop()
+
+
+async def test_nothing_is_committed_while_the_group_is_being_joined(cluster: Cluster) -> None:
+    """It would be answered behind the joining, refused, and taken for the loss of it."""
+    (place,) = await topics(cluster, 1)
+    consumer = SteadyConsumer(
+        place.topic,
+        bootstrap_servers=cluster.bootstrap,
+        group_id=uuid.uuid4().hex,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        assert consumer.is_member
+        await consumer.commit({place: 0})
+        held = asyncio.Event()
+        join = consumer._coordinator._do_rejoin_group
+
+        async def joins_when_it_may(subscription: Any) -> Any:
+            await held.wait()
+            return await join(subscription)
+
+        consumer._coordinator._do_rejoin_group = joins_when_it_may
+        consumer._coordinator.reset_generation()  # as where its session has expired
+        for _ in range(3):
+            with pytest.raises(CommitFailedError):
+                await consumer.commit({place: 0})
+            await asyncio.sleep(0)
+        held.set()
+
+        async def joined() -> bool:
+            return bool(consumer.is_member)
+
+        await eventually(joined, SECONDS, "its place in the group")
+        await consumer.commit({place: 0})
     finally:
         await consumer.stop()
 

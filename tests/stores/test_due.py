@@ -58,16 +58,17 @@ async def test_what_is_not_due_yet_is_not_looked_at(name: str, database: Databas
     build, field = STORES[name]
     ask = await build(database)
     later = [
-        {"_id": f"{n}", "resolution_id": n, "report_id": n, field: NOW + timedelta(days=n + 1)}
+        {"_id": f"{n}", "resolution_id": n, "report_id": n, field: NOW + timedelta(seconds=n + 1)}
         for n in range(STORED)
     ]
     await database[name].insert_many(later)
     await database.command("profile", 2)
     assert await ask() == []
     await database.command("profile", 0)
-    (asked,) = await database["system.profile"].find({"command.find": name}).to_list(None)
-    assert asked["keysExamined"] <= 1
-    assert asked["docsExamined"] == 0
+    asked = await database["system.profile"].find({"command.find": name}).to_list(None)
+    assert asked
+    assert sum(one["keysExamined"] for one in asked) <= len(asked)
+    assert sum(one["docsExamined"] for one in asked) == 0
 
 
 AGENDAS: dict[str, Callable[[Database], MongoFollowups | MongoExpectations]] = {

@@ -228,7 +228,7 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
     assert found.standing is Standing.OVERTAKEN
     await store.save([moved(found, Overtaken(NOW))], CAUSE)
     assert await store.count_waiting() == 0
-    assert [n.state for n in await store.page(Query({"state": "withdrawn"}, None, 10))] == [
+    assert [n.state for n in await store.page(Query({"state": ["withdrawn"]}, None, 10))] == [
         State.WITHDRAWN
     ]
 

@@ -39,6 +39,22 @@ _FETCH_MAX_WAIT: Final = 0.5
 _MOST: Final = 40  # records of a fetch; less than one answer of a broker ever holds
 
 
+class Coordinator:
+    """What a member knows of its place in the group."""
+
+    def __init__(self, consumer: SimulatedConsumer) -> None:
+        self._consumer = consumer
+        self._heartbeat_task = self
+
+    def done(self) -> bool:
+        """Whether it sends heartbeats no more: it does, for as long as it has joined."""
+        return False
+
+    def need_rejoin(self, _: object) -> bool:
+        """Whether it has heard that the group counts on it no more."""
+        return not self._consumer.has_joined
+
+
 class SimulatedConsumer:
     """A member of a group, or a reader of whole topics without one."""
 
@@ -59,11 +75,13 @@ class SimulatedConsumer:
         self._fetched: dict[TopicPartition, Fetched | KafkaError] = {}
         self._asking: object | None = None
         self._generation = 0
+        self.has_joined = False
         self._woken: asyncio.Future[None] | None = None
         self._closed = False
         self._stepped_over = False
         self._subscription = Subscription(self)
         self._fetcher = Fetcher()
+        self._coordinator = Coordinator(self)
         brokers.producers += 1
         self.order = brokers.producers
         self.process = current_process() or Process("a client")
@@ -121,6 +139,7 @@ class SimulatedConsumer:
 
     def prepare(self) -> None:
         """A rebalance begins: what it has is taken away."""
+        self.has_joined = False
         self._here(self._revoke, list(self._states))
 
     def assign(self, partitions: Sequence[TopicPartition], generation: int) -> None:
@@ -139,6 +158,7 @@ class SimulatedConsumer:
     def _take(self, partitions: Sequence[TopicPartition], generation: int) -> None:
         self._revoke([p for p in self._states if p not in partitions])
         self._generation = generation
+        self.has_joined = True
         self._states = {p: State() for p in partitions}
         self._fetched = {}
         self._asking = None

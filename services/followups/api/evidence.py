@@ -30,6 +30,9 @@ PATH: Final = "/followups/{followup_id}/evidence"
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
 _UNKNOWN_KIND: Final = "application/octet-stream"
+_THERE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": EvidenceItem, "description": "It is there already."}
+}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "description": "The file itself, whatever its kind.",
@@ -51,7 +54,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
     """The routes of evidence."""
     router = APIRouter(tags=["evidence"])
 
-    @router.post(PATH, status_code=201, openapi_extra=_BODY)
+    @router.post(PATH, status_code=201, responses=_THERE, openapi_extra=_BODY)
     async def add_file(
         request: Request,
         response: Response,
@@ -106,7 +109,7 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
                     body=upload.sha256,
                 )
 
-    @router.post("/followups/{followup_id}/evidence-links", status_code=201)
+    @router.post("/followups/{followup_id}/evidence-links", status_code=201, responses=_THERE)
     async def add_link(
         response: Response,
         by: Caller,

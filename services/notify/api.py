@@ -108,7 +108,7 @@ def routes(store: ReadableNotices) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[NoticeItem]:
         """List notices."""
-        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        query = order.query(limit, filters.fields(), filters.spans())
         shown, cursor = _SORTS.cut(await store.page(query), limit, order, _places(order))
         return Page[NoticeItem](items=[_item(notice) for notice in shown], next_cursor=cursor)
 

@@ -14,8 +14,7 @@ from fastapi import Depends, Request
 
 from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.runtime.principals import Principal, UnknownRole, every_role
-from shared.runtime.problems import FieldError, Problem
-from shared.runtime.told import sentence
+from shared.runtime.problems import invalid_header
 
 USER_HEADER = "X-Peygir-User"
 ROLES_HEADER = "X-Peygir-Roles"
@@ -46,13 +45,15 @@ class OpenIdentity:
     async def authenticate(self, request: Request) -> Principal:
         users = request.headers.getlist(USER_HEADER) or ["developer"]
         if len(users) > 1 or not _USER.fullmatch(users[0]):
-            raise _broken(USER_HEADER, "once, 1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -")
+            raise invalid_header(
+                USER_HEADER, "once, 1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -"
+            )
         claimed = request.headers.getlist(ROLES_HEADER)  # a list may come in parts: RFC 9110, 5.3
         roles = _names(",".join(claimed)) if claimed else self._everything
         try:
             return Principal.with_roles(users[0], roles, self._deputies, self._provinces)
         except UnknownRole as error:
-            raise _broken(ROLES_HEADER, str(error)) from error
+            raise invalid_header(ROLES_HEADER, str(error)) from error
 
 
 async def principal(request: Request) -> Principal:
@@ -67,13 +68,3 @@ Caller = Annotated[Principal, Depends(principal)]
 
 def _names(listed: str) -> frozenset[str]:
     return frozenset(name.strip() for name in listed.split(",") if name.strip())
-
-
-def _broken(header: str, detail: str) -> Problem:
-    return Problem(
-        400,
-        "invalid-header",
-        "A header cannot be read",
-        sentence("{header}: {detail}", header=header, detail=detail),
-        errors=[FieldError(header, detail)],
-    )

@@ -23,7 +23,7 @@ from starlette.types import Scope
 from shared.runtime.persian import ENGLISH, SHARED, Persian, preferred
 from shared.runtime.persian.catalogue import ANY_CLIENT_ERROR, ANY_SERVER_ERROR
 from shared.runtime.persian.validation import ANY, PREFIX
-from shared.runtime.told import Told
+from shared.runtime.told import Told, sentence
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:peygir:problem:"
@@ -119,6 +119,13 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
     """422 that names the fields."""
     told = "; ".join(f"{error.field}: {error.detail}" for error in errors)
     return Problem(422, "invalid", "The request is not valid", told, errors=errors)
+
+
+def invalid_header(header: str, detail: str) -> Problem:
+    """400 for a header that cannot be read."""
+    told = sentence("{header}: {detail}", header=header, detail=detail)
+    error = FieldError(header, detail)
+    return Problem(400, "invalid-header", "A header cannot be read", told, errors=[error])
 
 
 def not_found(what: str) -> Problem:

@@ -35,9 +35,9 @@ from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
     INSTANT,
     AnyFigures,
+    AnySpelling,
     Bound,
     Order,
-    SearchKey,
     Sorts,
     Word,
     any_of,
@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until_day,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query, Span, Value, arranged
+from shared.runtime.listing import Place, Span, Value, arranged
 
 _SORTS = Sorts(
     "followups",
@@ -77,10 +77,7 @@ class Filters:
     session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
     axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
-    executing_body: Annotated[
-        tuple[SearchKey, ...],
-        any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
-    ] = ()
+    executing_body: AnySpelling = ()
     priority: Annotated[tuple[Literal["normal", "urgent"], ...], any_of("How urgent.")] = ()
     level: Annotated[
         tuple[Annotated[int, AnyFigures, Field(ge=0, le=3)], ...],
@@ -147,9 +144,7 @@ def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
         now = await clock.now()
         if order.sort.field == "days_overdue" and order.as_of is None:
             order = replace(order, as_of=tehran_date(now))  # the same on each page of the walk
-        query = Query(
-            filters.fields(), order.after, limit + 1, filters.spans(), order.sort, order.as_of
-        )
+        query = order.query(limit, filters.fields(), filters.spans())
         asked_for = desks.wanted(filters.deputy)
         pages, partial = await ask(asked_for, lambda desk: desk.store.page(query))
         place = _places(order)

@@ -214,7 +214,7 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
     ) -> Page[CircularItem]:
         """List circulars by their ids."""
         fields = chosen({"circular_id": circular_id})
-        found = await desk.circulars.page(Query(fields, order.after, limit + 1, sort=order.sort))
+        found = await desk.circulars.page(order.query(limit, fields))
         shown, cursor = _CIRCULARS.cut(found, limit, order, lambda one: Place(one.circular_id))
         return Page(items=[circular_item(circular) for circular in shown], next_cursor=cursor)
 
@@ -295,7 +295,7 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ReportItem]:
         """List reports, without what they say."""
-        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        query = order.query(limit, filters.fields(), filters.spans())
         found = await desk.store.page_of_reports(query)
         shown, cursor = _REPORTS.cut(found, limit, order, _places_of_reports(order))
         return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
@@ -315,7 +315,7 @@ def _expectation_routes(router: APIRouter, desk: Desk) -> None:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ExpectationItem]:
         """List what is expected of whom."""
-        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        query = order.query(limit, filters.fields(), filters.spans())
         found = await desk.store.page(query)
         shown, cursor = _EXPECTATIONS.cut(found, limit, order, _places(order))
         return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)

@@ -36,9 +36,9 @@ from shared.runtime.http.lists import (
     DAY,
     DEFAULT_LIMIT,
     INSTANT,
+    AnySpelling,
     Bound,
     Order,
-    SearchKey,
     Sorts,
     Word,
     any_of,
@@ -52,7 +52,7 @@ from shared.runtime.http.lists import (
     until_day,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query, Span, Value
+from shared.runtime.listing import Place, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
@@ -129,10 +129,7 @@ class Filters:
     state: Annotated[tuple[Standing, ...], any_of("Where it stands.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
     axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
-    executing_body: Annotated[
-        tuple[SearchKey, ...],
-        any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
-    ] = ()
+    executing_body: AnySpelling = ()
     priority: Annotated[tuple[Priority, ...], any_of("How urgent.")] = ()
     due_from: Annotated[Day | None, since_day("Due")] = None
     due_to: Annotated[Day | None, until_day("Due")] = None
@@ -199,7 +196,7 @@ def routes(desk: Desk) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ResolutionItem]:
         """List resolutions."""
-        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        query = order.query(limit, filters.fields(), filters.spans())
         found = await desk.register.page_of_resolutions(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[resolution_item(one) for one in shown], next_cursor=cursor)

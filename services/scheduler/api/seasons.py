@@ -29,7 +29,7 @@ from shared.runtime.http import (
 )
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import Place
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
 from shared.runtime.told import sentence
@@ -79,7 +79,7 @@ def routes(desk: Desk) -> APIRouter:
         season: Annotated[tuple[Word, ...], any_of("Its name.")] = (),
     ) -> Page[SeasonItem]:
         """List seasons by their names."""
-        query = Query(chosen({"season": season}), order.after, limit + 1, sort=order.sort)
+        query = order.query(limit, chosen({"season": season}))
         found = await desk.register.page_of_seasons(query)
         shown, cursor = _SORTS.cut(found, limit, order, lambda one: Place(one.season))
         return Page(items=[SeasonItem.model_validate(s) for s in shown], next_cursor=cursor)

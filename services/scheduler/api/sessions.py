@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query, Span, Value
+from shared.runtime.listing import Place, Span, Value
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying
@@ -149,7 +149,7 @@ def routes(desk: Desk) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[SessionItem]:
         """List sessions."""
-        query = Query(filters.fields(), order.after, limit + 1, filters.spans(), order.sort)
+        query = order.query(limit, filters.fields(), filters.spans())
         found = await desk.register.page_of_sessions(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from shared.runtime.http.middleware import has_long_body
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
-from shared.runtime.problems import FieldError, Problem, claims_json, respond
+from shared.runtime.problems import FieldError, Problem, claims_json, invalid_header, respond
 from shared.runtime.replies import (
     AlreadyReplied,
     BeingReplied,
@@ -189,7 +189,7 @@ async def once(
     """Dependency of every route that brings something about. Raises Problem 400."""
     told = request.headers.getlist(HEADER)
     if len(told) > 1:
-        raise _unreadable()
+        raise invalid_header(HEADER, _HOW)
     return Once(request, response, by, None if key is None else key_of(key))
 
 
@@ -210,9 +210,9 @@ def key_of(header: str) -> str:
     elif _BARE.fullmatch(told):
         key = told
     else:
-        raise _unreadable()
+        raise invalid_header(HEADER, _HOW)
     if len(key) > _LONGEST or not key.strip():
-        raise _unreadable()
+        raise invalid_header(HEADER, _HOW)
     return key
 
 
@@ -269,16 +269,6 @@ async def _digest(request: Request) -> str:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _unreadable() -> Problem:
-    return Problem(
-        400,
-        "invalid-header",
-        "A header cannot be read",
-        sentence("{header}: {detail}", header=HEADER, detail=_HOW),
-        errors=[FieldError(HEADER, _HOW)],
-    )
 
 
 __all__ = ["HEADER", "REPLAYED", "Once", "Repeatable", "Replay", "install", "key_of", "repeated"]

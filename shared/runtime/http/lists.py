@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.events.base import Day, Instant
+from shared.runtime import listing
 from shared.runtime.calendar import start_of_day
 from shared.runtime.listing import Place, Sort, Span, Value
 from shared.runtime.problems import Problem, invalid_field
@@ -113,6 +114,13 @@ Bound: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "examples": ["2024-03-11", "2024-03-11T09:00:00+03:30"]}),
 ]
 """A day in Asia/Tehran, the whole of it, or an instant."""
+
+
+AnySpelling: TypeAlias = Annotated[
+    tuple[SearchKey, ...],
+    any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
+]
+"""A filter for names, however they are spelt."""
 
 
 def since_day(what: str) -> Any:
@@ -236,6 +244,15 @@ class Order:
     sort: Sort
     after: Place | None = None
     as_of: date | None = None  # the day of the first page (Asia/Tehran), where the sort hangs on it
+
+    def query(
+        self,
+        limit: int,
+        fields: Mapping[str, Collection[Value]],
+        spans: Mapping[str, Span] | None = None,
+    ) -> listing.Query:
+        """A page, and an item more, by which `Sorts.cut` sees whether another page follows."""
+        return listing.Query(fields, self.after, limit + 1, spans or {}, self.sort, self.as_of)
 
 
 class Sorts:

@@ -468,7 +468,11 @@ async def test_bad_questions_are_refused_by_name(notify: Service) -> None:
 async def test_what_it_reads_and_sends_is_documented(notify: Service) -> None:
     channels = (await notify.http.get("/asyncapi.json")).json()["channels"]
     assert len([name for name in channels if "resolutions" in str(channels[name])]) == 9
-    assert "peygir_notices_waiting 0.0" in (await notify.http.get("/metrics")).text
+
+    async def shown() -> bool:  # every two seconds
+        return "peygir_notices_waiting 0.0" in (await notify.http.get("/metrics")).text
+
+    await eventually(shown, 10, "nothing that waits")
 
 
 async def _holds(service: Service) -> bool:

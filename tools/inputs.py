@@ -21,7 +21,7 @@ from services.followups.settings import FollowupsSettings
 from shared.contracts.days import JALALI_YEARS, YEARS
 from shared.contracts.events import base
 from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
-from shared.runtime.text import FILLERS, TAKEN_OUT
+from shared.text import FILLERS, TAKEN_OUT
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
 

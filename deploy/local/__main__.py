@@ -13,8 +13,8 @@ from rich.console import Console
 from deploy.local.archive import archive_classes
 from deploy.local.kafka import NoKafka
 from deploy.local.layout import PROJECT, BadLayout, layout_from, parts_from
-from deploy.local.leash import die_with_parent
 from deploy.local.mongod import NoMongod, find_mongod
+from deploy.local.parent_death import die_with_parent
 from deploy.local.parts import PartFailed
 from deploy.local.toxiproxy import NoToxiproxy, build
 from deploy.local.up import AlreadyRunning, CannotStart, check_environment, describe_running, run

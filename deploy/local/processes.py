@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_LEASH = Path(__file__).with_name("leash.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 _LOOK_BACK = 65_536  # bytes
 _REMARK = '"s":"I"'  # the severity "informational" in mongod's JSON
 _LONGEST_LOG = 20_000_000  # bytes; a longer one is put aside at the next start
@@ -148,11 +148,11 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
         log.replace(log.with_suffix(".log.1"))
     began_at = log.stat().st_size if log.exists() else 0
     until_taken_over, told = os.pipe()
-    leash = _leash(told, command.hosts)
+    prefix = _dying_with_parent(told, command.hosts)
     try:
         with log.open("ab") as output:
             popen = subprocess.Popen(
-                [*leash, *command.arguments],
+                [*prefix, *command.arguments],
                 cwd=command.folder,
                 env=dict(command.environment),
                 stdin=subprocess.DEVNULL,
@@ -169,15 +169,15 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
     return Process(popen, pid_file, Log(log, began_at))
 
 
-def _leash(pipe: int, hosts: Path | None) -> tuple[str, ...]:
+def _dying_with_parent(pipe: int, hosts: Path | None) -> tuple[str, ...]:
     parent, file = str(os.getpid()), str(hosts or "")
-    return (sys.executable, "-I", "-S", str(_LEASH), parent, str(pipe), file)
+    return (sys.executable, "-I", "-S", str(_PARENT_DEATH), parent, str(pipe), file)
 
 
 @cache
 def may_have_own_hosts() -> bool:
     """Whether this machine lets a process have an /etc/hosts of its own."""
-    probe = (*_leash(pipe=1, hosts=Path("/etc/hosts")), "true")
+    probe = (*_dying_with_parent(pipe=1, hosts=Path("/etc/hosts")), "true")
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 

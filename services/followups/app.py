@@ -11,18 +11,17 @@ from fastapi import FastAPI
 from services.followups import api, handlers, jobs, subscribers
 from services.followups.adapters import chart, csv_file, persian, svg, timeline, xlsx_file
 from services.followups.adapters.sheets import XlsxSheets
+from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.ladder import Ladder
 from services.followups.domain.scores import By, scorecard
-from services.followups.handlers import Tracking
+from services.followups.handlers import HandlerContext
 from services.followups.settings import FollowupsSettings
-from services.followups.store import MongoFollowups, MongoLinks
-from shared.messaging.host import Host, source_of
+from services.followups.store import MongoFollowupRepository, MongoLinks
 from shared.runtime.calendar import WorkingCalendar, tehran_date
-from shared.runtime.clocks import DomainClock
+from shared.runtime.clocks import DomainClock, NoTime
 from shared.runtime.files import Uploads
 from shared.runtime.metrics import FollowupsMetrics
-from shared.runtime.simulation import NoTime
+from shared.service.host import Host, source_of
 
 SERVICE = "followups"
 FORMATS: Final[Mapping[str, api.Format]] = {
@@ -45,16 +44,16 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     links = MongoLinks(
         [host.database(f"{SERVICE}_{deputy}") for deputy in sorted(settings.known_deputies)]
     )
-    ladder, rules = ladder_of(settings, calendar), rules_of(settings, calendar)
-    desks: dict[str, api.Desk] = {}
+    ladder, rules = escalation_policy_of(settings, calendar), extension_rules_of(settings, calendar)
+    desks: dict[str, api.ApiContext] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
-        store = MongoFollowups(ledger, deputy, links)
+        store = MongoFollowupRepository(ledger, deputy, links)
         topic = host.topics.followups(deputy)
         scheduler = source_of("scheduler")
-        tracking = Tracking(deputy, ladder, topic, scheduler, host.topics.resolutions)
+        tracking = HandlerContext(deputy, ladder, topic, scheduler, host.topics.resolutions)
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
-        desks[deputy] = api.Desk(store, tracking, uploads, host.apart(ledger.database))
+        desks[deputy] = api.ApiContext(store, tracking, uploads, host.apart(ledger.database))
         host.prepare(store.prepare)
         host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
         host.consume(
@@ -67,7 +66,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         host.own(
             ledger.database,
             [topic],
-            partial(handlers.take_in, store=store, tracking=tracking),
+            partial(handlers.recover, store=store, tracking=tracking),
         )
         host.sweep(
             ledger.database,
@@ -84,9 +83,11 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     return host, host.app(title, routes, sends, long_bodies, persian.CATALOGUE)
 
 
-def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:
+def escalation_policy_of(
+    settings: FollowupsSettings, calendar: WorkingCalendar
+) -> EscalationPolicy:
     """The ladder of this site: its working days, and after how many a level is reached."""
-    return Ladder(
+    return EscalationPolicy(
         calendar,
         {"normal": settings.levels_normal, "urgent": settings.levels_urgent},
         settings.soon_days,
@@ -94,7 +95,7 @@ def ladder_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Ladder:
     )
 
 
-def rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> ExtensionRules:
+def extension_rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> ExtensionRules:
     """By which rules more time can be had at this site."""
     return ExtensionRules(
         calendar,
@@ -105,7 +106,7 @@ def rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> Extensio
 
 
 async def _show_counts(
-    store: MongoFollowups, deputy: str, metrics: FollowupsMetrics, clock: DomainClock
+    store: MongoFollowupRepository, deputy: str, metrics: FollowupsMetrics, clock: DomainClock
 ) -> None:
     counts = (await store.counts(By.DEPUTY)).get("", {})
     for name, count in counts.items():

@@ -80,7 +80,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     fingerprint,
 )
-from shared.messaging.records import Event, event_id, inbox_id
+from shared.messaging.core.model import Event, event_id, inbox_id
 
 _AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")
 _RESOLUTION = (
@@ -90,7 +90,7 @@ _RESOLUTION = (
 )
 
 
-def announce(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
+def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
     """The event of a fact, with the follow-up as the fact left it."""
     data = _data(followup, fact)
     return Event(
@@ -186,7 +186,7 @@ def _data(followup: Followup, fact: Fact) -> EventData:
             return _TOLD_AS[type(fact)](**ids, **_fields(fact))
 
 
-def fact_of(data: FollowupEvent, followup: Followup | None) -> Fact | None:
+def from_event(data: FollowupEvent, followup: Followup | None) -> Fact | None:
     """The fact that one of our own events tells; None for those that change no state here.
 
     `followup` is the follow-up before it, None before it was opened.
@@ -258,7 +258,7 @@ def steps_of(told: Iterable[Event]) -> Iterator[tuple[Followup | None, Fact, Fol
     """The facts that one follow-up's events tell, each with how it stood before and after."""
     before: Followup | None = None
     for data in map(data_of, told):
-        fact = fact_of(data, before) if isinstance(data, FollowupEvent) else None
+        fact = from_event(data, before) if isinstance(data, FollowupEvent) else None
         if fact is None:
             continue
         if isinstance(fact, Opened):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 
-from services.followups.domain.ladder import days_overdue
+from services.followups.domain.escalation import days_overdue
 from services.followups.domain.records import (
     ENDED,
     OPEN,
@@ -22,20 +22,20 @@ from services.followups.domain.records import (
     State,
 )
 from services.followups.domain.scores import By, tally
-from services.followups.domain.work import NONE, Delegation, Item, Part, Predecessor, Work
+from services.followups.domain.work import NONE, ActionItem, Delegation, Part, Predecessor, Work
 from services.followups.handlers import Ahead, Change
-from shared.messaging.agenda import INDEX, Agenda
-from shared.messaging.deferral import Deferral
-from shared.messaging.failures import Stale
-from shared.messaging.inbox import Inbox
-from shared.messaging.ledger import Entry, Ledger
-from shared.messaging.records import RECOVERY, Cause, Effects
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import RECOVERY, CommitContext, Effects, Entry
+from shared.messaging.ledger.deferral import DeferredMessages
+from shared.messaging.ledger.inbox import Inbox
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
 from shared.runtime.files import Files
-from shared.runtime.listing import BY_ID, Place, Query, Sort, Value, arranged
-from shared.runtime.mongo import Database, Document, Session, ensure_indexes
+from shared.runtime.listing import BY_ID, ListQuery, Place, Sort, Value, arranged
+from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
 from shared.runtime.pages import Stored
-from shared.runtime.text import search_key
+from shared.text import search_key
 
 _SCHEMA: Final = 6  # of a stored document; a reader takes older ones too
 _COUNTED: Final = 4  # since this one, whoever stores it has counted it for scorecards
@@ -158,7 +158,7 @@ class MongoLinks:
                 wanted -= asked
         return Ahead(number["number"], list(found.values()))
 
-    async def take_turn(self, ahead: Ahead, session: Session) -> None:
+    async def take_turn(self, ahead: Ahead, session: ClientSession) -> None:
         """Add a link to those that were known. Raises Stale where there is another since."""
         taken = await self._number.update_one(
             {"_id": _LINKS, "number": ahead.links}, {"$inc": {"number": 1}}, session=session
@@ -167,21 +167,21 @@ class MongoLinks:
             raise Stale("another link was made meanwhile")
 
 
-class MongoFollowups:
-    """Implements `handlers.Followups`, and what the API reads."""
+class MongoFollowupRepository:
+    """Implements `handlers.FollowupRepository`, and what the API reads."""
 
     def __init__(self, ledger: Ledger, deputy: str, links: MongoLinks | None = None) -> None:
         """`links` of all deputies; by default this one is all there is."""
         self._ledger = ledger
         self._links = links or MongoLinks([ledger.database])
         self._deputy = deputy
-        self.agenda = Agenda(ledger, "followups", "next_alert")
+        self.agenda = DueQueue(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
         self.replies = ledger.replies
         self._followups = ledger.database["followups"]
         self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
         self._inbox = Inbox(ledger.database)
-        self._deferral = Deferral(ledger.database)
+        self._deferral = DeferredMessages(ledger.database)
         self._marks = ledger.database["marks"]  # of what was done to all that is stored
 
     async def prepare(self) -> None:
@@ -261,7 +261,7 @@ class MongoFollowups:
     async def waited_for(self, ids: Collection[str]) -> Collection[str]:
         return await self._deferral.about(ids)
 
-    async def page(self, query: Query) -> Sequence[Followup]:
+    async def page(self, query: ListQuery) -> Sequence[Followup]:
         """Return one page."""
         if query.sort.field == "days_overdue":
             found = await self._page_by_lateness(query)
@@ -273,7 +273,7 @@ class MongoFollowups:
             found = await _LISTED.page(self._followups, _plain(query), *further, hint=hint)
         return [_loaded(document) for document in found]
 
-    async def _page_by_lateness(self, query: Query) -> Sequence[Document]:
+    async def _page_by_lateness(self, query: ListQuery) -> Sequence[Document]:
         """By the days of being late, which grow from day to day where nobody has claimed it done.
 
         So what runs is read by its due date, what was claimed by the days it was late then, and
@@ -287,7 +287,7 @@ class MongoFollowups:
             return [*late, *in_time]
         return [*in_time, *await self._late(replace(query, limit=query.limit - len(in_time)))]
 
-    async def _late(self, query: Query) -> list[Document]:
+    async def _late(self, query: ListQuery) -> list[Document]:
         """Of a page those that are late."""
         today, after, descends = query.as_of, query.after, query.sort.descending
         assert today is not None, "lateness is that of a day"
@@ -324,7 +324,7 @@ class MongoFollowups:
             late += await self._late(replace(query, after=place(late[-1]), limit=missing))
         return late
 
-    async def _in_time(self, query: Query, limit: int) -> list[Document]:
+    async def _in_time(self, query: ListQuery, limit: int) -> list[Document]:
         """Of a page those that are not late, so many at most."""
         today, after = query.as_of, query.after
         assert today is not None, "lateness is that of a day"
@@ -373,7 +373,7 @@ class MongoFollowups:
         return await self._links.ahead(resolution_ids)
 
     async def save(
-        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+        self, changes: Sequence[Change], cause: CommitContext, ahead: Ahead | None = None
     ) -> None:
         async with self._ledger.commit(cause, self._effects(changes)) as session:
             if ahead is not None:
@@ -383,9 +383,9 @@ class MongoFollowups:
     async def hand_over(
         self,
         leaving: Sequence[Change],
-        taker: MongoFollowups,
+        taker: MongoFollowupRepository,
         arriving: Sequence[Change],
-        cause: Cause,
+        cause: CommitContext,
         ahead: Ahead | None = None,
     ) -> None:
         """Save what leaves here and what arrives there in one transaction, or nothing.
@@ -406,7 +406,7 @@ class MongoFollowups:
         total = tally((step for change in changes for step in change.steps()), self._deputy)
         return Effects([event for change in changes for event in change.events], total)
 
-    async def _write(self, changes: Sequence[Change], session: Session) -> None:
+    async def _write(self, changes: Sequence[Change], session: ClientSession) -> None:
         is_own = [change for change in changes if change.after.deputy == self._deputy]
         inserted = [change for change in is_own if not self._is_here(change.before)]
         await self._insert(inserted, session)
@@ -426,13 +426,13 @@ class MongoFollowups:
     def _is_here(self, followup: Followup | None) -> bool:
         return followup is not None and followup.deputy == self._deputy
 
-    async def _insert(self, changes: Sequence[Change], session: Session) -> None:
+    async def _insert(self, changes: Sequence[Change], session: ClientSession) -> None:
         if changes:
             await self._followups.insert_many(
                 [_stored(change) for change in changes], session=session
             )
 
-    async def _replace(self, changes: Sequence[Change], session: Session) -> None:
+    async def _replace(self, changes: Sequence[Change], session: ClientSession) -> None:
         if not changes:
             return
         updates = [UpdateOne(_as_it_was(change), _update(change)) for change in changes]
@@ -440,7 +440,7 @@ class MongoFollowups:
         _require_all(changes, result.matched_count)
 
     async def _remove(
-        self, collection: mongo.Collection, changes: Sequence[Change], session: Session
+        self, collection: mongo.Collection, changes: Sequence[Change], session: ClientSession
     ) -> None:
         if not changes:
             return
@@ -463,7 +463,7 @@ def _wanted(fields: Mapping[str, Collection[Value]]) -> Document:
     return {"$and": conditions} if conditions else {}
 
 
-def _hint(query: Query) -> str | None:
+def _hint(query: ListQuery) -> str | None:
     """The index to take, where MongoDB would take another that reads more documents."""
     if query.sort.field == _DUE:
         return None if query.fields.keys() & _NARROW else _DUE
@@ -471,7 +471,7 @@ def _hint(query: Query) -> str | None:
     return _OVERDUE if is_overdue else None
 
 
-def _plain(query: Query) -> Query:
+def _plain(query: ListQuery) -> ListQuery:
     return replace(query, fields=_stored_fields(query.fields))
 
 
@@ -670,7 +670,7 @@ def _work(stored: Mapping[str, Any] | None) -> Work:
         if lent is None
         else Delegation(**{**lent, "until": date.fromisoformat(lent["until"])}),
         items=tuple(
-            Item(**{**item, "due_on": date.fromisoformat(item["due_on"])})
+            ActionItem(**{**item, "due_on": date.fromisoformat(item["due_on"])})
             for item in stored["items"]
         ),
         predecessor=None if before is None else Predecessor(**before),

@@ -27,7 +27,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query, Span, Value
+from shared.runtime.listing import ListQuery, Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.told import sentence
 
@@ -38,7 +38,7 @@ class ReadableNotices(Protocol):
     """What the API needs of a store."""
 
     async def get(self, notice_id: str) -> Notice | None: ...
-    async def page(self, query: Query) -> Sequence[Notice]: ...
+    async def page(self, query: ListQuery) -> Sequence[Notice]: ...
 
 
 class NoticeItem(BaseModel):
@@ -86,7 +86,7 @@ class Filters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {

@@ -9,16 +9,16 @@ from fastapi import FastAPI
 from services.notify import api, handlers, subscribers
 from services.notify.adapters import persian
 from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import Scribe
-from services.notify.adapters.smtp import SmtpPost
+from services.notify.adapters.mails import MailRenderer
+from services.notify.adapters.smtp import SmtpTransport
 from services.notify.domain import Trouble
-from services.notify.handlers import Office
-from services.notify.jobs import Courier
+from services.notify.handlers import HandlerContext
+from services.notify.jobs import Dispatcher
 from services.notify.settings import NotifySettings
-from services.notify.store import MongoNotices
-from shared.messaging.bell import Bell
-from shared.messaging.host import Host
+from services.notify.store import MongoNoticeRepository
+from shared.messaging.core.wake_up import WakeUp
 from shared.runtime.metrics import NotifyMetrics
+from shared.service.host import Host
 
 SERVICE = "notify"
 
@@ -29,24 +29,26 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     host = Host(SERVICE, settings, metrics)
     topics = host.topics
     ledger = host.ledger(SERVICE)
-    bell = Bell()
-    store = MongoNotices(ledger, arrived=bell.ring)
+    bell = WakeUp()
+    store = MongoNoticeRepository(ledger, arrived=bell.ring)
     deputies = {
         name(deputy): deputy
         for name in (topics.resolutions, topics.followups)
         for deputy in settings.known_deputies
     }
-    office = Office(topics.notices, deputies, settings.mail_retry_seconds, settings.mail_tries_most)
+    office = HandlerContext(
+        topics.notices, deputies, settings.mail_retry_seconds, settings.mail_tries_most
+    )
     host.prepare(store.prepare)
-    host.own(ledger.database, [topics.notices], partial(handlers.take_in, store=store))
+    host.own(ledger.database, [topics.notices], partial(handlers.recover, store=store))
     host.consume(
         SERVICE,
         [topics.sessions, topics.reports, *deputies],
-        handle=subscribers.matters(store, office, host.clock, host.machine),
+        handle=subscribers.notifications(store, office, host.clock, host.machine),
         save=store.save,
         database=ledger.database,
     )
-    courier = Courier(
+    courier = Dispatcher(
         store,
         _post(settings),
         office,
@@ -60,17 +62,17 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     return host, host.app(title, routes, [topics.notices], persian=persian.CATALOGUE)
 
 
-async def _show_waiting(store: MongoNotices, metrics: NotifyMetrics) -> None:
+async def _show_waiting(store: MongoNoticeRepository, metrics: NotifyMetrics) -> None:
     metrics.set_waiting(await store.count_waiting())
     put_off = await store.count_put_off()
     for trouble in Trouble:
         metrics.set_troubled(trouble.value, put_off.get(trouble, 0))
 
 
-def _post(settings: NotifySettings) -> SmtpPost:
+def _post(settings: NotifySettings) -> SmtpTransport:
     addresses = Addresses(settings.mail_domain, settings.addresses())
-    return SmtpPost(
-        Scribe(addresses, settings.mail_from),
+    return SmtpTransport(
+        MailRenderer(addresses, settings.mail_from),
         host=settings.smtp_host,
         port=settings.smtp_port,
         tls=settings.smtp_tls,

@@ -10,8 +10,8 @@ from services.notify.domain import (
     Delivered,
     Fact,
     Failed,
-    Matter,
     Notice,
+    Notification,
     OverdueFollowup,
     OverdueReport,
     ScheduledSession,
@@ -28,7 +28,7 @@ from shared.contracts.events import (
     SessionRescheduled,
     SessionScheduled,
 )
-from shared.messaging.records import Event, event_id
+from shared.messaging.core.model import Event, event_id
 
 NoticeEvent: TypeAlias = NoticeDelivered | NoticeFailed
 SessionEvent: TypeAlias = SessionScheduled | SessionRescheduled | SessionCancelled
@@ -48,7 +48,7 @@ _FOLLOWUP = (
 )
 
 
-def matter_of(data: EventData) -> Matter | None:
+def notification_of(data: EventData) -> Notification | None:
     """What people are told because of an event; None where they are told nothing.
 
     What they are told of a session hangs on what they were told before (`domain.sessions`).
@@ -74,7 +74,7 @@ def times_of(data: SessionRescheduled) -> Times:
     return Times(data.starts_at, data.ends_at, data.report_due_at)
 
 
-def announce(notice: Notice, fact: Fact, topic: str) -> Event | None:
+def to_event(notice: Notice, fact: Fact, topic: str) -> Event | None:
     """The event of a fact, with the notice as the fact left it; None where it only waits on."""
     data = _data(notice, fact)
     if data is None:
@@ -93,7 +93,7 @@ def announce(notice: Notice, fact: Fact, topic: str) -> Event | None:
     )
 
 
-def fact_of(data: NoticeEvent) -> Fact:
+def from_event(data: NoticeEvent) -> Fact:
     """The fact that one of our own events tells."""
     match data:
         case NoticeDelivered():

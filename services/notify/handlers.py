@@ -24,9 +24,9 @@ from services.notify.domain import (
 from services.notify.domain.sessions import Course, Told
 from services.notify.events import SessionEvent
 from shared.contracts.events import SessionCancelled, SessionRescheduled, SessionScheduled
-from shared.messaging.records import (
+from shared.messaging.core.model import (
     RECOVERY,
-    Cause,
+    CommitContext,
     Decision,
     Event,
     Fence,
@@ -52,7 +52,7 @@ Saved: TypeAlias = Change | Course
 """What is saved together: steps of notices, and what is known of sessions from now on."""
 
 
-class Notices(Protocol):
+class NoticeRepository(Protocol):
     """What the handlers need of the store."""
 
     async def known(self, ids: Collection[str]) -> Collection[str]:
@@ -75,7 +75,7 @@ class Notices(Protocol):
         """Return the fates that were kept of those of the ids that have one, by id."""
         ...
 
-    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
         """Keep the fates of notices that do not exist, by our own events that tell them.
 
         Raises Stale where another process does the same at this moment.
@@ -89,13 +89,13 @@ class Notices(Protocol):
         """
         ...
 
-    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
         """Save all or nothing. Raises Stale, PositionMoved, LeaseLost."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class HandlerContext:
     """How notices are taken in and announced."""
 
     topic: str  # of their events
@@ -107,8 +107,12 @@ class Office:
 # -- what comes by event ------------------------------------------------------------------------
 
 
-async def take(
-    messages: Sequence[Message], store: Notices, office: Office, now: datetime, at: datetime
+async def handle_events(
+    messages: Sequence[Message],
+    store: NoticeRepository,
+    office: HandlerContext,
+    now: datetime,
+    at: datetime,
 ) -> Decision[Saved]:
     """Take a batch of events: a notice for whoever has to be told and was not yet.
 
@@ -144,7 +148,7 @@ async def take(
 class _Sessions:
     """What a batch tells of sessions, folded by session in the order of its events."""
 
-    def __init__(self, store: Notices, now: datetime, at: datetime) -> None:
+    def __init__(self, store: NoticeRepository, now: datetime, at: datetime) -> None:
         self._store = store
         self._now = now
         self._at = at
@@ -212,8 +216,8 @@ class _Sessions:
         self._notices[change.after.subject][change.after.notice_id] = change.after
 
 
-def _wanted(message: Message, office: Office, now: datetime) -> list[Notice]:
-    matter = events.matter_of(message.data)
+def _wanted(message: Message, office: HandlerContext, now: datetime) -> list[Notice]:
+    matter = events.notification_of(message.data)
     if matter is None:
         return []
     domain.check(matter, office.deputies.get(message.topic))
@@ -236,7 +240,7 @@ def _verdict(wanted: Sequence[Notice], fresh: Sequence[Notice]) -> Verdict:
 # -- after a restored copy ----------------------------------------------------------------------
 
 
-async def take_in(messages: Sequence[Message], store: Notices) -> int:
+async def recover(messages: Sequence[Message], store: NoticeRepository) -> int:
     """Apply those of our own events that the store does not hold; return how many.
 
     A notice that is not known comes again with the event that causes it; until then its fate is
@@ -247,7 +251,7 @@ async def take_in(messages: Sequence[Message], store: Notices) -> int:
         data = message.data
         if isinstance(data, events.NoticeEvent):
             event = published(message, data.notice_id, data.notice_id)
-            told[data.notice_id] = event, events.fact_of(data)
+            told[data.notice_id] = event, events.from_event(data)
     known = {notice.notice_id: notice for notice in await store.of(told.keys())}
     kept = await store.kept(told.keys() - known.keys())
     changes = [
@@ -296,7 +300,7 @@ class Unreachable(ConnectionError):
     """There is no mail server that would take anything now; all of it waits."""
 
 
-class Post(Protocol):
+class MailTransport(Protocol):
     """Whoever takes mails."""
 
     def address_of(self, notice: Notice) -> str:
@@ -316,7 +320,7 @@ class Post(Protocol):
         ...
 
 
-async def hand_over(notice: Notice, post: Post, now: datetime) -> Fact:
+async def hand_over(notice: Notice, post: MailTransport, now: datetime) -> Fact:
     """Hand one notice over and say what became of it. Raises Unreachable."""
     try:
         await post.send(notice, now)
@@ -330,7 +334,9 @@ async def hand_over(notice: Notice, post: Post, now: datetime) -> Fact:
     return Delivered(now)
 
 
-async def begin(notice: Notice, store: Notices, now: datetime, at: datetime, fence: Fence) -> None:
+async def begin(
+    notice: Notice, store: NoticeRepository, now: datetime, at: datetime, fence: Fence
+) -> None:
     """Note that the mail server may have a notice from now on.
 
     Raises LeaseLost, and Stale where what it says was overtaken at this moment.
@@ -340,7 +346,11 @@ async def begin(notice: Notice, store: Notices, now: datetime, at: datetime, fen
 
 
 async def note(
-    answers: Mapping[str, Fact], store: Notices, office: Office, at: datetime, fence: Fence
+    answers: Mapping[str, Fact],
+    store: NoticeRepository,
+    office: HandlerContext,
+    at: datetime,
+    fence: Fence,
 ) -> None:
     """Note by id what the mail server answered; `at` is the machine's time.
 
@@ -352,14 +362,14 @@ async def note(
         await store.save(changes, _courier(fence))
 
 
-def _courier(fence: Fence) -> Cause:
-    return Cause("clock", "courier", fence=fence)
+def _courier(fence: Fence) -> CommitContext:
+    return CommitContext("clock", "courier", fence=fence)
 
 
-def _changed(before: Notice, answer: Fact, office: Office, at: datetime) -> Change:
+def _changed(before: Notice, answer: Fact, office: HandlerContext, at: datetime) -> Change:
     fact = domain.judged(before, answer, office.tries_most)
     after = domain.evolve(before, fact)
-    event = events.announce(after, fact, office.topic)
+    event = events.to_event(after, fact, office.topic)
     next_try = None
     if after.state is State.PENDING:
         match fact:

@@ -13,20 +13,20 @@ import structlog
 from services.notify import handlers
 from services.notify.domain import (
     Fact,
+    HandoverState,
     HeldBack,
     Notice,
     Overtaken,
     PutOff,
-    Standing,
     TakenBack,
     Trouble,
     wait_seconds,
 )
 from services.notify.domain.patience import Patience
-from services.notify.handlers import Notices, Office, Post, Unreachable
-from shared.messaging.failures import Failure, LeaseLost, sort
-from shared.messaging.leases import Lease
-from shared.messaging.watch import HistoryChanged
+from services.notify.handlers import HandlerContext, MailTransport, NoticeRepository, Unreachable
+from shared.messaging.core.classification import FailureKind, classify
+from shared.messaging.core.errors import HistoryChanged, LeaseLost
+from shared.messaging.ledger.leases import Lease
 from shared.runtime.clocks import DomainClock, MachineClock
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ _FIRST_PROBE_SECONDS: Final = 1.0
 _LONGEST_PROBE_SECONDS: Final = 30.0
 
 
-class Courier:
+class Dispatcher:
     """Sends what waits, in one process at a time, and notes what the mail server answered.
 
     A notice is never lost: it waits until the answer is noted. It goes out twice only where a
@@ -58,9 +58,9 @@ class Courier:
 
     def __init__(
         self,
-        store: Notices,
-        post: Post,
-        office: Office,
+        store: NoticeRepository,
+        post: MailTransport,
+        office: HandlerContext,
         *,
         clock: DomainClock,
         machine: MachineClock,
@@ -107,7 +107,7 @@ class Courier:
         now = await self._clock.now()
         for notice in sorted(batch, key=lambda notice: notice.tries):  # the untried go first
             address = self._post.address_of(notice)
-            if notice.standing is Standing.OVERTAKEN:
+            if notice.standing is HandoverState.OVERTAKEN:
                 self._answers[notice.notice_id] = Overtaken(now)
             elif held := self._patience.held(address, self._machine.monotonic()):
                 self._answers[notice.notice_id] = self._held_back(now, *held)
@@ -120,7 +120,7 @@ class Courier:
 
     async def _send_one(self, notice: Notice, address: str, now: datetime, lease: Lease) -> None:
         await self._post.open()
-        if notice.can_be_overtaken and notice.standing is Standing.WAITS:
+        if notice.can_be_overtaken and notice.standing is HandoverState.WAITS:
             async with lease.fenced() as fence:
                 await handlers.begin(notice, self._store, now, self._machine.now(), fence)
         if not lease.is_sure:
@@ -148,7 +148,7 @@ class Courier:
         try:
             return await handlers.hand_over(notice, self._post, now)
         except Exception as error:
-            if sort(error) is not Failure.PERMANENT:
+            if classify(error) is not FailureKind.PERMANENT:
                 raise
             _log.exception("a mail cannot be written or sent", notice=notice.notice_id)
             await self._post.close()  # nobody knows how far it came
@@ -200,7 +200,7 @@ class Courier:
         except (LeaseLost, HistoryChanged):
             raise
         except Exception as error:
-            if sort(error) is Failure.TRANSIENT:
+            if classify(error) is FailureKind.TRANSIENT:
                 raise
             _log.exception("answers cannot be noted", notices=list(answers))
             return False

@@ -13,22 +13,22 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from services.notify.domain import (
     LONGEST_WAIT_SECONDS,
     Fact,
-    Matter,
+    HandoverState,
     Notice,
-    Standing,
+    Notification,
     State,
     Trouble,
 )
 from services.notify.domain.sessions import Course
-from services.notify.events import NoticeEvent, fact_of
+from services.notify.events import NoticeEvent, from_event
 from services.notify.handlers import Change, Saved
 from shared.contracts.events import NoticeDelivered, NoticeFailed
-from shared.messaging.agenda import Agenda
-from shared.messaging.failures import Stale
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Effects, Event
-from shared.runtime.listing import Query
-from shared.runtime.mongo import Document, Session, ensure_indexes
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.scheduling.due_queue import DueQueue
+from shared.runtime.listing import ListQuery
+from shared.runtime.mongo import ClientSession, Document, ensure_indexes
 from shared.runtime.pages import Stored
 
 _log = structlog.get_logger(__name__)
@@ -36,8 +36,8 @@ _log = structlog.get_logger(__name__)
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
 _WAITING: Final = "waiting"
-_MATTER: Final[TypeAdapter[Matter]] = TypeAdapter(
-    Annotated[Matter, Field(discriminator="template")]
+_MATTER: Final[TypeAdapter[Notification]] = TypeAdapter(
+    Annotated[Notification, Field(discriminator="template")]
 )
 
 _COURSE: Final = TypeAdapter(Course)
@@ -60,14 +60,14 @@ _INDEXES = (
 _LISTED: Final = Stored(at={"notice_id": "_id"})
 
 
-class MongoNotices:
-    """Implements `handlers.Notices`, and what the API reads."""
+class MongoNoticeRepository:
+    """Implements `handlers.NoticeRepository`, and what the API reads."""
 
     def __init__(self, ledger: Ledger, arrived: Callable[[], None] = lambda: None) -> None:
         """`arrived` is called after new notices were saved."""
         self._ledger = ledger
         self._arrived = arrived
-        self._agenda = Agenda(ledger, "notices", "next_try", _WAITING)
+        self._agenda = DueQueue(ledger, "notices", "next_try", _WAITING)
         self._notices = ledger.database["notices"]
         self._courses = ledger.database["sessions"]  # what is known of each, by its id
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
@@ -98,7 +98,7 @@ class MongoNotices:
         found = self._kept.find({"_id": {"$in": list(ids)}})
         return {document["_id"]: _fate(document) async for document in found}
 
-    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
         kept = [{"_id": e.aggregate_id, "type": e.type, "data": e.data} for e in events]
         async with self._ledger.commit(cause, Effects(events)) as session:
             await self._kept.insert_many(kept, session=session)
@@ -152,11 +152,11 @@ class MongoNotices:
         found = await self._notices.aggregate(counting, hint=_WAITING).to_list(None)
         return {Trouble(entry["_id"]): entry["count"] for entry in found}
 
-    async def page(self, query: Query) -> Sequence[Notice]:
+    async def page(self, query: ListQuery) -> Sequence[Notice]:
         """Return one page."""
         return [_loaded(document) for document in await _LISTED.page(self._notices, query)]
 
-    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
         steps = [change for change in changes if isinstance(change, Change)]
         effects = Effects([event for step in steps for event in step.events])
         new = [step for step in steps if step.before is None]
@@ -169,13 +169,13 @@ class MongoNotices:
         if new:
             self._arrived()
 
-    async def _insert(self, changes: Sequence[Change], session: Session) -> None:
+    async def _insert(self, changes: Sequence[Change], session: ClientSession) -> None:
         if changes:
             await self._notices.insert_many(
                 [_stored(change) for change in changes], session=session
             )
 
-    async def _keep_course(self, course: Course, session: Session) -> None:
+    async def _keep_course(self, course: Course, session: ClientSession) -> None:
         document = {
             "_id": course.session_id,
             "revision": course.revision,
@@ -189,7 +189,7 @@ class MongoNotices:
         if result.matched_count == 0:
             raise Stale(f"session {course.session_id} has moved on")
 
-    async def _replace(self, changes: Sequence[Change], session: Session) -> None:
+    async def _replace(self, changes: Sequence[Change], session: ClientSession) -> None:
         if not changes:
             return
         updates = [
@@ -211,16 +211,16 @@ class MongoNotices:
             raise Stale(f"{len(updates) - result.matched_count} notices have moved on")
 
 
-def _as_stored(standing: Standing) -> list[str | None]:
+def _as_stored(standing: HandoverState) -> list[str | None]:
     """How it may stand in the database: earlier versions wrote none."""
-    return [standing.value, None] if standing is Standing.WAITS else [standing.value]
+    return [standing.value, None] if standing is HandoverState.WAITS else [standing.value]
 
 
 def _fate(document: Document) -> Fact:
     told: type[NoticeEvent] = (
         NoticeFailed if document["type"] == NoticeFailed.TYPE else NoticeDelivered
     )
-    return fact_of(told.from_json(document["data"]))
+    return from_event(told.from_json(document["data"]))
 
 
 def _stored(change: Change) -> Document:
@@ -266,6 +266,6 @@ def _loaded(document: Document) -> Notice:
         tries=document["tries"],
         reason=document["reason"],
         trouble=None if trouble is None else Trouble(trouble),
-        standing=Standing.WAITS if standing is None else Standing(standing),
+        standing=HandoverState.WAITS if standing is None else HandoverState(standing),
         trace=document["trace"],
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.notify import handlers
-from services.notify.handlers import Notices, Office, Saved
-from shared.messaging.consumer import Handle
-from shared.messaging.records import Decision, Message
+from services.notify.handlers import HandlerContext, NoticeRepository, Saved
+from shared.messaging.core.model import Decision, Message
+from shared.messaging.inbound.consumer import Handle
 from shared.runtime.clocks import DomainClock, MachineClock
 
 
-def matters(
-    store: Notices, office: Office, clock: DomainClock, machine: MachineClock
+def notifications(
+    store: NoticeRepository, office: HandlerContext, clock: DomainClock, machine: MachineClock
 ) -> Handle[Saved]:
     """What the group does with a batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Saved]:
-        return await handlers.take(messages, store, office, await clock.now(), machine.now())
+        return await handlers.handle_events(
+            messages, store, office, await clock.now(), machine.now()
+        )
 
     return handle

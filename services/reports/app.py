@@ -11,12 +11,12 @@ from services.reports.adapters import persian
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Recipient
 from services.reports.events import Addresses
-from services.reports.handlers import Reception
+from services.reports.handlers import HandlerContext
 from services.reports.settings import ReportsSettings
-from services.reports.store import MongoCirculars, MongoExpectations
+from services.reports.store import MongoCircularRepository, MongoExpectationRepository
 from shared.contracts.reference import DEPUTY_TITLES_FA
-from shared.messaging.host import Host, source_of
 from shared.runtime.metrics import Metrics
+from shared.service.host import Host, source_of
 
 SERVICE = "reports"
 
@@ -25,7 +25,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     """Wire the service: one consumer group, one database, a relay and a sweeper."""
     host = Host(SERVICE, settings, Metrics())
     topics = host.topics
-    reception = Reception(
+    reception = HandlerContext(
         catalogues=CATALOGUES,
         restricted=frozenset(settings.restricted_axes),
         recipients=_deputies(settings.known_deputies),
@@ -33,8 +33,8 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         scheduler=source_of("scheduler"),
     )
     ledger = host.ledger(SERVICE)
-    store = MongoExpectations(ledger)
-    circulars = MongoCirculars(ledger)
+    store = MongoExpectationRepository(ledger)
+    circulars = MongoCircularRepository(ledger)
     host.prepare(store.prepare)
     host.consume(
         SERVICE,
@@ -47,10 +47,10 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     host.own(
         ledger.database,
         sends,
-        partial(handlers.take_in, store=store, circulars=circulars, reception=reception),
+        partial(handlers.recover, store=store, circulars=circulars, reception=reception),
     )
     host.sweep(ledger.database, partial(handlers.sweep, store, reception), store.agenda)
-    routes = api.routes(api.Desk(store, circulars, reception), host.clock)
+    routes = api.routes(api.ApiContext(store, circulars, reception), host.clock)
     return host, host.app("Peygir: reports", [routes], sends, persian=persian.CATALOGUE)
 
 

@@ -38,7 +38,7 @@ from shared.contracts.events import (
     SessionScheduled,
     SubAxis,
 )
-from shared.messaging.records import Event, event_id
+from shared.messaging.core.model import Event, event_id
 
 ReportEvent: TypeAlias = ReportOverdue | ReportSubmitted | ReportDistributed
 """Events of ours that tell what became of a report."""
@@ -53,7 +53,7 @@ class Addresses:
     circulars: str
 
 
-def announce(
+def to_event(
     expectation: Expectation, fact: Told, addresses: Addresses, trace: str | None
 ) -> list[Event]:
     """The events of a fact, with the expectation as the fact left it.
@@ -160,7 +160,7 @@ def restricted_aggregate(session_id: str) -> str:
     return f"{session_id}/restricted"
 
 
-def fact_of(
+def from_event(
     event: Event,
     expectation: Expectation,
     addresses: Addresses,

@@ -20,13 +20,13 @@ from services.reports.domain.records import (
 )
 from services.reports.events import restricted_aggregate
 from services.reports.handlers import Change
-from shared.messaging.agenda import INDEX, Agenda
-from shared.messaging.failures import Stale
-from shared.messaging.inbox import Inbox
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Effects, Event
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.messaging.ledger.inbox import Inbox
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
-from shared.runtime.listing import Query
+from shared.runtime.listing import ListQuery
 from shared.runtime.mongo import Document, ensure_indexes
 from shared.runtime.pages import Stored
 
@@ -73,13 +73,13 @@ _CIRCULARS: Final = Stored(at={"circular_id": "_id"})
 _IS_EXPECTED: Final[Document] = {"session.province": {"$type": "string"}}
 
 
-class MongoExpectations:
-    """Implements `handlers.Expectations`, and what the API reads."""
+class MongoExpectationRepository:
+    """Implements `handlers.ExpectationRepository`, and what the API reads."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.replies = ledger.replies
-        self.agenda = Agenda(ledger, "expectations", "next_due")
+        self.agenda = DueQueue(ledger, "expectations", "next_due")
         self._expectations = ledger.database["expectations"]
         self._inbox = Inbox(ledger.database)
 
@@ -110,18 +110,18 @@ class MongoExpectations:
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)
 
-    async def page(self, query: Query) -> Sequence[Expectation]:
+    async def page(self, query: ListQuery) -> Sequence[Expectation]:
         """Return one page of what is expected; of gatherings without a report there is nothing."""
         found = await _EXPECTED.page(self._expectations, query, _IS_EXPECTED)
         return [_loaded(document) for document in found]
 
-    async def page_of_reports(self, query: Query) -> Sequence[Expectation]:
+    async def page_of_reports(self, query: ListQuery) -> Sequence[Expectation]:
         """Return one page of those whose report has come."""
         has_come = {"report": {"$type": "object"}}
         found = await _REPORTS.page(self._expectations, query, _IS_EXPECTED, has_come)
         return [_loaded(document) for document in found]
 
-    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
         async with self._ledger.commit(cause, Effects(events)):
             pass  # the record of the commit is all there is to write
 
@@ -135,7 +135,7 @@ class MongoExpectations:
         entries = [entry for id_ in aggregates for entry in await self._ledger.history(id_)]
         return [entry.event for entry in entries]
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         effects = Effects([event for change in changes for event in change.events])
         async with self._ledger.commit(cause, effects) as session:
             await self._insert([c for c in changes if c.before is None], session)
@@ -144,13 +144,13 @@ class MongoExpectations:
             if inbox:
                 await self._inbox.add(inbox, self._ledger.now(), session)
 
-    async def _insert(self, changes: Sequence[Change], session: mongo.Session) -> None:
+    async def _insert(self, changes: Sequence[Change], session: mongo.ClientSession) -> None:
         if changes:
             await self._expectations.insert_many(
                 [_stored(change.after) for change in changes], session=session
             )
 
-    async def _replace(self, changes: Sequence[Change], session: mongo.Session) -> None:
+    async def _replace(self, changes: Sequence[Change], session: mongo.ClientSession) -> None:
         if not changes:
             return
         updates = [
@@ -166,8 +166,8 @@ class MongoExpectations:
             raise Stale(f"{len(updates) - result.matched_count} expectations have moved on")
 
 
-class MongoCirculars:
-    """Implements `handlers.Circulars`, and what the API reads."""
+class MongoCircularRepository:
+    """Implements `handlers.CircularRepository`, and what the API reads."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -178,11 +178,11 @@ class MongoCirculars:
         document = await self._circulars.find_one({"_id": circular_id})
         return None if document is None else _circular(document)
 
-    async def page(self, query: Query) -> Sequence[Circular]:
+    async def page(self, query: ListQuery) -> Sequence[Circular]:
         """Return one page."""
         return [_circular(document) for document in await _CIRCULARS.page(self._circulars, query)]
 
-    async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
+    async def add(self, circular: Circular, event: Event, cause: CommitContext) -> None:
         document = {**asdict(circular), "_id": circular.circular_id, "schema": _SCHEMA}
         async with self._ledger.commit(cause, Effects([event])) as session:
             await self._circulars.insert_one(document, session=session)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.reports import handlers
-from services.reports.handlers import Change, Expectations, Reception
-from shared.messaging.consumer import Handle
-from shared.messaging.records import Decision, Message
+from services.reports.handlers import Change, ExpectationRepository, HandlerContext
+from shared.messaging.core.model import Decision, Message
+from shared.messaging.inbound.consumer import Handle
 from shared.runtime.clocks import DomainClock
 
 
-def sessions(store: Expectations, reception: Reception, clock: DomainClock) -> Handle[Change]:
+def sessions(
+    store: ExpectationRepository, reception: HandlerContext, clock: DomainClock
+) -> Handle[Change]:
     """What the group does with a batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Change]:
-        return await handlers.take(messages, store, reception, await clock.now())
+        return await handlers.handle_events(messages, store, reception, await clock.now())
 
     return handle

@@ -8,12 +8,12 @@ from fastapi import FastAPI
 
 from services.scheduler import api, handlers
 from services.scheduler.adapters import persian
-from services.scheduler.handlers import Rules
+from services.scheduler.handlers import HandlerContext
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.store import MongoRegister
-from shared.messaging.host import Host
+from services.scheduler.store import MongoSchedulerRepository
 from shared.runtime.calendar import WorkingCalendar
 from shared.runtime.metrics import Metrics
+from shared.service.host import Host
 
 SERVICE = "scheduler"
 
@@ -25,15 +25,15 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
     """
     host = Host(SERVICE, settings, Metrics())
     ledger = host.ledger(SERVICE)
-    register = MongoRegister(ledger)
+    register = MongoSchedulerRepository(ledger)
     host.prepare(register.prepare)
-    rules = Rules(
+    rules = HandlerContext(
         calendar=WorkingCalendar.iran(settings.thursday_off, settings.holidays_file),
         report_lead=settings.report_lead,
         deputies=settings.known_deputies,
         topics=host.topics,
     )
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
-    host.own(ledger.database, sends, partial(handlers.take_in, register=register, waiting={}))
-    routers = api.routes(api.Desk(register, rules, host.clock))
+    host.own(ledger.database, sends, partial(handlers.recover, register=register, waiting={}))
+    routers = api.routes(api.ApiContext(register, rules, host.clock))
     return host, host.app("Peygir: scheduler", routers, sends, persian=persian.CATALOGUE)

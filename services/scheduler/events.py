@@ -38,7 +38,7 @@ from shared.contracts.events import (
     SessionScheduled,
 )
 from shared.contracts.topics import Topics
-from shared.messaging.records import Event, event_id
+from shared.messaging.core.model import Event, event_id
 
 SessionEvent: TypeAlias = (
     SessionScheduled | SessionRescheduled | SessionCancelled | SessionOpened | SessionClosed
@@ -55,7 +55,7 @@ _TERMS = (
 )
 
 
-def announce(session: Session, fact: SessionFact, topics: Topics, trace: str | None) -> Event:
+def to_event(session: Session, fact: SessionFact, topics: Topics, trace: str | None) -> Event:
     """The event of a session's fact, with the session as the fact left it."""
     data = _of_session(session, fact)
     return Event(
@@ -72,7 +72,7 @@ def announce(session: Session, fact: SessionFact, topics: Topics, trace: str | N
     )
 
 
-def announce_resolution(
+def resolution_to_event(
     resolution: Resolution, fact: ResolutionFact, topics: Topics, trace: str | None
 ) -> Event:
     """The event of a resolution's fact, with the resolution as the fact left it."""
@@ -143,7 +143,7 @@ def _of_resolution(resolution: Resolution, fact: ResolutionFact) -> EventData:
             )
 
 
-def fact_of(data: SessionEvent, at: datetime) -> SessionFact:
+def from_event(data: SessionEvent, at: datetime) -> SessionFact:
     """The fact that one of our own events of a session tells; `at` (UTC) is the event's time.
 
     How many resolutions a session had when it closed is no fact of the session's.
@@ -170,7 +170,7 @@ def fact_of(data: SessionEvent, at: datetime) -> SessionFact:
             return Closed(at, data.summary)
 
 
-def fact_of_resolution(data: ResolutionEvent, at: datetime) -> ResolutionFact | None:
+def resolution_from_event(data: ResolutionEvent, at: datetime) -> ResolutionFact | None:
     """The fact that one of our own events of a resolution tells; `at` (UTC) is the event's time.
 
     None where it is no event of ours: of a resolution of no session.

@@ -13,22 +13,22 @@ from services.scheduler.domain.records import (
     Attendee,
     Gathering,
     Resolution,
+    ResolutionState,
     Season,
     Session,
-    Standing,
     State,
     Terms,
 )
 from services.scheduler.handlers import Change, Record
-from shared.messaging.failures import Stale
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Effects
-from shared.runtime.listing import Query
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Effects
+from shared.messaging.ledger.ledger import Ledger
+from shared.runtime.listing import ListQuery
+from shared.runtime.mongo import ClientSession as Transaction
 from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo import Document, ensure_indexes
-from shared.runtime.mongo import Session as Transaction
 from shared.runtime.pages import Stored
-from shared.runtime.text import search_key
+from shared.text import search_key
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
@@ -68,8 +68,8 @@ _RESOLUTIONS: Final = Stored(
 )
 
 
-class MongoRegister:
-    """Implements `handlers.Register`, and what the API reads."""
+class MongoSchedulerRepository:
+    """Implements `handlers.SchedulerRepository`, and what the API reads."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -127,20 +127,20 @@ class MongoRegister:
             async for document in found.sort([("starts_at", ASCENDING), ("_id", ASCENDING)])
         ]
 
-    async def page_of_seasons(self, query: Query) -> Sequence[Season]:
+    async def page_of_seasons(self, query: ListQuery) -> Sequence[Season]:
         """Return one page."""
         return [_season(document) for document in await _SEASONS.page(self._seasons, query)]
 
-    async def page_of_sessions(self, query: Query) -> Sequence[Session]:
+    async def page_of_sessions(self, query: ListQuery) -> Sequence[Session]:
         """Return one page; a field of many values matches any of them."""
         return [_session(document) for document in await _SESSIONS.page(self._sessions, query)]
 
-    async def page_of_resolutions(self, query: Query) -> Sequence[Resolution]:
+    async def page_of_resolutions(self, query: ListQuery) -> Sequence[Resolution]:
         """Return one page."""
         found = await _RESOLUTIONS.page(self._resolutions, query)
         return [_resolution(document) for document in found]
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         effects = Effects([event for change in changes for event in change.events])
         async with self._ledger.commit(cause, effects) as transaction:
             for documents, kind in (
@@ -294,7 +294,7 @@ def _resolution(document: Mapping[str, Any]) -> Resolution:
     return Resolution(
         resolution_id=document["_id"],
         version=document["version"],
-        state=Standing(document["state"]),
+        state=ResolutionState(document["state"]),
         session_id=document["session_id"],
         session_kind=document["session_kind"],
         approved_at=document["approved_at"],

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import jdatetime
 
 from shared.runtime.official_holidays import OfficialHolidays, Overrides, read_overrides
-from shared.runtime.text import persian_digits
+from shared.text import persian_digits
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 

@@ -11,6 +11,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from shared.runtime.errors import Transient
+
 
 class DomainClock(Protocol):
     """The instant by which due dates are judged."""
@@ -54,3 +56,10 @@ class SystemMachineClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class NoTime(Transient):
+    """The owner of the simulated time has not set it yet; waiting helps."""
+
+    def __str__(self) -> str:
+        return "PEYGIR_CLOCK=simulated, but nobody has set the time yet"

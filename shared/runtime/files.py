@@ -23,30 +23,14 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
 from shared.runtime.clocks import MachineClock
-from shared.runtime.mongo import Collection, Database, Document, Session, ensure_indexes
+from shared.runtime.mongo import ClientSession, Collection, Database, Document, ensure_indexes
+from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 
 PIECE_BYTES: Final = 255 * 1024  # as GridFS has it: a document of 256 KiB with what surrounds it
 _PIECES_A_FETCH: Final = 4
 _LOST: Final = "the upload said nothing for so long that it counted as abandoned; send it again"
 
 _log = structlog.get_logger(__name__)
-
-
-class UploadLost(Exception):
-    """A file took so long without a word that it counted as abandoned; send it again."""
-
-
-class FileDamaged(Exception):
-    """A stored file is not what it was when it was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An upload that came in whole, and the name under which it is to take effect."""
-
-    upload: str
-    size: int  # bytes
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +56,7 @@ class Files:
         named = IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)])
         await ensure_indexes(self._files, [named])
 
-    async def keep(self, kept: Kept, at: datetime, session: Session) -> None:
+    async def keep(self, kept: ReceivedFile, at: datetime, session: ClientSession) -> None:
         """Let an upload take effect with the session's transaction, at an instant (UTC).
 
         Raises UploadLost.

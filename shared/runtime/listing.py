@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueRange:
     """From one value of a field to another, both included; None: without end on that side.
 
     What has no value there lies in no span. An instant is aware.
@@ -47,13 +47,13 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """A page of a list."""
 
     fields: Mapping[str, Collection[Value]]  # one of these values in each of these fields
     after: Place | None  # the page begins behind it
     limit: int
-    spans: Mapping[str, Span] = field(default_factory=dict)
+    spans: Mapping[str, ValueRange] = field(default_factory=dict)
     sort: Sort = BY_ID
     as_of: date | None = None  # Asia/Tehran; the day on which it is seen how late something is
 

@@ -44,7 +44,7 @@ Document: TypeAlias = dict[str, Any]
 Client: TypeAlias = AsyncIOMotorClient[Document]
 Database: TypeAlias = AsyncIOMotorDatabase[Document]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
-Session: TypeAlias = AsyncIOMotorClientSession
+ClientSession: TypeAlias = AsyncIOMotorClientSession
 
 _DURABLE = WriteConcern("majority", j=True)
 _MAJORITY = ReadConcern("majority")
@@ -165,7 +165,7 @@ async def require_replica_set(client: Client) -> None:
 
 
 @asynccontextmanager
-async def transaction(client: Client) -> AsyncIterator[Session]:
+async def transaction(client: Client) -> AsyncIterator[ClientSession]:
     """One transaction: commits on leaving, aborts where the block raises.
 
     Reads in it see one moment, and that is the newest that the primary has: they trail nothing.
@@ -174,8 +174,8 @@ async def transaction(client: Client) -> AsyncIterator[Session]:
     what became of it, up to half a minute: it is the same transaction, so nothing happens twice.
     What is raised after that with the label UnknownTransactionCommitResult may have happened;
     whoever runs the block again has to find out by what it reads. All other errors mean that
-    nothing was written. Raises the driver's errors as they are; `shared.messaging.failures` sorts
-    them.
+    nothing was written. Raises the driver's errors as they are; `shared.messaging.core.errors`
+    classifies them.
     """
     await _end_what_was_left_open(client)
     async with await client.start_session() as session:
@@ -209,7 +209,7 @@ async def _end_what_was_left_open(client: Client) -> None:
     sessions[:] = [session for session in sessions if session not in ended]
 
 
-async def _commit(session: Session) -> None:
+async def _commit(session: ClientSession) -> None:
     """Commit, again and again while the answer is not known. The driver itself asks twice."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _COMMIT_SECONDS
@@ -224,7 +224,7 @@ async def _commit(session: Session) -> None:
 
 
 @asynccontextmanager
-async def causal(client: Client) -> AsyncIterator[Session]:
+async def causal(client: Client) -> AsyncIterator[ClientSession]:
     """A session whose reads see all that was acknowledged, to whomever, before it began.
 
     Reads of what a majority holds may trail that on a fresh primary, which holds what its
@@ -239,7 +239,7 @@ async def causal(client: Client) -> AsyncIterator[Session]:
 
 
 @asynccontextmanager
-async def snapshot(client: Client) -> AsyncIterator[Session]:
+async def snapshot(client: Client) -> AsyncIterator[ClientSession]:
     """Reads that all see one moment; nothing to commit, so a round trip less than a transaction.
 
     The moment is one that a majority holds. It may trail what was acknowledged, see `causal`.
@@ -287,13 +287,13 @@ async def server_time(client: Client) -> datetime:
 
 __all__ = [
     "Client",
+    "ClientSession",
     "Collection",
     "Database",
     "Document",
     "IndexConflict",
     "Link",
     "NoReplicaSet",
-    "Session",
     "causal",
     "connect",
     "database",

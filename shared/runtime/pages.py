@@ -10,7 +10,7 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 
 from shared.runtime import mongo
-from shared.runtime.listing import Place, Query, Sort, Span, Value, arranged
+from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange, arranged
 from shared.runtime.mongo import Document
 
 _ID: Final = "_id"
@@ -28,7 +28,7 @@ class Stored:
     optional: Collection[str] = ()  # texts that not every item has: an index may leave out the rest
 
     def wanted(
-        self, fields: Mapping[str, Collection[Value]], spans: Mapping[str, Span]
+        self, fields: Mapping[str, Collection[Value]], spans: Mapping[str, ValueRange]
     ) -> list[Document]:
         """The conditions, all of which have to hold."""
         chosen = [{self.path(name): _one_of(values)} for name, values in fields.items()]
@@ -41,7 +41,7 @@ class Stored:
     async def page(
         self,
         collection: mongo.Collection,
-        query: Query,
+        query: ListQuery,
         *further: Document,
         hint: str | None = None,
     ) -> list[Document]:
@@ -157,7 +157,7 @@ def _one_of(values: Collection[Value]) -> object:
     return plain[0] if len(plain) == 1 else {"$in": plain}
 
 
-def _within(span: Span) -> Document:
+def _within(span: ValueRange) -> Document:
     bounds = {"$gte": span.first, "$lte": span.last}
     return {operator: _plain(bound) for operator, bound in bounds.items() if bound is not None}
 

@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.addresses import Servers, connection_string, refused
 from shared.runtime.official_holidays import BadHolidaysFile, read_overrides
-from shared.runtime.text import unseen
+from shared.text import unseen
 
 PREFIX = "PEYGIR_"
 _SECRETS = Path("/run/secrets")

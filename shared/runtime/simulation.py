@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Final
 
-from shared.runtime.clocks import DomainClock, SystemDomainClock
+from shared.runtime.clocks import DomainClock, NoTime, SystemDomainClock
 from shared.runtime.mongo import Client, database
 from shared.runtime.settings import CommonSettings
 
@@ -46,13 +46,6 @@ class SimulatedDomainClock:
             yield
             async for _ in stream:
                 yield
-
-
-class NoTime(OSError):
-    """The owner of the simulated time has not set it yet; waiting helps."""
-
-    def __str__(self) -> str:
-        return "PEYGIR_CLOCK=simulated, but nobody has set the time yet"
 
 
 def domain_clock(settings: CommonSettings, client: Client) -> DomainClock:

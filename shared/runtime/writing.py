@@ -1,6 +1,6 @@
 """Text as every document can hold it, whatever it holds: XML, HTML, CSV, headers, labels.
 
-What comes in is cleaned before it is stored (`shared.runtime.text`). What is written holds on its
+What comes in is cleaned before it is stored (`shared.text`). What is written holds on its
 own: it may have been stored before, by others, or be an error's own words.
 """
 

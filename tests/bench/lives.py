@@ -12,20 +12,20 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from services.followups.domain import decisions
-from services.followups.domain.ladder import Ladder
+from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.records import Fact, Followup, Opened, Resolution, evolve, opened
-from services.followups.events import _distinction, announce
-from services.followups.handlers import Change, Tracking
-from services.followups.store import MongoFollowups
+from services.followups.events import _distinction, to_event
+from services.followups.handlers import Change, HandlerContext
+from services.followups.store import MongoFollowupRepository
 from shared.contracts.reference import AXES, PROVINCES
 from shared.contracts.topics import Topics
-from shared.messaging.host import source_of
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Event
+from shared.messaging.core.model import Event
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date, to_jalali
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.principals import COORDINATION, MINISTER_OFFICE, Principal
+from shared.service.host import source_of
 
 DAYS: Final = 1_095
 """Approvals are of so many days, the latest of them `_LATEST` days ago."""
@@ -82,7 +82,7 @@ class Place:
 class Life:
     """What becomes of one resolution, version by version."""
 
-    def __init__(self, resolution: Resolution, fingerprint: str, tracking: Tracking) -> None:
+    def __init__(self, resolution: Resolution, fingerprint: str, tracking: HandlerContext) -> None:
         self._tracking = tracking
         self.versions: list[Followup] = []
         self.events: list[Event] = []
@@ -113,14 +113,14 @@ class Life:
     def _tell(self, fact: Fact) -> None:
         after = opened(fact) if isinstance(fact, Opened) else evolve(self.versions[-1], fact)
         self.versions.append(after)
-        self.events.append(announce(after, fact, self._tracking.topic, None))
+        self.events.append(to_event(after, fact, self._tracking.topic, None))
         self.distinctions.append(_distinction(after, fact))
 
 
 class Lives:
     """The lives of a deputy's follow-ups, as they stand at an instant (UTC)."""
 
-    def __init__(self, tracking: Tracking, now: datetime) -> None:
+    def __init__(self, tracking: HandlerContext, now: datetime) -> None:
         self._tracking = tracking
         self._now = now
         self._today = tehran_date(now)
@@ -189,16 +189,16 @@ class Lives:
 BLANK: Final = Place(str(UUID(int=0)), PROVINCES[0].code, AXES[0].id)
 
 
-def tracking_of(deputy: str, namespace: str) -> Tracking:
+def tracking_of(deputy: str, namespace: str) -> HandlerContext:
     """As the service wires it by default."""
     topics = Topics((deputy,), namespace)
-    ladder, scheduler = Ladder(WorkingCalendar.iran()), source_of("scheduler")
-    return Tracking(deputy, ladder, topics.followups(deputy), scheduler, topics.resolutions)
+    ladder, scheduler = EscalationPolicy(WorkingCalendar.iran()), source_of("scheduler")
+    return HandlerContext(deputy, ladder, topics.followups(deputy), scheduler, topics.resolutions)
 
 
 def store_of(
     client: mongo.Client, deputy: str, namespace: str
-) -> tuple[MongoFollowups, mongo.Database]:
+) -> tuple[MongoFollowupRepository, mongo.Database]:
     """As the service wires it, with the database in which it stores."""
     database = mongo.database(client, f"{namespace}followups_{deputy}")
-    return MongoFollowups(Ledger(database, clock=SystemMachineClock()), deputy), database
+    return MongoFollowupRepository(Ledger(database, clock=SystemMachineClock()), deputy), database

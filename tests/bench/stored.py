@@ -39,12 +39,12 @@ from services.followups.domain.records import (
 )
 from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Change
-from services.followups.store import MongoFollowups
+from services.followups.store import MongoFollowupRepository
 from shared.contracts.reference import AXES, PROVINCES
-from shared.messaging import ledger as ledgers
-from shared.messaging.counts import Counts
-from shared.messaging.ledger import EVENTS_A_RECORD
-from shared.messaging.records import event_id
+from shared.messaging.core.model import event_id
+from shared.messaging.ledger import ledger as ledgers
+from shared.messaging.ledger.counts import Counts
+from shared.messaging.ledger.ledger import EVENTS_A_RECORD
 from shared.runtime import mongo
 from shared.runtime.mongo import Document
 from tests.bench.lives import (
@@ -219,7 +219,7 @@ async def _add(counts: Counts, total: Counter[Counted], client: mongo.Client) ->
         await counts.add(total, session)
 
 
-async def check(meant: Change, store: MongoFollowups, database: mongo.Database) -> None:
+async def check(meant: Change, store: MongoFollowupRepository, database: mongo.Database) -> None:
     """A stored copy is what the service's own code makes of that life, and reads as that."""
     id_ = meant.after.followup_id
     assert await database["followups"].find_one({"_id": id_}) == stores._stored(meant)
@@ -227,7 +227,7 @@ async def check(meant: Change, store: MongoFollowups, database: mongo.Database) 
     assert [entry.event for entry in await store.history(id_)] == meant.events
 
 
-async def check_counts(store: MongoFollowups, database: mongo.Database) -> None:
+async def check_counts(store: MongoFollowupRepository, database: mongo.Database) -> None:
     """The counters by province say what is stored."""
     found: dict[str, dict[str, int]] = {}
     by = {"province": "$province", "state": "$state", "level": "$level"}

@@ -20,8 +20,8 @@ from pymongo import ReplaceOne
 from rich.console import Console
 
 from services.followups import handlers
-from shared.messaging.leases import Lease
-from shared.messaging.sweeper import Sweeper
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.scheduling.sweeper import Sweeper
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock
 from tests.bench.lives import stock, store_of, tracking_of

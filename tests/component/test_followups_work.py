@@ -163,7 +163,7 @@ async def from_topic(cluster: Cluster, topics: Topics, resolution_id: str) -> Fo
         assert isinstance(data, FollowupEvent)
         is_next = event.sequence == (current.version if current else 0) + 1  # else sent again
         if data.resolution_id == resolution_id and is_next:
-            fact = events.fact_of(data, current)
+            fact = events.from_event(data, current)
             assert fact is not None
             if current is None:
                 assert isinstance(fact, Opened)

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
-from shared.messaging.steps import Step
+from shared.messaging.core.failpoints import Failpoint
 from tests.component.harness import Service, eventually, records
 from tests.component.test_scheduler import COORDINATION
 
@@ -44,9 +44,9 @@ async def told(cluster: Cluster, topics: Topics) -> set[str]:
     return {record.key.decode() for record in await records(cluster, topics.circulars)}
 
 
-@pytest.mark.parametrize("step", [Step.COMMIT_RECORDED, Step.COMMIT_DONE])
+@pytest.mark.parametrize("step", [Failpoint.COMMIT_RECORDED, Failpoint.COMMIT_DONE])
 async def test_killed_around_the_commit_another_replica_answers_the_same(
-    cluster: Cluster, namespace: str, topics: Topics, test_folder: Path, step: Step
+    cluster: Cluster, namespace: str, topics: Topics, test_folder: Path, step: Failpoint
 ) -> None:
     key, before = f"after-{step.value}", await told(cluster, topics)
     dying = Service("reports", cluster, namespace, test_folder)
@@ -62,7 +62,7 @@ async def test_killed_around_the_commit_another_replica_answers_the_same(
         again = await issue(other, key)
         assert (first.status_code, again.content) == (201, first.content)
         assert again.headers["Idempotent-Replayed"] == "true"
-        assert ("Idempotent-Replayed" in first.headers) == (step is Step.COMMIT_DONE)
+        assert ("Idempotent-Replayed" in first.headers) == (step is Failpoint.COMMIT_DONE)
 
         async def published() -> bool:
             return await told(cluster, topics) == {*before, first.json()["circular_id"]}

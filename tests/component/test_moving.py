@@ -17,7 +17,7 @@ import pytest_asyncio
 from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from shared.contracts.topics import Topics
-from shared.messaging.steps import Step
+from shared.messaging.core.failpoints import Failpoint
 from tests.component.harness import Producer, Service, eventually, records
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,7 +98,7 @@ async def test_two_deputies_are_merged_over_deaths_and_nothing_is_lost_or_double
         0,
         f"{MANY} would be moved from social to civil, 0 refused\n",
     )
-    for fault in (Step.COMMIT_RECORDED, Step.COMMIT_DONE):
+    for fault in (Failpoint.COMMIT_RECORDED, Failpoint.COMMIT_DONE):
         service.kill()
         await service.died()
         await service.start(PEYGIR_RUN="api", PEYGIR_FAULT=fault.value)

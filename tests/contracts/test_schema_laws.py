@@ -1,6 +1,6 @@
 """The published schemas say what is read: no less, and no more but for texts that nobody sees.
 
-JSON Schema cannot say what shows something; there, `shared.runtime.text` does.
+JSON Schema cannot say what shows something; there, `shared.text` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from shared.contracts.envelope import CloudEvent, Unreadable
 from shared.contracts.events import EVENTS, EventData, Invalid, parse
-from shared.runtime.text import normalise, shows, unseen
+from shared.text import normalise, shows, unseen
 from tests.contracts import records, samples
 from tools.schemas import schema
 

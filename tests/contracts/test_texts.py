@@ -24,7 +24,7 @@ from shared.contracts.events import (
     parse,
 )
 from shared.contracts.events.base import Id, Name, Saying, Text, Title
-from shared.runtime.text import TAKEN_OUT, normalise, normalise_line, shows
+from shared.text import TAKEN_OUT, normalise, normalise_line, shows
 from tests.contracts import samples
 
 APPROVED = samples.of(ResolutionApproved).data

@@ -10,8 +10,8 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from shared.contracts.topics import SERVICES
-from shared.messaging import host
 from shared.runtime.version import VERSION
+from shared.service import host
 from tests.deploy.manifests import (
     OVERLAYS,
     DoesNotRender,

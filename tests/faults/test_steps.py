@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
-from shared.messaging.steps import Step
+from shared.messaging.core.failpoints import Failpoint
 from tests.component.harness import Producer, Service, binary, eventually
 from tests.faults import reading
 from tests.promise.checker import Violation, check
@@ -22,7 +22,7 @@ GOOD = 20
 LONG_PAST = "2025-02-01"
 AT_ONCE = 4  # processes, on two cores
 
-DEPUTIES = {step: f"at-{step.value.replace('.', '-')}" for step in Step}
+DEPUTIES = {step: f"at-{step.value.replace('.', '-')}" for step in Failpoint}
 """A deputy for each step, so that the crashes don't disturb each other."""
 
 KNOWN = ",".join(DEPUTIES.values())
@@ -53,12 +53,12 @@ async def test_a_crash_at_any_step_is_harmless(
         settings = {"PEYGIR_DEPUTIES": deputies, "PEYGIR_KNOWN_DEPUTIES": KNOWN}
         return Service("followups", cluster, namespace, test_folder, **settings)
 
-    async def crash(step: Step) -> None:
+    async def crash(step: Failpoint) -> None:
         async with at_once:
             await send(cluster, topics, DEPUTIES[step])
             await die(process(DEPUTIES[step]), step)
 
-    await asyncio.gather(*(crash(step) for step in Step))
+    await asyncio.gather(*(crash(step) for step in Failpoint))
     async with process(KNOWN) as service:
         wrong: list[Violation] = []
 
@@ -88,7 +88,7 @@ async def send(cluster: Cluster, topics: Topics, deputy: str) -> None:
         await producer.send(topic, b"{", key="poison", headers=binary("ResolutionApproved", "p"))
 
 
-async def die(service: Service, step: Step) -> None:
+async def die(service: Service, step: Failpoint) -> None:
     """Run a process that ends itself at a step."""
     try:
         service.launch(PEYGIR_FAULT=step.value)

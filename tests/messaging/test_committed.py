@@ -20,7 +20,7 @@ from aiokafka.errors import (
 from confluent_kafka import Producer
 
 from deploy.local.cluster import Cluster
-from shared.messaging.reading import ForgivingConsumer, Span, SteadyConsumer
+from shared.messaging.kafka.consumers import ForgivingConsumer, OffsetSpan, SteadyConsumer
 from tests.component.harness import create, eventually
 
 SECONDS = 20.0
@@ -99,7 +99,9 @@ async def test_a_read_of_markers_alone_is_told_as_one(cluster: Cluster) -> None:
         await asyncio.to_thread(transact, cluster, place, b"2", commit=False)
         assert await read_to(consumer, place, 4, begin=2) == []
         await consumer.getmany(timeout_ms=0)
-        assert consumer.span(place) == Span(0, 4, 0), "what follows does not make it forgotten"
+        assert consumer.span(place) == OffsetSpan(0, 4, 0), (
+            "what follows does not make it forgotten"
+        )
         consumer.seek(place, 2)
         await consumer.getmany(timeout_ms=2_000)
         assert consumer.span(place).begin == 2

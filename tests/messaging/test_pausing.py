@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from pymongo import ASCENDING, IndexModel
 
 from deploy.local.cluster import Cluster
-from shared.messaging.deferral import Deferral, KeptRecord
-from shared.messaging.flood import FloodGate, FloodLimit, Pause, Pauses
-from shared.messaging.majority import catch_up
-from shared.messaging.pausing import Pausing
-from shared.messaging.reading import SteadyConsumer
-from shared.messaging.records import Deferred
+from shared.messaging.core.model import Deferred
+from shared.messaging.inbound.flood import FloodGate, FloodLimit, Pause, Pauses
+from shared.messaging.inbound.pausing import TopicPausing
+from shared.messaging.kafka.consumers import SteadyConsumer
+from shared.messaging.ledger.deferral import DeferredMessages, DeferredRecord
+from shared.messaging.ledger.majority import catch_up
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.metrics import Metrics
@@ -39,7 +39,9 @@ async def database(cluster: Cluster) -> AsyncIterator[Database]:
 
 
 def deferred(id_: str, topic: str, partition: int, offset: int, at: datetime) -> Deferred:
-    return Deferred(id_, GROUP, "r-1", at, KeptRecord(topic, partition, offset, 0, None, b"{}", ()))
+    return Deferred(
+        id_, GROUP, "r-1", at, DeferredRecord(topic, partition, offset, 0, None, b"{}", ())
+    )
 
 
 # -- what is paused -------------------------------------------------------------------------------
@@ -79,7 +81,7 @@ async def test_processes_that_pause_at_once_pause_once(database: Database) -> No
 
 
 async def test_what_waits_comes_by_the_places_of_its_records(database: Database) -> None:
-    deferral = Deferral(database)
+    deferral = DeferredMessages(database)
     await deferral.prepare()
     waiting = [
         deferred(
@@ -110,7 +112,7 @@ async def test_the_order_of_a_former_version_goes_and_its_documents_stay(
 ) -> None:
     by_clocks = [(name, ASCENDING) for name in ("group", "at", "offset", "_id")]
     await database["deferred"].create_indexes([IndexModel(by_clocks, name="order")])
-    deferral = Deferral(database)
+    deferral = DeferredMessages(database)
     async with mongo.transaction(database.client) as session:
         await deferral.keep([deferred("1", "a", 0, 0, AT)], session)
     await asyncio.gather(*(deferral.prepare() for _ in range(4)))
@@ -160,7 +162,7 @@ async def test_records_held_back_come_again_and_the_other_topic_goes_on(
         metrics=Metrics(),
         clock=SystemMachineClock(),
     )
-    pausing = Pausing(gate)
+    pausing = TopicPausing(gate)
     kafka = SteadyConsumer(bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest")
     kafka.assign([flooded, calm])
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer, kafka:

@@ -16,11 +16,11 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD, Topics
-from shared.messaging.publisher import (
-    Answer,
-    Outgoing,
+from shared.messaging.kafka.publisher import (
+    OutgoingRecord,
     Overtaking,
     Publisher,
+    SendResult,
     TooLarge,
     TopicRefused,
 )
@@ -36,11 +36,11 @@ async def publisher(cluster: Cluster) -> AsyncIterator[Publisher]:
     await publisher.stop()
 
 
-def outgoing(topic: str, key: str | None, value: bytes | None) -> Outgoing:
-    return Outgoing(topic, None if key is None else key.encode(), value, [])
+def outgoing(topic: str, key: str | None, value: bytes | None) -> OutgoingRecord:
+    return OutgoingRecord(topic, None if key is None else key.encode(), value, [])
 
 
-async def sent(publisher: Publisher, *records: Outgoing) -> list[Answer]:
+async def sent(publisher: Publisher, *records: OutgoingRecord) -> list[SendResult]:
     return await publisher.send(records)
 
 

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.cluster import Cluster
-from shared.messaging.reading import ForgivingConsumer, SteadyConsumer
+from shared.messaging.kafka.consumers import ForgivingConsumer, SteadyConsumer
 from tests.component.harness import create, eventually
 
 AIOKAFKAS_PATIENCE_SECONDS = 0.1

@@ -12,9 +12,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_RECORD, Topics
-from shared.messaging.deadletters import DeadLetter, DeadLetters
-from shared.messaging.publisher import Publisher
-from shared.messaging.records import Record, Refusal
+from shared.messaging.core.model import Record, Refusal
+from shared.messaging.inbound.deadletters import DeadLetter, DeadLetters
+from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.clocks import SystemMachineClock
 from tests.component.harness import binary, records
 

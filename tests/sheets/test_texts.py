@@ -15,7 +15,7 @@ from python_calamine import CalamineWorkbook
 from services.followups.adapters.escapes import escaped, unescaped
 from services.followups.domain.bulk import TITLES, Column
 from services.followups.domain.records import Followup
-from shared.runtime.text import normalise, shows
+from shared.text import normalise, shows
 from tests.sheets.raw import inline, packed, parts, rows
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import PLACES, edits_here, sheet_of

@@ -20,7 +20,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     ResolutionWithdrawn,
 )
-from shared.messaging.records import Event, Message, event_id
+from shared.messaging.core.model import Event, Message, event_id
 
 LEVELS: Final = 3
 LEVEL_APART: Final = timedelta(seconds=1)

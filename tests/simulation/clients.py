@@ -13,8 +13,7 @@ from pymongo.errors import PyMongoError
 
 from shared.contracts.envelope import rfc3339
 from shared.contracts.events import ResolutionAmended, ResolutionApproved, ResolutionWithdrawn
-from shared.messaging.failures import Stale
-from shared.messaging.watch import HistoryChanged
+from shared.messaging.core.errors import HistoryChanged, Stale
 from tests.promise.history import Act as Acted
 from tests.promise.history import Effect, Outcome, Place, Sent
 from tests.simulation import cases

@@ -13,17 +13,20 @@ from aiokafka import TopicPartition
 from aiokafka.structs import RecordMetadata
 from pymongo import ASCENDING
 
-from shared.messaging import deferral, failures, publisher, relay
-from shared.messaging.consumer import Consumer
-from shared.messaging.deferral import Deferral
-from shared.messaging.dispatch import Dispatch
-from shared.messaging.duty import Duty
-from shared.messaging.lanes import Lanes
-from shared.messaging.positions import position_id
-from shared.messaging.publisher import Answer, Outgoing, Publisher
-from shared.messaging.records import Deferred, Event, Refusal
-from shared.messaging.relay import PUBLISHED, Relay
-from shared.messaging.servererrors import OF_THE_DATA, OF_THE_SERVER
+from shared.messaging.core import errors
+from shared.messaging.core.model import Deferred, Event, Refusal
+from shared.messaging.core.server_errors import OF_THE_DATA, OF_THE_SERVER
+from shared.messaging.inbound.consumer import Consumer
+from shared.messaging.inbound.dispatch import VerdictDispatch
+from shared.messaging.kafka import publisher
+from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
+from shared.messaging.ledger import deferral
+from shared.messaging.ledger.deferral import DeferredMessages
+from shared.messaging.ledger.positions import PUBLISHED, position_id
+from shared.messaging.outbox import relay
+from shared.messaging.outbox.lanes import Lanes
+from shared.messaging.outbox.relay import Relay
+from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.runtime.mongo import transaction
 
 Change = tuple[object, str, Any]
@@ -31,10 +34,10 @@ Change = tuple[object, str, Any]
 
 
 async def _deliver_at_once(
-    self: Publisher, place: TopicPartition, records: Sequence[Outgoing]
-) -> list[Answer]:
+    self: Publisher, place: TopicPartition, records: Sequence[OutgoingRecord]
+) -> list[SendResult]:
     """All batches of a partition set out together, whatever becomes of the first."""
-    answers: list[Answer] = []
+    answers: list[SendResult] = []
     async with self._producing() as line:
         handed: list[tuple[asyncio.Future[RecordMetadata], int]] = []
         begun = 0
@@ -69,7 +72,7 @@ def _as_inserted(self: Relay, chunk: Any, this: Any) -> list[Event]:
     return due
 
 
-async def _keep_nothing(self: Duty) -> None:
+async def _keep_nothing(self: LeasedTask) -> None:
     """Nobody renews the lease beside the work."""
     await asyncio.Future()
 
@@ -77,23 +80,23 @@ async def _keep_nothing(self: Duty) -> None:
 _heard: Final = Lanes.heard
 
 
-async def _wait_for_all(self: Lanes, seconds: float) -> Sequence[tuple[Event, Answer]]:
+async def _wait_for_all(self: Lanes, seconds: float) -> Sequence[tuple[Event, SendResult]]:
     """A pass waits until every partition has answered."""
     return await _heard(self, 3_600.0)
 
 
 async def _wait_for_all_that_is_under_way(
     self: Lanes, seconds: float
-) -> Sequence[tuple[Event, Answer]]:
+) -> Sequence[tuple[Event, SendResult]]:
     self._awaited |= {lane.task for lane in self._lanes.values() if lane.task is not None}
     return await _heard(self, 3_600.0)
 
 
-def _nothing_is_final(self: Dispatch, item: object) -> None:
+def _nothing_is_final(self: VerdictDispatch, item: object) -> None:
     return None
 
 
-def _all_is_missing(self: Dispatch, item: object, verdict: object) -> Sequence[str]:
+def _all_is_missing(self: VerdictDispatch, item: object, verdict: object) -> Sequence[str]:
     return ("letter", "rejection") if isinstance(verdict, Refusal) else ()
 
 
@@ -101,7 +104,7 @@ async def _sure_of_all(self: Consumer[Any], cause: object) -> None:
     return None
 
 
-async def _by_the_clock(self: Deferral, group: str, limit: int) -> Sequence[Deferred]:
+async def _by_the_clock(self: DeferredMessages, group: str, limit: int) -> Sequence[Deferred]:
     """By the clocks of those who let them wait."""
     order = [("group", ASCENDING), ("at", ASCENDING), ("offset", ASCENDING), ("_id", ASCENDING)]
     found = self._collection.find({"group": group}).sort(order).limit(limit)
@@ -161,30 +164,32 @@ REGRESSIONS: Final[Mapping[str, Regression]] = {
         lambda: [(Relay, "_due", _as_inserted)], "elections", "disorder"
     ),
     "lease-not-renewed": Regression(
-        lambda: [(Duty, "_keep", _keep_nothing), (Lanes, "heard", _wait_for_all)], "late", "stuck"
+        lambda: [(LeasedTask, "_keep", _keep_nothing), (Lanes, "heard", _wait_for_all)],
+        "late",
+        "stuck",
     ),
     "one-waits-for-all": Regression(
         lambda: [(Lanes, "heard", _wait_for_all_that_is_under_way)], "sick", "stuck"
     ),
     "stall-is-permanent": Regression(
         lambda: [
-            (failures, "OF_THE_SERVER", OF_THE_SERVER - {_LIFETIME}),
-            (failures, "OF_THE_DATA", OF_THE_DATA | {_LIFETIME}),
+            (errors, "OF_THE_SERVER", OF_THE_SERVER - {_LIFETIME}),
+            (errors, "OF_THE_DATA", OF_THE_DATA | {_LIFETIME}),
         ],
         "stalls",
         "['failed']",
     ),
     "letters-forgotten": Regression(
         lambda: [
-            (Dispatch, "final", _nothing_is_final),
-            (Dispatch, "_missing", _all_is_missing),
+            (VerdictDispatch, "final", _nothing_is_final),
+            (VerdictDispatch, "_missing", _all_is_missing),
             (Consumer, "_make_sure", _sure_of_all),
         ],
         "poison",
         "dead letters",
     ),
     "deferred-by-the-clock": Regression(
-        lambda: [(Deferral, "of", _by_the_clock)], "early", "['outdated']"
+        lambda: [(DeferredMessages, "of", _by_the_clock)], "early", "['outdated']"
     ),
     "mark-without-asking": Regression(
         lambda: [(Relay, "_mark", _mark_what_was_read)], "elections", "scorecard"

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import structlog
 
-from shared.messaging.deadletters import OFFSET, PARTITION, TOPIC, TYPE
-from shared.messaging.watch import HistoryChanged
+from shared.messaging.core.errors import HistoryChanged
+from shared.messaging.inbound.deadletters import OFFSET, PARTITION, TOPIC, TYPE
 from tests.promise.checker import check
 from tests.promise.history import (
     Arrived,

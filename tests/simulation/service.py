@@ -15,23 +15,20 @@ from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
 from shared.contracts.topics import Topics
-from shared.messaging.consumer import Consumer
-from shared.messaging.deadletters import DeadLetters
-from shared.messaging.deferral import DeferralLimit
-from shared.messaging.duty import Duty
-from shared.messaging.flood import FloodLimit
-from shared.messaging.leases import Lease
-from shared.messaging.ledger import Ledger
-from shared.messaging.patience import patient
-from shared.messaging.publisher import Publisher
-from shared.messaging.records import (
-    Decision,
-    Message,
-)
-from shared.messaging.recovery import Own, Recovery
-from shared.messaging.relay import Relay
-from shared.messaging.sweeper import Sweeper
-from shared.messaging.watch import Watch
+from shared.messaging.core.model import Decision, Message
+from shared.messaging.core.retrying import retry_transient
+from shared.messaging.inbound.consumer import Consumer
+from shared.messaging.inbound.deadletters import DeadLetters
+from shared.messaging.inbound.flood import FloodLimit
+from shared.messaging.kafka.publisher import Publisher
+from shared.messaging.ledger.deferral import DeferralLimit
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.ledger.rollback import RollbackDetector
+from shared.messaging.outbox.relay import Relay
+from shared.messaging.recovery.recovery import OwnedTopics, Recovery
+from shared.messaging.scheduling.leased_task import LeasedTask
+from shared.messaging.scheduling.sweeper import Sweeper
 from shared.runtime import mongo
 from shared.runtime.metrics import Metrics
 from tests.simulation.cases import DEPUTY, TOLD, Draft
@@ -73,7 +70,7 @@ SILENT: Final = cast(Metrics, _Silent())
 
 def _stalls() -> Any:
     try:
-        from shared.messaging.stalls import Stalls  # noqa: PLC0415
+        from shared.messaging.core.stalls import Stalls  # noqa: PLC0415
     except ImportError:
         return None
     return Stalls(SILENT)
@@ -90,7 +87,7 @@ def fit(build: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 class Replica:
-    """One process: what `shared.messaging.host` wires, without HTTP and FastStream."""
+    """One process: what `shared.service.host` wires, without HTTP and FastStream."""
 
     def __init__(
         self,
@@ -110,7 +107,7 @@ class Replica:
         self.client = SimulatedClient(server, rng)
         client = cast(mongo.Client, self.client)
         database = mongo.database(client, DATABASE)
-        self.watch = Watch(database)
+        self.watch = RollbackDetector(database)
         server.on_loss.append(self.watch.doubt)
         self._publisher: Publisher = fit(
             Publisher, ["kafka:9092"], client_id=SERVICE, connect=connect
@@ -181,13 +178,13 @@ class Replica:
         self._recovery: Recovery = fit(
             Recovery, ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
         )
-        self._own = Own(database, (TOLD,), self.store.take_in)
+        self._own = OwnedTopics(database, (TOLD,), self.store.take_in)
         self.ready = False
         self.ended: asyncio.Future[BaseException] = loop.create_future()
 
-    def _duty(self, lease: Lease, work: Any, rest: Any) -> Duty:
-        duty: Duty = fit(
-            Duty,
+    def _duty(self, lease: Lease, work: Any, rest: Any) -> LeasedTask:
+        duty: LeasedTask = fit(
+            LeasedTask,
             lease,
             work=work,
             rest=rest,
@@ -219,10 +216,10 @@ class Replica:
             self.ended.set_result(error)
 
     async def _main(self) -> None:
-        async for attempt in patient("mongodb", self.clock, longest_seconds=0.5):
+        async for attempt in retry_transient("mongodb", self.clock, longest_seconds=0.5):
             with attempt:
                 await self.store.prepare()
-        async for attempt in patient("own topics", self.clock, longest_seconds=0.5):
+        async for attempt in retry_transient("own topics", self.clock, longest_seconds=0.5):
             with attempt:
                 await self._recovery.run(self._own)
         self.ready = True
@@ -232,7 +229,7 @@ class Replica:
         self._part(self._look())
 
     async def _read(self) -> None:
-        async for attempt in patient("kafka", self.clock, longest_seconds=0.5):
+        async for attempt in retry_transient("kafka", self.clock, longest_seconds=0.5):
             with attempt:
                 await self._kafka.start()
         self._part(self._check())
@@ -248,7 +245,7 @@ class Replica:
 
     async def _check(self) -> None:
         while True:
-            async for attempt in patient("positions", self.clock):
+            async for attempt in retry_transient("positions", self.clock):
                 with attempt:
                     await self.consumer.check(cast(Any, self._kafka))
             news = getattr(self.consumer, "news", None)

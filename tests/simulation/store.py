@@ -8,15 +8,11 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from shared.messaging.agenda import Agenda
-from shared.messaging.deferral import Deferral
-from shared.messaging.failures import Stale
-from shared.messaging.inbox import Inbox
-from shared.messaging.ledger import Ledger
-from shared.messaging.patience import anew
-from shared.messaging.records import (
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import (
     RECOVERY,
-    Cause,
+    CommitContext,
     Decision,
     Defer,
     Effects,
@@ -28,6 +24,10 @@ from shared.messaging.records import (
     Verdict,
     published,
 )
+from shared.messaging.ledger.deferral import DeferredMessages
+from shared.messaging.ledger.inbox import Inbox
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.scheduling.due_queue import DueQueue
 from tests.simulation import cases
 from tests.simulation.cases import Draft
 
@@ -37,10 +37,10 @@ class Store:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.agenda = Agenda(ledger, "cases", "next_alert")
+        self.agenda = DueQueue(ledger, "cases", "next_alert")
         self._cases = ledger.database["cases"]
         self._inbox = Inbox(ledger.database)
-        self._deferral = Deferral(ledger.database)
+        self._deferral = DeferredMessages(ledger.database)
 
     async def prepare(self) -> None:
         """Create the indexes."""
@@ -80,7 +80,7 @@ class Store:
                 verdicts.append(Refusal(refused.reason, id_))
         return Decision(verdicts, [case for case in drafts.values() if case.changed])
 
-    async def save(self, drafts: Sequence[Draft], cause: Cause) -> None:
+    async def save(self, drafts: Sequence[Draft], cause: CommitContext) -> None:
         """Save all with their cause in one transaction, or nothing."""
         events = [event for case in drafts for event in case.events]
         tally = {("all", "2024-03-11", "events"): len(events)} if events else {}
@@ -112,7 +112,7 @@ class Store:
             cases.overdue(case, now)
         changed = [case for case in drafts if case.changed]
         if changed:
-            await self.save(changed, Cause("clock", "sweeper", fence=fence))
+            await self.save(changed, CommitContext("clock", "sweeper", fence=fence))
         return len(found)
 
     async def act(self, id_: str, note: str, now: Callable[[], datetime]) -> int:
@@ -121,10 +121,10 @@ class Store:
         async def once() -> int:
             case = cases.draft(id_, (await self.load([id_])).get(id_))
             cases.progress(case, note, now())
-            await self.save([case], Cause("request", "somebody"))
+            await self.save([case], CommitContext("request", "somebody"))
             return case.version
 
-        return await anew(once)
+        return await retry_on_conflict(once)
 
     async def take_in(self, messages: Sequence[Message]) -> int:
         """Apply those of our own events that this database does not hold."""

@@ -13,7 +13,7 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from deploy.local.cluster import Cluster
-from shared.messaging.failures import Failure, sort
+from shared.messaging.core.classification import FailureKind, classify
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
 from tests.simulation.loop import SimulatedLoop
@@ -33,7 +33,7 @@ async def told(work: Awaitable[Any]) -> Any:
     try:
         await work
     except PyMongoError as error:
-        return sort(error) is Failure.TRANSIENT, error.has_error_label(TRANSIENT)
+        return classify(error) is FailureKind.TRANSIENT, error.has_error_label(TRANSIENT)
     return "went"
 
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.cluster import Cluster
-from shared.messaging import reading
+from shared.messaging.kafka import consumers
 from tests.simulation.kafka.cluster import Brokers
 from tests.simulation.kafka.consumer import SimulatedConsumer
 from tests.simulation.kafka.producer import SimulatedProducer
@@ -317,8 +317,8 @@ async def real(cluster: Cluster, namespace: str) -> AsyncIterator[Kafka]:
     def consume(*names: str, **options: Any) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(*names, bootstrap_servers=cluster.bootstrap, **options)
 
-    def steady(*names: str, **options: Any) -> reading.SteadyConsumer:
-        return reading.SteadyConsumer(*names, bootstrap_servers=cluster.bootstrap, **options)
+    def steady(*names: str, **options: Any) -> consumers.SteadyConsumer:
+        return consumers.SteadyConsumer(*names, bootstrap_servers=cluster.bootstrap, **options)
 
     kafka = Kafka(plain, small, produce, consume, steady)
     yield kafka

@@ -16,7 +16,7 @@ from pymongo import ASCENDING, DeleteOne, IndexModel, InsertOne, ReplaceOne, Upd
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from deploy.local.cluster import Cluster
-from shared.messaging.leases import Lease, Leases
+from shared.messaging.ledger.leases import Lease, Leases
 from shared.runtime import mongo
 from shared.runtime.mongo import Database
 from tests.simulation.loop import SimulatedLoop

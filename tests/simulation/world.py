@@ -11,8 +11,8 @@ from typing import Any, Final
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import TopicPartition
 
-from shared.messaging import publisher as publishing
-from shared.messaging import recovery as recovering
+from shared.messaging.kafka import publisher as publishing
+from shared.messaging.recovery import recovery as recovering
 from tests.promise.history import Act as Acted
 from tests.promise.history import Outcome, Place, Sent
 from tests.simulation import clients

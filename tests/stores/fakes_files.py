@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from shared.runtime.files import FileDamaged, Kept, UploadLost
+from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 
 
 class MemoryUpload:
@@ -48,11 +48,11 @@ class MemoryFiles:
         finally:
             self.under_way.pop(upload.id, None)
 
-    def require(self, kept: Kept) -> None:
+    def require(self, kept: ReceivedFile) -> None:
         if kept.upload not in self.under_way:
             raise UploadLost(kept.upload)
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: ReceivedFile) -> None:
         self.kept[kept.name] = self.under_way.pop(kept.upload).content
 
     def read(self, name: str, sha256: str) -> AsyncIterator[bytes] | None:

@@ -8,16 +8,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.followups.domain.ladder import days_late
+from services.followups.domain.escalation import days_late
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Ahead, Change
-from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
-from shared.messaging.ledger import Entry
-from shared.messaging.records import Cause, Deferred, Event
+from shared.messaging.core.errors import AlreadyExists, PositionMoved, Stale
+from shared.messaging.core.model import CommitContext, Deferred, Entry, Event
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import Query, Value
-from shared.runtime.text import search_key
+from shared.runtime.listing import ListQuery, Value
+from shared.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_files import MemoryFiles
 from tests.stores.fakes_replies import MemoryReplies
@@ -53,7 +52,7 @@ class MemoryFollowups:
         self._links = links or MemoryLinks()
         self._links.stores.append(self)
         self.entries: list[Entry] = []
-        self.causes: list[Cause] = []
+        self.causes: list[CommitContext] = []
         self._all: dict[str, Followup] = {}  # those that went as well
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
@@ -104,7 +103,7 @@ class MemoryFollowups:
     async def waited_for(self, ids: Collection[str]) -> Collection[str]:
         return {deferred.about for deferred in self.deferred.values()} & set(ids)
 
-    async def page(self, query: Query) -> Sequence[Followup]:
+    async def page(self, query: ListQuery) -> Sequence[Followup]:
         def fields(followup: Followup) -> Mapping[str, Any]:
             return _fields(followup, query.as_of)
 
@@ -134,7 +133,7 @@ class MemoryFollowups:
         return self._links.ahead(resolution_ids)
 
     async def save(
-        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+        self, changes: Sequence[Change], cause: CommitContext, ahead: Ahead | None = None
     ) -> None:
         if ahead is not None and ahead.links != self._links.number:
             raise Stale("another link was made meanwhile")
@@ -143,9 +142,9 @@ class MemoryFollowups:
             self._require_next(change)
         inbox = [id_ for change in changes for id_ in change.inbox]
         if self._inbox & set(inbox) or len(set(inbox)) < len(inbox):
-            raise AlreadyThere("an event that was applied")
+            raise AlreadyExists("an event that was applied")
         if self.deferred.keys() & {deferred.id for deferred in cause.defers}:
-            raise AlreadyThere("a message that waits")
+            raise AlreadyExists("a message that waits")
         if not self.deferred.keys() >= set(cause.ends):
             raise PositionMoved("taken by another")
         for kept in (kept for change in changes for kept in change.files):
@@ -176,7 +175,7 @@ class MemoryFollowups:
         leaving: Sequence[Change],
         taker: MemoryFollowups,
         arriving: Sequence[Change],
-        cause: Cause,
+        cause: CommitContext,
         ahead: Ahead | None = None,
     ) -> None:
         for change in leaving:
@@ -186,7 +185,7 @@ class MemoryFollowups:
             if any(
                 f.resolution_id == change.after.resolution_id for f in taker._followups.values()
             ):
-                raise AlreadyThere(change.after.resolution_id)
+                raise AlreadyExists(change.after.resolution_id)
         await self.save(leaving, cause, ahead)
         taker.entries += [entry for change in arriving for entry in change.history]
         await taker.save(arriving, replace(cause, reply=None))
@@ -195,7 +194,7 @@ class MemoryFollowups:
     def _require_next(self, change: Change) -> None:
         known = self._all.get(change.after.followup_id)
         if change.before is None and known is not None:
-            raise AlreadyThere(known.followup_id)
+            raise AlreadyExists(known.followup_id)
         if change.before is not None and (known is None or known.version != change.before.version):
             raise Stale(change.before.followup_id)
 

@@ -11,15 +11,15 @@ from services.notify import events
 from services.notify.domain import LONGEST_WAIT_SECONDS, Fact, Notice, Trouble
 from services.notify.domain.sessions import Course
 from services.notify.handlers import Saved
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.records import Cause, Event
-from shared.runtime.listing import Query
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import CommitContext, Event
+from shared.runtime.listing import ListQuery
 from tests.stores import listed
 from tests.unit.published import as_read
 
 
 class FakeNotices:
-    """Implements `handlers.Notices`, and what the API reads."""
+    """Implements `handlers.NoticeRepository`, and what the API reads."""
 
     def __init__(self) -> None:
         self._notices: dict[str, Notice] = {}
@@ -47,13 +47,13 @@ class FakeNotices:
     async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
         return {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
 
-    async def keep(self, told: Sequence[Event], cause: Cause) -> None:
+    async def keep(self, told: Sequence[Event], cause: CommitContext) -> None:
         if any(event.aggregate_id in self._kept for event in told):
-            raise AlreadyThere
+            raise AlreadyExists
         for event in told:
             data = as_read(event).data
             assert isinstance(data, events.NoticeEvent)
-            self._kept[event.aggregate_id] = events.fact_of(data)
+            self._kept[event.aggregate_id] = events.from_event(data)
 
     async def get(self, notice_id: str) -> Notice | None:
         return self._notices.get(notice_id)
@@ -71,20 +71,20 @@ class FakeNotices:
         troubles = (self._notices[id_].trouble for id_ in self._next_tries)
         return Counter(trouble for trouble in troubles if trouble is not None)
 
-    async def page(self, query: Query) -> Sequence[Notice]:
+    async def page(self, query: ListQuery) -> Sequence[Notice]:
         return listed.page(self._notices.values(), query, lambda n: n.notice_id, _fields)
 
-    async def save(self, changes: Sequence[Saved], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
         for change in changes:
             if isinstance(change, Course):
                 stored_course = self._courses.get(change.session_id)
                 known = 0 if stored_course is None else stored_course.revision
                 if known >= change.revision:
-                    raise (AlreadyThere if change.revision == 1 else Stale)(change.session_id)
+                    raise (AlreadyExists if change.revision == 1 else Stale)(change.session_id)
                 continue
             stored = self._notices.get(change.after.notice_id)
             if change.before is None and stored is not None:
-                raise AlreadyThere(change.after.notice_id)
+                raise AlreadyExists(change.after.notice_id)
             if change.before is not None and stored != change.before:
                 raise Stale(change.after.notice_id)
         for change in changes:

@@ -9,9 +9,9 @@ from typing import Any
 from services.reports.domain.circulars import Circular
 from services.reports.domain.records import Expectation
 from services.reports.handlers import Change
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.records import Cause, Event
-from shared.runtime.listing import Query
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import CommitContext, Event
+from shared.runtime.listing import ListQuery
 from tests.stores import listed
 from tests.stores.fakes_replies import MemoryReplies
 
@@ -21,7 +21,7 @@ class MemoryExpectations:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.causes: list[Cause] = []
+        self.causes: list[CommitContext] = []
         self.replies = MemoryReplies()
         self._expectations: dict[str, Expectation] = {}
         self._inbox: set[str] = set()
@@ -47,18 +47,18 @@ class MemoryExpectations:
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return self._inbox & set(ids)
 
-    async def page(self, query: Query) -> Sequence[Expectation]:
+    async def page(self, query: ListQuery) -> Sequence[Expectation]:
         found = [e for e in self._expectations.values() if e.session.province is not None]
         return listed.page(found, query, lambda e: e.session_id, _fields)
 
-    async def page_of_reports(self, query: Query) -> Sequence[Expectation]:
+    async def page_of_reports(self, query: ListQuery) -> Sequence[Expectation]:
         found = [e for e in self._expectations.values() if e.report is not None]
         return listed.page(found, query, lambda e: e.session_id, _fields_of_report)
 
-    async def keep(self, events: Sequence[Event], cause: Cause) -> None:
+    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
         places = {(event.aggregate_id, event.version) for event in self.events}
         if any((event.aggregate_id, event.version) in places for event in events):
-            raise AlreadyThere(str(events))
+            raise AlreadyExists(str(events))
         self.events += events
         self.causes.append(cause)
 
@@ -72,18 +72,18 @@ class MemoryExpectations:
         }
         return {id_: events for id_, events in found.items() if events}
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         self.replies.require_free(cause.reply)
         for change in changes:
             known = self._expectations.get(change.after.session_id)
             if change.before is None and known is not None:
-                raise AlreadyThere(change.after.session_id)
+                raise AlreadyExists(change.after.session_id)
             if change.before is not None and (
                 known is None or known.edition != change.before.edition
             ):
                 raise Stale(change.after.session_id)
             if self._inbox & set(change.inbox):
-                raise AlreadyThere(str(change.inbox))
+                raise AlreadyExists(str(change.inbox))
         for change in changes:
             self._expectations[change.after.session_id] = change.after
             self._inbox.update(change.inbox)
@@ -103,7 +103,7 @@ class MemoryCirculars:
     async def get(self, circular_id: str) -> Circular | None:
         return self._circulars.get(circular_id)
 
-    async def page(self, query: Query) -> Sequence[Circular]:
+    async def page(self, query: ListQuery) -> Sequence[Circular]:
         return listed.page(
             self._circulars.values(),
             query,
@@ -111,10 +111,10 @@ class MemoryCirculars:
             lambda circular: {"circular_id": circular.circular_id},
         )
 
-    async def add(self, circular: Circular, event: Event, cause: Cause) -> None:
+    async def add(self, circular: Circular, event: Event, cause: CommitContext) -> None:
         self.replies.require_free(cause.reply)
         if circular.circular_id in self._circulars:
-            raise AlreadyThere(circular.circular_id)
+            raise AlreadyExists(circular.circular_id)
         self._circulars[circular.circular_id] = circular
         self.events.append(event)
         self.replies.keep(cause.reply)

@@ -7,20 +7,20 @@ from typing import Any
 
 from services.scheduler.domain.records import Resolution, Season, Session
 from services.scheduler.handlers import Change, Record
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.records import Cause, Event
-from shared.runtime.listing import Query
-from shared.runtime.text import search_key
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import CommitContext, Event
+from shared.runtime.listing import ListQuery
+from shared.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_replies import MemoryReplies
 
 
 class MemoryRegister:
-    """Implements `api.desk.ReadableRegister`."""
+    """Implements `api.desk.ReadableRepository`."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.causes: list[Cause] = []
+        self.causes: list[CommitContext] = []
         self.replies = MemoryReplies()
         self._seasons: dict[str, Season] = {}
         self._sessions: dict[str, Session] = {}
@@ -49,22 +49,22 @@ class MemoryRegister:
         found = [s for s in self._sessions.values() if s.gathering.season == season]
         return sorted(found, key=lambda s: (s.gathering.starts_at, s.session_id))
 
-    async def page_of_seasons(self, query: Query) -> Sequence[Season]:
+    async def page_of_seasons(self, query: ListQuery) -> Sequence[Season]:
         return listed.page(self._seasons.values(), query, lambda s: s.season, _season_fields)
 
-    async def page_of_sessions(self, query: Query) -> Sequence[Session]:
+    async def page_of_sessions(self, query: ListQuery) -> Sequence[Session]:
         return listed.page(self._sessions.values(), query, lambda s: s.session_id, _session_fields)
 
-    async def page_of_resolutions(self, query: Query) -> Sequence[Resolution]:
+    async def page_of_resolutions(self, query: ListQuery) -> Sequence[Resolution]:
         all_ = self._resolutions.values()
         return listed.page(all_, query, lambda r: r.resolution_id, _resolution_fields)
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         self.replies.require_free(cause.reply)
         for change in changes:
             known = self._known(change.after)
             if change.before is None and known is not None:
-                raise AlreadyThere(str(known))
+                raise AlreadyExists(str(known))
             if change.before is not None and not _stands(known, change.before):
                 raise Stale(str(change.before))
         self._require_free_turns(changes)
@@ -93,7 +93,7 @@ class MemoryRegister:
         after = {c.after.session_id: c.after for c in changes if isinstance(c.after, Session)}
         turns = [s.turn for s in {**self._sessions, **after}.values() if s.turn is not None]
         if len(set(turns)) < len(turns):
-            raise AlreadyThere("a turn is taken")
+            raise AlreadyExists("a turn is taken")
 
 
 def _stands(known: Record | None, before: Record) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from shared.runtime.listing import Place, Query, Span, arranged, is_behind
+from shared.runtime.listing import ListQuery, Place, ValueRange, arranged, is_behind
 
 T = TypeVar("T")
 
 
 def page(
     items: Iterable[T],
-    query: Query,
+    query: ListQuery,
     id_: Callable[[T], str],
     fields: Callable[[T], Mapping[str, Any]],
 ) -> list[T]:
@@ -33,7 +33,7 @@ def page(
 def is_chosen(
     found: Mapping[str, Any],
     fields: Mapping[str, Collection[Any]],
-    spans: Mapping[str, Span] | None = None,
+    spans: Mapping[str, ValueRange] | None = None,
 ) -> bool:
     """Whether these values are asked for."""
     return all(_has_one(found[name], wanted) for name, wanted in fields.items()) and all(
@@ -46,7 +46,7 @@ def _has_one(value: Any, wanted: Collection[Any]) -> bool:
     return any(one in wanted for one in there)
 
 
-def _lies_in(value: Any, span: Span) -> bool:
+def _lies_in(value: Any, span: ValueRange) -> bool:
     first, last = (_as_stored(bound) for bound in (span.first, span.last))
     return (
         value is not None and (first is None or value >= first) and (last is None or value <= last)

@@ -13,21 +13,21 @@ from typing import cast
 from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from shared.messaging.failures import Unsendable
-from shared.messaging.leases import Lease
-from shared.messaging.ledger import Ledger
-from shared.messaging.publisher import Answer, Outgoing, Publisher
-from shared.messaging.records import Cause, Effects, Event
-from shared.messaging.relay import Relay
-from shared.messaging.stalls import Stalls
-from shared.messaging.steps import Reach, Step, pass_by
+from shared.messaging.core.errors import Unsendable
+from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
+from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.messaging.core.stalls import Stalls
+from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.outbox.relay import Relay
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 
 NOW = datetime(2024, 3, 11, tzinfo=UTC)
 TOPIC = "peygir.followups.v1.civil"
-CAUSE = Cause("request", "test")
+CAUSE = CommitContext("request", "test")
 HOUR = 3_600.0
 REST = 5.0  # seconds: the longest that a partition rests
 SPANS = {"all|all|", "all|month|2024-03|", "all|day|2024-03-11|"}
@@ -37,8 +37,8 @@ class Crash(Exception):
     """The process dies here."""
 
 
-def dies_at(step: Step) -> Reach:
-    def reach(at: Step) -> None:
+def dies_at(step: Failpoint) -> FailpointHook:
+    def reach(at: Failpoint) -> None:
         if at is step:
             raise Crash(step)
 
@@ -52,7 +52,7 @@ class Kafka:
     """
 
     def __init__(self) -> None:
-        self.log: list[Outgoing] = []
+        self.log: list[OutgoingRecord] = []
         self.refused: set[str] = set()  # keys that are never taken
         self.takes: int | None = None  # how many more records before it is away
         self.slow: dict[str, asyncio.Event] = {}  # topics whose answers wait for something
@@ -61,14 +61,16 @@ class Kafka:
     def place(self, topic: str, key: bytes | None) -> TopicPartition:
         return TopicPartition(topic, 0)
 
-    async def deliver(self, place: TopicPartition, records: Sequence[Outgoing]) -> list[Answer]:
+    async def deliver(
+        self, place: TopicPartition, records: Sequence[OutgoingRecord]
+    ) -> list[SendResult]:
         self.asked.append(place.topic)
         await asyncio.sleep(0)
         if place.topic in self.slow:
             await self.slow[place.topic].wait()
         return [self._take(record) for record in records]
 
-    def _take(self, record: Outgoing) -> Answer:
+    def _take(self, record: OutgoingRecord) -> SendResult:
         if self.takes == 0:
             return NotEnoughReplicasError()
         if (record.key or b"").decode() in self.refused:
@@ -85,7 +87,7 @@ class Kafka:
         return [_told(record) for record in self.log]
 
 
-def _told(record: Outgoing) -> str:
+def _told(record: OutgoingRecord) -> str:
     return f"{(record.key or b'').decode()}{int(dict(record.headers)['ce_sequence'])}"
 
 
@@ -136,7 +138,7 @@ class Outbox:
     async def relay(
         self,
         holder: str = "a",
-        reach: Reach = pass_by,
+        reach: FailpointHook = no_faults,
         seconds: float = HOUR,
         stalls: Stalls | None = None,
     ) -> Relay:
@@ -145,7 +147,9 @@ class Outbox:
         assert await lease.acquire()
         return self.build(lease, reach, stalls)
 
-    def build(self, lease: Lease, reach: Reach = pass_by, stalls: Stalls | None = None) -> Relay:
+    def build(
+        self, lease: Lease, reach: FailpointHook = no_faults, stalls: Stalls | None = None
+    ) -> Relay:
         """A relay that works under a lease."""
         return Relay(
             self.database,
@@ -158,7 +162,7 @@ class Outbox:
             stalls=stalls,
         )
 
-    async def another(self, reach: Reach = pass_by) -> Relay:
+    async def another(self, reach: FailpointHook = no_faults) -> Relay:
         """A relay that takes the lease over from whoever sleeps."""
         await self.database["leases"].update_one({"_id": "relay"}, {"$set": {"until": NOW}})
         return await self.relay(uuid.uuid4().hex, reach)

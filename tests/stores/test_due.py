@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 import pytest
 
-from services.followups.store import MongoFollowups
-from services.notify.store import MongoNotices
-from services.reports.store import MongoExpectations
-from shared.messaging.failures import LeaseLost
-from shared.messaging.leases import Lease
-from shared.messaging.ledger import Ledger
+from services.followups.store import MongoFollowupRepository
+from services.notify.store import MongoNoticeRepository
+from services.reports.store import MongoExpectationRepository
+from shared.messaging.core.errors import LeaseLost
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 
@@ -29,19 +29,19 @@ def _ledger(database: Database) -> Ledger:
 
 
 async def _followups(database: Database) -> Ask:
-    store = MongoFollowups(_ledger(database), "civil")
+    store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     return lambda: store.due(NOW, 10)
 
 
 async def _expectations(database: Database) -> Ask:
-    store = MongoExpectations(_ledger(database))
+    store = MongoExpectationRepository(_ledger(database))
     await store.prepare()
     return lambda: store.due(NOW, 10)
 
 
 async def _notices(database: Database) -> Ask:
-    store = MongoNotices(_ledger(database))
+    store = MongoNoticeRepository(_ledger(database))
     await store.prepare()
     return lambda: store.waiting(NOW, 10)
 
@@ -71,9 +71,9 @@ async def test_what_is_not_due_yet_is_not_looked_at(name: str, database: Databas
     assert sum(one["docsExamined"] for one in asked) == 0
 
 
-AGENDAS: dict[str, Callable[[Database], MongoFollowups | MongoExpectations]] = {
-    "followups": lambda database: MongoFollowups(_ledger(database), "civil"),
-    "expectations": lambda database: MongoExpectations(_ledger(database)),
+AGENDAS: dict[str, Callable[[Database], MongoFollowupRepository | MongoExpectationRepository]] = {
+    "followups": lambda database: MongoFollowupRepository(_ledger(database), "civil"),
+    "expectations": lambda database: MongoExpectationRepository(_ledger(database)),
 }
 
 
@@ -109,7 +109,7 @@ async def test_what_is_longest_due_is_put_off_whatever_it_is(
 
 
 async def test_what_was_put_off_is_known_until_then(database: Database, lease: Lease) -> None:
-    store = MongoFollowups(_ledger(database), "civil")
+    store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     await database["followups"].insert_many(
         {"_id": f"{n}", "resolution_id": n, "next_alert": NOW + n * timedelta(minutes=1)}
@@ -130,7 +130,7 @@ async def test_what_was_put_off_is_known_until_then(database: Database, lease: L
 
 
 async def test_only_who_holds_the_lease_puts_off(database: Database, lease: Lease) -> None:
-    store = MongoFollowups(_ledger(database), "civil")
+    store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     document = {"_id": "1", "next_alert": NOW}
     await database["followups"].insert_one(document)

@@ -15,19 +15,20 @@ from pymongo import MongoClient
 from deploy.local.cluster import Cluster
 from services.followups.domain.records import EvidenceAdded, Fact, Followup
 from services.followups.handlers import Uploads
-from services.followups.store import MongoFollowups
-from shared.messaging.failures import Stale
-from shared.messaging.records import Cause
+from services.followups.store import MongoFollowupRepository
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext
 from shared.runtime import files
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.files import PIECE_BYTES, FileDamaged, Files, Kept, UploadLost
+from shared.runtime.files import PIECE_BYTES, Files
 from shared.runtime.mongo import Database
+from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 from tests.component.harness import eventually
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.test_followups import CAUSE, a_database, new, prepared, step
 from tests.unit.followups.examples import ACKNOWLEDGED, LETTER, PHOTO, PROGRESSED
 
-AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowups
+AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
 
 SIZES = (1, 1_000, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
 ABANDONED_SECONDS = 0.4
@@ -48,7 +49,7 @@ class Shelf:
             await upload.finish()
             assert upload.size == len(content)
             piece = a_file(content)
-            kept = Kept(upload.id, upload.size, piece.evidence_id)
+            kept = ReceivedFile(upload.id, upload.size, piece.evidence_id)
             change = replace(step(before, piece, *facts), files=[kept])
             await self.store.save([change], CAUSE)
         return change.after
@@ -74,7 +75,7 @@ async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
         yield database
 
 
-def uploads_of(store: MongoFollowups) -> files.Uploads:
+def uploads_of(store: MongoFollowupRepository) -> files.Uploads:
     return files.Uploads(store.files, SystemMachineClock(), ABANDONED_SECONDS)
 
 
@@ -131,7 +132,7 @@ async def test_an_upload_takes_effect_once(shelf: Shelf) -> None:
     async with shelf.uploads.receive() as upload:
         await upload.write(b"once")
         await upload.finish()
-        kept = Kept(upload.id, upload.size, "e")
+        kept = ReceivedFile(upload.id, upload.size, "e")
         change = replace(step(first, replace(a_file(b"once"), evidence_id="e")), files=[kept])
         await shelf.store.save([change], CAUSE)
         again = replace(step(change.after, PROGRESSED), files=[kept])
@@ -145,12 +146,12 @@ async def test_a_known_file_that_is_lost_comes_back_without_a_fact(shelf: Shelf)
     first = await shelf.begun()
     piece = a_file(b"lost")
     known = step(first, piece)
-    await shelf.store.save([known], Cause("recovery", "recovery"))
+    await shelf.store.save([known], CommitContext("recovery", "recovery"))
     assert await shelf.content(piece) is None
     async with shelf.uploads.receive() as upload:
         await upload.write(b"lost")
         await upload.finish()
-        kept = Kept(upload.id, upload.size, piece.evidence_id)
+        kept = ReceivedFile(upload.id, upload.size, piece.evidence_id)
         await shelf.store.save([replace(step(known.after), files=[kept])], CAUSE)
     assert await shelf.content(piece) == b"lost"
     assert await shelf.store.get(first.followup_id) == known.after
@@ -254,7 +255,7 @@ async def test_an_upload_that_goes_on_is_not_cleared_however_long_it_takes(
             assert await uploads_of(store).clear() == 0
         await upload.finish()
         piece = a_file(content * 10)
-        kept = Kept(upload.id, upload.size, piece.evidence_id)
+        kept = ReceivedFile(upload.id, upload.size, piece.evidence_id)
         await store.save([replace(step(first, piece), files=[kept])], CAUSE)
     assert await shelf.content(piece) == content * 10
 
@@ -270,7 +271,7 @@ async def test_an_upload_that_was_cleared_meanwhile_can_neither_go_on_nor_take_e
         await upload.write(b"x" * PIECE_BYTES)
         await asyncio.sleep(ABANDONED_SECONDS + 0.1)  # by MongoDB's clock
         assert await uploads_of(store).clear() == 1
-        kept = Kept(upload.id, upload.size, "e")
+        kept = ReceivedFile(upload.id, upload.size, "e")
         late = replace(step(first, PHOTO), files=[kept])
         with pytest.raises(UploadLost):
             await (upload.write(b"x" * PIECE_BYTES) if goes_on else store.save([late], CAUSE))

@@ -29,20 +29,20 @@ from services.followups.domain.records import (
     opened,
 )
 from services.followups.domain.scores import By
-from services.followups.domain.work import Delegation, Item, Part, Predecessor, Work
+from services.followups.domain.work import ActionItem, Delegation, Part, Predecessor, Work
 from services.followups.handlers import Change
-from services.followups.store import MongoFollowups
-from shared.messaging.deferral import Deferral, DeferralLimit, KeptRecord
-from shared.messaging.failures import AlreadyThere, PositionMoved, Stale
-from shared.messaging.leases import Lease
-from shared.messaging.ledger import Ledger
-from shared.messaging.patience import patient
-from shared.messaging.records import Cause, Deferred
-from shared.messaging.sweeper import PUT_OFF_FOR, Sweeper
+from services.followups.store import MongoFollowupRepository
+from shared.messaging.core.errors import AlreadyExists, PositionMoved, Stale
+from shared.messaging.core.model import CommitContext, Deferred
+from shared.messaging.core.retrying import retry_transient
+from shared.messaging.ledger.deferral import DeferralLimit, DeferredMessages, DeferredRecord
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.scheduling.sweeper import SNOOZED_FOR, Sweeper
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
@@ -77,9 +77,9 @@ from tests.unit.followups.examples import (
     resolution,
 )
 
-AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowups
+AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
 
-CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
+CAUSE = CommitContext("request", "d.karimi", roles=("deputy:civil",))
 DAY = timedelta(days=1)
 LATE = date(2030, 1, 1)
 
@@ -94,8 +94,8 @@ async def a_database(cluster: Cluster, namespace: str) -> AsyncIterator[Database
     client.close()
 
 
-async def prepared(database: Database) -> MongoFollowups:
-    real = MongoFollowups(Ledger(database, clock=SystemMachineClock()), "civil")
+async def prepared(database: Database) -> MongoFollowupRepository:
+    real = MongoFollowupRepository(Ledger(database, clock=SystemMachineClock()), "civil")
     await real.prepare()
     await real.prepare()  # as every process does
     return real
@@ -127,7 +127,7 @@ def new(
     opening = fact_of_opening(resolution_id=resolution_id, **changes)
     fact = replace(opening, acknowledge_by=acknowledge_by)
     followup = opened(fact)
-    return Change(None, followup, [events.announce(followup, fact, TOPIC, None)], alert, inbox)
+    return Change(None, followup, [events.to_event(followup, fact, TOPIC, None)], alert, inbox)
 
 
 def step(
@@ -138,7 +138,7 @@ def step(
     for fact in facts:
         versions.append(evolve(versions[-1], fact))
         announced.append(
-            events.announce(
+            events.to_event(
                 versions[-1], fact, TOPIC, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
             )
         )
@@ -243,7 +243,7 @@ async def test_what_is_not_there_is_not_found(store: AnyFollowups) -> None:
 
 async def test_a_resolution_is_followed_once(store: AnyFollowups) -> None:
     await store.save([new("R-1")], CAUSE)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.save([new("R-2", "/x 1"), new("R-1", title="عنوان دیگر")], CAUSE)
     assert set(await store.of_resolutions(["R-1", "R-2"])) == {"R-1"}
     assert set(await store.seen(["/x 1"])) == set()
@@ -284,7 +284,7 @@ async def test_the_inbox_tells_what_was_applied_and_takes_nothing_twice(
     acknowledged = step(first.after, ACKNOWLEDGED, inbox=("/x 1", "/x 2"))
     await store.save([acknowledged], CAUSE)
     assert set(await store.seen(["/x 1", "/x 2", "/x 3"])) == {"/x 1", "/x 2"}
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.save([step(acknowledged.after, PROGRESSED, inbox=("/x 2",))], CAUSE)
     assert await store.get(first.after.followup_id) == acknowledged.after
 
@@ -325,7 +325,7 @@ async def test_the_counts_are_those_of_what_is_stored(store: AnyFollowups) -> No
 async def test_what_is_taken_back_from_the_topic_counts_at_once(store: AnyFollowups) -> None:
     first, second = new("R-1"), new("R-2")
     await store.save([first], CAUSE)
-    await store.save([second], Cause("recovery", "recovery"))
+    await store.save([second], CommitContext("recovery", "recovery"))
     assert await stands(store) == {"state:opened": 2}
 
 
@@ -351,7 +351,7 @@ async def test_past_days_stand_as_they_were_whatever_was_counted_when(store: Any
     next_day = replace(COMPLETED, at=datetime(2023, 11, 1, 20, 30, tzinfo=UTC))  # 00:00 in Tehran
     in_december = replace(VERIFIED, at=datetime(2023, 12, 31, 9, tzinfo=UTC))
     life = step(first.after, in_november, next_day, in_december)
-    await store.save([life], Cause("recovery", "recovery"))
+    await store.save([life], CommitContext("recovery", "recovery"))
     expected = {
         date(2023, 10, 15): None,
         date(2023, 10, 16): "state:opened",
@@ -390,7 +390,7 @@ async def test_what_was_stored_before_there_were_scorecards_is_counted_once(
     assert await counted(store, By.PROVINCE) == {}
 
     async def prepare() -> None:
-        async for attempt in patient("counting", SystemMachineClock()):
+        async for attempt in retry_transient("counting", SystemMachineClock()):
             with attempt:
                 await store.prepare()
 
@@ -414,7 +414,7 @@ async def test_lists_are_by_id_and_filtered_by_their_fields(store: AnyFollowups)
     async def ids(after: str | None = None, limit: int = 10, **fields: Any) -> list[str]:
         place = None if after is None else Place(after)
         wanted = {n: v if isinstance(v, list) else (v,) for n, v in fields.items()}
-        return [f.followup_id for f in await store.page(Query(wanted, place, limit))]
+        return [f.followup_id for f in await store.page(ListQuery(wanted, place, limit))]
 
     a, b, c = (change.after.followup_id for change in changes)
     everything = sorted([a, b, c])
@@ -480,7 +480,7 @@ async def test_what_was_stored_before_there_were_former_levels_is_still_read(
 
 def deferred(number: int, about: str = "R-9", group: str = "followups-civil") -> Deferred:
     headers = [("ce_id", b"1"), ("x", b"\xff\xfe")]
-    record = KeptRecord("in", 1, number, 1_700_000_000_000, b"\xfe", b'{"broken', headers)
+    record = DeferredRecord("in", 1, number, 1_700_000_000_000, b"\xfe", b'{"broken', headers)
     return Deferred(f"/x\n{number}", group, about, LATER, record)
 
 
@@ -494,7 +494,7 @@ async def test_what_waits_is_known_by_what_it_waits_for_until_it_ends(store: Any
 
 async def test_nothing_waits_twice_and_nothing_ends_twice(store: AnyFollowups) -> None:
     await store.save([], replace(CAUSE, defers=(deferred(1),)))
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.save([new("R-1")], replace(CAUSE, defers=(deferred(2), deferred(1))))
     with pytest.raises(PositionMoved):
         await store.save([new("R-1")], replace(CAUSE, ends=("/x\n1", "/x\n2")))
@@ -506,7 +506,7 @@ async def test_what_waits_is_given_back_byte_by_byte_in_the_order_of_its_log(
     database: Database,
 ) -> None:
     """Not by the clocks of those who let it wait: these differ."""
-    store, deferral = await prepared(database), Deferral(database)
+    store, deferral = await prepared(database), DeferredMessages(database)
     later = replace(deferred(12), at=LATER - DAY)
     mine = [deferred(n) for n in (9, 10, 11)]
     await store.save([], replace(CAUSE, defers=(later, *reversed(mine))))
@@ -542,7 +542,7 @@ async def test_a_document_that_cannot_be_read_holds_up_no_other(database: Databa
     looked_at = await store.of_ids(others)
     alerts = {id_: TRACKING.ladder.next_alert(followup) for id_, followup in looked_at.items()}
     stored = {d["_id"]: d.get("next_alert") async for d in database["followups"].find()}
-    assert stored == {**alerts, broken: LATER + PUT_OFF_FOR}
+    assert stored == {**alerts, broken: LATER + SNOOZED_FOR}
     assert all(alert is None or alert > LATER for alert in alerts.values())
 
 
@@ -663,7 +663,7 @@ async def test_what_is_not_known_here_stays(database: Database) -> None:
     assert (stored["mood"], stored["progress"]) == ("glad", 10)
 
 
-_ITEM = Item(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)
+_ITEM = ActionItem(1, "تملک زمین", "استانداری خراسان رضوی", date(2023, 12, 1), "d.karimi", LATER)
 
 
 @pytest.mark.parametrize("schema", [1, 2])

@@ -12,24 +12,24 @@ from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
-from services.followups.domain.ladder import days_late
+from services.followups.domain.escalation import days_late
 from services.followups.domain.records import Fact, Followup, State, evolve, opened
 from services.followups.handlers import Change
-from services.followups.store import MongoFollowups
+from services.followups.store import MongoFollowupRepository
 from services.notify.domain import Notice
-from services.notify.store import MongoNotices
+from services.notify.store import MongoNoticeRepository
 from services.reports import handlers as reports
 from services.reports.domain.records import Expectation
 from services.scheduler.domain.records import Resolution, Session
-from services.scheduler.store import MongoRegister
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause
+from services.scheduler.store import MongoSchedulerRepository
+from shared.messaging.core.model import CommitContext
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import pages
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import Place, Query, Sort, Span, Value
+from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange
 from shared.runtime.mongo import Database
-from shared.runtime.text import search_key
+from shared.text import search_key
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_reports import MemoryExpectations
@@ -48,7 +48,7 @@ from tests.unit.followups.examples import (
 )
 from tests.unit.reports.builders import DUE_AT, submitted
 
-CAUSE = Cause("request", "d.karimi", roles=("deputy:civil",))
+CAUSE = CommitContext("request", "d.karimi", roles=("deputy:civil",))
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 TODAY = date(2024, 1, 10)
 BODIES = ("شرکت آب و فاضلاب", "شركت آب‌و‌فاضلاب", "شرکت گاز ۲", None, None)
@@ -59,10 +59,10 @@ FILTERS: Sequence[dict[str, Collection[Value]]] = (
     {"executing_body": (search_key("شرکت آب و فاضلاب"),)},
     {"overdue": (False,), "province": ("IR-07", "IR-09")},
 )
-SPANS: Sequence[dict[str, Span]] = (
+SPANS: Sequence[dict[str, ValueRange]] = (
     {},
-    {"due_on": Span(date(2024, 1, 3), date(2024, 1, 12))},
-    {"changed_at": Span(NOW + 2 * DAY), "approved_at": Span(None, NOW + 2 * DAY)},
+    {"due_on": ValueRange(date(2024, 1, 3), date(2024, 1, 12))},
+    {"changed_at": ValueRange(NOW + 2 * DAY), "approved_at": ValueRange(None, NOW + 2 * DAY)},
 )
 
 
@@ -122,7 +122,7 @@ def in_order(followups: Sequence[Followup], sort: Sort) -> list[str]:
     return [f.followup_id for f in [*keyed, *(f for f in by_id if f not in keyed)]]
 
 
-async def walk(store: MemoryFollowups | MongoFollowups, query: Query) -> list[str]:
+async def walk(store: MemoryFollowups | MongoFollowupRepository, query: ListQuery) -> list[str]:
     """All pages, one after the other."""
     found: list[str] = []
     while True:
@@ -134,12 +134,14 @@ async def walk(store: MemoryFollowups | MongoFollowups, query: Query) -> list[st
         query = replace(query, after=Place(page[-1].followup_id, key))
 
 
-async def saved(store: MemoryFollowups | MongoFollowups, followups: Sequence[Followup]) -> None:
+async def saved(
+    store: MemoryFollowups | MongoFollowupRepository, followups: Sequence[Followup]
+) -> None:
     await store.save([Change(None, followup, (), None) for followup in followups], CAUSE)
 
 
-async def mongo_followups(database: Database) -> MongoFollowups:
-    store = MongoFollowups(_ledger(database), "civil")
+async def mongo_followups(database: Database) -> MongoFollowupRepository:
+    store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     return store
 
@@ -154,11 +156,11 @@ async def test_any_walk_gives_each_item_once_in_the_order_of_a_plain_sort(
     for name in SORTS:
         for descending in (False, True):
             sort = Sort(name, descending)
-            query = Query({}, None, 7, sort=sort, as_of=TODAY)
+            query = ListQuery({}, None, 7, sort=sort, as_of=TODAY)
             assert await walk(real, query) == in_order(followups, sort), sort
             for fields in FILTERS:
                 for spans in SPANS:
-                    query = Query(fields, None, 4, spans, sort, TODAY)
+                    query = ListQuery(fields, None, 4, spans, sort, TODAY)
                     expected = await walk(memory, query)
                     assert await walk(real, query) == expected, query
                     chosen = [f for f in followups if f.followup_id in expected]
@@ -170,12 +172,12 @@ async def test_bodies_are_found_however_they_are_spelt(database: Database) -> No
     store = await mongo_followups(database)
     await saved(store, followups)
     for asked in ("شرکت آب و فاضلاب", "شركت آب وفاضلاب", "شرکتِ آب‌ و فاضلاب"):
-        found = await walk(store, Query({"executing_body": (search_key(asked),)}, None, 100))
+        found = await walk(store, ListQuery({"executing_body": (search_key(asked),)}, None, 100))
         assert set(found) == {
             f.followup_id for f in followups if f.resolution.executing_body in BODIES[:2]
         }
-    assert await walk(store, Query({"executing_body": (search_key("شرکت گاز 2"),)}, None, 9))
-    assert not await walk(store, Query({"executing_body": (search_key("شرکت گاز"),)}, None, 9))
+    assert await walk(store, ListQuery({"executing_body": (search_key("شرکت گاز 2"),)}, None, 9))
+    assert not await walk(store, ListQuery({"executing_body": (search_key("شرکت گاز"),)}, None, 9))
 
 
 async def test_what_was_stored_before_lists_were_sorted_gets_its_keys(database: Database) -> None:
@@ -213,7 +215,7 @@ class Asked:
 
 
 @pytest.fixture
-async def crowd(database: Database) -> MongoFollowups:
+async def crowd(database: Database) -> MongoFollowupRepository:
     """Many that were due long ago and have ended, and many that are due on one day."""
     store = await mongo_followups(database)
     followups = []
@@ -256,14 +258,14 @@ async def crowd(database: Database) -> MongoFollowups:
     ],
 )
 async def test_a_page_costs_what_it_shows(
-    crowd: MongoFollowups,
+    crowd: MongoFollowupRepository,
     database: Database,
     sort: str,
     fields: dict[str, Collection[Value]],
     descending: bool,
 ) -> None:
     asked = Asked(database, "followups")
-    query = Query(fields, None, 10, sort=Sort(sort, descending), as_of=TODAY)
+    query = ListQuery(fields, None, 10, sort=Sort(sort, descending), as_of=TODAY)
     for _page in range(3):
         keys, documents = await asked.by(partial(crowd.page, query))
         passed_by = 8 if "province" in fields else 1
@@ -276,7 +278,7 @@ async def test_a_page_costs_what_it_shows(
 # -- the other services -------------------------------------------------------------------------
 
 T = TypeVar("T")
-Pages: TypeAlias = Callable[[Query], Awaitable[Sequence[T]]]
+Pages: TypeAlias = Callable[[ListQuery], Awaitable[Sequence[T]]]
 
 
 async def same_walks(
@@ -284,12 +286,12 @@ async def same_walks(
     memory: Pages[T],
     place: Callable[[T, str], Place],
     sorts: Sequence[str],
-    filters: Sequence[tuple[Mapping[str, Collection[Value]], Mapping[str, Span]]],
+    filters: Sequence[tuple[Mapping[str, Collection[Value]], Mapping[str, ValueRange]]],
 ) -> None:
     """Each walk over both gives the same."""
     for name, descending in product(("", *sorts), (False, True)):
         for fields, spans in (({}, {}), *filters):
-            query = Query(fields, None, 4, spans, Sort(name, descending))
+            query = ListQuery(fields, None, 4, spans, Sort(name, descending))
             walked = 0
             while True:
                 expected = await memory(query)
@@ -323,7 +325,7 @@ async def test_sessions_and_resolutions_are_walked_as_those_in_memory(database: 
         )
         for number in range(20)
     ]
-    real, memory = MongoRegister(_ledger(database)), MemoryRegister()
+    real, memory = MongoSchedulerRepository(_ledger(database)), MemoryRegister()
     await real.prepare()
     for register in (real, memory):
         await register.save([*resolutions, *sessions], CAUSE)
@@ -341,7 +343,7 @@ async def test_sessions_and_resolutions_are_walked_as_those_in_memory(database: 
         ("due_on", "number", "approved_at", "changed_at"),
         [
             ({"executing_body": (search_key("شركت آب و فاضلاب"),)}, {}),
-            ({"state": ("approved", "withdrawn")}, {"due_on": Span(date(2024, 1, 3))}),
+            ({"state": ("approved", "withdrawn")}, {"due_on": ValueRange(date(2024, 1, 3))}),
         ],
     )
 
@@ -356,7 +358,7 @@ async def test_sessions_and_resolutions_are_walked_as_those_in_memory(database: 
         ("starts_at", "changed_at"),
         [
             ({"provinces": ("IR-07", "IR-10")}, {}),
-            ({"kind": ("visit",)}, {"starts_at": Span(NOW + 51 * HOUR, NOW + 53 * HOUR)}),
+            ({"kind": ("visit",)}, {"starts_at": ValueRange(NOW + 51 * HOUR, NOW + 53 * HOUR)}),
         ],
     )
 
@@ -380,7 +382,7 @@ async def test_reports_are_walked_as_those_in_memory(database: Database) -> None
         keys = {"": None, "due_at": session.due_at, "starts_at": session.starts_at}
         return Place(expectation.session_id, {**keys, "changed_at": expectation.changed_at}[sort])
 
-    few = ({"state": ("awaited", "overdue")}, {"due_at": Span(DUE_AT + HOUR, None)})
+    few = ({"state": ("awaited", "overdue")}, {"due_at": ValueRange(DUE_AT + HOUR, None)})
     await same_walks(real.page, memory.page, place, ("due_at", "starts_at", "changed_at"), [few])
 
     def place_of_report(expectation: Expectation, sort: str) -> Place:
@@ -388,7 +390,7 @@ async def test_reports_are_walked_as_those_in_memory(database: Database) -> None
         key = getattr(expectation.report, sort) if sort else None
         return Place(expectation.session_id, key)
 
-    late = ({"late": (True,)}, {"submitted_at": Span(DUE_AT, DUE_AT + 2 * HOUR)})
+    late = ({"late": (True,)}, {"submitted_at": ValueRange(DUE_AT, DUE_AT + 2 * HOUR)})
     await same_walks(
         real.page_of_reports,
         memory.page_of_reports,
@@ -404,7 +406,7 @@ async def test_notices_are_walked_as_those_in_memory(database: Database) -> None
         replace(change, after=replace(change.after, created_at=NOW + chance.randint(0, 3) * HOUR))
         for change in many(20)
     ]
-    real, memory = MongoNotices(_ledger(database)), FakeNotices()
+    real, memory = MongoNoticeRepository(_ledger(database)), FakeNotices()
     await real.prepare()
     for store in (real, memory):
         await store.save(changes, CAUSE)
@@ -414,7 +416,7 @@ async def test_notices_are_walked_as_those_in_memory(database: Database) -> None
 
     some = (
         {"recipient_role": ("deputy:civil",), "state": ("pending", "failed")},
-        {"created_at": Span(NOW + HOUR, NOW + 2 * HOUR)},
+        {"created_at": ValueRange(NOW + HOUR, NOW + 2 * HOUR)},
     )
     await same_walks(real.page, memory.page, place, ("created_at", "changed_at"), [some])
 
@@ -445,7 +447,7 @@ async def test_what_changes_while_a_page_is_read_ends_no_walk(
 
     moved: set[str] = set()
     monkeypatch.setattr(pages, "_read", read)
-    query = Query({}, None, 7, sort=Sort(sort, descending), as_of=TODAY)
+    query = ListQuery({}, None, 7, sort=Sort(sort, descending), as_of=TODAY)
     found: list[str] = []
     for _page in range(100):
         page = await store.page(query)

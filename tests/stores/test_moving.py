@@ -13,21 +13,22 @@ import pytest
 
 from deploy.local.cluster import Cluster
 from services.followups import handlers
-from services.followups.api import Desk
+from services.followups.api import ApiContext
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.domain.scores import By
-from services.followups.handlers import Tracking
-from services.followups.handlers.tracking import changed
-from services.followups.store import MongoFollowups, MongoLinks
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause
+from services.followups.handlers import HandlerContext
+from services.followups.handlers.ports import changed
+from services.followups.store import MongoFollowupRepository, MongoLinks
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import CommitContext
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.files import Kept, Uploads
+from shared.runtime.files import Uploads
 from shared.runtime.replies import AlreadyReplied, Keyed, Reply
+from shared.runtime.uploads import ReceivedFile
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.stores.test_evidence import a_file
 from tests.stores.test_followups import new, step
@@ -42,19 +43,19 @@ from tests.unit.followups.examples import (
     principal,
 )
 
-Pair: TypeAlias = tuple[Desk, Desk]
+Pair: TypeAlias = tuple[ApiContext, ApiContext]
 
 OPERATOR = principal("o.rezaei", "operator")
-CAUSE = Cause("request", "o.rezaei", roles=("operator",))
+CAUSE = CommitContext("request", "o.rezaei", roles=("operator",))
 
 
-def _tracking(deputy: str) -> Tracking:
+def _tracking(deputy: str) -> HandlerContext:
     return replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
 
 
-def _in_memory(deputy: str, links: MemoryLinks) -> Desk:
+def _in_memory(deputy: str, links: MemoryLinks) -> ApiContext:
     store = MemoryFollowups(deputy, links)
-    return Desk(store, _tracking(deputy), store.files)
+    return ApiContext(store, _tracking(deputy), store.files)
 
 
 @asynccontextmanager
@@ -63,11 +64,11 @@ async def _in_mongodb(cluster: Cluster, namespace: str) -> AsyncIterator[Pair]:
     names = [f"{namespace}followups_{deputy}" for deputy in ("civil", "social")]
     links = MongoLinks([mongo.database(client, name) for name in names])
 
-    async def side(deputy: str) -> Desk:
+    async def side(deputy: str) -> ApiContext:
         database = mongo.database(client, f"{namespace}followups_{deputy}")
-        store = MongoFollowups(Ledger(database, clock=clock), deputy, links)
+        store = MongoFollowupRepository(Ledger(database, clock=clock), deputy, links)
         await store.prepare()
-        return Desk(store, _tracking(deputy), Uploads(store.files, clock, 60))
+        return ApiContext(store, _tracking(deputy), Uploads(store.files, clock, 60))
 
     civil, social = await side("civil"), await side("social")
     yield civil, social
@@ -86,7 +87,7 @@ async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[
         yield pair
 
 
-async def begun(side: Desk, resolution_id: str = "R-1") -> Followup:
+async def begun(side: ApiContext, resolution_id: str = "R-1") -> Followup:
     """A follow-up with some history, a link and a file."""
     first = new(resolution_id, deputy=side.tracking.deputy)
     await side.store.save([first], replace(CAUSE, by="followups-civil"))
@@ -97,19 +98,19 @@ async def begun(side: Desk, resolution_id: str = "R-1") -> Followup:
         await upload.finish()
         piece = a_file(b"photo")
         third = step(second.after, piece)
-        kept = Kept(upload.id, upload.size, piece.evidence_id)
+        kept = ReceivedFile(upload.id, upload.size, piece.evidence_id)
         await side.store.save([replace(third, files=[kept])], replace(CAUSE, by="d.karimi"))
     return third.after
 
 
-async def move(giver: Desk, taker: Desk, *ids: str) -> list[str | None]:
+async def move(giver: ApiContext, taker: ApiContext, *ids: str) -> list[str | None]:
     results = await handlers.move(
         ids, giver, taker, OPERATOR, "ادغام دو معاونت", LATER, None, dry_run=False
     )
     return [None if result.refused is None else result.refused.reason for result in results]
 
 
-async def content(side: Desk, followup: Followup) -> list[bytes | None]:
+async def content(side: ApiContext, followup: Followup) -> list[bytes | None]:
     found = []
     for piece in followup.evidence:
         if piece.url is None:
@@ -118,9 +119,9 @@ async def content(side: Desk, followup: Followup) -> list[bytes | None]:
     return found
 
 
-async def counts(side: Desk) -> dict[str, int]:
+async def counts(side: ApiContext) -> dict[str, int]:
     store = side.store
-    assert isinstance(store, MongoFollowups | MemoryFollowups)
+    assert isinstance(store, MongoFollowupRepository | MemoryFollowups)
     found = (await store.counts(By.DEPUTY)).get("", {})
     return {name: count for name, count in found.items() if count}
 
@@ -225,7 +226,7 @@ async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) ->
         for before in (first, second)
     ]
     arriving = [handlers.Change(None, change.after, (), None) for change in leaving]
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await civil.store.hand_over(leaving, social.store, arriving, CAUSE)
     await civil.store.save([step(first, PROGRESSED)], CAUSE)
     with pytest.raises(Stale):
@@ -242,7 +243,7 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
     civil, social = pair
     before = await begun(civil)
     store = civil.store
-    if isinstance(store, MongoFollowups):
+    if isinstance(store, MongoFollowupRepository):
         await store.files.pieces.database["evidence.files"].delete_many({})
     else:
         assert isinstance(store, MemoryFollowups)
@@ -253,7 +254,9 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
     assert await content(social, after) == [None]
 
 
-async def link(side: Desk, followup: Followup, predecessor: str, deputy: str | None = None) -> str:
+async def link(
+    side: ApiContext, followup: Followup, predecessor: str, deputy: str | None = None
+) -> str:
     """What becomes of a link: `linked`, or the slug of its refusal."""
     try:
         await handlers.link(

@@ -20,30 +20,30 @@ from services.notify.domain import (
     Fact,
     Failed,
     HandedOver,
+    HandoverState,
     HeldBack,
-    Matter,
     MovedSession,
     Notice,
+    Notification,
     Overtaken,
     PutOff,
-    Standing,
     State,
     Trouble,
 )
 from services.notify.domain.sessions import Course, Times
-from services.notify.handlers import Change, Declined, Office, Unreachable
-from services.notify.jobs import BATCH, Courier
-from services.notify.store import MongoNotices
-from shared.messaging.bell import Bell
-from shared.messaging.duty import Duty
-from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
-from shared.messaging.leases import Lease
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause
-from shared.messaging.watch import HistoryChanged, Watch
+from services.notify.handlers import Change, Declined, HandlerContext, Unreachable
+from services.notify.jobs import BATCH, Dispatcher
+from services.notify.store import MongoNoticeRepository
+from shared.messaging.core.errors import AlreadyExists, HistoryChanged, LeaseLost, Stale
+from shared.messaging.core.model import CommitContext
+from shared.messaging.core.wake_up import WakeUp
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.ledger.rollback import RollbackDetector
+from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import ListQuery, Place
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from tests.component.harness import eventually
@@ -53,10 +53,10 @@ from tests.unit.notify.test_handlers import approved
 from tests.unit.published import as_read
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-CAUSE = Cause("event", "test")
-OFFICE = Office("peygir.notices.v1", {}, retry_seconds=10)
+CAUSE = CommitContext("event", "test")
+OFFICE = HandlerContext("peygir.notices.v1", {}, retry_seconds=10)
 
-Store = FakeNotices | MongoNotices
+Store = FakeNotices | MongoNoticeRepository
 
 
 @pytest_asyncio.fixture
@@ -69,8 +69,8 @@ async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture
-async def notices(database: Database) -> MongoNotices:
-    store = MongoNotices(Ledger(database, clock=SystemMachineClock()))
+async def notices(database: Database) -> MongoNoticeRepository:
+    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock()))
     await store.prepare()
     await store.prepare()
     return store
@@ -80,18 +80,18 @@ async def notices(database: Database) -> MongoNotices:
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return FakeNotices()
-    found: MongoNotices = request.getfixturevalue("notices")
+    found: MongoNoticeRepository = request.getfixturevalue("notices")
     return found
 
 
-def new(matter: Matter, at: datetime = AT) -> Change:
+def new(matter: Notification, at: datetime = AT) -> Change:
     (notice, *_) = domain.notices(matter, NOW, "trace")
     return Change(None, notice, (), at)
 
 
 def moved(before: Notice, fact: Fact, next_try: datetime | None = None) -> Change:
     after = domain.evolve(before, fact)
-    event = events.announce(after, fact, OFFICE.topic)
+    event = events.to_event(after, fact, OFFICE.topic)
     return Change(before, after, () if event is None else (event,), next_try)
 
 
@@ -100,7 +100,7 @@ def many(count: int) -> list[Change]:
 
 
 async def test_what_is_stored_comes_back_whole(store: Store) -> None:
-    matters: list[Matter] = [
+    matters: list[Notification] = [
         *(session(), report(title=None), resolution(), followup(level=3)),
         MovedSession(session(turn=1), NOW, NOW, "سفر"),
         CancelledSession(session(), NOW, None),
@@ -225,16 +225,16 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
         await store.save([moved(began.after, Delivered(NOW))], CAUSE)
     found = await store.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is Standing.OVERTAKEN
+    assert found.standing is HandoverState.OVERTAKEN
     await store.save([moved(found, Overtaken(NOW))], CAUSE)
     assert await store.count_waiting() == 0
-    assert [n.state for n in await store.page(Query({"state": ["withdrawn"]}, None, 10))] == [
+    assert [n.state for n in await store.page(ListQuery({"state": ["withdrawn"]}, None, 10))] == [
         State.WITHDRAWN
     ]
 
 
 async def test_a_notice_that_somebody_broke_holds_up_no_other(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(4)
     await notices.save(changes, CAUSE)
@@ -248,7 +248,9 @@ async def test_a_notice_that_somebody_broke_holds_up_no_other(
     assert len(await notices.waiting(AT, 10)) == 3
 
 
-async def test_notices_of_earlier_versions_go_on(notices: MongoNotices, database: Database) -> None:
+async def test_notices_of_earlier_versions_go_on(
+    notices: MongoNoticeRepository, database: Database
+) -> None:
     (invitation,) = domain.notices(session(), NOW, None)
     await notices.save([Change(None, invitation, (), AT)], CAUSE)
     await database["notices"].update_many(
@@ -258,13 +260,13 @@ async def test_notices_of_earlier_versions_go_on(notices: MongoNotices, database
     await notices.save([moved(invitation, HandedOver(NOW), AT)], CAUSE)
     found = await notices.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is Standing.UNDER_WAY
+    assert found.standing is HandoverState.UNDER_WAY
 
 
 async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:
     one, two = many(2)
     await store.save([one], CAUSE)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.save([two, one], CAUSE)
     assert await store.get(two.after.notice_id) is None
 
@@ -297,15 +299,15 @@ async def test_what_is_kept_of_a_notice_that_does_not_exist_comes_back_once(stor
 
 
 async def test_what_is_taken_in_is_not_published_again(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     one, two = many(2)
     told = [as_read(event) for c in (one, two) for event in moved(c.after, Delivered(NOW)).events]
     await notices.save([one], CAUSE)
-    assert await handlers.take_in(told, notices) == 2
-    assert await handlers.take_in(told, notices) == 0
+    assert await handlers.recover(told, notices) == 2
+    assert await handlers.recover(told, notices) == 0
     assert await database["commits"].count_documents({"kind": "recovery", "pending": None}) == 2
-    decided = await handlers.take(
+    decided = await handlers.handle_events(
         [message(approved("r000"), "civil"), message(approved("r001"), "civil")],
         notices,
         replace(OFFICE, deputies={"civil": "civil"}),
@@ -323,12 +325,12 @@ async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> Non
     await store.save([moved(changes[0].after, Delivered(NOW))], CAUSE)
     of_resolutions = {"template": ["resolution-approved"]}
     ids = sorted(change.after.notice_id for change in changes)
-    first = await store.page(Query(of_resolutions, None, 3))
-    rest = await store.page(Query(of_resolutions, Place(first[-1].notice_id), 3))
+    first = await store.page(ListQuery(of_resolutions, None, 3))
+    rest = await store.page(ListQuery(of_resolutions, Place(first[-1].notice_id), 3))
     assert [notice.notice_id for notice in (*first, *rest)] == ids
-    delivered = await store.page(Query({"state": ["delivered"]}, None, 10))
+    delivered = await store.page(ListQuery({"state": ["delivered"]}, None, 10))
     assert [notice.subject for notice in delivered] == ["r000"]
-    told = await store.page(Query({"subject": ["1402-IR-09"]}, None, 10))
+    told = await store.page(ListQuery({"subject": ["1402-IR-09"]}, None, 10))
     assert [notice.template for notice in told] == ["session-scheduled"]
 
 
@@ -369,8 +371,8 @@ def lease(database: Database, holder: str) -> Lease:
     return Lease(database, "delivery", holder, LEASE_SECONDS)
 
 
-def courier(store: MongoNotices, post: Post) -> Courier:
-    return Courier(
+def courier(store: MongoNoticeRepository, post: Post) -> Dispatcher:
+    return Dispatcher(
         store,
         post,
         OFFICE,
@@ -379,12 +381,12 @@ def courier(store: MongoNotices, post: Post) -> Courier:
     )
 
 
-async def delivered(store: MongoNotices) -> Sequence[Notice]:
-    return await store.page(Query({"state": ["delivered"]}, None, 1_000))
+async def delivered(store: MongoNoticeRepository) -> Sequence[Notice]:
+    return await store.page(ListQuery({"state": ["delivered"]}, None, 1_000))
 
 
 async def test_all_that_waits_goes_out_once_in_batches(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(2 * BATCH + 5)
     await notices.save(changes, CAUSE)
@@ -399,8 +401,8 @@ async def test_all_that_waits_goes_out_once_in_batches(
 
 async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     """It may have gone out since; whoever starts anew asks the topic before."""
-    watch = Watch(database)
-    store = MongoNotices(Ledger(database, clock=SystemMachineClock(), watch=watch))
+    watch = RollbackDetector(database)
+    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock(), watch=watch))
     await store.prepare()
     await store.save(many(2), CAUSE)
     await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
@@ -416,7 +418,7 @@ async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
 
 
 async def test_what_went_out_before_the_server_was_gone_is_noted(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(10), CAUSE)
     post, mine = Post(), lease(database, "a")
@@ -431,7 +433,7 @@ async def test_what_went_out_before_the_server_was_gone_is_noted(
 
 
 async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
     post, mine = Post(), lease(database, "a")
@@ -460,7 +462,7 @@ class OddPost(Post):
 
 
 async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(2 * BATCH + 5)
     await notices.save(changes, CAUSE)
@@ -477,13 +479,13 @@ async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
 
 
 async def test_a_slow_server_does_not_cost_the_lease(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(1), CAUSE)
     post, mine, other = Post(), lease(database, "a"), lease(database, "b")
     post.go_on.clear()
-    bell = Bell()
-    duty = Duty(
+    bell = WakeUp()
+    duty = LeasedTask(
         mine,
         work=partial(courier(notices, post).deliver, mine),
         rest=partial(bell.wait, LEASE_SECONDS),
@@ -509,7 +511,7 @@ async def test_a_slow_server_does_not_cost_the_lease(
 
 
 async def test_whoever_lost_the_lease_sends_and_notes_nothing(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
     post, mine = Post(), lease(database, "a")
@@ -525,7 +527,7 @@ async def test_whoever_lost_the_lease_sends_and_notes_nothing(
 
 
 async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
-    notices: MongoNotices, database: Database
+    notices: MongoNoticeRepository, database: Database
 ) -> None:
     (change,) = many(1)
     await notices.save([change], CAUSE)

@@ -14,9 +14,9 @@ from services.scheduler import events
 from services.scheduler.domain.records import Approved, Scheduled, approved
 from shared.contracts.envelope import write
 from shared.contracts.topics import Topics
-from shared.messaging.records import Event, Message
-from shared.messaging.recovery import Own, Recovery
-from shared.messaging.stalls import TopicsMissing
+from shared.messaging.core.errors import TopicsMissing
+from shared.messaging.core.model import Event, Message
+from shared.messaging.recovery.recovery import OwnedTopics, Recovery
 from shared.runtime.mongo import Database
 from tests.component.harness import Producer, binary, records
 from tests.unit.published import as_sent
@@ -60,12 +60,12 @@ async def publish(producer: Producer, event: Event, source: str = SOURCE) -> Non
 
 def scheduling(session_id: str, topics: Topics) -> Event:
     fact = Scheduled(NOW, gathering(session_id=session_id))
-    return events.announce(session(session_id=session_id), fact, topics, None)
+    return events.to_event(session(session_id=session_id), fact, topics, None)
 
 
 def approval(id_: str, topics: Topics, deputy: str = "civil") -> Event:
     fact = Approved(NOW, id_, "a", "provincial", terms(deputy=deputy))
-    return events.announce_resolution(approved(fact), fact, topics, None)
+    return events.resolution_to_event(approved(fact), fact, topics, None)
 
 
 async def test_topics_come_in_the_order_that_was_given_and_once(
@@ -82,7 +82,7 @@ async def test_topics_come_in_the_order_that_was_given_and_once(
         await database["positions"].delete_many({})
         taken = Taken()
         recovery = recovery_of(cluster)
-        own = Own(database, order, taken.take_in)
+        own = OwnedTopics(database, order, taken.take_in)
         await recovery.run(own)
         assert [message.topic for message in taken.messages] == [*[order[0]] * 12, *[order[1]] * 12]
         assert taken.keys(topics.sessions) == taken.keys(resolutions) == sorted(ids)
@@ -103,7 +103,7 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
     taken = Taken()
     taken.breaks_at = 24  # in the last partition of the second topic
     recovery = recovery_of(cluster)
-    own = Own(database, [social, crisis], taken.take_in)
+    own = OwnedTopics(database, [social, crisis], taken.take_in)
     with pytest.raises(TimeoutError):
         await recovery.run(own)
     taken.messages.clear()
@@ -129,7 +129,7 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
             return await taken.take_in(messages)
 
         recovery = recovery_of(cluster)
-        own = Own(database, [topic], take_in)
+        own = OwnedTopics(database, [topic], take_in)
         async with asyncio.timeout(60):
             await recovery.run(own)
     assert taken.keys(topic) == sorted(ids)
@@ -150,7 +150,7 @@ async def test_strangers_are_passed_over_readable_or_not(
         await publish(producer, ours)
     taken = Taken()
     recovery = recovery_of(cluster)
-    own = Own(database, [topic], taken.take_in)
+    own = OwnedTopics(database, [topic], taken.take_in)
     await recovery.run(own)
     assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]
 
@@ -170,7 +170,7 @@ async def test_a_topic_that_was_made_anew_is_read_whole_and_counted_anew(
         )
     taken = Taken()
     recovery = recovery_of(cluster)
-    own = Own(database, [topic], taken.take_in)
+    own = OwnedTopics(database, [topic], taken.take_in)
     await recovery.run(own)
     assert taken.keys(topic) == sorted(ids)
     noted = [entry async for entry in database["positions"].find()]
@@ -185,7 +185,7 @@ async def test_a_topic_that_is_not_there_yet_is_waited_for(
 ) -> None:
     """Brokers that have just started may not tell of it, and it may hold what was forgotten."""
     taken = Taken()
-    own = Own(database, [topics.sessions, f"{topics.sessions}.not-yet"], taken.take_in)
+    own = OwnedTopics(database, [topics.sessions, f"{topics.sessions}.not-yet"], taken.take_in)
     with pytest.raises(TopicsMissing, match="not-yet"):
         await recovery_of(cluster).run(own)
     assert await database["positions"].count_documents({}) == 0

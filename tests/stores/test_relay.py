@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.cluster import Cluster
-from shared.messaging.failures import LeaseLost
-from shared.messaging.steps import Step
+from shared.messaging.core.errors import LeaseLost
+from shared.messaging.core.failpoints import Failpoint
 from shared.runtime import mongo
 from tests.stores.outbox import HOUR, REST, Clock, Crash, Outbox, dies_at
 
@@ -63,16 +63,22 @@ async def test_what_cannot_be_sent_holds_up_its_own_aggregate_alone(outbox: Outb
 
 
 @pytest.mark.parametrize(
-    "step", [Step.SEND_HANDED, Step.SEND_ACKNOWLEDGED, Step.MARK_WRITTEN, Step.MARK_DONE]
+    "step",
+    [
+        Failpoint.SEND_HANDED,
+        Failpoint.SEND_ACKNOWLEDGED,
+        Failpoint.MARK_WRITTEN,
+        Failpoint.MARK_DONE,
+    ],
 )
 async def test_a_crash_after_sending_sends_again_with_the_same_ids(
-    outbox: Outbox, step: Step
+    outbox: Outbox, step: Failpoint
 ) -> None:
     for aggregates in ("ab", "a"):
         await outbox.commit(aggregates)
     with pytest.raises(Crash):
         await (await outbox.relay(reach=dies_at(step))).flush()
-    marked = step is Step.MARK_DONE
+    marked = step is Failpoint.MARK_DONE
     assert await outbox.unsent() == ([] if marked else [["a1", "b1"], ["a2"]])
     assert await outbox.settled() == ({"a": 2, "b": 1} if marked else {})
     assert await (await outbox.another()).flush() == (0 if marked else 3)
@@ -132,7 +138,7 @@ def refused(aggregates: set[str]) -> Turn:
     return turn
 
 
-def crashed(step: Step) -> Turn:
+def crashed(step: Failpoint) -> Turn:
     async def turn(outbox: Outbox) -> None:
         with suppress(Crash):
             await (await outbox.another(dies_at(step))).flush()
@@ -148,7 +154,7 @@ async def slept(outbox: Outbox) -> None:
     await winner.flush()
 
 
-SENDING = st.sampled_from([s for s in Step if s.value.startswith(("send", "mark"))])
+SENDING = st.sampled_from([s for s in Failpoint if s.value.startswith(("send", "mark"))])
 AGGREGATES = st.text("abcd", min_size=1, max_size=4)
 TURNS = st.lists(
     st.one_of(

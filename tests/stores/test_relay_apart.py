@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.cluster import Cluster
-from shared.messaging import relay as relaying
-from shared.messaging.duty import Duty
-from shared.messaging.failures import Stale
-from shared.messaging.leases import Lease
-from shared.messaging.relay import Relay
-from shared.messaging.stalls import Cause, Stalled, Stalls
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.stalls import StallCause, StalledPart, Stalls
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.outbox import relay as relaying
+from shared.messaging.outbox.relay import Relay
+from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.metrics import Metrics
@@ -129,8 +129,8 @@ async def test_what_waits_for_a_partition_is_shown_by_its_cause(outbox: Outbox) 
     relay = await outbox.relay(stalls=stalls)
     await outbox.commit("a", SICK)
     await relay.flush()
-    what = Stalled("relay", outbox.database.name, SICK)
-    assert stalls.of(what) is Cause.TOO_FEW_REPLICAS
+    what = StalledPart("relay", outbox.database.name, SICK)
+    assert stalls.of(what) is StallCause.TOO_FEW_REPLICAS
     outbox.kafka.takes = None
     outbox.clock.ahead += HOUR
     assert await relay.flush() == 1
@@ -144,7 +144,7 @@ class Machine:
         clock = SystemMachineClock()
         self.lease = Lease(outbox.database, "relay", holder, LEASE_SECONDS)
         self.relay: Relay = outbox.build(self.lease)
-        self.duty = Duty(
+        self.duty = LeasedTask(
             self.lease,
             work=self.relay.flush,
             rest=self.relay.rest,

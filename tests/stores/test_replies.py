@@ -10,12 +10,11 @@ from typing import TypeAlias
 import httpx
 import pytest
 
-from shared.messaging import operations
-from shared.messaging.flood import Pauses
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Effects, Event
-from shared.messaging.replies import MongoReplies
-from shared.messaging.steps import Step, pass_by
+from shared.messaging.core.failpoints import Failpoint, no_faults
+from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.messaging.inbound.flood import Pauses
+from shared.messaging.ledger.ledger import Ledger
+from shared.messaging.ledger.replies import MongoReplies
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
 from shared.runtime.http import create_app
@@ -23,12 +22,13 @@ from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database, transaction
 from shared.runtime.replies import AlreadyReplied, BeingReplied, Keyed, Reply
+from shared.service import operations
 from tests.stores.fakes_replies import MemoryReplies
 from tests.stores.outbox import NOW, Crash, Outbox, dies_at
 
 AnyReplies: TypeAlias = MemoryReplies | MongoReplies
 
-STEPS = [step for step in Step if step.name.startswith("COMMIT_")]
+STEPS = [step for step in Failpoint if step.name.startswith("COMMIT_")]
 
 
 class Clock(SystemMachineClock):
@@ -119,7 +119,7 @@ def _event(name: str) -> Event:
 
 async def _act(ledger: Ledger, name: str = "one") -> None:
     """Bring something about under the key; `name` is as new ids are: another one each time."""
-    cause = Cause("request", "c.ahmadi", reply=reply(body=name.encode()))
+    cause = CommitContext("request", "c.ahmadi", reply=reply(body=name.encode()))
     async with ledger.commit(cause, Effects([_event(name)])) as session:
         await ledger.database["things"].insert_one({"_id": name}, session=session)
 
@@ -129,14 +129,14 @@ async def _things(database: Database) -> list[str]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_at_any_step_it_takes_effect_once(outbox: Outbox, step: Step) -> None:
+async def test_killed_at_any_step_it_takes_effect_once(outbox: Outbox, step: Failpoint) -> None:
     database = outbox.database
     dying = Ledger(database, clock=outbox.clock, reach=dies_at(step))
     with pytest.raises(Crash):
         await _act(dying)
-    other = Ledger(database, clock=outbox.clock, reach=pass_by)
+    other = Ledger(database, clock=outbox.clock, reach=no_faults)
     found = await other.replies.find("a")
-    assert (found is not None) == (step is Step.COMMIT_DONE)
+    assert (found is not None) == (step is Failpoint.COMMIT_DONE)
     if found is None:
         await _act(other, "two")
     with pytest.raises(AlreadyReplied):
@@ -164,7 +164,7 @@ async def test_of_many_at_once_one_takes_effect(outbox: Outbox) -> None:
 async def test_whoever_comes_while_another_commits_hears_so(outbox: Outbox) -> None:
     await outbox.ledger.replies.prepare()
     other = Ledger(outbox.database, clock=outbox.clock)
-    cause = Cause("request", "c.ahmadi", reply=reply())
+    cause = CommitContext("request", "c.ahmadi", reply=reply())
     async with outbox.ledger.commit(cause, Effects([_event("first")])):
         with pytest.raises(BeingReplied):
             await _act(other)

@@ -15,12 +15,12 @@ from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, Told
 from services.reports.handlers import Change
-from services.reports.store import MongoCirculars, MongoExpectations
-from shared.messaging.failures import AlreadyThere, LeaseLost, Stale
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause, Event, Fence
+from services.reports.store import MongoCircularRepository, MongoExpectationRepository
+from shared.messaging.core.errors import AlreadyExists, LeaseLost, Stale
+from shared.messaging.core.model import CommitContext, Event, Fence
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
@@ -39,7 +39,7 @@ from tests.unit.reports.builders import (
 )
 from tests.unit.reports.offices import FENCE, INITIATIVES, Office, parts, without_texts
 
-CAUSE = Cause("request", "c.ahmadi")
+CAUSE = CommitContext("request", "c.ahmadi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ async def stores(request: pytest.FixtureRequest, database: Database) -> Stores:
 
 async def mongo_stores(database: Database) -> Stores:
     ledger = Ledger(database, clock=SystemMachineClock())
-    expectations = MongoExpectations(ledger)
+    expectations = MongoExpectationRepository(ledger)
     await expectations.prepare()
-    return Stores(expectations, MongoCirculars(ledger))
+    return Stores(expectations, MongoCircularRepository(ledger))
 
 
 def of(session_id: str, **changes: Any) -> Expectation:
@@ -72,7 +72,7 @@ def of(session_id: str, **changes: Any) -> Expectation:
 
 def step(before: Expectation | None, end: Expectation, *facts: Told) -> Change:
     """A change with the events of its facts."""
-    told = [e for fact in facts for e in events.announce(end, fact, ADDRESSES, None)]
+    told = [e for fact in facts for e in events.to_event(end, fact, ADDRESSES, None)]
     return Change(before, end, told)
 
 
@@ -90,9 +90,9 @@ async def ids_of_reports(store: ReadableExpectations, **wanted: Any) -> list[str
     return [found.session_id for found in await store.page_of_reports(query(**wanted))]
 
 
-def query(after: str | None = None, limit: int = 100, **fields: Any) -> Query:
+def query(after: str | None = None, limit: int = 100, **fields: Any) -> ListQuery:
     place = None if after is None else Place(after)
-    return Query({name: (value,) for name, value in fields.items()}, place, limit)
+    return ListQuery({name: (value,) for name, value in fields.items()}, place, limit)
 
 
 async def test_what_was_saved_is_read_back_whole(stores: Stores) -> None:
@@ -136,7 +136,7 @@ async def test_whoever_comes_late_saves_nothing(stores: Stores) -> None:
 async def test_what_is_there_is_not_added_again(stores: Stores) -> None:
     store = stores.expectations
     await add(store, of("a"))
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await add(store, of("b"), of("a"))
     assert await store.get("b") is None
 
@@ -145,7 +145,7 @@ async def test_the_inbox_remembers_what_was_applied(stores: Stores) -> None:
     store = stores.expectations
     await store.save([Change(None, of("a"), [], ["s 1", "s 2"])], CAUSE)
     assert set(await store.seen(["s 1", "s 2", "s 3"])) == {"s 1", "s 2"}
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.save([Change(None, of("b"), [], ["s 1"])], CAUSE)
     assert await store.get("b") is None
 
@@ -199,10 +199,10 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
         event = events.circular_event(circular, CATALOGUES[1], ADDRESSES, None)
         await store.add(circular, event, CAUSE)
         assert await store.get(id_) == circular
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(AlreadyExists):
             await store.add(circular, event, CAUSE)
-    assert [c.circular_id for c in await store.page(Query({}, None, 2))] == ["c-1", "c-2"]
-    assert [c.circular_id for c in await store.page(Query({}, Place("c-2"), 2))] == ["c-3"]
+    assert [c.circular_id for c in await store.page(ListQuery({}, None, 2))] == ["c-1", "c-2"]
+    assert [c.circular_id for c in await store.page(ListQuery({}, Place("c-2"), 2))] == ["c-3"]
 
 
 # -- after a restored copy ----------------------------------------------------------------------
@@ -225,7 +225,7 @@ async def a_life() -> Office:
 async def catch_up(stores: Stores, told: Sequence[Event]) -> int:
     return sum(
         [
-            await handlers.take_in(part, stores.expectations, stores.circulars, RECEPTION)
+            await handlers.recover(part, stores.expectations, stores.circulars, RECEPTION)
             for part in parts(told, spread=0, batch=2)
         ]
     )
@@ -239,7 +239,9 @@ async def test_an_empty_copy_keeps_what_it_is_told_until_it_knows_the_sessions(
     assert await catch_up(stores, office.told) == 0
     assert await store.of_sessions(["a", "b"]) == {}
     for id_ in ("a", "b"):
-        decision = await handlers.take([message(scheduled(id_), 1)], store, RECEPTION, BEFORE)
+        decision = await handlers.handle_events(
+            [message(scheduled(id_), 1)], store, RECEPTION, BEFORE
+        )
         await store.save(decision.changes, CAUSE)
         again, whole = await store.get(id_), await office.store.get(id_)
         assert again is not None
@@ -254,7 +256,7 @@ async def test_a_copy_that_knows_the_sessions_catches_up(stores: Stores) -> None
     office, store = await a_life(), stores.expectations
     await add(store, *(replace(awaited(), session_id=id_) for id_ in ("a", "b")))
     assert await catch_up(stores, office.told) == 10
-    page = Query({}, None, 10)
+    page = ListQuery({}, None, 10)
     reports = [expectation.report for expectation in await store.page_of_reports(page)]
     whole = [expectation.report for expectation in await office.store.page_of_reports(page)]
     assert reports == [without_texts(report) for report in whole if report is not None]
@@ -265,7 +267,7 @@ async def test_what_is_kept_is_kept_once_and_told_by_session(stores: Stores) -> 
     store, told = stores.expectations, (await a_life()).store.events
     of_a = [event for event in told if event.key == "a"]
     await store.keep(of_a, CAUSE)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await store.keep(told[-1:] + of_a[-1:], CAUSE)
     apart = [event for event in of_a if event.topic == ADDRESSES.restricted]
     openly = [event for event in of_a if event.topic == ADDRESSES.reports]
@@ -282,7 +284,7 @@ async def test_a_change_and_its_events_are_one_transaction(database: Database) -
     assert await database["commits"].count_documents({}) == 0
     fact = FellOverdue(DUE_AT, DUE_AT)
     overdue = after(first, fact)
-    lost = Cause("clock", "sweeper", fence=Fence("sweeper", "nobody", 7))
+    lost = CommitContext("clock", "sweeper", fence=Fence("sweeper", "nobody", 7))
     with pytest.raises(LeaseLost):
         await store.save([step(first, overdue, fact)], lost)
     assert await store.get("a") == first

@@ -29,13 +29,13 @@ from services.scheduler.domain.records import (
     scheduled,
 )
 from services.scheduler.handlers import Change, Proposal
-from services.scheduler.store import MongoRegister
+from services.scheduler.store import MongoSchedulerRepository
 from shared.contracts.topics import Topics
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.ledger import Ledger
-from shared.messaging.records import Cause
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import CommitContext
+from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
@@ -58,9 +58,9 @@ from tests.unit.scheduler.registers import (
     scheduling,
 )
 
-AnyRegister: TypeAlias = MemoryRegister | MongoRegister
+AnyRegister: TypeAlias = MemoryRegister | MongoSchedulerRepository
 
-CAUSE = Cause("request", "c.ahmadi", roles=("coordination",))
+CAUSE = CommitContext("request", "c.ahmadi", roles=("coordination",))
 TOPICS = Topics(DEPUTY_IDS)
 RULES = rules()
 
@@ -69,7 +69,7 @@ RULES = rules()
 async def register(request: pytest.FixtureRequest, database: Database) -> AnyRegister:
     if request.param == "memory":
         return MemoryRegister()
-    real = MongoRegister(Ledger(database, clock=SystemMachineClock()))
+    real = MongoSchedulerRepository(Ledger(database, clock=SystemMachineClock()))
     await real.prepare()
     return real
 
@@ -78,20 +78,20 @@ def in_calendar(**changes: object) -> Change:
     """A new session, with its event."""
     fact = Scheduled(NOW, gathering(**changes))
     session = scheduled(fact)
-    return Change(None, session, [events.announce(session, fact, TOPICS, None)])
+    return Change(None, session, [events.to_event(session, fact, TOPICS, None)])
 
 
 def step(before: Session, fact: SessionFact) -> Change:
     """A session's next step, with its event."""
     after = evolve(before, fact)
-    return Change(before, after, [events.announce(after, fact, TOPICS, None)])
+    return Change(before, after, [events.to_event(after, fact, TOPICS, None)])
 
 
 def resolved(resolution_id: str, **changes: object) -> Change:
     """A new resolution, with its event."""
     fact = Approved(NOW, resolution_id, "1402-IR-09", "provincial", terms(**changes))
     resolution = approved(fact)
-    return Change(None, resolution, [events.announce_resolution(resolution, fact, TOPICS, None)])
+    return Change(None, resolution, [events.resolution_to_event(resolution, fact, TOPICS, None)])
 
 
 def session_of(change: Change) -> Session:
@@ -130,7 +130,7 @@ async def test_what_is_not_there_is_not_found(register: AnyRegister) -> None:
 
 async def test_nothing_is_saved_twice(register: AnyRegister) -> None:
     await register.save([Change(None, season())], CAUSE)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await register.save([in_calendar(), Change(None, season(minutes=90))], CAUSE)
     assert await register.session("1402-IR-09") is None
     kept = await register.season("1402")
@@ -142,7 +142,7 @@ async def test_a_turn_is_one_sessions_until_that_is_cancelled(register: AnyRegis
     first = in_calendar()
     await register.save([first], CAUSE)
     instead = in_calendar(session_id="1402-IR-09-b")
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         await register.save([instead], CAUSE)
     assert await register.turns_taken(["1402|IR-09", "1402|IR-10"]) == {"1402|IR-09"}
     await register.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
@@ -190,7 +190,7 @@ async def test_a_resolution_moves_from_version_to_version(register: AnyRegister)
     assert isinstance(first.after, Resolution)
     fact = Amended(NOW, Amendment(due_on=date(2024, 6, 1)), "برف")
     amended = evolve_resolution(first.after, fact)
-    change = Change(first.after, amended, [events.announce_resolution(amended, fact, TOPICS, None)])
+    change = Change(first.after, amended, [events.resolution_to_event(amended, fact, TOPICS, None)])
     await register.save([change], CAUSE)
     assert await register.resolution("R-1") == amended
     with pytest.raises(Stale):
@@ -211,15 +211,15 @@ async def test_of_many_who_save_the_same_at_once_one_does(register: AnyRegister)
 
     saved = await asyncio.gather(*map(record, range(8)))
     assert sum(saved) == 1
-    assert len(await register.page_of_resolutions(Query({}, None, 10))) == 1
+    assert len(await register.page_of_resolutions(ListQuery({}, None, 10))) == 1
 
 
 async def test_lists_are_by_id_and_go_on_behind_the_last(register: AnyRegister) -> None:
     codes = ("IR-03", "IR-01", "IR-02")
     await register.save([in_calendar(session_id=f"1402-{c}", provinces=(c,)) for c in codes], CAUSE)
-    page = await register.page_of_sessions(Query({"season": ["1402"]}, None, 2))
+    page = await register.page_of_sessions(ListQuery({"season": ["1402"]}, None, 2))
     assert [s.session_id for s in page] == ["1402-IR-01", "1402-IR-02"]
-    page = await register.page_of_sessions(Query({"season": ["1402"]}, Place("1402-IR-02"), 2))
+    page = await register.page_of_sessions(ListQuery({"season": ["1402"]}, Place("1402-IR-02"), 2))
     assert [s.session_id for s in page] == ["1402-IR-03"]
 
 
@@ -237,7 +237,7 @@ async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> N
 
     async def ids(**fields: str) -> list[str]:
         wanted = {name: value.split() for name, value in fields.items()}
-        return [s.session_id for s in await register.page_of_sessions(Query(wanted, None, 10))]
+        return [s.session_id for s in await register.page_of_sessions(ListQuery(wanted, None, 10))]
 
     assert await ids() == ["o", "p", "v"]
     assert await ids(season="1402") == ["o", "p"]
@@ -261,7 +261,7 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
 
     async def ids(**fields: str) -> list[str]:
         wanted = {name: value.split() for name, value in fields.items()}
-        found = await register.page_of_resolutions(Query(wanted, None, 10))
+        found = await register.page_of_resolutions(ListQuery(wanted, None, 10))
         return [resolution.resolution_id for resolution in found]
 
     assert await ids(session_id="1402-IR-09") == ["a", "b", "c"]
@@ -276,7 +276,7 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
 async def test_seasons_are_listed_by_name(register: AnyRegister) -> None:
     names = ["1404", "1402", "1403"]
     await register.save([Change(None, season(season=name)) for name in names], CAUSE)
-    found = await register.page_of_seasons(Query({}, Place("1402"), 10))
+    found = await register.page_of_seasons(ListQuery({}, Place("1402"), 10))
     assert [s.season for s in found] == ["1403", "1404"]
 
 
@@ -305,10 +305,10 @@ async def test_an_empty_copy_catches_up_and_goes_on(
     for batch in (2, 2_000):
         taken = await catch_up(register, whole.events, batch=batch)
         assert taken == (len(whole.events) if batch == 2 else 0)
-    everything = Query({}, None, 100)
+    everything = ListQuery({}, None, 100)
     for page in ("page_of_sessions", "page_of_resolutions"):
         assert await getattr(register, page)(everything) == await getattr(whole, page)(everything)
-    if isinstance(register, MongoRegister):
+    if isinstance(register, MongoSchedulerRepository):
         ledger = Ledger(database, clock=SystemMachineClock())
         assert await ledger.pending() == (0, None), "what stands in a topic is not sent again"
         told = [event for event in whole.events if event.aggregate_id == "b"]
@@ -326,9 +326,9 @@ async def test_of_many_processes_that_take_in_at_once_one_does(register: AnyRegi
 
     async def take_in(_: int) -> int:
         with suppress(Stale):  # which the process tries again
-            return await handlers.take_in(messages, register, {})
+            return await handlers.recover(messages, register, {})
         return 0
 
     assert sum(await asyncio.gather(*map(take_in, range(4)))) == len(messages)
-    assert await handlers.take_in(messages, register, {}) == 0
+    assert await handlers.recover(messages, register, {}) == 0
     assert await register.sessions_of_season("1402") == await whole.sessions_of_season("1402")

@@ -11,7 +11,8 @@ import pytest
 
 from deploy.local.cluster import Cluster
 from shared.runtime import mongo
-from shared.runtime.simulation import NoTime, SimulatedDomainClock
+from shared.runtime.clocks import NoTime
+from shared.runtime.simulation import SimulatedDomainClock
 
 NOON = datetime(2024, 3, 11, 12, tzinfo=UTC)
 TEHRAN = timezone(timedelta(hours=3, minutes=30))

@@ -10,11 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
-from shared.messaging.failures import LeaseLost
-from shared.messaging.leases import Lease
-from shared.messaging.records import Fence
-from shared.messaging.sweeper import BATCH, MOST_PUT_OFF, PUT_OFF_FOR, Sweeper
-from shared.messaging.watch import HistoryChanged
+from shared.messaging.core.errors import HistoryChanged, LeaseLost
+from shared.messaging.core.model import Fence
+from shared.messaging.ledger.leases import Lease
+from shared.messaging.scheduling.sweeper import BATCH, MOST_SNOOZED, SNOOZED_FOR, Sweeper
 from shared.runtime.clocks import DomainClock
 from shared.runtime.mongo import Database
 
@@ -163,7 +162,7 @@ async def swept_often(database: Database) -> Callable[[Work], Awaitable[None]]:
 @given(
     st.integers(0, 2 * BATCH + 1).flatmap(
         lambda due: st.tuples(
-            st.just(due), st.sets(st.integers(0, max(0, due - 1)), max_size=MOST_PUT_OFF)
+            st.just(due), st.sets(st.integers(0, max(0, due - 1)), max_size=MOST_SNOOZED)
         )
     )
 )
@@ -175,7 +174,7 @@ async def test_what_cannot_be_done_is_put_off_and_holds_up_nothing_else(
     await swept_often(work)
     assert work.due == []
     assert work.put_off_until == dict.fromkeys(
-        sorted(faulty & set(range(due))), START + PUT_OFF_FOR
+        sorted(faulty & set(range(due))), START + SNOOZED_FOR
     )
     assert work.done == [n for n in range(due) if n not in faulty]
     assert work.swept == 1
@@ -190,11 +189,11 @@ async def test_where_nothing_can_be_done_it_is_said_aloud_again_and_again(
     for _ in range(3):  # started anew
         with pytest.raises(ValueError, match="no such month"):
             await work.sweeper(database, clock).run(lease)
-        assert len(work.put_off_until) == MOST_PUT_OFF
+        assert len(work.put_off_until) == MOST_SNOOZED
     assert work.swept == 0
     work.faulty = frozenset()  # mended
     await work.sweeper(database, clock).run(lease)
-    assert (work.swept, len(work.done)) == (1, 100 - MOST_PUT_OFF)
+    assert (work.swept, len(work.done)) == (1, 100 - MOST_SNOOZED)
 
 
 async def test_what_somebody_else_did_meanwhile_is_not_put_off(database: Database) -> None:

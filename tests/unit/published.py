@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import parse
-from shared.messaging.records import Event, Message, Origin
+from shared.messaging.core.model import Event, Message, Origin
 
 
 def as_sent(event: Event, source: str = "urn:peygir:test") -> CloudEvent:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from shared.runtime.mongo import Database, Document
 from tools.deadletter.letters import Headers, Notes, read_origin, written
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pydantic import Field, field_validator
 
 from shared.contracts.topics import Topics
-from shared.messaging.publisher import Publisher
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
+from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.clocks import MachineClock, SystemMachineClock
 from shared.runtime.settings import CommonSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from tools.deadletter.book import Page
 from tools.deadletter.letters import Notes
 

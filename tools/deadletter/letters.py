@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from shared.messaging import deadletters
-from shared.messaging.deadletters import NOTES, REPLAY_ID, attempts_of, first_origin
-from shared.messaging.records import Origin, Record
+from shared.messaging.core.model import Origin, Record
+from shared.messaging.inbound import deadletters
+from shared.messaging.inbound.deadletters import NOTES, REPLAY_ID, attempts_of, first_origin
 
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 

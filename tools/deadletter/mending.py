@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.contracts.topics import LARGEST_RECORD
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from tools.deadletter.body import broken_at, is_structured, plain, pretty
 from tools.deadletter.book import Mended
 from tools.deadletter.letters import Headers, written

@@ -15,11 +15,11 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from shared.messaging import deadletters
-from shared.messaging.deadletters import REPLAY_ID
-from shared.messaging.failures import Unsendable
-from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.records import Origin, Outcome
+from shared.messaging.core.errors import Unsendable
+from shared.messaging.core.model import Origin, Outcome
+from shared.messaging.inbound import deadletters
+from shared.messaging.inbound.deadletters import REPLAY_ID
+from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
 from shared.runtime.clocks import MachineClock
 from tools.deadletter.book import Book, Deed, Mended, Moved, Page, Status
 from tools.deadletter.letters import Letter, Notes, written
@@ -195,7 +195,7 @@ def choose(
     return wanted[:count]
 
 
-def outgoing(topic: str, letter: Letter, page: Page) -> Outgoing:
+def outgoing(topic: str, letter: Letter, page: Page) -> OutgoingRecord:
     """The record that goes: the mended message where there is one, else the original."""
     message = page.mended or Mended(letter.value, letter.headers)
     origin, notes = letter.notes.origin, letter.notes
@@ -208,7 +208,7 @@ def outgoing(topic: str, letter: Letter, page: Page) -> Outgoing:
     }
     kept = [(name, raw) for name, raw in message.headers if name != REPLAY_ID]
     headers = [*kept, *((name, text.encode()) for name, text in ours.items())]
-    return Outgoing(topic, letter.key, message.value, headers)  # type: ignore[arg-type]  # Kafka takes null headers as well
+    return OutgoingRecord(topic, letter.key, message.value, headers)  # type: ignore[arg-type]  # Kafka takes null headers as well
 
 
 def told_of(replayed: Replayed) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from shared.messaging.records import Outcome
+from shared.messaging.core.model import Outcome
 from tools.asking import as_operator
 
 _ANSWER_SECONDS: Final = 10.0

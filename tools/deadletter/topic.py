@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER
-from shared.messaging.reading import ForgivingConsumer
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
+from shared.messaging.kafka.consumers import ForgivingConsumer
 from tools.deadletter.letters import Letter, Notes, Place, add, letter_of, notes_of
 
 _POLL_MS: Final = 500

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from shared.runtime.calendar import jalali_date
-from shared.runtime.text import persian_digits
+from shared.text import persian_digits
 from tools.demo import replay
 from tools.demo.days import day_of
 from tools.demo.evidence import Evidence

@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 
 from services.followups.adapters.svg import FAINT, line, picture, rect, short, text, written
 from services.followups.adapters.tables import gap, title
-from services.followups.domain.boards import Board
+from services.followups.domain.scorecard_table import ScorecardTable
 from services.followups.domain.scores import Scorecard
-from shared.runtime.text import persian_digits
 from shared.runtime.writing import isolated
+from shared.text import persian_digits
 
 _WIDTH: Final = 960
 _RIGHT: Final = 680  # where bars begin; labels stand behind it
@@ -50,7 +50,7 @@ _SHARES: Final[Sequence[_Share]] = (  # colours that the colour-blind tell too (
 """Together they are all follow-ups of a card."""
 
 
-def write(board: Board) -> bytes:
+def write(board: ScorecardTable) -> bytes:
     """The chart of a board."""
     height = _TOP + _ROW * max(1, len(board.rows)) + 62
     svg = picture(_WIDTH, height, title(board), _told("در مجموع", board.total))
@@ -101,7 +101,7 @@ def _ticks(svg: ET.Element, scale: int, bottom: float) -> None:
         text(svg, x, bottom + 16, persian_digits(value), faint)
 
 
-def _scale(board: Board) -> int:
+def _scale(board: ScorecardTable) -> int:
     """The longest bar's follow-ups, rounded up to a tick."""
     most = max((row.card.total for row in board.rows), default=0)
     step = _step(max(1, most))

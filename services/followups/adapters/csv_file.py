@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from services.followups.adapters.tables import gap, heads, lines
-from services.followups.domain.boards import Board
+from services.followups.domain.scorecard_table import ScorecardTable
 from shared.runtime.writing import writable
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8"
@@ -24,7 +24,7 @@ _FORMULA: Final = re.compile(rf"(?:\A|(?<=[;\t\r\n]))(?='|(?:{_UNSEEN})*{_SIGNS}
 """Where a spreadsheet may take what follows for a formula (OWASP, CSV injection)."""
 
 
-def write(board: Board) -> bytes:
+def write(board: ScorecardTable) -> bytes:
     """The table with a byte order mark, by which Excel tells UTF-8; numbers as they are in JSON.
 
     A last line says what is left out, where something is.

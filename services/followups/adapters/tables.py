@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from services.followups.domain.boards import KINDS_FA, Board
+from services.followups.domain.scorecard_table import KINDS_FA, ScorecardTable
 from services.followups.domain.scores import Scorecard
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.calendar import jalali_date
@@ -52,25 +52,25 @@ COLUMNS: Final[Sequence[Column]] = (
 )
 
 
-def title(board: Board) -> str:
+def title(board: ScorecardTable) -> str:
     """What the table is, in words."""
     kind, day = KINDS_FA[board.by], jalali_date(board.as_of)
     return f"کارنامه‌ی پیگیری مصوبات به تفکیک {kind} – پایان روز {day}"
 
 
-def heads(board: Board) -> list[str]:
+def heads(board: ScorecardTable) -> list[str]:
     """The titles of the columns."""
     return [KINDS_FA[board.by], "شناسه", *(column.title for column in COLUMNS)]
 
 
-def lines(board: Board) -> Iterator[Line]:
+def lines(board: ScorecardTable) -> Iterator[Line]:
     """A line a scorecard, and that of all together."""
     for row in board.rows:
         yield Line(row.title_fa, row.id or "", _values(row.card))
     yield Line(TOTAL, "", _values(board.total))
 
 
-def gap(board: Board) -> str | None:
+def gap(board: ScorecardTable) -> str | None:
     """What is left out, in words; None where nothing is."""
     if not board.partial:
         return None

@@ -21,7 +21,7 @@ from services.followups.adapters.svg import (
     written,
 )
 from services.followups.adapters.words import STATES_FA
-from services.followups.domain.ladder import days_late
+from services.followups.domain.escalation import days_late
 from services.followups.domain.records import ENDED, State
 from services.followups.domain.timeline import DueMove, Kind, Period, Timeline
 from shared.contracts.days import from_jalali
@@ -34,8 +34,8 @@ from shared.runtime.calendar import (
     tehran_date,
     to_jalali,
 )
-from shared.runtime.text import persian_digits
 from shared.runtime.writing import isolated
+from shared.text import persian_digits
 
 _WIDTH: Final = 1_000
 _RIGHT: Final = 976.0

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from services.followups.adapters.escapes import unescaped
 from services.followups.adapters.package import Attributes, Package, Refused, pieces, read
-from shared.runtime.text import search_key
+from shared.text import search_key
 
 LAST_ROW: Final = 1_048_576
 LAST_COLUMN: Final = 16_384

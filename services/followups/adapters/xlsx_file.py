@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from services.followups.adapters.tables import COLUMNS, Value, gap, heads, lines, title
-from services.followups.domain.boards import KINDS_FA, Board
+from services.followups.domain.scorecard_table import KINDS_FA, ScorecardTable
 from shared.runtime.calendar import start_of_day
 
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -18,7 +18,7 @@ _HEADS_AT: Final = 2  # the title, an empty line, then the heads
 _FONT: Final = {"font_name": "Tahoma", "font_size": 10}  # it is everywhere and has Persian
 
 
-def write(board: Board) -> bytes:
+def write(board: ScorecardTable) -> bytes:
     """The table under a title with its Jalali date; numbers are numbers, texts never formulas."""
     # Only whoever asks for a workbook pays for the library: some 4 MiB for as long as it runs.
     from services.followups.adapters import books  # noqa: PLC0415
@@ -31,7 +31,7 @@ def write(board: Board) -> bytes:
     return buffer.getvalue()
 
 
-def _fill(book: Any, sheet: Any, board: Board) -> None:
+def _fill(book: Any, sheet: Any, board: ScorecardTable) -> None:
     # By the day of the board, not by a clock.
     book.set_properties({"title": title(board), "created": start_of_day(board.as_of)})
     plain, bold, large = (

@@ -17,7 +17,7 @@ from services.followups.api import (
     teamwork,
 )
 from services.followups.api.acts import Acts
-from services.followups.api.desks import Desk, Desks, ReadableFollowups
+from services.followups.api.context import ApiContext, ApiContexts, ReadableFollowups
 from services.followups.api.lists import Picture
 from services.followups.api.scores import Format
 from services.followups.domain.extensions import ExtensionRules
@@ -27,7 +27,7 @@ from shared.runtime.http import LongBody
 
 
 def routes(
-    desks: Mapping[str, Desk],
+    desks: Mapping[str, ApiContext],
     rules: ExtensionRules,
     clock: DomainClock,
     formats: Mapping[str, Format],
@@ -39,7 +39,7 @@ def routes(
     `formats` are those in which scorecards can be had besides JSON, by their suffix; `sheets`
     reads and writes the spreadsheets of many follow-ups at once; `picture` draws one's life.
     """
-    served = Desks(desks)
+    served = ApiContexts(desks)
     act = Acts(served, clock)
     return [
         lists.routes(served, clock, picture),
@@ -61,4 +61,4 @@ def long_bodies(evidence_bytes: int, sheet_bytes: int) -> list[LongBody]:
     ]
 
 
-__all__ = ["Desk", "Format", "Picture", "ReadableFollowups", "long_bodies", "routes"]
+__all__ = ["ApiContext", "Format", "Picture", "ReadableFollowups", "long_bodies", "routes"]

@@ -10,8 +10,8 @@ from typing import Annotated, TypeAlias, TypeVarTuple
 from fastapi import Depends
 
 from services.followups import handlers
-from services.followups.api.desks import Desk, Desks, problems
-from services.followups.api.items import FollowupItem, followup_item
+from services.followups.api.context import ApiContext, ApiContexts, problems
+from services.followups.api.schemas import FollowupItem, followup_item
 from services.followups.domain.records import Fact, Followup
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
@@ -39,7 +39,7 @@ Asks: TypeAlias = Annotated[Asked, Depends()]
 class Acts:
     """What people do to the follow-ups of these desks."""
 
-    desks: Desks
+    desks: ApiContexts
     clock: DomainClock
 
     async def __call__(
@@ -97,7 +97,7 @@ class Acts:
     async def _once(
         self,
         asked: Asked,
-        desk: Desk,
+        desk: ApiContext,
         act: Callable[[Replying[Followup]], Awaitable[Followup]],
         now: datetime,
     ) -> FollowupItem:

@@ -19,18 +19,19 @@ from pymongo.errors import PyMongoError
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from services.followups.api.desks import Desk, Desks, ask
+from services.followups.api.context import ApiContext, ApiContexts, ask
 from services.followups.api.lists import Filters
 from services.followups.domain.bulk import MOST_ROWS, TITLES, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
+from shared.messaging.core.errors import StillRecovering
 from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Once, Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
 from shared.runtime.identity import Caller
+from shared.runtime.listing import ListQuery as Wanted
 from shared.runtime.listing import Place
-from shared.runtime.listing import Query as Wanted
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.replies import Keyed, Reply, Replying
@@ -77,7 +78,7 @@ class BulkAnswer(BaseModel):
     lines: list[BulkLine]
 
 
-def routes(desks: Desks, sheets: Sheets, clock: DomainClock) -> APIRouter:
+def routes(desks: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
     """The routes of spreadsheets."""
     router = APIRouter(tags=["spreadsheets"])
     coming_in, at_work = asyncio.Semaphore(_COMING_IN), asyncio.Semaphore(_AT_WORK)
@@ -159,7 +160,7 @@ class _Parts:
     lines: Mapping[int, Line]  # by row
 
     @classmethod
-    async def of(cls, once: Once, desks: Desks, digest: str) -> Self:
+    async def of(cls, once: Once, desks: ApiContexts, digest: str) -> Self:
         """Ask all deputies. Raises Problem where the key was used for another request."""
         keyed = await once.keyed(digest)
         if keyed is None:
@@ -182,7 +183,7 @@ class _Parts:
 class _Reporter:
     """Somebody who reports of several deputies' follow-ups at once."""
 
-    desks: Desks
+    desks: ApiContexts
     by: Principal
     now: datetime
     trace: str | None
@@ -209,7 +210,7 @@ class _Reporter:
     async def check(self, edits: Sequence[Edit]) -> tuple[list[Line], dict[str, list[Edit]]]:
         """What would become of the rows, and whose those are that are not refused."""
 
-        async def one(desk: Desk) -> tuple[str, Sequence[Line]]:
+        async def one(desk: ApiContext) -> tuple[str, Sequence[Line]]:
             lines = await bulk.foresee(edits, desk.store, desk.tracking, self.by, self.now)
             return desk.tracking.deputy, lines
 
@@ -247,7 +248,7 @@ class _Reporter:
                     together=together,
                     reply=self.parts.reply,
                 )
-            except PyMongoError as error:
+            except (PyMongoError, StillRecovering) as error:
                 _log.warning("rows are not applied", deputy=deputy, error=str(error))
                 done = [bulk.refusal(edit, "unavailable", _AWAY) for edit in edits]
             became.update({line.row: line for line in done})
@@ -353,7 +354,7 @@ def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> Bulk
 # -- out ----------------------------------------------------------------------------------------
 
 
-async def _written(desks: Sequence[Desk], filters: Filters, sheets: Sheets) -> BinaryIO:
+async def _written(desks: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
     """A whole sheet; raises Problem 422 where it were too long."""
     writer, rows = await asyncio.to_thread(sheets.write), 0
     try:
@@ -372,7 +373,7 @@ async def _written(desks: Sequence[Desk], filters: Filters, sheets: Sheets) -> B
         await asyncio.to_thread(writer.close)
 
 
-async def _pages_of(desk: Desk, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
+async def _pages_of(desk: ApiContext, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
     fields, spans, after = filters.fields(), filters.spans(), None
     while True:
         page = await desk.store.page(Wanted(fields, after, _PAGE, spans))

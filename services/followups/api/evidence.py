@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from services.followups import handlers
-from services.followups.api.desks import Desks, problems
-from services.followups.api.items import AddLink, EvidenceItem, evidence_item
+from services.followups.api.context import ApiContexts, problems
+from services.followups.api.schemas import AddLink, EvidenceItem, evidence_item
 from services.followups.domain import evidence
 from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
@@ -50,7 +50,7 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
     """The routes of evidence."""
     router = APIRouter(tags=["evidence"])
 

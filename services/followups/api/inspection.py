@@ -10,10 +10,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from services.followups.api.desks import Desk, Desks, ask
-from services.followups.api.items import FollowupItem, followup_item
+from services.followups.api.context import ApiContext, ApiContexts, ask
 from services.followups.api.lists import Filters
-from services.followups.domain.inspection import Drawing
+from services.followups.api.schemas import FollowupItem, followup_item
+from services.followups.domain.inspection import SampleDraw
 from services.followups.domain.records import State
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http.lists import Word, any_of
@@ -56,7 +56,7 @@ class InspectionSample(BaseModel):
     )
 
 
-def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
     """The route that draws."""
     router = APIRouter(tags=["inspections"])
 
@@ -65,14 +65,14 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
         """Draw follow-ups for inspection: the same seed draws the same of the same follow-ups."""
         asked = desks.wanted(wanted.deputy)
 
-        async def look(desk: Desk) -> Drawing:
-            own = Drawing(wanted.seed, wanted.size)
+        async def look(desk: ApiContext) -> SampleDraw:
+            own = SampleDraw(wanted.seed, wanted.size)
             async for ids in desk.store.ids(wanted.fields()):
                 own.look_at(ids)
             return own
 
         draws, partial = await ask(asked, look)
-        drawing = Drawing(wanted.seed, wanted.size)
+        drawing = SampleDraw(wanted.seed, wanted.size)
         for draw in draws:
             drawing.take_in(draw)
         now = await clock.now()

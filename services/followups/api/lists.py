@@ -12,16 +12,16 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from services.followups import events
-from services.followups.api.desks import Desks, ask
-from services.followups.api.items import (
+from services.followups.api.context import ApiContexts, ask
+from services.followups.api.schemas import (
     FollowupItem,
     FollowupPage,
     HistoryItem,
     followup_item,
     history_item,
 )
-from services.followups.api.work import CommentItem, comment_items
-from services.followups.domain.ladder import days_late
+from services.followups.api.work_schemas import CommentItem, comment_items
+from services.followups.domain.escalation import days_late
 from services.followups.domain.records import Followup, State
 from services.followups.domain.timeline import Timeline, timeline
 from shared.contracts.events.base import Day
@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until_day,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Span, Value, arranged
+from shared.runtime.listing import Place, Value, ValueRange, arranged
 
 _SORTS = Sorts(
     "followups",
@@ -110,7 +110,7 @@ class Filters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {
@@ -129,7 +129,7 @@ class Picture:
     draw: Callable[[Timeline, datetime], bytes]  # as it is at an instant (UTC)
 
 
-def routes(desks: Desks, clock: DomainClock, picture: Picture) -> APIRouter:
+def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRouter:
     """The routes that read."""
     router = APIRouter(tags=["follow-ups"])
 

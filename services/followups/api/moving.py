@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from services.followups import handlers
-from services.followups.api.desks import Desk, Desks, problems
+from services.followups.api.context import ApiContext, ApiContexts, problems
 from services.followups.api.texts import BriefSaying
 from services.followups.domain import decisions
 from services.followups.handlers import Moving
@@ -18,7 +18,7 @@ from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, RequestBody, Traceparent
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query
+from shared.runtime.listing import ListQuery, Place
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.replies import Replying
@@ -59,7 +59,7 @@ class MoveAnswer(BaseModel):
     next_after: str | None = Field(description="to go on with; null: these were the last")
 
 
-def routes(desks: Desks, clock: DomainClock) -> APIRouter:
+def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
     """The route that moves."""
     router = APIRouter(tags=["deputies"])
 
@@ -121,19 +121,19 @@ def routes(desks: Desks, clock: DomainClock) -> APIRouter:
     return router
 
 
-def _desk(desks: Desks, field: str, deputy: str) -> Desk:
+def _desk(desks: ApiContexts, field: str, deputy: str) -> ApiContext:
     (desk,) = desks.wanted([deputy], field).values()
     return desk
 
 
-async def _page(desk: Desk, wanted: Move) -> Sequence[str]:
+async def _page(desk: ApiContext, wanted: Move) -> Sequence[str]:
     """The ids of those that are asked for, one more than wanted where there are more."""
     if wanted.resolution_ids is not None:
         found = await desk.store.of_resolutions(wanted.resolution_ids)
         ids = sorted(followup.followup_id for followup in found.values())
         return [id_ for id_ in ids if wanted.after is None or id_ > wanted.after]
     after = None if wanted.after is None else Place(wanted.after)
-    page = await desk.store.page(Query({}, after, wanted.limit + 1))
+    page = await desk.store.page(ListQuery({}, after, wanted.limit + 1))
     return [followup.followup_id for followup in page]
 
 

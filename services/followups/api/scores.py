@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from services.followups.api.desks import Desk, Desks, ask
-from services.followups.domain.boards import Board, Row, board
+from services.followups.api.context import ApiContext, ApiContexts, ask
+from services.followups.domain.scorecard_table import Row, ScorecardTable, scorecard_table
 from services.followups.domain.scores import By, Scorecard
 from shared.contracts.events.base import Day
 from shared.runtime.calendar import tehran_date
@@ -31,7 +31,7 @@ class Format:
 
     media_type: str
     shown: bool  # in the browser; else it is kept as a file
-    write: Callable[[Board], bytes]
+    write: Callable[[ScorecardTable], bytes]
 
 
 AsOf: TypeAlias = Annotated[
@@ -98,20 +98,20 @@ class Scorecards(BaseModel):
     partial: list[str]
 
 
-def routes(desks: Desks, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
+def routes(desks: ApiContexts, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
     """The routes of the scorecards, one a format besides JSON; `formats` by their suffix."""
     router = APIRouter(prefix="/scorecards", tags=["scorecards"])
 
-    async def asked(_: Caller, wanted: Annotated[Wanted, Depends()]) -> Board:
+    async def asked(_: Caller, wanted: Annotated[Wanted, Depends()]) -> ScorecardTable:
         return await _board(desks, wanted, tehran_date(await clock.now()))
 
     @router.get("")
-    async def scorecards(found: Board = Depends(asked)) -> Scorecards:
+    async def scorecards(found: ScorecardTable = Depends(asked)) -> Scorecards:
         """Scorecards of today, or as they were at the end of a past day."""
         return _scorecards(found)
 
     def add(suffix: str, format_: Format) -> None:
-        async def file(found: Board = Depends(asked)) -> Response:
+        async def file(found: ScorecardTable = Depends(asked)) -> Response:
             content = await asyncio.to_thread(format_.write, found)
             header = inline if format_.shown else attachment
             name = header(f"scorecards-{found.by}-{found.as_of}.{suffix}")
@@ -131,18 +131,18 @@ def routes(desks: Desks, clock: DomainClock, formats: Mapping[str, Format]) -> A
     return router
 
 
-async def _board(desks: Desks, wanted: Wanted, today: date) -> Board:
+async def _board(desks: ApiContexts, wanted: Wanted, today: date) -> ScorecardTable:
     if wanted.as_of is not None and wanted.as_of > today:
         raise invalid_field("as_of", sentence("is not past: it is {today} in Tehran", today=today))
 
-    async def look(desk: Desk) -> tuple[str, Mapping[str, Mapping[str, int]]]:
+    async def look(desk: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
         return desk.tracking.deputy, await desk.store.counts(wanted.by, wanted.as_of)
 
     answers, partial = await ask(desks.wanted(wanted.deputy), look)
-    return board(wanted.by, wanted.as_of or today, answers, partial)
+    return scorecard_table(wanted.by, wanted.as_of or today, answers, partial)
 
 
-def _scorecards(found: Board) -> Scorecards:
+def _scorecards(found: ScorecardTable) -> Scorecards:
     return Scorecards(
         by=found.by,
         as_of=found.as_of,

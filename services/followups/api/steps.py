@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.followups.api import items
+from services.followups.api import schemas
 from services.followups.api.acts import Acts, Asks
-from services.followups.api.items import FollowupItem
+from services.followups.api.schemas import FollowupItem
 from services.followups.domain import decisions
 from services.followups.domain.extensions import ExtensionRules
 
@@ -16,62 +16,62 @@ def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
     router = APIRouter(prefix="/followups/{followup_id}", tags=["follow-ups"])
 
     @router.post("/acknowledge")
-    async def acknowledge(asked: Asks, body: items.Acknowledge) -> FollowupItem:
+    async def acknowledge(asked: Asks, body: schemas.Acknowledge) -> FollowupItem:
         """The deputy takes note, and agrees or disputes."""
         return await act(asked, decisions.acknowledge, body.stance, body.note)
 
     @router.post("/settle")
-    async def settle(asked: Asks, body: items.Settle) -> FollowupItem:
+    async def settle(asked: Asks, body: schemas.Settle) -> FollowupItem:
         """Coordination decides that what the deputy disputes stands."""
         return await act(asked, decisions.settle, body.reason)
 
     @router.post("/progress")
-    async def report_progress(asked: Asks, body: items.ReportProgress) -> FollowupItem:
+    async def report_progress(asked: Asks, body: schemas.ReportProgress) -> FollowupItem:
         """The deputy reports how far it is."""
         return await act(asked, decisions.report_progress, body.progress, body.note)
 
     @router.post("/block")
-    async def block(asked: Asks, body: items.Block) -> FollowupItem:
+    async def block(asked: Asks, body: schemas.Block) -> FollowupItem:
         """The deputy says who has to act first."""
         return await act(asked, decisions.block, body.blocked_by, body.reason)
 
     @router.post("/unblock")
-    async def unblock(asked: Asks, body: items.Unblock) -> FollowupItem:
+    async def unblock(asked: Asks, body: schemas.Unblock) -> FollowupItem:
         """The deputy says that it goes on."""
         return await act(asked, decisions.unblock, body.note)
 
     @router.post("/request-extension")
-    async def request_extension(asked: Asks, body: items.RequestExtension) -> FollowupItem:
+    async def request_extension(asked: Asks, body: schemas.RequestExtension) -> FollowupItem:
         """The deputy asks for a later due date; escalation pauses until it is decided."""
         return await act(asked, decisions.request_extension, body.due_on, body.reason, rules)
 
     @router.post("/extend")
-    async def extend(asked: Asks, body: items.Extend) -> FollowupItem:
+    async def extend(asked: Asks, body: schemas.Extend) -> FollowupItem:
         """Coordination grants a later due date."""
         return await act(asked, decisions.extend, body.due_on, body.note, rules)
 
     @router.post("/refuse-extension")
-    async def refuse_extension(asked: Asks, body: items.RefuseExtension) -> FollowupItem:
+    async def refuse_extension(asked: Asks, body: schemas.RefuseExtension) -> FollowupItem:
         """Coordination refuses a later due date."""
         return await act(asked, decisions.refuse_extension, body.reason)
 
     @router.post("/complete")
-    async def complete(asked: Asks, body: items.Complete) -> FollowupItem:
+    async def complete(asked: Asks, body: schemas.Complete) -> FollowupItem:
         """The deputy claims that it is done."""
         return await act(asked, decisions.complete, body.note)
 
     @router.post("/verify")
-    async def verify(asked: Asks, body: items.Verify) -> FollowupItem:
+    async def verify(asked: Asks, body: schemas.Verify) -> FollowupItem:
         """Coordination, or the province concerned, confirms; never whoever claimed it."""
         return await act(asked, decisions.verify, body.finding, body.note)
 
     @router.post("/reopen")
-    async def reopen(asked: Asks, body: items.Reopen) -> FollowupItem:
+    async def reopen(asked: Asks, body: schemas.Reopen) -> FollowupItem:
         """A claim is not confirmed, or a confirmation taken back."""
         return await act(asked, decisions.reopen, body.reason)
 
     @router.post("/close")
-    async def close(asked: Asks, body: items.Close) -> FollowupItem:
+    async def close(asked: Asks, body: schemas.Close) -> FollowupItem:
         """Coordination ends it otherwise than done."""
         return await act(asked, decisions.close, body.outcome, body.reason)
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.contracts.events.base import Brief, BriefSaying, Name, Saying
 from shared.contracts.events.followups import By
-from shared.runtime.text import unseen
+from shared.text import unseen
 
 Body: TypeAlias = Name
 """The name of a person or a body."""

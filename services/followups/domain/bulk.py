@@ -17,7 +17,7 @@ from services.followups.domain.refusals import BadProgress, NotNow, Refused
 from shared.contracts.days import from_jalali
 from shared.runtime.calendar import jalali_date_short
 from shared.runtime.principals import Principal
-from shared.runtime.text import normalise, search_key, shows
+from shared.text import normalise, search_key, shows
 
 MOST_ROWS: Final = 20_000
 LONGEST_NOTE: Final = 20_000  # characters

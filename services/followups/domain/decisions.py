@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
     ENDED,
     Acknowledged,
@@ -46,6 +45,7 @@ from services.followups.domain.refusals import (
     TooManyExtensions,
     WrongDeputy,
 )
+from services.followups.domain.transitions import RULES, Actor, Transition
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
 from shared.runtime.told import OneOf, sentence
@@ -147,7 +147,7 @@ def acknowledge(
     followup: Followup, by: Principal, stance: Stance, note: str | None, now: datetime
 ) -> Acknowledged:
     """Take note of it, and agree or dispute. Raises NotAllowed, NotNow, ReasonMissing."""
-    require(followup, Step.ACKNOWLEDGE if stance == "agreed" else Step.DISPUTE, by, now)
+    require(followup, Transition.ACKNOWLEDGE if stance == "agreed" else Transition.DISPUTE, by, now)
     if stance == "disputed" and not (note and note.strip()):
         raise ReasonMissing("a dispute says why, in its note")
     return Acknowledged(now, by.id, stance, note)
@@ -157,7 +157,7 @@ def report_progress(
     followup: Followup, by: Principal, progress: int, note: str | None, now: datetime
 ) -> Progressed:
     """Say how far it is. Raises NotAllowed, NotNow, BadProgress."""
-    require(followup, Step.PROGRESS, by, now)
+    require(followup, Transition.PROGRESS, by, now)
     if not 0 <= progress <= 100:
         raise BadProgress(sentence("{progress} is not from 0 to 100", progress=progress))
     return Progressed(now, by.id, progress, note)
@@ -167,7 +167,7 @@ def block(
     followup: Followup, by: Principal, blocked_by: str, reason: str, now: datetime
 ) -> Blocked:
     """Say who has to act first. Raises NotAllowed, NotNow, BadBlocker."""
-    require(followup, Step.BLOCK, by, now)
+    require(followup, Transition.BLOCK, by, now)
     if blocked_by in {followup.deputy, by.id}:
         template = "{blocked_by} answers for it; who else has to act first?"
         raise BadBlocker(sentence(template, blocked_by=blocked_by))
@@ -176,13 +176,13 @@ def block(
 
 def unblock(followup: Followup, by: Principal, note: str | None, now: datetime) -> Unblocked:
     """Say that it goes on. Raises NotAllowed, NotNow."""
-    require(followup, Step.UNBLOCK, by, now)
+    require(followup, Transition.UNBLOCK, by, now)
     return Unblocked(now, by.id, note)
 
 
 def complete(followup: Followup, by: Principal, note: str | None, now: datetime) -> Completed:
     """Claim that it is done. Raises NotAllowed, NotNow."""
-    require(followup, Step.COMPLETE, by, now)
+    require(followup, Transition.COMPLETE, by, now)
     return Completed(now, by.id, note)
 
 
@@ -198,7 +198,7 @@ def request_extension(
 
     Raises NotAllowed, NotNow, TooManyExtensions, BadDueDate.
     """
-    require(followup, Step.REQUEST_EXTENSION, by, now)
+    require(followup, Transition.REQUEST_EXTENSION, by, now)
     present = followup.resolution.due_on
     if followup.request is not None:
         raise NotNow("an extension is asked for already")
@@ -219,7 +219,7 @@ def request_extension(
 
 def settle(followup: Followup, by: Principal, reason: str, now: datetime) -> Settled:
     """Decide that what the deputy disputes stands. Raises NotAllowed, NotNow."""
-    require(followup, Step.SETTLE, by, now)
+    require(followup, Transition.SETTLE, by, now)
     return Settled(now, by.id, reason)
 
 
@@ -235,7 +235,7 @@ def extend(
 
     Raises NotAllowed, NotNow, BadDueDate.
     """
-    request = _requested(followup, Step.EXTEND, by, now)
+    request = _requested(followup, Transition.EXTEND, by, now)
     granted = request.due_on if due_on is None else due_on
     _require_later(followup, granted, rules)
     return Extended(now, by.id, granted, followup.resolution.due_on, note)
@@ -245,7 +245,7 @@ def refuse_extension(
     followup: Followup, by: Principal, reason: str, now: datetime
 ) -> ExtensionRefused:
     """Refuse the later date that is asked for. Raises NotAllowed, NotNow."""
-    request = _requested(followup, Step.REFUSE_EXTENSION, by, now)
+    request = _requested(followup, Transition.REFUSE_EXTENSION, by, now)
     return ExtensionRefused(now, by.id, request.due_on, reason)
 
 
@@ -253,13 +253,13 @@ def verify(
     followup: Followup, by: Principal, finding: Finding, note: str | None, now: datetime
 ) -> Verified:
     """Confirm that it is done. Raises NotAllowed, NotNow."""
-    require(followup, Step.VERIFY, by, now)
+    require(followup, Transition.VERIFY, by, now)
     return Verified(now, by.id, finding, note)
 
 
 def reopen(followup: Followup, by: Principal, reason: str, now: datetime) -> Reopened:
     """Refuse a claim, or take a confirmation back. Raises NotAllowed, NotNow."""
-    require(followup, Step.REOPEN, by, now)
+    require(followup, Transition.REOPEN, by, now)
     return Reopened(now, by.id, reason)
 
 
@@ -275,7 +275,7 @@ def move(
 
     Raises NotAllowed, AlreadyFollowed.
     """
-    require(followup, Step.MOVE, by, now)
+    require(followup, Transition.MOVE, by, now)
     if there is not None:
         raise AlreadyFollowed(
             sentence(
@@ -290,14 +290,14 @@ def move(
 
 def close(followup: Followup, by: Principal, outcome: Ending, reason: str, now: datetime) -> Closed:
     """End it otherwise than done. Raises NotAllowed, NotNow."""
-    require(followup, Step.CLOSE, by, now)
+    require(followup, Transition.CLOSE, by, now)
     return Closed(now, by.id, outcome, reason)
 
 
 # -- who, and from where ------------------------------------------------------------------------
 
 
-def require(followup: Followup, step: Step, by: Principal, now: datetime) -> None:
+def require(followup: Followup, step: Transition, by: Principal, now: datetime) -> None:
     """What every decision asks first; `now` (UTC) tells what was delegated.
 
     Raises NotAllowed and NotNow, in this order: who has no right learns nothing more.
@@ -319,7 +319,7 @@ def require(followup: Followup, step: Step, by: Principal, now: datetime) -> Non
 
 def acts_for_the_deputy(followup: Followup, by: Principal, now: datetime) -> bool:
     """Whether this is the deputy, his officer, or to whom he delegated (`now`: UTC)."""
-    return _may(Who.OFFICER, followup, by, now)
+    return _may(Actor.OFFICER, followup, by, now)
 
 
 def speaks_for_body(by: Principal, body: str) -> bool:
@@ -330,7 +330,7 @@ def speaks_for_body(by: Principal, body: str) -> bool:
     return by.answers_for(body) or by.speaks_for(body)
 
 
-def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
+def _may(who: Actor, followup: Followup, by: Principal, now: datetime) -> bool:
     """Whether somebody is whom a step takes. Nobody decides about what is his own."""
     own = followup.deputy == COORDINATION
     decides = by.is_minister_office if own else by.is_coordination
@@ -340,31 +340,31 @@ def _may(who: Who, followup: Followup, by: Principal, now: datetime) -> bool:
     province = followup.resolution.province
     concerned = province is not None and by.speaks_for(province)
     match who:
-        case Who.DEPUTY:
+        case Actor.DEPUTY:
             return himself or delegate
-        case Who.HIMSELF:
+        case Actor.HIMSELF:
             return himself
-        case Who.OFFICER:
+        case Actor.OFFICER:
             return himself or stands_in
-        case Who.DECIDER:
+        case Actor.DECIDER:
             return decides and not (himself or stands_in)
-        case Who.VERIFIER:
+        case Actor.VERIFIER:
             claimants = {followup.claimed_by, followup.claimed_for}
             other = not stands_in and by.id not in claimants
             return (decides or (concerned and not own)) and other
-        case Who.BODY:
+        case Actor.BODY:
             speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)
             return himself or stands_in or any(speaks)
-        case Who.CONCERNED:
+        case Actor.CONCERNED:
             heads = by.is_coordination or by.is_minister_office
             return himself or stands_in or concerned or heads
-        case Who.OFFICE:
+        case Actor.OFFICE:
             return may_move(by)
-        case Who.APPROVER | Who.CLOCK:
+        case Actor.APPROVER | Actor.CLOCK:
             return False
 
 
-def _requested(followup: Followup, step: Step, by: Principal, now: datetime) -> Request:
+def _requested(followup: Followup, step: Transition, by: Principal, now: datetime) -> Request:
     require(followup, step, by, now)
     if followup.request is None:
         raise NotNow("no extension is asked for")

@@ -10,13 +10,13 @@ from unicodedata import category
 from uuid import UUID
 
 from services.followups.domain.decisions import require
-from services.followups.domain.machine import Step
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.refusals import Refused
+from services.followups.domain.transitions import Transition
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
-from shared.runtime.text import normalise_line, shows
 from shared.runtime.writing import writable
+from shared.text import normalise_line, shows
 
 MOST: Final = 100  # pieces of one follow-up
 LONGEST_NAME: Final = 255  # characters
@@ -92,7 +92,7 @@ def file_name(given: str) -> str:
 
 def require_room(followup: Followup, by: Principal, now: datetime) -> None:
     """Refuse evidence before any of it is taken. Raises NotAllowed, NotNow, TooMuchEvidence."""
-    require(followup, Step.ADD_EVIDENCE, by, now)
+    require(followup, Transition.ADD_EVIDENCE, by, now)
     if len(followup.evidence) >= MOST:
         raise TooMuchEvidence(f"{MOST} pieces of evidence are there, no more can be")
 
@@ -104,7 +104,7 @@ def add_file(
 
     Raises NotAllowed, NotNow, EmptyFile, TooMuchEvidence.
     """
-    require(followup, Step.ADD_EVIDENCE, by, now)
+    require(followup, Transition.ADD_EVIDENCE, by, now)
     if file.bytes == 0:
         raise EmptyFile("the file is empty")
     id_ = file_id(followup, file.sha256)
@@ -123,7 +123,7 @@ def add_link(
 
     Raises NotAllowed, NotNow, TooMuchEvidence.
     """
-    require(followup, Step.ADD_EVIDENCE, by, now)
+    require(followup, Transition.ADD_EVIDENCE, by, now)
     id_ = link_id(followup, link)
     if find(followup, id_) is not None:
         return None

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 _DIGEST_BITS = 256
 
 
-class Drawing:
+class SampleDraw:
     """A draw under way: told of ids as they come by, it holds no more than it draws."""
 
     def __init__(self, seed: str, size: int) -> None:
@@ -34,7 +34,7 @@ class Drawing:
             self._sum += int.from_bytes(hashlib.sha256(raw).digest())
             self._enter((-int.from_bytes(hmac.digest(self._key, raw, "sha256")), id_))
 
-    def take_in(self, other: Drawing) -> None:
+    def take_in(self, other: SampleDraw) -> None:
         """Let those take part that another draw under this seed has looked at."""
         self.population += other.population
         self._sum += other._sum

@@ -6,15 +6,15 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from services.followups.domain.decisions import acts_for_the_deputy, require, speaks_for_body
-from services.followups.domain.machine import Step
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow, Refused
+from services.followups.domain.transitions import Transition
 from services.followups.domain.work import (
+    ActionItem,
     Assigned,
     Commented,
     Delegated,
     DelegationEnded,
-    Item,
     ItemAdded,
     ItemDone,
     ItemDropped,
@@ -24,8 +24,8 @@ from services.followups.domain.work import (
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
-from shared.runtime.text import search_key
 from shared.runtime.told import sentence
+from shared.text import search_key
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today
 MOST_ITEMS: Final = 50  # of one follow-up, whatever became of them
@@ -80,7 +80,7 @@ def assign(
 
     Raises NotAllowed, NotNow.
     """
-    require(followup, Step.ASSIGN, by, now)
+    require(followup, Transition.ASSIGN, by, now)
     if followup.work.officer == officer:
         raise NotNow(sentence("{officer} is its officer already", officer=officer))
     return Assigned(now, by.id, officer, note)
@@ -88,7 +88,7 @@ def assign(
 
 def unassign(followup: Followup, by: Principal, note: str | None, now: datetime) -> Assigned:
     """Have no officer any more; he himself may give it back. Raises NotAllowed, NotNow."""
-    require(followup, Step.UNASSIGN, by, now)
+    require(followup, Transition.UNASSIGN, by, now)
     if followup.work.officer is None:
         raise NotNow("it has no officer")
     return Assigned(now, by.id, None, note)
@@ -102,7 +102,7 @@ def delegate(
     The deputy alone may: nobody passes on what was delegated to him. A later delegation takes the
     place of the one before. Raises NotAllowed, NotNow, BadDelegate, BadUntil.
     """
-    require(followup, Step.DELEGATE, by, now)
+    require(followup, Transition.DELEGATE, by, now)
     if to == by.id:
         raise BadDelegate(sentence("{to} cannot delegate to himself", to=to))
     today = tehran_date(now)
@@ -123,7 +123,7 @@ def end_delegation(
     followup: Followup, by: Principal, note: str | None, now: datetime
 ) -> DelegationEnded:
     """Take a delegation back, or give it back. Raises NotAllowed, NotNow."""
-    require(followup, Step.END_DELEGATION, by, now)
+    require(followup, Transition.END_DELEGATION, by, now)
     if followup.work.delegated(now) is None:
         raise NotNow("nothing is delegated")
     return DelegationEnded(now, by.id, note)
@@ -131,7 +131,7 @@ def end_delegation(
 
 def comment(followup: Followup, by: Principal, text: str, now: datetime) -> Commented:
     """Say something about it, also after its end. Raises NotAllowed."""
-    require(followup, Step.COMMENT, by, now)
+    require(followup, Transition.COMMENT, by, now)
     return Commented(now, by.id, text)
 
 
@@ -145,7 +145,7 @@ def add_item(
 
     Raises NotAllowed, NotNow, TooManyItems, DueAfterFollowup.
     """
-    require(followup, Step.ADD_ITEM, by, now)
+    require(followup, Transition.ADD_ITEM, by, now)
     number = len(followup.work.items) + 1
     if number > MOST_ITEMS:
         raise TooManyItems(sentence("it has {most} items, no more can be", most=MOST_ITEMS))
@@ -163,7 +163,7 @@ def finish_item(
     followup: Followup, by: Principal, number: int, note: str | None, now: datetime
 ) -> ItemDone:
     """Say that an item is done. Raises NotAllowed, NotNow, UnknownItem."""
-    require(followup, Step.FINISH_ITEM, by, now)
+    require(followup, Transition.FINISH_ITEM, by, now)
     return ItemDone(now, by.id, _open_item(followup, number).number, note)
 
 
@@ -171,11 +171,11 @@ def drop_item(
     followup: Followup, by: Principal, number: int, reason: str, now: datetime
 ) -> ItemDropped:
     """Say that an item will not be done. Raises NotAllowed, NotNow, UnknownItem."""
-    require(followup, Step.DROP_ITEM, by, now)
+    require(followup, Transition.DROP_ITEM, by, now)
     return ItemDropped(now, by.id, _open_item(followup, number).number, reason)
 
 
-def _open_item(followup: Followup, number: int) -> Item:
+def _open_item(followup: Followup, number: int) -> ActionItem:
     found = next((item for item in followup.work.items if item.number == number), None)
     if found is None:
         raise UnknownItem(sentence("there is no item {number}", number=number))
@@ -195,7 +195,7 @@ def report_part(
     Its name is the resolution's, however it is spelt here. Raises NotAllowed, NotNow, NoPart,
     BadProgress.
     """
-    require(followup, Step.REPORT_PART, by, now)
+    require(followup, Transition.REPORT_PART, by, now)
     named = _body(followup, body)
     if not (acts_for_the_deputy(followup, by, now) or speaks_for_body(by, named)):
         raise NotAllowed(sentence("{by} does not speak for {body}", by=by.id, body=named))
@@ -231,7 +231,7 @@ def link(
     The resolution need not be known: it may be of another deputy, or from before.
     Raises NotAllowed, NotNow, BadPredecessor.
     """
-    require(followup, Step.LINK, by, now)
+    require(followup, Transition.LINK, by, now)
     if predecessor == followup.resolution_id and deputy in {None, followup.deputy}:
         raise BadPredecessor(
             sentence("{predecessor} cannot continue itself", predecessor=predecessor)

@@ -23,7 +23,7 @@ class Delegation:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ActionItem:
     """A part of the work, with an owner and a due date of its own."""
 
     number: int  # from 1, for ever
@@ -63,7 +63,7 @@ class Work:
 
     officer: str | None = None  # takes some of the deputy's steps
     delegation: Delegation | None = None  # the latest that was not taken back, over or not
-    items: tuple[Item, ...] = ()  # by their numbers
+    items: tuple[ActionItem, ...] = ()  # by their numbers
     predecessor: Predecessor | None = None
     parts: tuple[Part, ...] = ()  # one a body, in the order in which each was first reported
 
@@ -199,7 +199,7 @@ def after(work: Work, fact: WorkFact) -> Work:
         case Commented():
             return work
         case ItemAdded():
-            item = Item(fact.item, fact.title, fact.owner, fact.due_on, fact.by, fact.at)
+            item = ActionItem(fact.item, fact.title, fact.owner, fact.due_on, fact.by, fact.at)
             return replace(work, items=(*work.items, item))
         case ItemDone():
             return _ended(work, fact, "done", fact.note)

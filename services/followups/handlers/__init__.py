@@ -16,26 +16,20 @@ from services.followups.handlers.evidence import (
     add_link,
 )
 from services.followups.handlers.linking import link
-from services.followups.handlers.moving import (
-    MOST_AT_ONCE,
-    MovableFollowups,
-    Moving,
-    Side,
-    move,
-)
-from services.followups.handlers.tracking import (
+from services.followups.handlers.moving import MOST_AT_ONCE, MovableFollowups, MoveEnd, Moving, move
+from services.followups.handlers.ports import (
     Ahead,
     Change,
     Decide,
-    Followups,
-    Tracking,
+    FollowupRepository,
+    HandlerContext,
     UnknownFollowup,
     act,
+    handle_events,
+    recover,
     sweep,
-    take,
-    take_in,
 )
-from shared.runtime.listing import Query
+from shared.runtime.listing import ListQuery
 
 __all__ = [
     "MOST_AT_ONCE",
@@ -44,26 +38,26 @@ __all__ = [
     "Change",
     "Decide",
     "EvidencedFollowups",
-    "Followups",
+    "FollowupRepository",
+    "HandlerContext",
     "Line",
+    "ListQuery",
     "ManyFollowups",
     "MovableFollowups",
+    "MoveEnd",
     "Moving",
     "NoSheet",
-    "Query",
     "SheetWriter",
     "Sheets",
-    "Side",
-    "Tracking",
     "UnknownFollowup",
     "Upload",
     "Uploads",
     "act",
     "add_file",
     "add_link",
+    "handle_events",
     "link",
     "move",
+    "recover",
     "sweep",
-    "take",
-    "take_in",
 ]

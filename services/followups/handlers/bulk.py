@@ -11,10 +11,10 @@ from services.followups.domain import bulk
 from services.followups.domain.bulk import Column, Edit, Merged, Row
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
-from services.followups.handlers.tracking import Change, Followups, Tracking, changed
-from shared.messaging.failures import Stale
-from shared.messaging.patience import anew
-from shared.messaging.records import requested
+from services.followups.handlers.ports import Change, FollowupRepository, HandlerContext, changed
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
 
@@ -24,7 +24,7 @@ MOST_TOGETHER: Final = 5_000  # of one deputy, where all stand together: a trans
 Outcome: TypeAlias = Literal["applied", "unchanged", "refused"]
 
 
-class ManyFollowups(Followups, Protocol):
+class ManyFollowups(FollowupRepository, Protocol):
     """What is needed of the store besides what all handlers do."""
 
     async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
@@ -133,7 +133,7 @@ def read(rows: Iterator[Row | Merged]) -> list[Edit]:
 async def check(
     edits: Sequence[Edit],
     store: ManyFollowups,
-    tracking: Tracking,
+    tracking: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None,
@@ -159,7 +159,11 @@ async def check(
 
 
 async def foresee(
-    edits: Sequence[Edit], store: ManyFollowups, tracking: Tracking, by: Principal, now: datetime
+    edits: Sequence[Edit],
+    store: ManyFollowups,
+    tracking: HandlerContext,
+    by: Principal,
+    now: datetime,
 ) -> list[Line]:
     """What would become of every row whose follow-up is here, a part of them after the other."""
     lines: list[Line] = []
@@ -171,7 +175,7 @@ async def foresee(
 async def apply(
     edits: Sequence[Edit],
     store: ManyFollowups,
-    tracking: Tracking,
+    tracking: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None,
@@ -195,7 +199,7 @@ async def apply(
             return checked.lines
 
         try:
-            return await anew(once)
+            return await retry_on_conflict(once)
         except Stale:
             told = "others change the same at this moment; try again"
             return [refusal(edit, "busy", told) for edit in edits]

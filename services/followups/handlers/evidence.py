@@ -9,12 +9,12 @@ from typing import Protocol, TypeAlias
 
 from services.followups.domain import evidence
 from services.followups.domain.records import EvidenceAdded, Followup
-from services.followups.handlers.tracking import Followups, Tracking, changed, load
-from shared.messaging.patience import anew
-from shared.messaging.records import requested
-from shared.runtime.files import Kept
+from services.followups.handlers.ports import FollowupRepository, HandlerContext, changed, load
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.model import requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
+from shared.runtime.uploads import ReceivedFile
 
 
 class Upload(Protocol):
@@ -52,7 +52,7 @@ class Uploads(Protocol):
         ...
 
 
-class EvidencedFollowups(Followups, Protocol):
+class EvidencedFollowups(FollowupRepository, Protocol):
     """What is needed of the store besides what all handlers do."""
 
     async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
@@ -74,7 +74,7 @@ Decide: TypeAlias = Callable[[Followup], EvidenceAdded | None]
 async def add_link(
     followup_id: str,
     store: EvidencedFollowups,
-    tracking: Tracking,
+    tracking: HandlerContext,
     by: Principal,
     link: evidence.Link,
     decide: Decide,
@@ -93,13 +93,13 @@ async def add_link(
         await store.save([change], requested(by, reply(added)))
         return added
 
-    return await anew(once)
+    return await retry_on_conflict(once)
 
 
 async def add_file(
     followup_id: str,
     store: EvidencedFollowups,
-    tracking: Tracking,
+    tracking: HandlerContext,
     by: Principal,
     upload: Upload,
     decide: Decide,
@@ -121,12 +121,12 @@ async def add_file(
             if await store.content(known.piece) is not None:
                 return known
         change = changed(before, [] if fact is None else [fact], tracking, trace)
-        kept = Kept(upload.id, upload.size, id_)
+        kept = ReceivedFile(upload.id, upload.size, id_)
         added = _known(before, id_) if fact is None else Added(fact, is_new=True)
         await store.save([replace(change, files=[kept])], requested(by, reply(added)))
         return added
 
-    return await anew(once)
+    return await retry_on_conflict(once)
 
 
 def _known(followup: Followup, evidence_id: str) -> Added:

@@ -7,17 +7,17 @@ from datetime import datetime
 from services.followups.domain import teamwork
 from services.followups.domain.links import require_no_circle
 from services.followups.domain.records import Followup
-from services.followups.handlers.tracking import Followups, Tracking, changed, load
-from shared.messaging.patience import anew
-from shared.messaging.records import requested
+from services.followups.handlers.ports import FollowupRepository, HandlerContext, changed, load
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.model import requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
 
 
 async def link(
     followup_id: str,
-    store: Followups,
-    tracking: Tracking,
+    store: FollowupRepository,
+    tracking: HandlerContext,
     by: Principal,
     predecessor: str,
     deputy: str | None,
@@ -40,4 +40,4 @@ async def link(
         await store.save([change], requested(by, reply(change.after)), ahead)
         return change.after
 
-    return await anew(once)
+    return await retry_on_conflict(once)

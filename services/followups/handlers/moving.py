@@ -14,13 +14,12 @@ from services.followups.domain.links import require_no_circle, stands_in_circle
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.handlers.evidence import EvidencedFollowups, Uploads
-from services.followups.handlers.tracking import Ahead, Change, Tracking, changed
-from shared.messaging.ledger import Entry
-from shared.messaging.patience import anew
-from shared.messaging.records import Cause, requested
-from shared.runtime.files import Kept
+from services.followups.handlers.ports import Ahead, Change, HandlerContext, changed
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.model import CommitContext, Entry, requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
+from shared.runtime.uploads import ReceivedFile
 
 MOST_AT_ONCE = 50
 """Follow-ups of one transaction: each takes its whole history with it."""
@@ -37,7 +36,7 @@ class MovableFollowups(EvidencedFollowups, Protocol):
         leaving: Sequence[Change],
         taker: Self,
         arriving: Sequence[Change],
-        cause: Cause,
+        cause: CommitContext,
         ahead: Ahead | None = None,
     ) -> None:
         """Save what leaves here and what arrives there in one transaction, or nothing.
@@ -48,13 +47,13 @@ class MovableFollowups(EvidencedFollowups, Protocol):
         ...
 
 
-class Side(Protocol):
+class MoveEnd(Protocol):
     """A deputy who gives follow-ups away, or takes them."""
 
     @property
     def store(self) -> MovableFollowups: ...
     @property
-    def tracking(self) -> Tracking: ...
+    def tracking(self) -> HandlerContext: ...
     @property
     def uploads(self) -> Uploads: ...
 
@@ -70,8 +69,8 @@ class Moving:
 
 async def move(
     ids: Sequence[str],
-    giver: Side,
-    taker: Side,
+    giver: MoveEnd,
+    taker: MoveEnd,
     by: Principal,
     reason: str,
     now: datetime,
@@ -110,10 +109,10 @@ async def move(
             await _hand_over(leaving, giver, taker, requested(by, reply(results)), ahead)
         return results
 
-    return await anew(once)
+    return await retry_on_conflict(once)
 
 
-async def _ahead(followups: Iterable[Followup], giver: Side) -> Ahead | None:
+async def _ahead(followups: Iterable[Followup], giver: MoveEnd) -> Ahead | None:
     """What these continue; None where they continue nothing, and so close no circle.
 
     A link may name a deputy before he answers for what it names, so a move can close one.
@@ -125,7 +124,11 @@ async def _ahead(followups: Iterable[Followup], giver: Side) -> Ahead | None:
 
 
 async def _hand_over(
-    leaving: Sequence[Change], giver: Side, taker: Side, cause: Cause, ahead: Ahead | None
+    leaving: Sequence[Change],
+    giver: MoveEnd,
+    taker: MoveEnd,
+    cause: CommitContext,
+    ahead: Ahead | None,
 ) -> None:
     former = await taker.store.wherever([change.after.followup_id for change in leaving])
     async with AsyncExitStack() as uploads:
@@ -137,7 +140,7 @@ async def _hand_over(
 
 
 async def _arriving(
-    change: Change, former: Followup | None, giver: Side, taker: Side, uploads: AsyncExitStack
+    change: Change, former: Followup | None, giver: MoveEnd, taker: MoveEnd, uploads: AsyncExitStack
 ) -> Change:
     """The same change as the taker saves it; `former` is what he had of it before it left him."""
     topic, after = taker.tracking.topic, change.after
@@ -159,8 +162,8 @@ async def _arriving(
 
 
 async def _files(
-    followup: Followup, giver: Side, taker: Side, uploads: AsyncExitStack
-) -> AsyncIterator[Kept]:
+    followup: Followup, giver: MoveEnd, taker: MoveEnd, uploads: AsyncExitStack
+) -> AsyncIterator[ReceivedFile]:
     """Its files of evidence, written to the taker; those that are lost, or there, are left out."""
     for piece in followup.evidence:
         if piece.url is not None or await taker.store.content(piece) is not None:
@@ -172,4 +175,4 @@ async def _files(
         async for data in content:
             await upload.write(data)
         await upload.finish()
-        yield Kept(upload.id, upload.size, piece.evidence_id)
+        yield ReceivedFile(upload.id, upload.size, piece.evidence_id)

@@ -29,7 +29,7 @@ from shared.runtime.calendar import (
     jalali_datetime,
     tehran_date,
 )
-from shared.runtime.text import normalise, persian_digits
+from shared.text import normalise, persian_digits
 
 _LONGEST_SUBJECT: Final = 150
 _FSI, _PDI = "\u2068", "\u2069"

@@ -43,7 +43,7 @@ class Mail:
     content: bytes  # RFC 5322, ASCII, lines ended by CRLF
 
 
-class Scribe:
+class MailRenderer:
     """Writes mails. The same notice always gets the same Message-ID, so a double is known."""
 
     def __init__(self, addresses: Addresses, sender: str) -> None:

@@ -18,7 +18,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from services.notify.adapters.mails import Mail, Scribe
+from services.notify.adapters.mails import Mail, MailRenderer
 from services.notify.domain import Notice
 from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
 
@@ -49,8 +49,8 @@ class _Broken(Exception):
     was_silent: bool = False
 
 
-class SmtpPost:
-    """Hands mails to a mail server; implements `handlers.Post`.
+class SmtpTransport:
+    """Hands mails to a mail server; implements `handlers.MailTransport`.
 
     What the server says of the recipient or of the mail itself decides a notice's fate: 5xx is for
     ever, 4xx is for now (RFC 5321, 4.2.1). Where it hangs up, falls silent or talks nonsense after
@@ -66,7 +66,7 @@ class SmtpPost:
 
     def __init__(
         self,
-        scribe: Scribe,
+        scribe: MailRenderer,
         *,
         host: str,
         port: int,

@@ -207,11 +207,11 @@ class OverdueFollowup:
         return ((_deputy(self.deputy), COORDINATION, MINISTER_OFFICE)[self.level - 1],)
 
 
-SessionMatter: TypeAlias = ScheduledSession | MovedSession | CancelledSession
-Matter: TypeAlias = SessionMatter | OverdueReport | ApprovedResolution | OverdueFollowup
+SessionNotification: TypeAlias = ScheduledSession | MovedSession | CancelledSession
+Notification: TypeAlias = SessionNotification | OverdueReport | ApprovedResolution | OverdueFollowup
 
 
-def check(matter: Matter, deputy: str | None) -> None:
+def check(matter: Notification, deputy: str | None) -> None:
     """Check a matter that came by a topic; `deputy` is whose topic it is, where it is one's.
 
     Raises WrongDeputy, DueBeforeApproval: the rules by which such a resolution is not followed.
@@ -246,7 +246,7 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"  # overtaken by what came after it, before the mail server had it
 
 
-class Standing(StrEnum):
+class HandoverState(StrEnum):
     """Whether a pending notice may be with the mail server already."""
 
     WAITS = "waits"  # it is not
@@ -269,14 +269,14 @@ class Notice:
     notice_id: str
     version: int  # the number of its events; 0 until its fate is known
     state: State
-    matter: Matter
+    matter: Notification
     recipient_role: str
     created_at: datetime
     changed_at: datetime
     tries: int = 0
     reason: str | None = None  # the mail server's last refusal
     trouble: Trouble | None = None  # for what it waits longer than others
-    standing: Standing = Standing.WAITS
+    standing: HandoverState = HandoverState.WAITS
     trace: str | None = None  # W3C traceparent of what caused it
 
     @property
@@ -291,7 +291,7 @@ class Notice:
     @property
     def can_be_overtaken(self) -> bool:
         """Whether what it says may become untrue while it waits."""
-        return isinstance(self.matter, SessionMatter)
+        return isinstance(self.matter, SessionNotification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +366,7 @@ Fact: TypeAlias = (
 )
 
 
-def notice_id(matter: Matter, role: str) -> str:
+def notice_id(matter: Notification, role: str) -> str:
     """Derive the id of what a role is told of a matter (UUID, RFC 4122 version 5).
 
     It hangs on what the notice is about, so the same fact told twice is one notice.
@@ -375,7 +375,7 @@ def notice_id(matter: Matter, role: str) -> str:
     return str(uuid5(_NOTICE_IDS, about))
 
 
-def notice(matter: Matter, role: str, now: datetime, trace: str | None) -> Notice:
+def notice(matter: Notification, role: str, now: datetime, trace: str | None) -> Notice:
     """What a role is to be told of a matter."""
     return Notice(
         notice_id=notice_id(matter, role),
@@ -389,7 +389,7 @@ def notice(matter: Matter, role: str, now: datetime, trace: str | None) -> Notic
     )
 
 
-def notices(matter: Matter, now: datetime, trace: str | None) -> list[Notice]:
+def notices(matter: Notification, now: datetime, trace: str | None) -> list[Notice]:
     """What is to be told of a matter: a notice a recipient."""
     return [notice(matter, role, now, trace) for role in matter.recipients]
 
@@ -406,30 +406,30 @@ def evolve(notice: Notice, fact: Fact) -> Notice:
                 state=State.DELIVERED if isinstance(fact, Delivered) else State.FAILED,
                 reason=None if isinstance(fact, Delivered) else fact.reason,
                 trouble=None,
-                standing=Standing.WAITS,
+                standing=HandoverState.WAITS,
             )
         case PutOff():
             tried = replace(next_, tries=notice.tries + 1, reason=fact.reason, trouble=fact.trouble)
-            if notice.standing is Standing.OVERTAKEN:
+            if notice.standing is HandoverState.OVERTAKEN:
                 return _withdrawn(tried)
-            return replace(tried, standing=Standing.WAITS) if fact.is_sure else tried
+            return replace(tried, standing=HandoverState.WAITS) if fact.is_sure else tried
         case HeldBack():
             tries = notice.tries + (fact.trouble is Trouble.RECIPIENT)
             return replace(next_, tries=tries, reason=fact.reason, trouble=fact.trouble)
         case HandedOver() | TrueAgain():
-            return replace(next_, standing=Standing.UNDER_WAY)
+            return replace(next_, standing=HandoverState.UNDER_WAY)
         case TakenBack():
-            if notice.standing is Standing.OVERTAKEN:
+            if notice.standing is HandoverState.OVERTAKEN:
                 return _withdrawn(next_)
-            return replace(next_, standing=Standing.WAITS)
+            return replace(next_, standing=HandoverState.WAITS)
         case Overtaken():
-            if notice.standing is Standing.UNDER_WAY:
-                return replace(next_, standing=Standing.OVERTAKEN)
+            if notice.standing is HandoverState.UNDER_WAY:
+                return replace(next_, standing=HandoverState.OVERTAKEN)
             return _withdrawn(next_)
 
 
 def _withdrawn(notice: Notice) -> Notice:
-    return replace(notice, state=State.WITHDRAWN, trouble=None, standing=Standing.WAITS)
+    return replace(notice, state=State.WITHDRAWN, trouble=None, standing=HandoverState.WAITS)
 
 
 def judged(notice: Notice, fact: Fact, tries_most: int) -> Fact:
@@ -440,7 +440,7 @@ def judged(notice: Notice, fact: Fact, tries_most: int) -> Fact:
     if (
         isinstance(fact, PutOff | HeldBack)
         and fact.trouble is not Trouble.DOMAIN
-        and notice.standing is not Standing.OVERTAKEN
+        and notice.standing is not HandoverState.OVERTAKEN
         and notice.tries + 1 >= tries_most
     ):
         return Failed(fact.at, fact.reason)

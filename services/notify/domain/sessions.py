@@ -10,12 +10,12 @@ from typing import Final
 from services.notify import domain
 from services.notify.domain import (
     CancelledSession,
+    HandoverState,
     MovedSession,
     Notice,
     Overtaken,
     ScheduledSession,
-    SessionMatter,
-    Standing,
+    SessionNotification,
     State,
     TrueAgain,
 )
@@ -128,7 +128,7 @@ def move(
             new.append(domain.notice(moved, role, now, trace))
         else:  # back to what was told
             overtaken = [(before, after) for before, after in overtaken if before is not told]
-            if told.standing is Standing.OVERTAKEN:
+            if told.standing is HandoverState.OVERTAKEN:
                 overtaken.append((told, domain.evolve(told, TrueAgain(now))))
         changed += overtaken
     return Told(replace(course, session=session, turn=turn), new, changed)
@@ -176,7 +176,7 @@ def _overtaken(notices: Iterable[Notice], now: datetime) -> list[tuple[Notice, N
     return [
         (notice, domain.evolve(notice, Overtaken(now)))
         for notice in notices
-        if notice.state is State.PENDING and notice.standing is not Standing.OVERTAKEN
+        if notice.state is State.PENDING and notice.standing is not HandoverState.OVERTAKEN
     ]
 
 
@@ -184,7 +184,7 @@ def _told(notices: Iterable[Notice]) -> Notice | None:
     """What a recipient was told last, or may have been."""
     told = None
     for notice in notices:
-        out = notice.state is State.PENDING and notice.standing is not Standing.WAITS
+        out = notice.state is State.PENDING and notice.standing is not HandoverState.WAITS
         if notice.state is State.DELIVERED or out:
             told = notice
     return told
@@ -192,7 +192,7 @@ def _told(notices: Iterable[Notice]) -> Notice | None:
 
 def _session(notice: Notice) -> ScheduledSession:
     matter = notice.matter
-    assert isinstance(matter, SessionMatter)
+    assert isinstance(matter, SessionNotification)
     return matter if isinstance(matter, ScheduledSession) else matter.session
 
 

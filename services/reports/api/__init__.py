@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends
 
 from services.reports import handlers
-from services.reports.api.items import (
+from services.reports.api.schemas import (
     CatalogueItem,
     CircularItem,
     ExpectationItem,
@@ -37,7 +37,7 @@ from services.reports.domain.decisions import (
 )
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.events import milliseconds
-from services.reports.handlers import Circulars, Expectations, Reception
+from services.reports.handlers import CircularRepository, ExpectationRepository, HandlerContext
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, Once, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
@@ -55,7 +55,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Query, Span, Value
+from shared.runtime.listing import ListQuery, Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.replies import Replies, Replying
@@ -70,31 +70,31 @@ _EXPECTATIONS = Sorts(
 )
 
 
-class ReadableExpectations(Expectations, Protocol):
+class ReadableExpectations(ExpectationRepository, Protocol):
     """What the API needs of the store besides what the handlers do."""
 
     @property
     def replies(self) -> Replies: ...
     async def of_report(self, report_id: str) -> Expectation | None: ...
-    async def page(self, query: Query) -> Sequence[Expectation]: ...
-    async def page_of_reports(self, query: Query) -> Sequence[Expectation]: ...
+    async def page(self, query: ListQuery) -> Sequence[Expectation]: ...
+    async def page_of_reports(self, query: ListQuery) -> Sequence[Expectation]: ...
 
 
-class ReadableCirculars(Circulars, Protocol):
+class ReadableCirculars(CircularRepository, Protocol):
     """What the API needs of the store of circulars besides what the handlers do."""
 
     @property
     def replies(self) -> Replies: ...
-    async def page(self, query: Query) -> Sequence[Circular]: ...
+    async def page(self, query: ListQuery) -> Sequence[Circular]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ApiContext:
     """Where reports are received, and by which rules."""
 
     store: ReadableExpectations
     circulars: ReadableCirculars
-    reception: Reception
+    reception: HandlerContext
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ReportFilters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {
@@ -155,7 +155,7 @@ class ExpectationFilters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {
@@ -166,7 +166,7 @@ class ExpectationFilters:
         )
 
 
-def routes(desk: Desk, clock: DomainClock) -> APIRouter:
+def routes(desk: ApiContext, clock: DomainClock) -> APIRouter:
     """The routes of this service."""
     router = APIRouter()
     _circular_routes(router, desk, clock)
@@ -175,7 +175,7 @@ def routes(desk: Desk, clock: DomainClock) -> APIRouter:
     return router
 
 
-def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
+def _circular_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> None:
     @router.get("/catalogues/{version}", tags=["circulars"])
     async def get_catalogue(_: Caller, version: int) -> CatalogueItem:
         """One catalogue of axes and sub-axes."""
@@ -227,7 +227,7 @@ def _circular_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         return circular_item(circular)
 
 
-def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
+def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> None:
     async def act(
         session_id: str,
         by: Principal,
@@ -306,7 +306,7 @@ def _report_routes(router: APIRouter, desk: Desk, clock: DomainClock) -> None:
         return whole_report(await _find(desk, report_id), by)
 
 
-def _expectation_routes(router: APIRouter, desk: Desk) -> None:
+def _expectation_routes(router: APIRouter, desk: ApiContext) -> None:
     @router.get("/expectations", tags=["expectations"])
     async def list_expectations(
         _: Caller,
@@ -331,7 +331,7 @@ def _expectation_routes(router: APIRouter, desk: Desk) -> None:
         return expectation_item(expectation)
 
 
-async def _find(desk: Desk, report_id: str) -> Expectation:
+async def _find(desk: ApiContext, report_id: str) -> Expectation:
     expectation = await desk.store.of_report(report_id)
     if expectation is None:
         raise not_found(sentence("no report {report_id}", report_id=report_id))

@@ -1,25 +1,25 @@
 """One function a command or a batch of events: load, decide, save."""
 
-from services.reports.handlers.reception import (
+from services.reports.handlers.events import handle_events
+from services.reports.handlers.ports import (
     Change,
-    Circulars,
-    Expectations,
-    Reception,
+    CircularRepository,
+    ExpectationRepository,
+    HandlerContext,
 )
-from services.reports.handlers.recovery import take_in
+from services.reports.handlers.recovery import recover
 from services.reports.handlers.reports import act, issue, sweep
-from services.reports.handlers.sessions import take
-from shared.runtime.listing import Query
+from shared.runtime.listing import ListQuery
 
 __all__ = [
     "Change",
-    "Circulars",
-    "Expectations",
-    "Query",
-    "Reception",
+    "CircularRepository",
+    "ExpectationRepository",
+    "HandlerContext",
+    "ListQuery",
     "act",
+    "handle_events",
     "issue",
+    "recover",
     "sweep",
-    "take",
-    "take_in",
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from services.reports import events
 from services.reports.domain.decisions import UnknownSession
 from services.reports.domain.records import Expectation, Expected, Fact, Told, evolve, expected
-from services.reports.handlers.reception import Change, Reception
-from shared.messaging.records import Event
+from services.reports.handlers.ports import Change, HandlerContext
+from shared.messaging.core.model import Event
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Draft:
     """An expectation while facts are folded into it."""
 
     before: Expectation | None
-    reception: Reception
+    reception: HandlerContext
     kept: Sequence[Event] = ()  # what was taken in before the session was known
     after: Expectation | None = None
     events: list[Event] = field(default_factory=list)
@@ -38,14 +38,14 @@ class Draft:
             return
         self.after = evolve(self.existing(), fact)
         if isinstance(fact, Told):
-            self.events += events.announce(self.after, fact, self.reception.addresses, trace)
+            self.events += events.to_event(self.after, fact, self.reception.addresses, trace)
 
     def take_in(self, event: Event) -> bool:
         """Apply what one of our own events tells, where it is the next one; whether it was."""
         before, rules = self.existing(), self.reception
         restricted = event.topic == rules.addresses.restricted
         held = before.restricted_version if restricted else before.version
-        fact = events.fact_of(event, before, rules.addresses, rules.catalogues)
+        fact = events.from_event(event, before, rules.addresses, rules.catalogues)
         if event.version != held + 1 or fact is None:
             return False
         self.after = evolve(before, fact)
@@ -61,7 +61,7 @@ class Draft:
 
 
 def changed(
-    before: Expectation, facts: Iterable[Fact], reception: Reception, trace: str | None
+    before: Expectation, facts: Iterable[Fact], reception: HandlerContext, trace: str | None
 ) -> Change:
     """The change that these facts bring about."""
     draft = Draft(before, reception)

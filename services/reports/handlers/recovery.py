@@ -7,13 +7,20 @@ from collections.abc import Mapping, Sequence
 from services.reports import events
 from services.reports.events import ReportEvent
 from services.reports.handlers.drafts import Draft
-from services.reports.handlers.reception import Circulars, Expectations, Reception
+from services.reports.handlers.ports import (
+    CircularRepository,
+    ExpectationRepository,
+    HandlerContext,
+)
 from shared.contracts.events import CircularIssued
-from shared.messaging.records import RECOVERY, Event, Message, published
+from shared.messaging.core.model import RECOVERY, Event, Message, published
 
 
-async def take_in(
-    messages: Sequence[Message], store: Expectations, circulars: Circulars, reception: Reception
+async def recover(
+    messages: Sequence[Message],
+    store: ExpectationRepository,
+    circulars: CircularRepository,
+    reception: HandlerContext,
 ) -> int:
     """Apply those of our own events that the stores do not hold; return how many.
 
@@ -30,13 +37,15 @@ async def take_in(
     return await _take_reports(ours, store, reception) + await _take_circulars(messages, circulars)
 
 
-def _published(message: Message, session_id: str, reception: Reception) -> Event:
+def _published(message: Message, session_id: str, reception: HandlerContext) -> Event:
     apart = message.topic == reception.addresses.restricted
     aggregate = events.restricted_aggregate(session_id) if apart else session_id
     return published(message, session_id, aggregate)
 
 
-async def _take_reports(told: Sequence[Event], store: Expectations, reception: Reception) -> int:
+async def _take_reports(
+    told: Sequence[Event], store: ExpectationRepository, reception: HandlerContext
+) -> int:
     ids = {event.key for event in told}
     known = await store.of_sessions(ids)
     kept = await store.kept(ids - known.keys())
@@ -64,7 +73,7 @@ def _held(kept: Mapping[str, Sequence[Event]]) -> dict[str, int]:
     return {e.aggregate_id: e.version for of_one in kept.values() for e in of_one}
 
 
-async def _take_circulars(messages: Sequence[Message], circulars: Circulars) -> int:
+async def _take_circulars(messages: Sequence[Message], circulars: CircularRepository) -> int:
     taken = 0
     for message in messages:
         data = message.data

@@ -11,10 +11,14 @@ from services.reports.domain.circulars import Circular
 from services.reports.domain.decisions import UnknownSession
 from services.reports.domain.records import Expectation, Fact
 from services.reports.handlers.drafts import changed
-from services.reports.handlers.reception import Circulars, Expectations, Reception
-from shared.messaging.failures import Stale
-from shared.messaging.patience import anew
-from shared.messaging.records import Cause, Fence, requested
+from services.reports.handlers.ports import (
+    CircularRepository,
+    ExpectationRepository,
+    HandlerContext,
+)
+from shared.messaging.core.conflicts import retry_on_conflict
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Fence, requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
 from shared.runtime.told import sentence
@@ -24,8 +28,8 @@ Decide = Callable[[Expectation], Sequence[Fact]]
 
 async def act(
     session_id: str,
-    store: Expectations,
-    reception: Reception,
+    store: ExpectationRepository,
+    reception: HandlerContext,
     by: Principal,
     decide: Decide,
     trace: str | None = None,
@@ -47,13 +51,13 @@ async def act(
         await store.save([change], requested(by, reply(change.after)))
         return change.after
 
-    return await anew(once)
+    return await retry_on_conflict(once)
 
 
 async def issue(
     wanted: Circular,
-    store: Circulars,
-    reception: Reception,
+    store: CircularRepository,
+    reception: HandlerContext,
     by: Principal,
     trace: str | None,
     reply: Replying[Circular] = no_reply,
@@ -73,7 +77,11 @@ async def issue(
 
 
 async def sweep(
-    store: Expectations, reception: Reception, now: datetime, fence: Fence, limit: int = 500
+    store: ExpectationRepository,
+    reception: HandlerContext,
+    now: datetime,
+    fence: Fence,
+    limit: int = 500,
 ) -> int:
     """Announce what has become overdue by `now`; return how many expectations were looked at.
 
@@ -82,5 +90,5 @@ async def sweep(
     due = await store.due(now, limit)
     changes = [changed(e, decisions.fall_overdue(e, now), reception, None) for e in due]
     if changes:
-        await store.save(changes, Cause("clock", "sweeper", fence=fence))
+        await store.save(changes, CommitContext("clock", "sweeper", fence=fence))
     return len(due)

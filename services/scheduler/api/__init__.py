@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.scheduler.api import resolutions, seasons, sessions
-from services.scheduler.api.desk import Desk
+from services.scheduler.api.context import ApiContext
 
 
-def routes(desk: Desk) -> list[APIRouter]:
+def routes(desk: ApiContext) -> list[APIRouter]:
     """The routes of seasons, sessions and resolutions."""
     return [seasons.routes(desk), sessions.routes(desk), resolutions.routes(desk)]
 
 
-__all__ = ["Desk", "routes"]
+__all__ = ["ApiContext", "routes"]

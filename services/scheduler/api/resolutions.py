@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, problems
-from services.scheduler.api.items import Recorded, ResolutionItem, resolution_item
+from services.scheduler.api.context import ApiContext, problems
+from services.scheduler.api.schemas import Recorded, ResolutionItem, resolution_item
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import (
     Amendment,
     Resolution,
     ResolutionFact,
-    Standing,
+    ResolutionState,
     Terms,
 )
 from services.scheduler.handlers import Proposal
@@ -52,7 +52,7 @@ from shared.runtime.http.lists import (
     until_day,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Span, Value
+from shared.runtime.listing import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
@@ -126,7 +126,7 @@ class Filters:
     resolution_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
     session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
     deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
-    state: Annotated[tuple[Standing, ...], any_of("Where it stands.")] = ()
+    state: Annotated[tuple[ResolutionState, ...], any_of("Where it stands.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
     axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
     executing_body: AnySpelling = ()
@@ -153,7 +153,7 @@ class Filters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {
@@ -164,7 +164,7 @@ class Filters:
         )
 
 
-def routes(desk: Desk) -> APIRouter:
+def routes(desk: ApiContext) -> APIRouter:
     """The routes of resolutions."""
     router = APIRouter(tags=["resolutions"])
 

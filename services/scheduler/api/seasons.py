@@ -9,13 +9,9 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, problems
+from services.scheduler.api.context import ApiContext, problems
 from services.scheduler.api.fields import SeasonName, StartDay, TimeOfDay
-from services.scheduler.api.items import (
-    SeasonItem,
-    SeasonWithSessions,
-    season_with_sessions,
-)
+from services.scheduler.api.schemas import SeasonItem, SeasonWithSessions, season_with_sessions
 from services.scheduler.domain.records import Season, Session
 from shared.contracts.events.base import Name, ProvinceCode
 from shared.contracts.events.sessions import SessionMode
@@ -50,7 +46,7 @@ class CreateSeason(RequestBody):
     venue: Name | None = None
 
 
-def routes(desk: Desk) -> APIRouter:
+def routes(desk: ApiContext) -> APIRouter:
     """The routes of seasons."""
     router = APIRouter(tags=["seasons"])
 

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends
 from pydantic import ConfigDict, Field
 
 from services.scheduler import handlers
-from services.scheduler.api.desk import Desk, problems
+from services.scheduler.api.context import ApiContext, problems
 from services.scheduler.api.fields import SeasonName, Start
-from services.scheduler.api.items import SessionItem, session_item
+from services.scheduler.api.schemas import SessionItem, session_item
 from services.scheduler.domain import decisions
 from services.scheduler.domain.records import (
     Attendee,
@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Span, Value
+from shared.runtime.listing import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying
@@ -127,7 +127,7 @@ class Filters:
             }
         )
 
-    def spans(self) -> dict[str, Span]:
+    def spans(self) -> dict[str, ValueRange]:
         """From when to when. Raises Problem 422 where that is backwards."""
         return bounded(
             {
@@ -137,7 +137,7 @@ class Filters:
         )
 
 
-def routes(desk: Desk) -> APIRouter:
+def routes(desk: ApiContext) -> APIRouter:
     """The routes of sessions."""
     router = APIRouter(tags=["sessions"])
 

@@ -21,9 +21,9 @@ from services.scheduler.domain.records import (
     Opened,
     Rescheduled,
     Resolution,
+    ResolutionState,
     Scheduled,
     Session,
-    Standing,
     State,
     Terms,
     Withdrawn,
@@ -244,7 +244,7 @@ def amend(
     new = amended(terms, amendment)
     if new == terms:
         return None
-    if resolution.state is not Standing.APPROVED:
+    if resolution.state is not ResolutionState.APPROVED:
         raise NotNow(sentence("the resolution is {state}", state=resolution.state))
     if new.due_on < tehran_date(resolution.approved_at):
         raise Invalid([Fault("due_on", "before the approval")])
@@ -257,6 +257,6 @@ def withdraw(
 ) -> Withdrawn | None:
     """Withdraw it; None where it was. Raises NotAllowed."""
     require_a_recorder(by)
-    if resolution.state is Standing.WITHDRAWN:
+    if resolution.state is ResolutionState.WITHDRAWN:
         return None
     return Withdrawn(now, reason)

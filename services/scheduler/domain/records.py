@@ -23,7 +23,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Standing(StrEnum):
+class ResolutionState(StrEnum):
     """Whether a resolution still stands."""
 
     APPROVED = "approved"
@@ -134,7 +134,7 @@ class Resolution:
 
     resolution_id: str
     version: int  # the number of its facts
-    state: Standing
+    state: ResolutionState
     session_id: str
     session_kind: Kind
     approved_at: datetime  # UTC
@@ -264,7 +264,7 @@ def approved(fact: Approved) -> Resolution:
     return Resolution(
         resolution_id=fact.resolution_id,
         version=1,
-        state=Standing.APPROVED,
+        state=ResolutionState.APPROVED,
         session_id=fact.session_id,
         session_kind=fact.session_kind,
         approved_at=fact.at,
@@ -283,7 +283,7 @@ def evolve_resolution(resolution: Resolution, fact: ResolutionFact) -> Resolutio
         case Amended():
             return replace(next_, terms=amended(resolution.terms, fact.amendment))
         case Withdrawn():
-            return replace(next_, state=Standing.WITHDRAWN)
+            return replace(next_, state=ResolutionState.WITHDRAWN)
     assert_never(fact)
 
 

@@ -1,31 +1,31 @@
 """One function a command or a batch of events: load, decide, save."""
 
 from services.scheduler.handlers.calendar import act, create_season, schedule
-from services.scheduler.handlers.recovery import take_in
-from services.scheduler.handlers.register import (
+from services.scheduler.handlers.ports import (
     Change,
+    HandlerContext,
     Record,
-    Register,
-    Rules,
+    SchedulerRepository,
     UnknownResolution,
     UnknownSession,
 )
+from services.scheduler.handlers.recovery import recover
 from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
-from shared.runtime.listing import Query
+from shared.runtime.listing import ListQuery
 
 __all__ = [
     "Change",
+    "HandlerContext",
+    "ListQuery",
     "Proposal",
-    "Query",
     "Record",
-    "Register",
-    "Rules",
+    "SchedulerRepository",
     "UnknownResolution",
     "UnknownSession",
     "act",
     "act_on_resolution",
     "create_season",
     "record",
+    "recover",
     "schedule",
-    "take_in",
 ]

@@ -17,7 +17,13 @@ from services.scheduler.domain.records import (
     evolve,
     scheduled,
 )
-from services.scheduler.handlers.register import Change, Register, Rules, existing_session, saved
+from services.scheduler.handlers.ports import (
+    Change,
+    HandlerContext,
+    SchedulerRepository,
+    existing_session,
+    saved,
+)
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
 from shared.runtime.told import sentence
@@ -25,8 +31,8 @@ from shared.runtime.told import sentence
 
 async def create_season(
     season: Season,
-    register: Register,
-    rules: Rules,
+    register: SchedulerRepository,
+    rules: HandlerContext,
     by: Principal,
     trace: str | None = None,
     reply: Replying[list[Session]] = no_reply,
@@ -51,8 +57,8 @@ async def create_season(
 
 async def schedule(
     gathering: Gathering,
-    register: Register,
-    rules: Rules,
+    register: SchedulerRepository,
+    rules: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None = None,
@@ -71,7 +77,7 @@ async def schedule(
     return await saved(decide, register, by, reply)
 
 
-async def _require_free(gatherings: Sequence[Gathering], register: Register) -> None:
+async def _require_free(gatherings: Sequence[Gathering], register: SchedulerRepository) -> None:
     known = await register.sessions([gathering.session_id for gathering in gatherings])
     if known:
         raise SessionExists(sentence("there is a session {session_id}", session_id=min(known)))
@@ -88,15 +94,15 @@ async def _require_free(gatherings: Sequence[Gathering], register: Register) -> 
         )
 
 
-def _scheduled(fact: Scheduled, rules: Rules, trace: str | None) -> Change:
+def _scheduled(fact: Scheduled, rules: HandlerContext, trace: str | None) -> Change:
     session = scheduled(fact)
-    return Change(None, session, [events.announce(session, fact, rules.topics, trace)])
+    return Change(None, session, [events.to_event(session, fact, rules.topics, trace)])
 
 
 async def act(
     session_id: str,
-    register: Register,
-    rules: Rules,
+    register: SchedulerRepository,
+    rules: HandlerContext,
     by: Principal,
     decide: Callable[[Session], SessionFact | None],
     trace: str | None = None,
@@ -114,7 +120,7 @@ async def act(
         if fact is None:
             return [], before
         after = evolve(before, fact)
-        event = events.announce(after, fact, rules.topics, trace)
+        event = events.to_event(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
     return await saved(change, register, by, reply)

@@ -20,15 +20,15 @@ from services.scheduler.domain.records import (
     scheduled,
 )
 from services.scheduler.events import ResolutionEvent, SessionEvent
-from services.scheduler.handlers.register import Change, Register
+from services.scheduler.handlers.ports import Change, SchedulerRepository
 from shared.contracts.events import ResolutionApproved
-from shared.messaging.records import RECOVERY, Message, published
+from shared.messaging.core.model import RECOVERY, Message, published
 
 R = TypeVar("R", Session, Resolution)
 
 
-async def take_in(
-    messages: Sequence[Message], register: Register, waiting: dict[str, list[Message]]
+async def recover(
+    messages: Sequence[Message], register: SchedulerRepository, waiting: dict[str, list[Message]]
 ) -> int:
     """Apply those of our own events that the register does not hold; return how many.
 
@@ -96,7 +96,7 @@ class _Drafts:
                 _count(self.sessions[fact.session_id])
 
 
-async def _load(messages: Iterable[Message], register: Register) -> _Drafts:
+async def _load(messages: Iterable[Message], register: SchedulerRepository) -> _Drafts:
     known = [m.data for m in messages]
     resolution_ids = {d.resolution_id for d in known if isinstance(d, ResolutionEvent)}
     session_ids = {d.session_id for d in known if isinstance(d, SessionEvent)}
@@ -111,7 +111,7 @@ async def _load(messages: Iterable[Message], register: Register) -> _Drafts:
 
 
 def _take_session(draft: _Draft[Session], data: SessionEvent, message: Message) -> None:
-    fact = events.fact_of(data, _time(message))
+    fact = events.from_event(data, _time(message))
     if not draft.lacks(message) or isinstance(fact, Scheduled) != (draft.after is None):
         return
     draft.after = scheduled(fact) if isinstance(fact, Scheduled) else evolve(draft.existing(), fact)
@@ -122,7 +122,7 @@ def _take_resolution(
     draft: _Draft[Resolution], data: ResolutionEvent, message: Message
 ) -> ResolutionFact | None:
     """Take an event in where it is the next one; return its fact where it is."""
-    fact = events.fact_of_resolution(data, _time(message))
+    fact = events.resolution_from_event(data, _time(message))
     if fact is None or not draft.lacks(message):
         return None
     if isinstance(fact, Approved) != (draft.after is None):
@@ -146,7 +146,7 @@ def _time(message: Message) -> datetime:
 
 
 async def _out_of_turn(
-    drafts: Iterable[_Draft[Session]], register: Register
+    drafts: Iterable[_Draft[Session]], register: SchedulerRepository
 ) -> list[_Draft[Session]]:
     """The new sessions whose turn is still another's."""
     changed = [draft for draft in drafts if draft.changed]

@@ -18,10 +18,10 @@ from services.scheduler.domain.records import (
     approved,
     evolve_resolution,
 )
-from services.scheduler.handlers.register import (
+from services.scheduler.handlers.ports import (
     Change,
-    Register,
-    Rules,
+    HandlerContext,
+    SchedulerRepository,
     UnknownResolution,
     existing_session,
     saved,
@@ -41,8 +41,8 @@ class Proposal:
 async def record(
     session_id: str,
     proposals: Sequence[Proposal],
-    register: Register,
-    rules: Rules,
+    register: SchedulerRepository,
+    rules: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None = None,
@@ -83,7 +83,7 @@ def _approve(
     ids: Sequence[str],
     terms: Sequence[Terms],
     known: Container[str],
-    rules: Rules,
+    rules: HandlerContext,
     now: datetime,
 ) -> list[Approved]:
     """Approve those that are not known yet. Raises Invalid with the faults of all."""
@@ -104,8 +104,10 @@ def _approve(
     return facts
 
 
-def _approved(resolution: Resolution, fact: Approved, rules: Rules, trace: str | None) -> Change:
-    event = events.announce_resolution(resolution, fact, rules.topics, trace)
+def _approved(
+    resolution: Resolution, fact: Approved, rules: HandlerContext, trace: str | None
+) -> Change:
+    event = events.resolution_to_event(resolution, fact, rules.topics, trace)
     return Change(None, resolution, [event])
 
 
@@ -119,7 +121,7 @@ def _require_distinct(proposals: Sequence[Proposal]) -> None:
 
 
 async def _next_ids(
-    session: Session, named: Sequence[str], wanted: int, register: Register
+    session: Session, named: Sequence[str], wanted: int, register: SchedulerRepository
 ) -> list[str]:
     """The session's next ids that nobody has taken: `1402-IR-09-R001`."""
     ids: list[str] = []
@@ -134,8 +136,8 @@ async def _next_ids(
 
 async def act_on_resolution(
     resolution_id: str,
-    register: Register,
-    rules: Rules,
+    register: SchedulerRepository,
+    rules: HandlerContext,
     by: Principal,
     decide: Callable[[Resolution], ResolutionFact | None],
     trace: str | None = None,
@@ -154,7 +156,7 @@ async def act_on_resolution(
         if fact is None:
             return [], before
         after = evolve_resolution(before, fact)
-        event = events.announce_resolution(after, fact, rules.topics, trace)
+        event = events.resolution_to_event(after, fact, rules.topics, trace)
         return [Change(before, after, [event])], after
 
     return await saved(change, register, by, reply)

@@ -33,7 +33,7 @@ from shared.contracts.days import (
 )
 from shared.contracts.envelope import RFC3339, rfc3339
 from shared.contracts.reference import PROVINCE_CODES
-from shared.runtime.text import is_plain, normalise, normalise_line, shows, unseen
+from shared.text import is_plain, normalise, normalise_line, shows, unseen
 
 LARGEST_NUMBER: Final = 2**53 - 1
 """Beyond it a number is not the same in every language that reads JSON (RFC 8259, section 6)."""
@@ -120,7 +120,7 @@ class _Instant:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A text for people, by what `shared.runtime.text` says that one may hold.
+    """A text for people, by what `shared.text` says that one may hold.
 
     It is cleaned rather than refused, always in the same way: a duplicate stays one. Only what
     shows nothing is refused. What was recorded stays as it was taken then.

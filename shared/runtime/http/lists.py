@@ -33,10 +33,10 @@ from pydantic_core import PydanticCustomError
 from shared.contracts.events.base import Day, Instant
 from shared.runtime import listing
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import Place, Sort, Span, Value
+from shared.runtime.listing import Place, Sort, Value, ValueRange
 from shared.runtime.problems import Problem, invalid_field
-from shared.runtime.text import search_key
 from shared.runtime.told import sentence
+from shared.text import search_key
 
 Item = TypeVar("Item")
 
@@ -143,7 +143,7 @@ def until(what: str) -> Any:
     return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or earlier.")
 
 
-def day_span(name: str, first: date | None, last: date | None) -> Span | None:
+def day_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
     """What `<name>_from` and `<name>_to` ask of a day; None where they ask nothing.
 
     Raises Problem 422 where the one is after the other.
@@ -151,7 +151,7 @@ def day_span(name: str, first: date | None, last: date | None) -> Span | None:
     return _span(name, first, last)
 
 
-def instant_span(name: str, first: date | None, last: date | None) -> Span | None:
+def instant_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
     """What `<name>_from` and `<name>_to` ask of an instant; a day is the whole of it in Tehran.
 
     None where they ask nothing. Raises Problem 422 where the one is after the other.
@@ -161,10 +161,10 @@ def instant_span(name: str, first: date | None, last: date | None) -> Span | Non
     return _span(name, begin, end)
 
 
-def _span(name: str, first: date | None, last: date | None) -> Span | None:
+def _span(name: str, first: date | None, last: date | None) -> ValueRange | None:
     if first is not None and last is not None and first > last:
         raise invalid_field(f"{name}_from", sentence("is after {name}", name=f"{name}_to"))
-    return None if first is None and last is None else Span(first, last)
+    return None if first is None and last is None else ValueRange(first, last)
 
 
 def chosen(values: Mapping[str, Sequence[Value]]) -> dict[str, Collection[Value]]:
@@ -172,7 +172,7 @@ def chosen(values: Mapping[str, Sequence[Value]]) -> dict[str, Collection[Value]
     return {name: tuple(dict.fromkeys(given)) for name, given in values.items() if given}
 
 
-def bounded(spans: Mapping[str, Span | None]) -> dict[str, Span]:
+def bounded(spans: Mapping[str, ValueRange | None]) -> dict[str, ValueRange]:
     """The spans that ask for something."""
     return {name: span for name, span in spans.items() if span is not None}
 
@@ -249,10 +249,10 @@ class Order:
         self,
         limit: int,
         fields: Mapping[str, Collection[Value]],
-        spans: Mapping[str, Span] | None = None,
-    ) -> listing.Query:
+        spans: Mapping[str, ValueRange] | None = None,
+    ) -> listing.ListQuery:
         """A page, and an item more, by which `Sorts.cut` sees whether another page follows."""
-        return listing.Query(fields, self.after, limit + 1, spans or {}, self.sort, self.as_of)
+        return listing.ListQuery(fields, self.after, limit + 1, spans or {}, self.sort, self.as_of)
 
 
 class Sorts:

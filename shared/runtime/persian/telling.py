@@ -14,8 +14,8 @@ from datetime import date, datetime
 from typing import Final
 
 from shared.runtime.calendar import jalali_date_short, jalali_datetime_short
-from shared.runtime.text import persian_digits
 from shared.runtime.told import OneOf, Told
+from shared.text import persian_digits
 
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _COMMA: Final = "، "

@@ -1,6 +1,7 @@
 """The consumer, as aiokafka shows it: what it fetched ahead, what it hands out, where it stands.
 
-`shared.messaging.reading` builds on aiokafka's consumer; `readers` builds the same on this one.
+`shared.messaging.kafka.consumers` builds on aiokafka's consumer; `readers` builds the same on this
+one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`shared.messaging.reading` once more, its consumers built on the simulated one."""
+"""`shared.messaging.kafka.consumers` once more, its consumers built on the simulated one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import aiokafka
 
-from shared.messaging import reading
+from shared.messaging.kafka import consumers
 from tests.simulation.kafka.consumer import SimulatedConsumer
 
 
@@ -17,7 +17,7 @@ from tests.simulation.kafka.consumer import SimulatedConsumer
 def readers() -> ModuleType:
     """The module, built once a process."""
     name = "tests.simulation.kafka.reading"
-    spec = importlib.util.spec_from_file_location(name, str(reading.__file__))
+    spec = importlib.util.spec_from_file_location(name, str(consumers.__file__))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -19,7 +19,7 @@ from services.notify import handlers as notify_handlers
 from services.reports import api as reports
 from services.scheduler import api as scheduler
 from shared.contracts.reference import PROVINCE_CODES
-from shared.messaging.records import Cause, Event
+from shared.messaging.core.model import CommitContext, Event
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
@@ -224,7 +224,7 @@ def _copies(stores: Sequence[Any], contents: Sequence[dict[str, Any]]) -> Sequen
 
 async def _scheduler() -> _Kept:
     register = MemoryRegister()
-    app = app_over(*scheduler.routes(scheduler.Desk(register, rules(), Standing(NOW))))
+    app = app_over(*scheduler.routes(scheduler.ApiContext(register, rules(), Standing(NOW))))
 
     async def furnish(place: Place) -> Mapping[str, str]:
         for id_ in ("visit-1", "visit-3"):
@@ -241,7 +241,7 @@ async def _scheduler() -> _Kept:
 
 async def _reports() -> _Kept:
     office = Office()
-    desk = reports.Desk(office.store, office.circulars, RECEPTION)
+    desk = reports.ApiContext(office.store, office.circulars, RECEPTION)
     app = app_over(reports.routes(desk, Standing(BEFORE)))
 
     async def furnish(place: Place) -> Mapping[str, str]:
@@ -265,8 +265,8 @@ async def _followups() -> _Kept:
         known: dict[str, Any] = {"province": "IR-09", "supporting": ["شهرداری مشهد", "social"]}
         messages = [approval(id_, resolution_id=id_, **known) for id_ in _LIVES]
         tracking = house.desks["civil"].tracking
-        decision = await followups_handlers.take(messages, stores["civil"], tracking, NOW)
-        await stores["civil"].save(decision.changes, Cause("event", "followups"))
+        decision = await followups_handlers.handle_events(messages, stores["civil"], tracking, NOW)
+        await stores["civil"].save(decision.changes, CommitContext("event", "followups"))
         items = await place.counter.items("/followups")
         ids = {item["resolution_id"]: item["followup_id"] for item in items}
         lived = replace(place, ids=ids)
@@ -279,7 +279,7 @@ async def _followups() -> _Kept:
 
     for deputy, store in stores.items():
         tracking = replace(TRACKING, deputy=deputy, ladder=WATCHED)
-        house.desks[deputy] = followups.Desk(store, tracking, store.files)
+        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
     house.clock.instant = now
     every = lambda: [event for store in stores.values() for event in store.events]  # noqa: E731
     kept = [*stores.values(), *(store.files for store in stores.values())]
@@ -292,7 +292,7 @@ async def _notify() -> _Kept:
     changes = [notify_handlers.Change(None, notice, (), NOW) for notice in told]
 
     async def furnish(place: Place) -> Mapping[str, str]:
-        await store.save(changes, Cause("event", "notify"))
+        await store.save(changes, CommitContext("event", "notify"))
         (first, *_) = await place.counter.items("/notices")
         return {"notice_id": first["notice_id"]}
 

@@ -37,7 +37,7 @@ from services.reports import api as reports
 from services.reports.adapters import persian as reports_words
 from services.scheduler import api as scheduler
 from services.scheduler.adapters import persian as scheduler_words
-from shared.messaging.records import Cause, Event
+from shared.messaging.core.model import CommitContext, Event
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
@@ -168,7 +168,7 @@ async def over(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterat
 async def open_scheduler() -> AsyncIterator[Counter]:
     """Two visits, which have begun, with a resolution each."""
     register, clock = MemoryRegister(), Standing(NOW)
-    desk = scheduler.Desk(register, rules(), clock)
+    desk = scheduler.ApiContext(register, rules(), clock)
     app = app_over(*scheduler.routes(desk), persian=scheduler_words.CATALOGUE)
     async with over(lambda: register.events, app) as counter:
         for id_ in ("visit-1", "visit-2"):
@@ -190,7 +190,7 @@ async def open_reports() -> AsyncIterator[Counter]:
     office = Office()
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
-    desk = reports.Desk(office.store, office.circulars, RECEPTION)
+    desk = reports.ApiContext(office.store, office.circulars, RECEPTION)
     app = app_over(reports.routes(desk, Standing(BEFORE)), persian=reports_words.CATALOGUE)
     async with over(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
@@ -206,14 +206,14 @@ class House:
     """The HTTP of follow-ups, over desks and at an instant that each test sets."""
 
     app: FastAPI
-    desks: dict[str, followups.Desk]
+    desks: dict[str, followups.ApiContext]
     clock: Standing
 
 
 @cache
 def followups_house(*deputies: str) -> House:
     """The house of these deputies. Built once, since that takes longer than most tests."""
-    desks: dict[str, followups.Desk] = {}
+    desks: dict[str, followups.ApiContext] = {}
     clock = Standing(NOW)
     routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
@@ -232,10 +232,10 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
         "supporting": ["شهرداری مشهد", "social"],
     }
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
-    decision = await followups_handlers.take(messages, store, tracking, now)
-    await store.save(decision.changes, Cause("event", "followups"))
+    decision = await followups_handlers.handle_events(messages, store, tracking, now)
+    await store.save(decision.changes, CommitContext("event", "followups"))
     house = followups_house("civil")
-    house.desks["civil"] = followups.Desk(store, tracking, store.files)
+    house.desks["civil"] = followups.ApiContext(store, tracking, store.files)
     house.clock.instant = at or now
     async with over(lambda: store.events, house.app) as counter:
         yield counter
@@ -264,7 +264,7 @@ async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
     for fact in facts:
         versions.append(evolve(versions[-1], fact))
     change = Change(None, versions[-1], (), None, (), versions[:-1])
-    await store.save([change], Cause("recovery", "recovery"))
+    await store.save([change], CommitContext("recovery", "recovery"))
 
 
 @asynccontextmanager
@@ -281,7 +281,7 @@ async def open_scorecards(
     house = followups_house(*stores)
     for deputy, store in stores.items():
         tracking = replace(TRACKING, deputy=deputy)
-        house.desks[deputy] = followups.Desk(store, tracking, store.files)
+        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
     house.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
     async with over(list, house.app) as counter:
         yield counter
@@ -293,7 +293,8 @@ async def open_notify() -> AsyncIterator[Counter]:
     store = FakeNotices()
     told = notices.notices(session(), NOW, None)
     await store.save(
-        [notify_handlers.Change(None, notice, (), NOW) for notice in told], Cause("event", "notify")
+        [notify_handlers.Change(None, notice, (), NOW) for notice in told],
+        CommitContext("event", "notify"),
     )
     app = app_over(notify.routes(store), persian=notify_words.CATALOGUE)
     async with over(lambda: store.events, app) as counter:

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from shared.contracts.envelope import read, write
 from shared.contracts.events import EVENTS, parse
-from shared.messaging.records import Event
+from shared.messaging.core.model import Event
 from tests.unit.api.asks import POSTS, SERVICES, Ask, Place, opened, reads
 from tests.unit.api.oddities import RAW, bodies, each, odd_texts, written
 from tests.unit.published import as_sent

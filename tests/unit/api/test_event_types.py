@@ -31,8 +31,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 import shared.contracts.events as told
-from services.followups.api import items, moving, work
-from services.reports.api import items as reports
+from services.followups.api import moving, schemas, work_schemas
+from services.reports.api import schemas as reports
 from services.scheduler.api import resolutions, seasons, sessions
 from shared.contracts.events import Person
 from shared.contracts.events.base import NullIsAbsent, Readable
@@ -64,29 +64,29 @@ TOLD: Final[Mapping[type[BaseModel], Telling]] = {
         {"answers": None, "initiatives": None, "special_topics": None},  # told by their number
     ),
     reports.SentParagraph: (told.InitiativeHighlighted, {"text": None}),
-    items.Acknowledge: (told.FollowupAcknowledged, {}),
-    items.Settle: (told.FollowupSettled, {}),
-    items.ReportProgress: (told.FollowupProgressed, {}),
-    items.Block: (told.FollowupBlocked, {}),
-    items.Unblock: (told.FollowupUnblocked, {}),
-    items.RequestExtension: (told.FollowupExtensionRequested, {"due_on": "requested_due_on"}),
-    items.Extend: (told.FollowupExtended, {}),
-    items.RefuseExtension: (told.FollowupExtensionRefused, {}),
-    items.Complete: (told.FollowupCompleted, {}),
-    items.Verify: (told.FollowupVerified, {}),
-    items.Reopen: (told.FollowupReopened, {}),
-    items.Close: (told.FollowupClosed, {}),
-    items.AddLink: (told.FollowupEvidenceAdded, {"sha256": None}),  # told in lower case
-    work.Assign: (told.FollowupAssigned, {}),
-    work.Unassign: (told.FollowupAssigned, {}),
-    work.Delegate: (told.FollowupDelegated, {}),
-    work.EndDelegation: (told.FollowupDelegationEnded, {}),
-    work.ReportPart: (told.FollowupPartReported, {}),
-    work.AddItem: (told.FollowupItemAdded, {}),
-    work.FinishItem: (told.FollowupItemDone, {}),
-    work.DropItem: (told.FollowupItemDropped, {}),
-    work.Link: (told.FollowupLinked, {}),
-    work.Comment: (told.FollowupCommented, {}),
+    schemas.Acknowledge: (told.FollowupAcknowledged, {}),
+    schemas.Settle: (told.FollowupSettled, {}),
+    schemas.ReportProgress: (told.FollowupProgressed, {}),
+    schemas.Block: (told.FollowupBlocked, {}),
+    schemas.Unblock: (told.FollowupUnblocked, {}),
+    schemas.RequestExtension: (told.FollowupExtensionRequested, {"due_on": "requested_due_on"}),
+    schemas.Extend: (told.FollowupExtended, {}),
+    schemas.RefuseExtension: (told.FollowupExtensionRefused, {}),
+    schemas.Complete: (told.FollowupCompleted, {}),
+    schemas.Verify: (told.FollowupVerified, {}),
+    schemas.Reopen: (told.FollowupReopened, {}),
+    schemas.Close: (told.FollowupClosed, {}),
+    schemas.AddLink: (told.FollowupEvidenceAdded, {"sha256": None}),  # told in lower case
+    work_schemas.Assign: (told.FollowupAssigned, {}),
+    work_schemas.Unassign: (told.FollowupAssigned, {}),
+    work_schemas.Delegate: (told.FollowupDelegated, {}),
+    work_schemas.EndDelegation: (told.FollowupDelegationEnded, {}),
+    work_schemas.ReportPart: (told.FollowupPartReported, {}),
+    work_schemas.AddItem: (told.FollowupItemAdded, {}),
+    work_schemas.FinishItem: (told.FollowupItemDone, {}),
+    work_schemas.DropItem: (told.FollowupItemDropped, {}),
+    work_schemas.Link: (told.FollowupLinked, {}),
+    work_schemas.Comment: (told.FollowupCommented, {}),
     moving.Move: (
         told.FollowupMoved,
         {"to": "deputy", "resolution_ids": None, "after": None, "limit": None, "dry_run": None},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.followups.api.items import followup_item
+from services.followups.api.schemas import followup_item
 from shared.runtime.calendar import start_of_day
 from tests.unit.api.offices import open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, Walk, first

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pymongo.errors import AutoReconnect
 
-from services.followups.api import Desk
+from services.followups.api import ApiContext
 from services.followups.domain.bulk import Column
 from services.followups.handlers import Ahead
-from shared.messaging import operations
-from shared.messaging.records import Cause
+from shared.messaging.core.model import CommitContext
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.http import Repeatable
 from shared.runtime.http.idempotency import HEADER, REPLAYED, key_of
 from shared.runtime.problems import Problem, not_found
 from shared.runtime.replies import Replying
+from shared.service import operations
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_replies import MemoryReplies
 from tests.unit.api import offices
@@ -248,7 +248,9 @@ async def test_what_fails_by_itself_is_not_kept() -> None:
     class Failing(MemoryFollowups):
         fails = 1
 
-        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
+        async def save(
+            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
+        ) -> None:
             if cause.kind == "request" and self.fails:
                 self.fails -= 1
                 raise AutoReconnect("an election")
@@ -259,7 +261,7 @@ async def test_what_fails_by_itself_is_not_kept() -> None:
         desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         failing = Failing()
         failing.__dict__.update({**vars(desk.store), "fails": 1})
-        house.desks["civil"] = Desk(failing, desk.tracking, failing.files)
+        house.desks["civil"] = ApiContext(failing, desk.tracking, failing.files)
         assert (await counter.post(path, {}, **CIVIL, **KEY)).status_code >= 500
         assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
 
@@ -268,7 +270,9 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
     """The other has its effect between our look and our commit."""
 
     class Slow(MemoryFollowups):
-        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
+        async def save(
+            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
+        ) -> None:
             if cause.reply is not None and not self.replies._counting():
                 await super().save(changes, cause, ahead)  # of another process
             await super().save(changes, cause, ahead)
@@ -278,7 +282,7 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
         desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         slow = Slow()
         slow.__dict__.update(vars(desk.store))
-        house.desks["civil"] = Desk(slow, desk.tracking, slow.files)
+        house.desks["civil"] = ApiContext(slow, desk.tracking, slow.files)
         told = len(slow.events)
         answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers[REPLAYED]) == (200, "true")
@@ -303,7 +307,7 @@ async def test_what_another_has_done_while_we_decide_is_answered() -> None:
         desk = house.desks["civil"]
         overtaken = Overtaken()
         overtaken.__dict__.update(vars(desk.store))
-        house.desks["civil"] = Desk(overtaken, desk.tracking, overtaken.files)
+        house.desks["civil"] = ApiContext(overtaken, desk.tracking, overtaken.files)
         told = len(overtaken.events)
         answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, "true")
@@ -380,7 +384,9 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
     class Dying(MemoryFollowups):
         dies = True
 
-        async def save(self, changes: Any, cause: Cause, ahead: Ahead | None = None) -> None:
+        async def save(
+            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
+        ) -> None:
             await super().save(changes, cause, ahead)
             if cause.reply is not None and self.dies:
                 type(self).dies = False
@@ -393,7 +399,7 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
         desk = house.desks["civil"]
         dying = Dying()
         dying.__dict__.update(vars(desk.store))
-        house.desks["civil"] = Desk(dying, desk.tracking, dying.files)
+        house.desks["civil"] = ApiContext(dying, desk.tracking, dying.files)
         edits: dict[Any, Any] = {(2, Column.PROGRESS): 70, (3, Column.PROGRESS): 30}
         content = filled_in(await sheet(counter), edits)
         headers = {**CIVIL, **KEY, "Content-Type": XLSX}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.followups.domain.inspection import Drawing
+from services.followups.domain.inspection import SampleDraw
 from tests.unit.api.offices import Counter, open_scorecards
 
 
@@ -21,7 +21,7 @@ async def test_verified_ones_are_drawn_in_the_order_of_their_ranks() -> None:
     async with open_scorecards() as counter:
         found = await drawn(counter)
         ids = [item["followup_id"] for item in found["items"]]
-        drawing = Drawing("قرعه", 20)
+        drawing = SampleDraw("قرعه", 20)
         drawing.look_at(ids)
         assert (ids, found["digest"]) == (drawing.drawn, drawing.digest)
         assert {item["state"] for item in found["items"]} == {"verified"}
@@ -35,7 +35,7 @@ async def test_each_seed_has_its_own_order(seed: str) -> None:
     async with open_scorecards() as counter:
         found = await drawn(counter, state="opened", seed=seed)
         ids = [item["followup_id"] for item in found["items"]]
-        drawing = Drawing(seed, 20)
+        drawing = SampleDraw(seed, 20)
         drawing.look_at(sorted(ids))
         assert (len(ids), ids) == (3, drawing.drawn)
 

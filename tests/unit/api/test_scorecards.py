@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from python_calamine import CalamineWorkbook
 
-from shared.runtime.text import persian_digits
+from shared.text import persian_digits
 from tests.unit.api.offices import BRIDGES, Counter, open_scorecards
 
 PATHS = [f"/v1/scorecards{suffix}" for suffix in ("", ".csv", ".xlsx", ".svg")]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from services.followups import api as followups
 from services.followups.domain.records import Followup
 from services.followups.handlers import Change
-from shared.messaging.records import Cause
-from shared.runtime.listing import Query
+from shared.messaging.core.model import CommitContext
+from shared.runtime.listing import ListQuery
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.test_lists import BODIES, lives
 from tests.unit.api.offices import OFFICES, Away, Counter, followups_house, open_followups, over
@@ -38,10 +38,10 @@ async def open_both(all_: Sequence[Followup], away: Sequence[str] = ()) -> Async
     for number, deputy in enumerate(("civil", "social")):
         store = (AwayFromLists if deputy in away else MemoryFollowups)(deputy)
         own = [replace(f, resolution=replace(f.resolution, deputy=deputy)) for f in all_[number::2]]
-        cause = Cause("request", "d.karimi")
+        cause = CommitContext("request", "d.karimi")
         await MemoryFollowups.save(store, [Change(None, f, (), None) for f in own], cause)
         tracking = replace(TRACKING, deputy=deputy)
-        house.desks[deputy] = followups.Desk(store, tracking, store.files)
+        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
     house.clock.instant = NOON
     async with over(list, house.app) as counter:
         yield counter
@@ -142,12 +142,12 @@ async def test_what_stays_comes_once_whatever_changes_during_a_walk(sort: str) -
         asked: dict[str, Any] = {"sort": sort, "limit": 5}
         first = (await counter.http.get("/v1/followups", params=asked)).json()
         store = followups_house("civil", "social").desks["civil"].store
-        moved = (await store.page(Query({}, None, 1)))[0]
+        moved = (await store.page(ListQuery({}, None, 1)))[0]
         resolution = replace(moved.resolution, due_on=date(2023, 1, 1), number="0")
         after = replace(
             moved, version=2, changed_at=NOW + timedelta(days=40), resolution=resolution
         )
-        await store.save([Change(moved, after, (), None)], Cause("request", "d.karimi"))
+        await store.save([Change(moved, after, (), None)], CommitContext("request", "d.karimi"))
         rest = await walk(counter, "/followups", first["next_cursor"], **asked)
     ids = [item["followup_id"] for item in [*first["items"], *rest]]
     ids = [id_ for id_ in ids if id_ != moved.followup_id]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from tools.deadletter.letters import Notes, Place
 
 TOPIC = "peygir.resolutions.v1.civil"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from tests.unit.deadletter.builders import NOW, TOPIC, notes
 from tools.deadletter.book import Page, Status
 from tools.deadletter.grouping import age, entries, groups

@@ -10,7 +10,7 @@ import pytest
 from shared.contracts.envelope import read
 from shared.contracts.events import ResolutionApproved, parse
 from shared.contracts.topics import LARGEST_RECORD
-from shared.messaging.records import Origin
+from shared.messaging.core.model import Origin
 from tests.unit.deadletter.builders import BINARY, STRUCTURED, TOPIC
 from tests.unit.deadletter.test_body import APPROVED
 from tools.deadletter.book import Mended

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.topics import Topics
-from shared.messaging.deadletters import (
+from shared.messaging.core.model import Origin, Refusal
+from shared.messaging.inbound.deadletters import (
     NOTES,
     DeadLetter,
     DeadLetters,
     attempts_of,
     first_origin,
 )
-from shared.messaging.publisher import Answer, Outgoing, Publisher
-from shared.messaging.records import Origin, Refusal
+from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
 from shared.runtime.clocks import SystemMachineClock
 from tests.unit.deadletter.builders import BINARY, TOPIC, Kept
 from tools.deadletter.book import Mended, Page, Status
@@ -37,9 +37,9 @@ class Outbox(Publisher):
 
     def __init__(self) -> None:
         super().__init__(["127.0.0.1:1"], client_id="test")
-        self.sent: list[Outgoing] = []
+        self.sent: list[OutgoingRecord] = []
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Answer]:
+    async def send(self, records: Sequence[OutgoingRecord]) -> list[SendResult]:
         self.sent += records
         return [
             RecordMetadata("", 0, TopicPartition("", 0), n, 0, 0, 0) for n in range(len(records))

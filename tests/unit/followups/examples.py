@@ -10,8 +10,8 @@ from typing import Any, get_args
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.ladder import Ladder
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
@@ -52,7 +52,7 @@ from services.followups.domain.work import (
     Linked,
     PartReported,
 )
-from services.followups.handlers import Tracking
+from services.followups.handlers import HandlerContext
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
@@ -68,11 +68,13 @@ STRANGER = "/somebody"
 FINGERPRINT = "a" * 64
 TOPIC = "peygir.followups.v1.civil"
 CALENDAR = WorkingCalendar(frozenset({FRIDAY}))
-FRIDAYS_OFF = Ladder(CALENDAR, soon_days=0, acknowledge_days=0)
-SOON = Ladder(CALENDAR, soon_days=3, acknowledge_days=0)
-WATCHED = Ladder(CALENDAR, soon_days=3, acknowledge_days=4)
+FRIDAYS_OFF = EscalationPolicy(CALENDAR, soon_days=0, acknowledge_days=0)
+SOON = EscalationPolicy(CALENDAR, soon_days=3, acknowledge_days=0)
+WATCHED = EscalationPolicy(CALENDAR, soon_days=3, acknowledge_days=4)
 EXTENSIONS = ExtensionRules(CALENDAR, most=2, days=90, lapse_days=5)
-TRACKING = Tracking("civil", FRIDAYS_OFF, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions)
+TRACKING = HandlerContext(
+    "civil", FRIDAYS_OFF, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions
+)
 
 
 def principal(user: str, *roles: str) -> Principal:

@@ -6,17 +6,19 @@ import random
 from collections import Counter
 from datetime import date, timedelta
 
-from services.followups.domain.boards import Board, board
+from services.followups.domain.scorecard_table import ScorecardTable, scorecard_table
 from services.followups.domain.scores import By
 from shared.contracts.reference import DEPUTIES
 
 AS_OF = date(2024, 3, 11)  # 21 Esfand 1402, the day of the season's last session
 
 
-def season(seed: int = 1402) -> Board:
+def season(seed: int = 1402) -> ScorecardTable:
     """The deputies' scorecards at the end of the season of 1402; invented."""
     chance = random.Random(seed)
-    return board(By.DEPUTY, AS_OF, [(deputy.id, {"": _counts(chance)}) for deputy in DEPUTIES])
+    return scorecard_table(
+        By.DEPUTY, AS_OF, [(deputy.id, {"": _counts(chance)}) for deputy in DEPUTIES]
+    )
 
 
 def _counts(chance: random.Random) -> Counter[str]:

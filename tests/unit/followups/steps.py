@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from services.followups.domain.machine import Step
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
@@ -25,6 +24,7 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
+from services.followups.domain.transitions import Transition
 from services.followups.domain.work import (
     Assigned,
     Commented,
@@ -38,70 +38,70 @@ from services.followups.domain.work import (
 )
 
 
-def step_of(fact: Fact) -> Step:  # noqa: PLR0912  # one case a fact
+def step_of(fact: Fact) -> Transition:  # noqa: PLR0912  # one case a fact
     """The step that a fact is the outcome of."""
     match fact:
         case Acknowledged(stance="agreed"):
-            return Step.ACKNOWLEDGE
+            return Transition.ACKNOWLEDGE
         case Acknowledged():
-            return Step.DISPUTE
+            return Transition.DISPUTE
         case Settled():
-            return Step.SETTLE
+            return Transition.SETTLE
         case Progressed():
-            return Step.PROGRESS
+            return Transition.PROGRESS
         case Blocked():
-            return Step.BLOCK
+            return Transition.BLOCK
         case Unblocked():
-            return Step.UNBLOCK
+            return Transition.UNBLOCK
         case ExtensionRequested():
-            return Step.REQUEST_EXTENSION
+            return Transition.REQUEST_EXTENSION
         case Extended():
-            return Step.EXTEND
+            return Transition.EXTEND
         case ExtensionRefused(by=None):
-            return Step.LAPSE
+            return Transition.LAPSE
         case ExtensionRefused():
-            return Step.REFUSE_EXTENSION
+            return Transition.REFUSE_EXTENSION
         case Completed():
-            return Step.COMPLETE
+            return Transition.COMPLETE
         case Verified():
-            return Step.VERIFY
+            return Transition.VERIFY
         case Reopened():
-            return Step.REOPEN
+            return Transition.REOPEN
         case Closed(outcome="withdrawn"):
-            return Step.WITHDRAW
+            return Transition.WITHDRAW
         case Closed():
-            return Step.CLOSE
+            return Transition.CLOSE
         case Amended():
-            return Step.AMEND
+            return Transition.AMEND
         case WentUnacknowledged():
-            return Step.GO_UNACKNOWLEDGED
+            return Transition.GO_UNACKNOWLEDGED
         case Assigned(officer=None):
-            return Step.UNASSIGN
+            return Transition.UNASSIGN
         case Assigned():
-            return Step.ASSIGN
+            return Transition.ASSIGN
         case Delegated():
-            return Step.DELEGATE
+            return Transition.DELEGATE
         case Commented():
-            return Step.COMMENT
+            return Transition.COMMENT
         case PartReported():
-            return Step.REPORT_PART
+            return Transition.REPORT_PART
         case Linked():
-            return Step.LINK
+            return Transition.LINK
         case ItemAdded():
-            return Step.ADD_ITEM
+            return Transition.ADD_ITEM
         case ItemDone():
-            return Step.FINISH_ITEM
+            return Transition.FINISH_ITEM
         case ItemDropped():
-            return Step.DROP_ITEM
+            return Transition.DROP_ITEM
         case DelegationEnded():
-            return Step.END_DELEGATION
+            return Transition.END_DELEGATION
         case CameDueSoon():
-            return Step.COME_DUE_SOON
+            return Transition.COME_DUE_SOON
         case FellOverdue():
-            return Step.FALL_OVERDUE
+            return Transition.FALL_OVERDUE
         case EvidenceAdded():
-            return Step.ADD_EVIDENCE
+            return Transition.ADD_EVIDENCE
         case Moved():
-            return Step.MOVE
+            return Transition.MOVE
         case Opened():
             raise AssertionError("it was opened already")

@@ -17,11 +17,11 @@ from python_calamine import CalamineWorkbook
 
 from services.followups.adapters import chart, csv_file, xlsx_file
 from services.followups.adapters.csv_file import harmless
-from services.followups.domain.boards import Board, board
+from services.followups.domain.scorecard_table import ScorecardTable, scorecard_table
 from services.followups.domain.scores import By
 from shared.contracts.reference import AXIS_TITLES_FA
-from shared.runtime.text import persian_digits
 from shared.runtime.writing import isolated
+from shared.text import persian_digits
 from tests.pictures import SCORECARD
 from tests.unit.followups.examples import unhurried
 from tests.unit.followups.scoreboards import season
@@ -31,12 +31,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 MARKS = "\u202b\u202c"
 
 
-def rows_of_csv(board_: Board) -> list[list[str]]:
+def rows_of_csv(board_: ScorecardTable) -> list[list[str]]:
     text = csv_file.write(board_).decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def rows_of_xlsx(board_: Board) -> Sequence[Sequence[object]]:
+def rows_of_xlsx(board_: ScorecardTable) -> Sequence[Sequence[object]]:
     book = CalamineWorkbook.from_filelike(io.BytesIO(xlsx_file.write(board_)))
     return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
 
@@ -45,10 +45,10 @@ def texts(svg: ET.Element) -> list[str]:
     return [(text.text or "").strip(MARKS) for text in svg.iter(f"{SVG}text")]
 
 
-def of(*ids: str) -> Board:
+def of(*ids: str) -> ScorecardTable:
     """One follow-up for each axis of these ids."""
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1} for id_ in ids}
-    return board(By.AXIS, ON, [("civil", counts)])
+    return scorecard_table(By.AXIS, ON, [("civil", counts)])
 
 
 # -- CSV ----------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_csv_has_a_line_a_card_and_one_of_all() -> None:
 
 
 def test_where_there_is_nothing_to_divide_cells_are_empty() -> None:
-    head, *rows = rows_of_csv(board(By.AXIS, ON, [("civil", {})]))
+    head, *rows = rows_of_csv(scorecard_table(By.AXIS, ON, [("civil", {})]))
     for name in ("سهم تأییدشده", "سهم به‌موقع از تأییدشده", "میانه‌ی عمر بازها (روز)"):
         assert {row[head.index(name)] for row in rows} == {""}
 
@@ -175,14 +175,14 @@ def test_each_bar_is_as_long_as_its_total_and_begins_on_the_right() -> None:
 
 @pytest.mark.parametrize("by", By)
 def test_a_chart_of_nothing_is_a_chart(by: By) -> None:
-    svg = ET.fromstring(chart.write(board(by, ON, [("civil", {})])))
+    svg = ET.fromstring(chart.write(scorecard_table(by, ON, [("civil", {})])))
     assert persian_digits(0) in texts(svg)
 
 
 def test_no_bar_is_longer_than_the_chart_and_ticks_are_few() -> None:
     for total in (1, 6, 7, 99, 1_000, 999_999):
         counts = {"": {"state:verified": total}}
-        svg = ET.fromstring(chart.write(board(By.DEPUTY, ON, [("civil", counts)])))
+        svg = ET.fromstring(chart.write(scorecard_table(By.DEPUTY, ON, [("civil", counts)])))
         (bar,) = svg.findall(f"{SVG}g")
         (rect,) = bar.findall(f"{SVG}rect")
         assert 70 <= float(rect.attrib["x"]) < 680

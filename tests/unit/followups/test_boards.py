@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import get_args
 
-from services.followups.domain.boards import board
+from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
 from shared.contracts.events.sessions import SessionKind
 from shared.contracts.reference import AXES, PROVINCES
@@ -16,24 +16,24 @@ GONE = {"state:opened": 0, "age:2024-02-20": 0}
 
 
 def test_every_kind_of_gathering_has_a_name() -> None:
-    rows = board(By.GATHERING, ON, [("civil", {})]).rows
+    rows = scorecard_table(By.GATHERING, ON, [("civil", {})]).rows
     assert {row.id for row in rows} == set(get_args(SessionKind))
 
 
 def test_provinces_and_axes_have_their_row_from_the_first_day() -> None:
-    provinces = board(By.PROVINCE, ON, [("civil", {})])
+    provinces = scorecard_table(By.PROVINCE, ON, [("civil", {})])
     assert [(r.id, r.title_fa, r.title_en) for r in provinces.rows] == [
         (p.code, p.name_fa, p.name_en) for p in PROVINCES
     ]
-    axes = board(By.AXIS, ON, [("civil", {})])
+    axes = scorecard_table(By.AXIS, ON, [("civil", {})])
     assert [row.id for row in axes.rows] == [axis.id for axis in AXES]
     assert {row.card.total for row in (*provinces.rows, *axes.rows)} == {0}
-    assert board(By.SEASON, ON, [("civil", {})]).rows == ()
+    assert scorecard_table(By.SEASON, ON, [("civil", {})]).rows == ()
 
 
 def test_what_is_not_in_the_reference_follows_and_what_has_none_is_last() -> None:
     counts = {"": ONE, "x-own": ONE, "crisis": ONE, "b-gone": GONE}
-    found = board(By.AXIS, ON, [("civil", counts), ("crisis", {"crisis": ONE})])
+    found = scorecard_table(By.AXIS, ON, [("civil", counts), ("crisis", {"crisis": ONE})])
     (*known, own, none) = found.rows
     assert [row.id for row in known] == [axis.id for axis in AXES]
     assert (own.id, own.title_fa, own.title_en) == ("x-own", "x-own", "x-own")
@@ -48,7 +48,7 @@ def test_what_is_not_in_the_reference_follows_and_what_has_none_is_last() -> Non
 
 def test_deputies_are_those_that_answered_each_with_his_own() -> None:
     counts = [("crisis", {"": ONE}), ("own", {}), ("civil", {"": {"state:verified": 2}})]
-    found = board(By.DEPUTY, ON, counts, ["social"])
+    found = scorecard_table(By.DEPUTY, ON, counts, ["social"])
     assert [(r.id, r.title_fa, r.card.total) for r in found.rows] == [
         ("crisis", "سازمان مدیریت بحران", 1),
         ("own", "own", 0),
@@ -58,12 +58,12 @@ def test_deputies_are_those_that_answered_each_with_his_own() -> None:
 
 
 def test_seasons_are_shown_with_persian_digits() -> None:
-    (row,) = board(By.SEASON, ON, [("civil", {"1402": ONE})]).rows
+    (row,) = scorecard_table(By.SEASON, ON, [("civil", {"1402": ONE})]).rows
     assert (row.id, row.title_fa, row.title_en) == ("1402", "۱۴۰۲", "1402")
 
 
 def test_the_median_of_all_is_of_all_follow_ups_not_of_medians() -> None:
     young = {"state:opened": 3, "age:2024-02-29": 3}
     old = {"state:opened": 1, "age:2023-02-28": 1}
-    total = board(By.DEPUTY, ON, [("civil", {"": young}), ("crisis", {"": old})]).total
+    total = scorecard_table(By.DEPUTY, ON, [("civil", {"": young}), ("crisis", {"": old})]).total
     assert total.median_age_days == 1

@@ -21,7 +21,7 @@ from services.followups.domain.bulk import (
 )
 from services.followups.domain.records import Completed, Progressed
 from services.followups.domain.refusals import NotAllowed, NotNow
-from shared.runtime.text import persian_digits
+from shared.text import persian_digits
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     CIVIL,

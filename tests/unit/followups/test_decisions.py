@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.followups.domain import decisions
-from services.followups.domain.machine import RULES, Step
 from services.followups.domain.records import (
     Acknowledged,
     Amended,
@@ -40,6 +39,7 @@ from services.followups.domain.refusals import (
     TooManyExtensions,
     WrongDeputy,
 )
+from services.followups.domain.transitions import RULES, Transition
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
 from tests.unit.followups.examples import (
@@ -160,7 +160,7 @@ def test_about_what_coordination_answers_for_the_ministers_office_decides(name: 
 
 
 def test_the_table_names_every_step_and_no_state_is_without_a_way_out() -> None:
-    assert set(RULES) == set(Step)
+    assert set(RULES) == set(Transition)
     for state in State:
         leads_on = any(state in rule.sources and rule.target for rule in RULES.values())
         assert leads_on is (state is not State.CLOSED)

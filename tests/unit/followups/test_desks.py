@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from services.followups import handlers
-from services.followups.api import Desk
-from services.followups.api.desks import Desks
+from services.followups.api import ApiContext
+from services.followups.api.context import ApiContexts
 from services.followups.domain.records import Followup
-from shared.messaging.records import Cause
+from shared.messaging.core.model import CommitContext
 from shared.runtime.problems import Problem
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import NOW, TRACKING, principal
@@ -37,9 +37,9 @@ class Office:
 
     def __init__(self) -> None:
         self.stores = {deputy: Asked(deputy) for deputy in DEPUTIES}
-        self.desks = Desks(
+        self.desks = ApiContexts(
             {
-                d: Desk(store, replace(TRACKING, deputy=d), store.files)
+                d: ApiContext(store, replace(TRACKING, deputy=d), store.files)
                 for d, store in self.stores.items()
             }
         )
@@ -56,17 +56,19 @@ class Office:
         """Open a follow-up at that desk; return its id."""
         tracking = replace(TRACKING, deputy=deputy)
         store = self.stores[deputy]
-        decision = await handlers.take([approval("R-1", deputy=deputy)], store, tracking, NOW)
-        await store.save(decision.changes, Cause("event", "followups"))
+        decision = await handlers.handle_events(
+            [approval("R-1", deputy=deputy)], store, tracking, NOW
+        )
+        await store.save(decision.changes, CommitContext("event", "followups"))
         (change,) = decision.changes
         return change.after.followup_id
 
     async def move(self, followup_id: str, from_: str, to: str) -> None:
         """Let another deputy answer for it."""
 
-        def side(deputy: str) -> Desk:
+        def side(deputy: str) -> ApiContext:
             store = self.stores[deputy]
-            return Desk(store, replace(TRACKING, deputy=deputy), store.files)
+            return ApiContext(store, replace(TRACKING, deputy=deputy), store.files)
 
         by = principal("o.rezaei", "operator")
         (moved,) = await handlers.move(
@@ -108,7 +110,7 @@ async def test_one_that_is_nowhere_is_not_found_again_and_again() -> None:
 
 
 async def test_it_remembers_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.followups.api.desks._REMEMBERED", 0)
+    monkeypatch.setattr("services.followups.api.context._REMEMBERED", 0)
     office = Office()
     id_ = await office.open_with("civil")
     for _ in range(2):

@@ -21,10 +21,9 @@ from services.followups.domain.scores import By
 from services.followups.handlers import Ahead, Change, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import ResolutionApproved, parse
-from shared.messaging.deferral import KeptRecord
-from shared.messaging.failures import Stale
-from shared.messaging.records import (
-    Cause,
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import (
+    CommitContext,
     Defer,
     Deferred,
     Event,
@@ -35,6 +34,7 @@ from shared.messaging.records import (
     Refusal,
     Verdict,
 )
+from shared.messaging.ledger.deferral import DeferredRecord
 from shared.runtime.calendar import start_of_day
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
@@ -51,7 +51,7 @@ from tests.unit.followups.examples import (
 )
 
 FENCE = Fence("sweeper", "here", 1)
-CAUSE = Cause("event", "followups-civil")
+CAUSE = CommitContext("event", "followups-civil")
 
 
 def message(
@@ -79,7 +79,7 @@ def withdrawal(id_: str, source: str = APPROVER, **data: Any) -> Message:
 
 async def take(store: MemoryFollowups, *messages: Message) -> list[Verdict]:
     """Take a batch as the consumer does."""
-    decision = await handlers.take(messages, store, TRACKING, LATER)
+    decision = await handlers.handle_events(messages, store, TRACKING, LATER)
     verdicts, defers = list(decision.verdicts), dict[str, Deferred]()
     for number, (one, verdict) in enumerate(zip(messages, verdicts, strict=True)):
         if not isinstance(verdict, Defer):
@@ -87,7 +87,7 @@ async def take(store: MemoryFollowups, *messages: Message) -> list[Verdict]:
         if one.inbox_id in defers or one.inbox_id in store.deferred:
             verdicts[number] = Outcome.DUPLICATE
         else:
-            record = KeptRecord("in", 0, 0, 0, None, one.event.data, [])
+            record = DeferredRecord("in", 0, 0, 0, None, one.event.data, [])
             defers[one.inbox_id] = Deferred(one.inbox_id, "", verdict.about, LATER, record)
     await store.save(decision.changes, replace(CAUSE, defers=tuple(defers.values())))
     return verdicts
@@ -97,7 +97,7 @@ async def offer_again(store: MemoryFollowups, log: Sequence[Message]) -> list[Ve
     """Take what waits once more, as the consumer does."""
     by_id = {one.inbox_id: one for one in reversed(log)}
     waiting = [replace(by_id[id_], deferred=True) for id_ in store.deferred]
-    decision = await handlers.take(waiting, store, TRACKING, LATER)
+    decision = await handlers.handle_events(waiting, store, TRACKING, LATER)
     ends = [
         one.inbox_id
         for one, verdict in zip(waiting, decision.verdicts, strict=True)
@@ -108,7 +108,7 @@ async def offer_again(store: MemoryFollowups, log: Sequence[Message]) -> list[Ve
 
 
 async def all_of(store: MemoryFollowups) -> Sequence[Followup]:
-    return await store.page(handlers.Query({}, None, 1_000))
+    return await store.page(handlers.ListQuery({}, None, 1_000))
 
 
 async def the_one(store: MemoryFollowups) -> Followup:
@@ -230,12 +230,12 @@ def test_a_copy_catches_up_from_what_was_published(
         published = [_as_read(event) for event in whole.events]
         missing = len(whole.events) - len(copy.events)
         parts = [published[n : n + batch] for n in range(0, len(published), batch)]
-        taken = [await handlers.take_in(part, copy, TRACKING) for part in parts]
+        taken = [await handlers.recover(part, copy, TRACKING) for part in parts]
         assert sum(taken) == missing
         assert await all_of(copy) == await all_of(whole)
         assert await counts_of(copy) == await counts_of(whole)
         assert sorted(copy.events, key=_place) == sorted(whole.events, key=_place)
-        assert await handlers.take_in(published, copy, TRACKING) == 0
+        assert await handlers.recover(published, copy, TRACKING) == 0
 
     asyncio.run(run())
 
@@ -335,7 +335,7 @@ async def test_an_amendment_of_a_fast_clock_shuts_no_later_one_out() -> None:
             store = MemoryFollowups()
             await take(store, approval())
             for batch in batches:
-                decision = await handlers.take(batch, store, TRACKING, read_at)
+                decision = await handlers.handle_events(batch, store, TRACKING, read_at)
                 assert decision.verdicts == [Outcome.APPLIED] * len(batch)
                 await store.save(decision.changes, CAUSE)
             followup = await the_one(store)
@@ -412,7 +412,7 @@ async def test_recovered_amendments_are_known_when_they_come_again() -> None:
     whole, copy = MemoryFollowups(), MemoryFollowups()
     log = [approval(), amendment("a", due_on="2024-06-01"), amendment("b", due_on="2024-01-01")]
     await take(whole, *log)
-    await handlers.take_in([_as_read(event) for event in whole.events], copy, TRACKING)
+    await handlers.recover([_as_read(event) for event in whole.events], copy, TRACKING)
     assert await take(copy, *log) == [Outcome.DUPLICATE] * 3
     assert await all_of(copy) == await all_of(whole)
 
@@ -435,7 +435,7 @@ class Contested(MemoryFollowups):
         self.times = times
 
     async def save(
-        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+        self, changes: Sequence[Change], cause: CommitContext, ahead: Ahead | None = None
     ) -> None:
         if cause.kind == "request" and self.times:
             self.times -= 1
@@ -461,7 +461,7 @@ async def test_what_somebody_does_is_decided_anew_where_another_was_faster() -> 
     )
     assert (after.state, after.version) == (State.ACKNOWLEDGED, 2)
     assert await the_one(store) == after
-    assert store.causes[-1] == Cause("request", "d.karimi", roles=("deputy:civil",))
+    assert store.causes[-1] == CommitContext("request", "d.karimi", roles=("deputy:civil",))
     assert store.events[-1].trace == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     with pytest.raises(NotNow):
         await handlers.act(id_, store, TRACKING, CIVIL, _acknowledge)
@@ -504,7 +504,7 @@ async def test_a_sweep_announces_all_that_passed_once_and_the_longest_due_first(
 
 async def test_that_nobody_took_note_is_told_once_whoever_sweeps_and_whatever_the_clock() -> None:
     store, tracking = MemoryFollowups(), replace(TRACKING, ladder=WATCHED)
-    decision = await handlers.take(
+    decision = await handlers.handle_events(
         [approval(), approval(resolution_id="R-2")], store, tracking, NOW
     )
     await store.save(decision.changes, CAUSE)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.local.layout import PROJECT
-from services.followups.domain.inspection import Drawing
+from services.followups.domain.inspection import SampleDraw
 from tests.unit.followups.examples import unhurried
 
 IDS = [f"{number:08x}-0000-5000-8000-000000000000" for number in range(20)]
@@ -21,10 +21,10 @@ _ids = st.sets(st.uuids().map(str), max_size=40).map(sorted)
 _seeds = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 
 
-def draw(seed: str, size: int, *parts: Sequence[str]) -> Drawing:
-    whole = Drawing(seed, size)
+def draw(seed: str, size: int, *parts: Sequence[str]) -> SampleDraw:
+    whole = SampleDraw(seed, size)
     for ids in parts:
-        part = Drawing(seed, size)
+        part = SampleDraw(seed, size)
         part.look_at(ids)
         whole.take_in(part)
     return whole

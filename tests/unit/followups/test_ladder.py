@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.followups.domain.ladder import Ladder, days_overdue, is_unacknowledged
+from services.followups.domain.escalation import EscalationPolicy, days_overdue, is_unacknowledged
 from services.followups.domain.records import (
     CameDueSoon,
     ExtensionRefused,
@@ -63,16 +63,16 @@ def levels(facts: Sequence[Fact]) -> list[int]:
 
 
 @st.composite
-def ladders(draw: st.DrawFn, around: date) -> Ladder:
+def ladders(draw: st.DrawFn, around: date) -> EscalationPolicy:
     """A ladder over any weekend and any holidays within some weeks of a date."""
     weekend = draw(st.sampled_from([frozenset({FRIDAY}), frozenset({THURSDAY, FRIDAY})]))
     offsets = draw(st.sets(st.integers(-10, 60)))
     calendar = WorkingCalendar(weekend, frozenset(around + n * DAY for n in offsets))
-    return Ladder(calendar, soon_days=0)
+    return EscalationPolicy(calendar, soon_days=0)
 
 
 @st.composite
-def overdue(draw: st.DrawFn) -> tuple[Ladder, Followup, list[datetime]]:
+def overdue(draw: st.DrawFn) -> tuple[EscalationPolicy, Followup, list[datetime]]:
     """A follow-up, the days that are worked, and when somebody looks, in order."""
     due_on = draw(days)
     before = st.none() | st.integers(-30, 30).map(lambda n: due_on + n * DAY)
@@ -83,7 +83,7 @@ def overdue(draw: st.DrawFn) -> tuple[Ladder, Followup, list[datetime]]:
     return draw(ladders(due_on)), stands, looks
 
 
-def levels_due(ladder: Ladder, followup: Followup, now: datetime) -> int:
+def levels_due(ladder: EscalationPolicy, followup: Followup, now: datetime) -> int:
     """Counted by hand: every day past the start is looked at, one by one."""
     r = followup.resolution
     today, start = tehran_date(now), r.due_on
@@ -99,7 +99,7 @@ def levels_due(ladder: Ladder, followup: Followup, now: datetime) -> int:
 @unhurried
 @given(overdue())
 def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have_passed(
-    case: tuple[Ladder, Followup, list[datetime]],
+    case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
     ladder, stands, looks = case
     announced: list[int] = []
@@ -115,7 +115,7 @@ def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have
 @unhurried
 @given(overdue())
 def test_the_next_alert_is_the_very_instant_of_the_next_level(
-    case: tuple[Ladder, Followup, list[datetime]],
+    case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
     ladder, stands, _ = case
     for level in (1, 2, 3):
@@ -136,7 +136,7 @@ def at(year: int, month: int, day: int) -> datetime:
 
 def test_over_nowruz_only_working_days_count() -> None:
     """27 Esfand 1402; 29 Esfand, 1 to 4 and 12 and 13 Farvardin are holidays."""
-    ladder = Ladder(WorkingCalendar.iran(), soon_days=0)
+    ladder = EscalationPolicy(WorkingCalendar.iran(), soon_days=0)
     stands = followup(due_on=date(2024, 3, 17))
     reached = [ladder.reached_at(stands, level) for level in (1, 2, 3)]
     assert reached == [at(2024, 3, 18), at(2024, 3, 28), at(2024, 4, 5)]
@@ -146,7 +146,7 @@ def test_over_nowruz_only_working_days_count() -> None:
 
 
 def test_where_thursdays_are_off_they_do_not_count() -> None:
-    ladder = Ladder(WorkingCalendar.iran(thursday_off=True))
+    ladder = EscalationPolicy(WorkingCalendar.iran(thursday_off=True))
     stands = followup(due_on=date(2024, 3, 17))
     assert ladder.reached_at(stands, 3) == at(2024, 4, 8)
 
@@ -243,11 +243,11 @@ def test_each_new_due_date_comes_near_again() -> None:
 @unhurried
 @given(overdue(), st.integers(1, 20))
 def test_time_does_the_same_however_often_somebody_looks(
-    case: tuple[Ladder, Followup, list[datetime]], soon_days: int
+    case: tuple[EscalationPolicy, Followup, list[datetime]], soon_days: int
 ) -> None:
     """Sleeping leaves out that it is near, and no level; looking twice tells nothing twice."""
     ladder, stands, looks = case
-    ladder = Ladder(ladder.calendar, soon_days=soon_days)
+    ladder = EscalationPolicy(ladder.calendar, soon_days=soon_days)
     often: list[Fact] = []
     seen = stands
     for now in looks:

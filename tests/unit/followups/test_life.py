@@ -21,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from services.followups import events, handlers
 from services.followups.domain import decisions, teamwork
 from services.followups.domain.evidence import Link, add_link
-from services.followups.domain.machine import RULES, Step, Who
 from services.followups.domain.records import (
     CameDueSoon,
     Fact,
@@ -33,13 +32,14 @@ from services.followups.domain.records import (
     opened,
 )
 from services.followups.domain.refusals import Refused
+from services.followups.domain.transitions import RULES, Actor, Transition
 from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Linked, PartReported
-from services.followups.handlers import Ahead, Change, Tracking, UnknownFollowup
+from services.followups.handlers import Ahead, Change, HandlerContext, UnknownFollowup
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, parse
 from shared.contracts.topics import Topics
-from shared.messaging.failures import Stale
-from shared.messaging.records import Cause, Message, Outcome, Verdict
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Message, Outcome, Verdict
 from shared.runtime.calendar import start_of_day, tehran_date
 from shared.runtime.principals import Principal
 from tests.stores.fakes_followups import MemoryFollowups
@@ -61,7 +61,9 @@ from tests.unit.followups.examples import (
 from tests.unit.followups.steps import step_of
 from tests.unit.followups.test_handlers import CAUSE, FENCE, amendment, approval, withdrawal
 
-TRACKING = Tracking("civil", WATCHED, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions)
+TRACKING = HandlerContext(
+    "civil", WATCHED, TOPIC, SCHEDULER, Topics(["civil", "social"]).resolutions
+)
 BOTH = principal("d.karimi", "deputy:civil", "coordination")
 PEOPLE = [CIVIL, COORDINATION, KHORASAN, SOCIAL, BOTH, AIDE]
 DATES = [date(2023, 12, 20), date(2024, 1, 1), date(2024, 1, 20), date(2024, 2, 1)]
@@ -119,29 +121,29 @@ def somebody(now: datetime) -> str:
 
 
 STEPS = {
-    "agree": Step.ACKNOWLEDGE,
-    "dispute": Step.DISPUTE,
-    "settle": Step.SETTLE,
-    "progress": Step.PROGRESS,
-    "block": Step.BLOCK,
-    "unblock": Step.UNBLOCK,
-    "request": Step.REQUEST_EXTENSION,
-    "extend": Step.EXTEND,
-    "complete": Step.COMPLETE,
-    "verify": Step.VERIFY,
-    "reopen": Step.REOPEN,
-    "add item": Step.ADD_ITEM,
-    "finish item": Step.FINISH_ITEM,
-    "evidence": Step.ADD_EVIDENCE,
+    "agree": Transition.ACKNOWLEDGE,
+    "dispute": Transition.DISPUTE,
+    "settle": Transition.SETTLE,
+    "progress": Transition.PROGRESS,
+    "block": Transition.BLOCK,
+    "unblock": Transition.UNBLOCK,
+    "request": Transition.REQUEST_EXTENSION,
+    "extend": Transition.EXTEND,
+    "complete": Transition.COMPLETE,
+    "verify": Transition.VERIFY,
+    "reopen": Transition.REOPEN,
+    "add item": Transition.ADD_ITEM,
+    "finish item": Transition.FINISH_ITEM,
+    "evidence": Transition.ADD_EVIDENCE,
 }
 
 
 MAY = {
-    Who.DEPUTY: [CIVIL, BOTH],
-    Who.OFFICER: [CIVIL, BOTH, AIDE],
-    Who.DECIDER: [COORDINATION, BOTH],
-    Who.VERIFIER: [COORDINATION, KHORASAN, BOTH],
-    Who.CONCERNED: [CIVIL, COORDINATION, KHORASAN, BOTH],
+    Actor.DEPUTY: [CIVIL, BOTH],
+    Actor.OFFICER: [CIVIL, BOTH, AIDE],
+    Actor.DECIDER: [COORDINATION, BOTH],
+    Actor.VERIFIER: [COORDINATION, KHORASAN, BOTH],
+    Actor.CONCERNED: [CIVIL, COORDINATION, KHORASAN, BOTH],
 }
 
 
@@ -161,7 +163,7 @@ class Mortal:
         return getattr(self.store, name)
 
     async def save(
-        self, changes: Sequence[Change], cause: Cause, ahead: Ahead | None = None
+        self, changes: Sequence[Change], cause: CommitContext, ahead: Ahead | None = None
     ) -> None:
         if self.before:
             raise Died
@@ -208,7 +210,7 @@ class Lives(RuleBasedStateMachine):
         """As the consumer does: where it dies, the batch comes again."""
 
         async def once(store: Any) -> list[Verdict]:
-            decision = await handlers.take(batch, store, TRACKING, self.now)
+            decision = await handlers.handle_events(batch, store, TRACKING, self.now)
             await store.save(decision.changes, CAUSE)
             return list(decision.verdicts)
 
@@ -355,13 +357,13 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def each_approval_has_one_follow_up(self) -> None:
-        followups = self.run(self.store.page(handlers.Query({}, None, 100)))
+        followups = self.run(self.store.page(handlers.ListQuery({}, None, 100)))
         assert {f.resolution_id for f in followups} == self.model.approved
         assert len(followups) == len(self.model.approved)
 
     @invariant()
     def each_history_is_a_life_that_may_be(self) -> None:
-        for followup in self.run(self.store.page(handlers.Query({}, None, 100))):
+        for followup in self.run(self.store.page(handlers.ListQuery({}, None, 100))):
             entries = self.run(self.store.history(followup.followup_id))
             assert [e.event.version for e in entries] == list(range(1, followup.version + 1))
             assert len({e.event.id for e in entries}) == len(entries)
@@ -380,7 +382,7 @@ class Lives(RuleBasedStateMachine):
             sent = CloudEvent(event.id, "urn:peygir:followups", event.type, event.data)
             data = parse(read(*write(sent)), recorded=True)
             assert isinstance(data, FollowupEvent)
-            fact = events.fact_of(data, current)
+            fact = events.from_event(data, current)
             assert fact is not None
             if current is None:
                 assert isinstance(fact, Opened)
@@ -388,17 +390,17 @@ class Lives(RuleBasedStateMachine):
                 continue
             rule = RULES[step_of(fact)]
             assert current.state in rule.sources
-            if rule.by in {Who.DECIDER, Who.VERIFIER}:
+            if rule.by in {Actor.DECIDER, Actor.VERIFIER}:
                 delegated = current.work.delegated_to(entry.by, fact.at) is not None
                 acting = delegated or entry.by == current.work.officer
                 assert not acting, "whoever acts for the deputy decides nothing"
                 claimants = {current.claimed_by, current.claimed_for}
-                assert rule.by is Who.DECIDER or entry.by not in claimants
+                assert rule.by is Actor.DECIDER or entry.by not in claimants
             if isinstance(fact, FellOverdue):
                 told["level", fact.due_on, fact.level] += 1
                 assert fact.level == current.level + 1, "levels come in order"
                 assert current.request is None, "escalation pauses while more time is asked for"
-            if step_of(fact) is Step.LAPSE:
+            if step_of(fact) is Transition.LAPSE:
                 assert current.request is not None
                 assert fact.at >= current.request.lapses_at
             if isinstance(fact, Linked):

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups import handlers
-from services.followups.api import Desk
+from services.followups.api import ApiContext
 from services.followups.domain.links import PredecessorCircle, require_no_circle
 from services.followups.domain.records import Followup, evolve, opened
 from services.followups.domain.refusals import Refused
 from services.followups.domain.work import Linked, Predecessor
 from services.followups.handlers import Ahead, Change
-from shared.messaging.records import Cause
+from shared.messaging.core.model import CommitContext
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.unit.followups.examples import (
     COORDINATION,
@@ -31,7 +31,7 @@ from tests.unit.followups.examples import (
 
 OPERATOR = principal("o.rezaei", "operator")
 DEPUTIES = ("civil", "social", "crisis")
-CAUSE = Cause("event", "followups")
+CAUSE = CommitContext("event", "followups")
 
 
 def followup(resolution_id: str, deputy: str = "civil") -> Followup:
@@ -46,16 +46,16 @@ def linked(one: Followup, predecessor: str, deputy: str | None = None) -> Follow
 class Site:
     """The desks of some deputies, each with a store of its own."""
 
-    desks: Mapping[str, Desk]
+    desks: Mapping[str, ApiContext]
 
     @classmethod
     async def of(cls, *followups: Followup) -> Site:
         links = MemoryLinks()
-        desks: dict[str, Desk] = {}
+        desks: dict[str, ApiContext] = {}
         for deputy in DEPUTIES:
             store = MemoryFollowups(deputy, links)
             tracking = replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
-            desks[deputy] = Desk(store, tracking, store.files)
+            desks[deputy] = ApiContext(store, tracking, store.files)
             own = [Change(None, one, (), None) for one in followups if one.deputy == deputy]
             await store.save(own, CAUSE)
         return cls(desks)
@@ -93,7 +93,7 @@ class Site:
         return [None if result.refused is None else result.refused.reason for result in results]
 
     async def every(self) -> list[Followup]:
-        page = handlers.Query({}, None, 1_000)
+        page = handlers.ListQuery({}, None, 1_000)
         return [one for desk in self.desks.values() for one in await desk.store.page(page)]
 
 

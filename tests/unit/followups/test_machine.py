@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deploy.local.layout import PROJECT
-from services.followups.domain.machine import RULES, Step, Who, diagram, table
 from services.followups.domain.records import State
+from services.followups.domain.transitions import RULES, Actor, Transition, diagram, table
 
 
 def test_the_documents_show_the_rules_as_they_are() -> None:
@@ -22,7 +22,7 @@ def test_every_state_can_be_reached_and_left_but_the_last() -> None:
 
 
 def test_what_time_does_it_does_to_what_waits_for_the_deputy_alone() -> None:
-    of_time = [step for step, rule in RULES.items() if rule.by is Who.CLOCK]
-    assert set(of_time) >= {Step.COME_DUE_SOON, Step.FALL_OVERDUE, Step.LAPSE}
+    of_time = [step for step, rule in RULES.items() if rule.by is Actor.CLOCK]
+    assert set(of_time) >= {Transition.COME_DUE_SOON, Transition.FALL_OVERDUE, Transition.LAPSE}
     for step in of_time:
         assert not RULES[step].sources & {State.DONE, State.VERIFIED, State.CLOSED}

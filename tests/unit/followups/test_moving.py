@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups import handlers
-from services.followups.api import Desk
+from services.followups.api import ApiContext
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup, evolve
 from services.followups.domain.refusals import AlreadyFollowed, NotAllowed
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated
-from services.followups.handlers import Tracking
-from shared.messaging.records import Forward, Message, Outcome
+from services.followups.handlers import HandlerContext
+from shared.messaging.core.model import Forward, Message, Outcome
 from shared.runtime.principals import Principal
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
@@ -43,7 +43,7 @@ DEPUTIES = ("civil", "social", "economic")
 class House:
     """The deputies' stores."""
 
-    sides: dict[str, Desk]
+    sides: dict[str, ApiContext]
 
     @classmethod
     def empty(cls) -> House:
@@ -56,7 +56,7 @@ class House:
 
     async def take(self, deputy: str, *messages: Message) -> Sequence[object]:
         side = self.sides[deputy]
-        decision = await handlers.take(messages, side.store, side.tracking, LATER)
+        decision = await handlers.handle_events(messages, side.store, side.tracking, LATER)
         await side.store.save(decision.changes, CAUSE)
         return decision.verdicts
 
@@ -69,15 +69,15 @@ class House:
         return sum(result.refused is None for result in results)
 
     async def all_of(self, deputy: str) -> Sequence[Followup]:
-        return await self.store(deputy).page(handlers.Query({}, None, 1_000))
+        return await self.store(deputy).page(handlers.ListQuery({}, None, 1_000))
 
 
-def _side(deputy: str) -> Desk:
+def _side(deputy: str) -> ApiContext:
     store = MemoryFollowups(deputy)
-    tracking = Tracking(
+    tracking = HandlerContext(
         deputy, TRACKING.ladder, f"out.{deputy}", TRACKING.scheduler, TRACKING.resolutions_of
     )
-    return Desk(store, tracking, store.files)
+    return ApiContext(store, tracking, store.files)
 
 
 # -- who may, and what it does ------------------------------------------------------------------
@@ -177,9 +177,9 @@ def test_wherever_it_went_each_topic_rebuilds_what_its_deputy_holds(
 async def _rebuilds(house: House, deputy: str) -> None:
     copy, whole = _side(deputy), house.store(deputy)
     for event in whole.events:
-        await handlers.take_in([as_read(event)], copy.store, copy.tracking)
+        await handlers.recover([as_read(event)], copy.store, copy.tracking)
     assert isinstance(copy.store, MemoryFollowups)
-    assert await copy.store.page(handlers.Query({}, None, 9)) == await house.all_of(deputy)
+    assert await copy.store.page(handlers.ListQuery({}, None, 9)) == await house.all_of(deputy)
     assert await copy.store.elsewhere(["R-1", "R-2"]) == await whole.elsewhere(["R-1", "R-2"])
     for by in By:
         assert _clean(await copy.store.counts(by)) == _clean(await whole.counts(by))

@@ -33,7 +33,7 @@ from services.followups.domain.records import (
 )
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, FollowupOverdue, parse
-from shared.messaging.records import Message, Origin, published
+from shared.messaging.core.model import Message, Origin, published
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     APPROVER,
@@ -123,9 +123,9 @@ def test_an_extension_is_a_due_date_with_levels_of_its_own_and_the_original_stay
 def test_that_it_is_near_has_one_id_a_due_date() -> None:
     one = CameDueSoon(LATER, date(2024, 1, 1))
     other = CameDueSoon(LATER, date(2024, 2, 1))
-    ids = [events.announce(after(*facts, one), one, TOPIC, None).id for facts in ((), (one,))]
+    ids = [events.to_event(after(*facts, one), one, TOPIC, None).id for facts in ((), (one,))]
     assert len(set(ids)) == 1
-    assert events.announce(after(one, other), other, TOPIC, None).id not in ids
+    assert events.to_event(after(one, other), other, TOPIC, None).id not in ids
 
 
 def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
@@ -145,7 +145,7 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
     recovered: Followup | None = None
     ids: set[str] = set()
     for _before, fact, now in steps(life):
-        event = events.announce(
+        event = events.to_event(
             now, fact, TOPIC, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
         )
         ids.add(event.id)
@@ -166,7 +166,7 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
         message = Message(Origin(TOPIC, 0, 0), received, data, TOPIC)
         again = published(message, data.resolution_id, data.followup_id)
         assert again == replace(event, time=received.time or event.time)
-        told = events.fact_of(data, recovered)
+        told = events.from_event(data, recovered)
         assert told == fact
         recovered = now if recovered is None else evolve(recovered, told)
         assert recovered == now
@@ -174,7 +174,7 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
 
 def test_the_opening_is_told_whole() -> None:
     least = fact_of_opening(province=None)
-    event = events.announce(after(province=None), least, TOPIC, None)
+    event = events.to_event(after(province=None), least, TOPIC, None)
     assert json.loads(event.data) == {
         "followup_id": followup().followup_id,
         "resolution_id": "1402-IR-09-R001",
@@ -198,13 +198,13 @@ def test_the_opening_is_told_whole() -> None:
 def test_a_level_has_the_same_id_whenever_it_is_announced() -> None:
     due_on = date(2024, 1, 1)
     early, late = (FellOverdue(LATER + timedelta(days=n), 1, due_on, n) for n in (1, 2))
-    one = events.announce(after(early), early, TOPIC, None)
-    other = events.announce(after(ACKNOWLEDGED, late), late, TOPIC, None)
+    one = events.to_event(after(early), early, TOPIC, None)
+    other = events.to_event(after(ACKNOWLEDGED, late), late, TOPIC, None)
     second = FellOverdue(LATER, 2, due_on, 9)
     assert one.id == other.id
-    assert events.announce(after(early, second), second, TOPIC, None).id != one.id
+    assert events.to_event(after(early, second), second, TOPIC, None).id != one.id
     moved = FellOverdue(LATER, 1, date(2024, 2, 1), 1)
-    assert events.announce(after(moved), moved, TOPIC, None).id != one.id
+    assert events.to_event(after(moved), moved, TOPIC, None).id != one.id
 
 
 def test_events_that_change_no_state_tell_no_fact() -> None:
@@ -222,4 +222,4 @@ def test_events_that_change_no_state_tell_no_fact() -> None:
         level=1,
         progress=0,
     )
-    assert events.fact_of(old, followup()) is None, "without its instant it cannot be told again"
+    assert events.from_event(old, followup()) is None, "without its instant it cannot be told again"

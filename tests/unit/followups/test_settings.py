@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from services.followups.app import ladder_of
+from services.followups.app import escalation_policy_of
 from services.followups.settings import FollowupsSettings
 from shared.runtime.calendar import WorkingCalendar, start_of_day
 from shared.runtime.settings import load
@@ -66,7 +66,7 @@ def test_how_long_a_deputy_has_to_take_note(monkeypatch: pytest.MonkeyPatch) -> 
     calendar = WorkingCalendar.iran()
 
     def last() -> date | None:
-        ladder = ladder_of(load(FollowupsSettings), calendar)
+        ladder = escalation_policy_of(load(FollowupsSettings), calendar)
         return ladder.acknowledge_by(resolution(), saturday)
 
     assert last() == date(2023, 10, 17)
@@ -92,7 +92,7 @@ def test_a_wrong_number_of_days_is_one_line_that_names_the_variable(
 def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEYGIR_LEVELS_NORMAL", "1,2,9")
     monkeypatch.setenv("PEYGIR_LEVELS_URGENT", "0,1,3")
-    ladder = ladder_of(load(FollowupsSettings), WorkingCalendar.iran())
+    ladder = escalation_policy_of(load(FollowupsSettings), WorkingCalendar.iran())
     saturday = date(2023, 10, 14)  # no holiday follows but the Friday of the 20th
 
     def reached(priority: str) -> list[date]:

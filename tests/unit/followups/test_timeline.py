@@ -106,7 +106,7 @@ def test_extensions_and_the_original_date_stand_in_it_in_words() -> None:
 
 
 def test_the_facts_come_back_from_the_events_that_tell_them() -> None:
-    told = [events.announce(after, fact, TOPIC, None) for _, fact, after in steps(bridge())]
+    told = [events.to_event(after, fact, TOPIC, None) for _, fact, after in steps(bridge())]
     assert timeline(events.steps_of(told)).due_moves == timeline(steps(bridge())).due_moves
     assert timeline(events.steps_of(told)).periods == timeline(steps(bridge())).periods
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.followups.api.work import work_items
+from services.followups.api.work_schemas import work_items
 from services.followups.domain import teamwork
 from services.followups.domain.records import Fact, Followup, State, evolve
 from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow

@@ -14,16 +14,9 @@ from aiokafka.errors import KafkaError
 from pymongo.errors import AutoReconnect, ExecutionTimeout
 
 from shared.contracts.topics import Topics
-from shared.messaging.consumer import Consumer
-from shared.messaging.deadletters import DeadLetters, first_origin
-from shared.messaging.deferral import DeferralLimit, stored
-from shared.messaging.failures import AlreadyThere, PositionMoved, Unsendable
-from shared.messaging.flood import FloodLimit
-from shared.messaging.positions import position_id
-from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.reading import Span
-from shared.messaging.records import (
-    Cause,
+from shared.messaging.core.errors import AlreadyExists, HistoryChanged, PositionMoved, Unsendable
+from shared.messaging.core.model import (
+    CommitContext,
     Decision,
     Defer,
     Message,
@@ -32,7 +25,13 @@ from shared.messaging.records import (
     Refusal,
     Verdict,
 )
-from shared.messaging.watch import HistoryChanged
+from shared.messaging.inbound.consumer import Consumer
+from shared.messaging.inbound.deadletters import DeadLetters, first_origin
+from shared.messaging.inbound.flood import FloodLimit
+from shared.messaging.kafka.consumers import OffsetSpan
+from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
+from shared.messaging.ledger.deferral import DeferralLimit, stored
+from shared.messaging.ledger.positions import position_id
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 
@@ -96,7 +95,7 @@ class Kafka:
         self.paused: set[TopicPartition] = set()
         self._aside: dict[TopicPartition, KafkaError | None] = {}
         self._at: dict[TopicPartition, int] = {}
-        self._spans: dict[TopicPartition, Span] = {}
+        self._spans: dict[TopicPartition, OffsetSpan] = {}
         self.ends: dict[TopicPartition, int] = {}  # where it is not behind the last record
 
     @property
@@ -116,7 +115,7 @@ class Kafka:
         last = {_place(r): r.offset for r in found}
         self._at |= {partition: offset + 1 for partition, offset in last.items()}
         self._spans = {
-            partition: Span(begin, self._at.get(partition, begin), last.get(partition))
+            partition: OffsetSpan(begin, self._at.get(partition, begin), last.get(partition))
             for partition, begin in begun.items()
         }
         return found
@@ -143,7 +142,7 @@ class Kafka:
     def take_back(self, partition: TopicPartition) -> None:
         self._aside.pop(partition, None)
 
-    def span(self, partition: TopicPartition) -> Span | None:
+    def span(self, partition: TopicPartition) -> OffsetSpan | None:
         return self._spans.get(partition)
 
     def end(self, partition: TopicPartition) -> int | None:
@@ -254,7 +253,7 @@ class Waiting(Documents):
         await self.client.answer()
         return len(self.held)
 
-    def save(self, cause: Cause) -> None:
+    def save(self, cause: CommitContext) -> None:
         """What the ledger does with a cause."""
         if not self.held.keys() >= set(cause.ends):
             raise PositionMoved("taken by another")
@@ -297,11 +296,11 @@ class Sends:
     """A publisher that keeps what it is given, or fails so many times before."""
 
     def __init__(self) -> None:
-        self.sent: list[Outgoing] = []
+        self.sent: list[OutgoingRecord] = []
         self.failures: list[Exception] = []
-        self.refuses: Callable[[Outgoing], Exception | None] = lambda _: None
+        self.refuses: Callable[[OutgoingRecord], Exception | None] = lambda _: None
 
-    async def send(self, records: Sequence[Outgoing]) -> list[Exception | None]:
+    async def send(self, records: Sequence[OutgoingRecord]) -> list[Exception | None]:
         """Return of each why it was not taken; None stands for its place."""
         await asyncio.sleep(0)
         if self.failures:
@@ -435,12 +434,12 @@ class Bench:
         ]
         return Decision(verdicts, [o for o in origins if not _among(o, self.missing)])
 
-    async def _save(self, changes: Sequence[Origin], cause: Cause) -> None:
+    async def _save(self, changes: Sequence[Origin], cause: CommitContext) -> None:
         await self.client.answer()
         if self.save_failures:
             raise self.save_failures.pop(0)
         if any(change.offset in self.hidden for change in changes):
-            raise AlreadyThere("what decisions do not see")
+            raise AlreadyExists("what decisions do not see")
         for move in cause.moves:
             stands = self.stands((move.topic, move.partition))
             if move.expected != stands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.messaging.agreement import Agreement
+from shared.messaging.scheduling.clock_skew import ClockSkewGuard
 
 BEGUN = datetime(2024, 3, 11, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -34,7 +34,7 @@ class Clocks:
 
 async def test_mongodb_is_asked_now_and_then() -> None:
     clocks = Clocks()
-    agreement = Agreement(clocks, clocks.server_time)
+    agreement = ClockSkewGuard(clocks, clocks.server_time)
     for _ in range(300):
         assert await agreement.holds()
         clocks.gone += 0.2
@@ -44,7 +44,7 @@ async def test_mongodb_is_asked_now_and_then() -> None:
 async def test_a_clock_that_is_set_is_found_out_at_once() -> None:
     for by in (timedelta(days=1), timedelta(days=-1), timedelta(minutes=2)):
         clocks = Clocks()
-        agreement = Agreement(clocks, clocks.server_time)
+        agreement = ClockSkewGuard(clocks, clocks.server_time)
         assert await agreement.holds()
         clocks.set_by = by
         assert not await agreement.holds()
@@ -55,7 +55,7 @@ async def test_a_clock_that_is_set_is_found_out_at_once() -> None:
 
 async def test_a_clock_that_is_corrected_a_little_is_believed() -> None:
     clocks = Clocks()
-    agreement = Agreement(clocks, clocks.server_time)
+    agreement = ClockSkewGuard(clocks, clocks.server_time)
     clocks.set_by = MINUTE
     assert await agreement.holds()
     clocks.set_by = timedelta()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
-from shared.messaging.bell import Bell
+from shared.messaging.core.wake_up import WakeUp
 
 LONG, SHORT = 60.0, 0.02
 
 
 async def test_it_wakes_whoever_waits() -> None:
-    bell = Bell()
+    bell = WakeUp()
     waiting = asyncio.create_task(bell.wait(LONG))
     await asyncio.sleep(0)
     bell.ring()
@@ -20,7 +20,7 @@ async def test_it_wakes_whoever_waits() -> None:
 
 
 async def test_a_ring_during_the_work_counts_once() -> None:
-    bell = Bell()
+    bell = WakeUp()
     bell.ring()
     bell.ring()
     async with asyncio.timeout(LONG / 2):

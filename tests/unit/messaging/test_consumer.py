@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
-from shared.messaging.failures import Stale, Unsendable
-from shared.messaging.watch import HistoryChanged
+from shared.messaging.core.errors import HistoryChanged, Stale, Unsendable
 from tests.unit.messaging.fakes import PLACE, Bench, record
 
 unhurried = settings(deadline=None)  # a shared machine may be slow

@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
 from shared.contracts.topics import Topics
-from shared.messaging.deferral import DeferralLimit
-from shared.messaging.failures import Stale
-from shared.messaging.flood import FloodLimit
-from shared.messaging.records import Decision, Message, Origin
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import Decision, Message, Origin
+from shared.messaging.inbound.flood import FloodLimit
+from shared.messaging.ledger.deferral import DeferralLimit
 from tests.unit.messaging.fakes import TOPIC, Bench, Record, record
 
 HOUR = DeferralLimit(timedelta(hours=1), most=3)

@@ -10,8 +10,16 @@ from aiokafka.errors import NotEnoughReplicasError
 from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
-from shared.messaging.publisher import Outgoing
-from shared.messaging.records import Decision, Forward, Message, Origin, Outcome, Refusal, Verdict
+from shared.messaging.core.model import (
+    Decision,
+    Forward,
+    Message,
+    Origin,
+    Outcome,
+    Refusal,
+    Verdict,
+)
+from shared.messaging.kafka.publisher import OutgoingRecord
 from tests.unit.messaging.fakes import GROUP, Bench, record
 
 AWAY: Exception = NotEnoughReplicasError()
@@ -84,7 +92,7 @@ async def test_what_kafka_acknowledged_of_some_is_not_sent_again_for_the_others(
     bench = Bench([record(n, b"{") for n in range(4)])
     tries = 0
 
-    def refused(sent: Outgoing) -> Exception | None:
+    def refused(sent: OutgoingRecord) -> Exception | None:
         nonlocal tries
         if sent.topic == bench.topics.rejections:
             return None
@@ -103,7 +111,7 @@ async def test_a_topic_of_rejections_that_is_away_multiplies_no_letters() -> Non
     bench = Bench([record(0, b"{")])
     away = 12
 
-    def refused(sent: Outgoing) -> Exception | None:
+    def refused(sent: OutgoingRecord) -> Exception | None:
         nonlocal away
         if sent.topic != bench.topics.rejections or away == 0:
             return None

@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import InvalidOperation, OperationFailure
 from structlog.testing import capture_logs
 
-from shared.messaging.failures import AlreadyThere
+from shared.messaging.core.errors import AlreadyExists
 from tests.unit.messaging.fakes import Bench, record
 
 
@@ -45,7 +45,7 @@ async def test_collisions_are_not_believed_while_a_majority_lags() -> None:
 
 async def test_a_primary_that_trails_again_after_an_election_costs_nothing() -> None:
     bench = Bench([record(0)])
-    bench.save_failures = [AlreadyThere("not seen yet")] * 5
+    bench.save_failures = [AlreadyExists("not seen yet")] * 5
     await bench.turn()
     assert (bench.applied, bench.letters) == ([0], {})
 

@@ -35,17 +35,9 @@ from pymongo.errors import (
 )
 from pymongo.helpers_shared import _NOT_PRIMARY_CODES, _RETRYABLE_ERROR_CODES, _SHUTDOWN_CODES
 
-from shared.messaging.failures import (
-    AlreadyThere,
-    Failure,
-    LeaseLost,
-    PositionMoved,
-    Stale,
-    Unsendable,
-    sort,
-    stale,
-)
-from shared.messaging.servererrors import OF_THE_DATA, OF_THE_SERVER
+from shared.messaging.core.classification import FailureKind, classify, conflict_in
+from shared.messaging.core.errors import AlreadyExists, LeaseLost, PositionMoved, Stale, Unsendable
+from shared.messaging.core.server_errors import OF_THE_DATA, OF_THE_SERVER
 
 SERVERS_OWN_KINDS: Mapping[str, tuple[int, ...]] = {
     "NetworkError": (6, 7, 89, 317, 384, 9001),
@@ -113,7 +105,7 @@ TRANSIENT: list[Exception] = [
     RequestTimedOutError(),
     NotLeaderForPartitionError(),
     Stale("moved on"),
-    AlreadyThere("there"),
+    AlreadyExists("there"),
     Unsendable("too large"),
     ConnectionRefusedError(),
     TimeoutError(),
@@ -144,46 +136,46 @@ DOUBTFUL: list[Exception] = [
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=repr)
 def test_what_passes_by_itself_is_waited_out(error: Exception) -> None:
-    assert sort(error) is Failure.TRANSIENT
+    assert classify(error) is FailureKind.TRANSIENT
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
 def test_what_would_fail_the_same_way_again_is_not(error: Exception) -> None:
-    assert sort(error) is Failure.PERMANENT
+    assert classify(error) is FailureKind.PERMANENT
 
 
 @pytest.mark.parametrize("error", DOUBTFUL, ids=repr)
 def test_what_nobody_foresaw_of_the_database_is_neither_yet(error: Exception) -> None:
-    assert sort(error) is Failure.DOUBTFUL
+    assert classify(error) is FailureKind.DOUBTFUL
 
 
 @pytest.mark.parametrize("kind", SERVERS_OWN_KINDS)
 def test_a_kind_that_says_nothing_about_the_data_is_waited_out_whole(kind: str) -> None:
     for code in SERVERS_OWN_KINDS[kind]:
-        assert sort(answered(code)) is Failure.TRANSIENT, code
-        assert sort(bulk(code)) is Failure.TRANSIENT, code
+        assert classify(answered(code)) is FailureKind.TRANSIENT, code
+        assert classify(bulk(code)) is FailureKind.TRANSIENT, code
 
 
 def test_what_the_driver_itself_would_try_again_is_waited_out() -> None:
     for code in _NOT_PRIMARY_CODES | _RETRYABLE_ERROR_CODES | _SHUTDOWN_CODES:
-        assert sort(answered(code)) is Failure.TRANSIENT, code
+        assert classify(answered(code)) is FailureKind.TRANSIENT, code
 
 
 @pytest.mark.parametrize("code", [13, 18, 391, 402, 8000, 14031])
 def test_disk_quota_and_rights_are_an_operators(code: int) -> None:
-    assert sort(answered(code)) is Failure.TRANSIENT
+    assert classify(answered(code)) is FailureKind.TRANSIENT
 
 
 @pytest.mark.parametrize("kind", DATA)
 def test_what_tells_of_the_data_is_permanent(kind: str) -> None:
     for code in DATA[kind]:
-        assert sort(answered(code)) is Failure.PERMANENT, code
+        assert classify(answered(code)) is FailureKind.PERMANENT, code
 
 
 @given(st.integers(1, 20_000) | st.integers(100_000, 12_000_000), st.sampled_from(["", "bulk"]))
 def test_only_what_is_known_to_be_the_datas_fault_is_permanent(code: int, way: str) -> None:
     error = bulk(code) if way else answered(code)
-    assert (sort(error) is Failure.PERMANENT) is (code in OF_THE_DATA)
+    assert (classify(error) is FailureKind.PERMANENT) is (code in OF_THE_DATA)
 
 
 def test_no_code_tells_of_both() -> None:
@@ -193,9 +185,9 @@ def test_no_code_tells_of_both() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (DuplicateKeyError("there", 11000), AlreadyThere),
-        (bulk(11000), AlreadyThere),
-        (bulk(11000, 11000), AlreadyThere),
+        (DuplicateKeyError("there", 11000), AlreadyExists),
+        (bulk(11000), AlreadyExists),
+        (bulk(11000, 11000), AlreadyExists),
         (bulk(11000, 112), Stale),
         (bulk(112), Stale),
         (OperationFailure("write conflict", 112), Stale),
@@ -203,7 +195,7 @@ def test_no_code_tells_of_both() -> None:
     ids=repr,
 )
 def test_another_writers_haste_is_said_in_our_words(error: PyMongoError, kind: type[Stale]) -> None:
-    assert type(stale(error)) is kind
+    assert type(conflict_in(error)) is kind
 
 
 @pytest.mark.parametrize(
@@ -218,4 +210,4 @@ def test_another_writers_haste_is_said_in_our_words(error: PyMongoError, kind: t
     ids=repr,
 )
 def test_other_errors_of_the_driver_stay_what_they_are(error: PyMongoError) -> None:
-    assert stale(error) is None
+    assert conflict_in(error) is None

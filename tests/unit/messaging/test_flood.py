@@ -7,7 +7,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.messaging.flood import FloodGate, FloodGauge, FloodLimit, Pauses
+from shared.messaging.inbound.flood import FloodGate, FloodGauge, FloodLimit, Pauses
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
 

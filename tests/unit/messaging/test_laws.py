@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, OperationFailure
 from structlog.testing import capture_logs
 
-from shared.messaging.batches import Judged
-from shared.messaging.deferral import DeferralLimit
-from shared.messaging.failures import AlreadyThere, Stale
-from shared.messaging.flood import FloodGauge, FloodLimit
-from shared.messaging.records import Origin, Refusal
+from shared.messaging.core.errors import AlreadyExists, Stale
+from shared.messaging.core.model import Origin, Refusal
+from shared.messaging.inbound.batches import Judged
+from shared.messaging.inbound.flood import FloodGauge, FloodLimit
+from shared.messaging.ledger.deferral import DeferralLimit
 from tests.unit.messaging.fakes import Bench, Record, record
 
 Kind = Literal["good", "unreadable", "guilty", "early"]
@@ -36,7 +36,7 @@ PASSING: tuple[Exception, ...] = (
     OperationFailure("exceeded its lifetime", 290),
     OperationFailure("no space left", 14031),
     Stale("moved on"),
-    AlreadyThere("not seen yet"),
+    AlreadyExists("not seen yet"),
 )
 
 
@@ -79,7 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def _is_no_proof(saves: Sequence[Exception]) -> bool:
     """Collisions on the newest data, again and again, are a message's own fault."""
-    return sum(isinstance(error, AlreadyThere) for error in saves) < 5
+    return sum(isinstance(error, AlreadyExists) for error in saves) < 5
 
 
 def record_of(origin: Origin, kind: Kind) -> Record:

@@ -12,10 +12,10 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
 from shared.contracts.topics import Topics
-from shared.messaging.batches import Item
-from shared.messaging.flood import FloodLimit
-from shared.messaging.pausing import Pausing
-from shared.messaging.records import Outcome
+from shared.messaging.core.model import Outcome
+from shared.messaging.inbound.batches import BatchItem
+from shared.messaging.inbound.flood import FloodLimit
+from shared.messaging.inbound.pausing import TopicPausing
 from tests.unit.messaging.fakes import BEGUN, GROUP, PLACE, TOPIC, Bench, Record, record
 
 OTHER = "peygir.circulars.v1"
@@ -244,9 +244,11 @@ async def test_whoever_lost_the_partition_under_a_flood_holds_nothing_back() -> 
 async def test_what_was_held_back_is_not_overtaken_although_its_topic_goes_on_meanwhile() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL, reads=(TOPIC, OTHER))
     gate = bench.consumer._gate
-    pausing = Pausing(gate)
+    pausing = TopicPausing(gate)
     held: dict[TopicPartition, int] = {}
-    items = [Item(good(n, topic), Outcome.APPLIED) for n in range(4) for topic in (TOPIC, OTHER)]
+    items = [
+        BatchItem(good(n, topic), Outcome.APPLIED) for n in range(4) for topic in (TOPIC, OTHER)
+    ]
     await gate.shut(TOPIC)
     assert [i.record.topic for i in pausing.let_through(items[:4], held)] == [OTHER, OTHER]
     bench.collections["subscriptions"].held.clear()

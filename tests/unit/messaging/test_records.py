@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import SessionOpened
-from shared.messaging.records import Message, Origin, event_id
+from shared.messaging.core.model import Message, Origin, event_id
 
 FOLLOWUP = "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
 

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 from structlog.testing import capture_logs
 
-from shared.messaging.reading import Span
+from shared.messaging.kafka.consumers import OffsetSpan
 from tests.unit.messaging.fakes import GROUP, PLACE, TOPIC, Bench, Kafka, Record, record
 
 OTHER = "peygir.reports.v1"
@@ -157,7 +157,7 @@ async def test_markers_at_the_end_are_stepped_over_and_lag_nobody() -> None:
     await bench.consumer.check(bench.kafka)
     await bench.turn()
     kafka = bench.kafka
-    kafka._spans = {PLACE: Span(2, 5, None)}  # two aborted records and a marker
+    kafka._spans = {PLACE: OffsetSpan(2, 5, None)}  # two aborted records and a marker
     kafka.ends = {PLACE: 5}
     await bench.consumer.check(kafka)
     assert kafka.committed == {PLACE: 5}

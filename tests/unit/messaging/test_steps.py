@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from deploy.local.layout import PROJECT
-from shared.messaging.steps import Step, UnknownStep, kill_at, pass_by
+from shared.messaging.core.failpoints import Failpoint, UnknownFailpoint, kill_at, no_faults
 
 PASSES = """
 import sys
-from shared.messaging.steps import Step, kill_at
+from shared.messaging.core.failpoints import Step, kill_at
 reach = kill_at(sys.argv[1])
 for n in range(3):
     reach(Step.SEND_HANDED)
@@ -46,12 +46,12 @@ def test_a_process_dies_the_nth_time_that_it_reaches_its_step(
 
 @pytest.mark.parametrize("wish", ["", "send", "send.read:x", "SEND_READ", ":1"])
 def test_a_step_that_does_not_exist_is_refused_with_those_that_do(wish: str) -> None:
-    with pytest.raises(UnknownStep) as refused:
+    with pytest.raises(UnknownFailpoint) as refused:
         kill_at(wish)
-    assert all(step.value in str(refused.value) for step in Step)
+    assert all(step.value in str(refused.value) for step in Failpoint)
 
 
 def test_every_step_can_be_named_and_passed_by() -> None:
-    for step in Step:
+    for step in Failpoint:
         kill_at(step.value)
-        pass_by(step)
+        no_faults(step)

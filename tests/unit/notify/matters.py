@@ -13,7 +13,7 @@ from services.notify.domain import (
 )
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
-from shared.messaging.records import Message, Origin
+from shared.messaging.core.model import Message, Origin
 
 NOW = datetime(2024, 3, 1, 6, 0, tzinfo=UTC)
 

@@ -15,21 +15,21 @@ import pytest_asyncio
 
 from services.notify import domain
 from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import Scribe
-from services.notify.adapters.smtp import SmtpPost
+from services.notify.adapters.mails import MailRenderer
+from services.notify.adapters.smtp import SmtpTransport
 from services.notify.domain import Delivered, Failed, Notice, State, Trouble
-from services.notify.handlers import Change, Office, Unreachable
-from services.notify.jobs import BATCH, Courier
-from shared.messaging.failures import Stale
-from shared.messaging.leases import Lease
-from shared.messaging.records import Cause, Fence
+from services.notify.handlers import Change, HandlerContext, Unreachable
+from services.notify.jobs import BATCH, Dispatcher
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext, Fence
+from shared.messaging.ledger.leases import Lease
 from tests.stores.fakes_notify import FakeNotices
 from tests.unit.notify.matters import NOW, resolution, session
 from tests.unit.notify.oddserver import HANG_UP, SILENCE, Answer, OddServer
 
 T = TypeVar("T")
 
-CAUSE = Cause("event", "test")
+CAUSE = CommitContext("event", "test")
 DEPUTIES = ("civil", "crisis", "economic", "political", "security", "social")
 TRIES_MOST = 6
 
@@ -91,8 +91,8 @@ class Bench:
         self.store = FakeNotices()
         self.clocks = Clocks()
         self.away: list[bool] = []
-        self.post = SmtpPost(
-            Scribe(Addresses("a.example"), "peygir@a.example"),
+        self.post = SmtpTransport(
+            MailRenderer(Addresses("a.example"), "peygir@a.example"),
             host="127.0.0.1",
             port=server.port,
             tls=tls,
@@ -102,12 +102,12 @@ class Bench:
         )
         self.courier = self.another()
 
-    def another(self) -> Courier:
+    def another(self) -> Dispatcher:
         """Another process on the same store."""
-        return Courier(
+        return Dispatcher(
             self.store,
             self.post,
-            Office("notices", {}, retry_seconds=10, tries_most=TRIES_MOST),
+            HandlerContext("notices", {}, retry_seconds=10, tries_most=TRIES_MOST),
             clock=DomainTime(),
             machine=self.clocks,
             away=self.away.append,
@@ -467,8 +467,8 @@ def slow(bench: Bench, answer: bytes) -> Answer:
 @pytest.mark.parametrize("answer", [HANG_UP, b"451 4.4.1 no answer from host"])
 async def test_a_slow_domain_holds_back_nobody_elses(bench: Bench, answer: bytes) -> None:
     known = {f"deputy:{name}": f"{name}@slow.example" for name in ("civil", "crisis", "social")}
-    bench.post = SmtpPost(
-        Scribe(Addresses("a.example", known), "peygir@a.example"),
+    bench.post = SmtpTransport(
+        MailRenderer(Addresses("a.example", known), "peygir@a.example"),
         host="127.0.0.1",
         port=bench.server.port,
         tls="none",
@@ -563,22 +563,22 @@ async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
     bench.server.answers["GREETING", ""] = not_now
     with pytest.raises(Unreachable):
         await bench.deliver()
-    assert standings == [domain.Standing.WAITS]
+    assert standings == [domain.HandoverState.WAITS]
     assert await bench.of(invitation.notice_id) == invitation
     del bench.server.answers["GREETING", ""]
     bench.server.answers["MAIL", ""] = b"421 no"
     with pytest.raises(Unreachable):
         await bench.deliver()
     found = await bench.of(invitation.notice_id)
-    assert (found.standing, found.tries) == (domain.Standing.WAITS, 0)
+    assert (found.standing, found.tries) == (domain.HandoverState.WAITS, 0)
     del bench.server.answers["MAIL", ""]
     bench.server.answers["DOT", ""] = HANG_UP
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.Standing.UNDER_WAY
+    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.UNDER_WAY
     bench.server.answers["DOT", ""] = b"451 later"
     bench.clocks.pass_by(10)
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.Standing.WAITS
+    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.WAITS
     assert bench.server.taken == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.notify import handlers
 from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, State, Trouble
-from services.notify.handlers import Declined, Interrupted, NotYet, Office, Unreachable
+from services.notify.handlers import Declined, HandlerContext, Interrupted, NotYet, Unreachable
 from shared.contracts.events import (
     EventData,
     FollowupOverdue,
@@ -21,12 +21,12 @@ from shared.contracts.events import (
     SessionCancelled,
     SessionScheduled,
 )
-from shared.messaging.records import Cause, Fence, Message, Outcome, Refusal
+from shared.messaging.core.model import CommitContext, Fence, Message, Outcome, Refusal
 from tests.stores.fakes_notify import FakeNotices
 from tests.unit.notify.matters import NOW, message
 from tests.unit.published import as_read
 
-OFFICE = Office(
+OFFICE = HandlerContext(
     topic="peygir.notices.v1",
     deputies={"resolutions.civil": "civil", "followups.civil": "civil"},
     retry_seconds=10,
@@ -73,8 +73,8 @@ def overdue(level: int) -> EventData:
 
 
 async def take(store: FakeNotices, *messages: Message) -> list[Any]:
-    decision = await handlers.take(messages, store, OFFICE, NOW, AT)
-    await store.save(decision.changes, Cause("event", "notify"))
+    decision = await handlers.handle_events(messages, store, OFFICE, NOW, AT)
+    await store.save(decision.changes, CommitContext("event", "notify"))
     return list(decision.verdicts)
 
 
@@ -174,8 +174,8 @@ async def test_after_a_restored_copy_nothing_is_sent_again() -> None:
         store, r1=Delivered(NOW), r2=Failed(NOW, "550 unknown"), r3=PutOff(NOW, "451 later")
     )
     await take(copy, message(approved("r1"), "resolutions.civil"))
-    assert await handlers.take_in(told, copy) == 2
-    assert await handlers.take_in(told, copy) == 0
+    assert await handlers.recover(told, copy) == 2
+    assert await handlers.recover(told, copy) == 0
     again = [message(approved(f"r{n}"), "resolutions.civil") for n in (1, 2, 3)]
     assert await take(copy, *again) == [Outcome.DUPLICATE, Outcome.APPLIED, Outcome.APPLIED]
     assert [notice.subject for notice in await copy.waiting(AT, 10)] == ["r3"]
@@ -184,7 +184,7 @@ async def test_after_a_restored_copy_nothing_is_sent_again() -> None:
         id_ = event.event.subject or ""
         assert await copy.get(id_) == await store.get(id_)
     assert copy.events == store.events[:1], "what was kept is announced no second time"
-    assert await handlers.take_in(told, copy) == 0
+    assert await handlers.recover(told, copy) == 0
 
 
 async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None:
@@ -193,7 +193,7 @@ async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None
         await outcome_of(one, r1=PutOff(NOW, "451 later"))
     (notice,) = await store.waiting(AT + timedelta(seconds=10), 1)
     await handlers.note({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
-    assert await handlers.take_in([as_read(store.events[0])], copy) == 1
+    assert await handlers.recover([as_read(store.events[0])], copy) == 1
     assert await copy.count_waiting() == 0
     found = await copy.get(notice.notice_id)
     assert found is not None

@@ -15,20 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import Scribe
-from services.notify.domain import CancelledSession, Matter, MovedSession, notices
-from shared.runtime.text import normalise
+from services.notify.adapters.mails import MailRenderer
+from services.notify.domain import CancelledSession, MovedSession, Notification, notices
+from shared.text import normalise
 from tests.unit.notify.matters import NOW, followup, report, resolution, session
 
-SCRIBE = Scribe(Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b")
+SCRIBE = MailRenderer(
+    Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
+)
 
 
-def raw(matter: Matter) -> bytes:
+def raw(matter: Notification) -> bytes:
     (notice, *_) = notices(matter, NOW, None)
     return SCRIBE.write(notice, NOW).content
 
 
-def mail(matter: Matter) -> EmailMessage:
+def mail(matter: Notification) -> EmailMessage:
     return message_from_bytes(raw(matter), policy=policy.default)
 
 

@@ -17,28 +17,28 @@ from services.notify.domain import (
     Delivered,
     Fact,
     Failed,
+    HandoverState,
     MovedSession,
     Notice,
     Overtaken,
     PutOff,
     ScheduledSession,
-    Standing,
     State,
 )
-from services.notify.handlers import Change, Office
+from services.notify.handlers import Change, HandlerContext
 from shared.contracts.events import (
     EventData,
     SessionCancelled,
     SessionRescheduled,
     SessionScheduled,
 )
-from shared.messaging.records import Cause, Fence, Message, Outcome
+from shared.messaging.core.model import CommitContext, Fence, Message, Outcome
 from tests.stores.fakes_notify import FakeNotices
 from tests.unit.notify.matters import NOW, message
 
-OFFICE = Office("notices", {}, retry_seconds=10)
+OFFICE = HandlerContext("notices", {}, retry_seconds=10)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-CAUSE = Cause("event", "notify")
+CAUSE = CommitContext("event", "notify")
 FENCE = Fence("delivery", "me", 1)
 RAZAVI, FARS = "province:IR-09", "province:IR-07"
 
@@ -97,7 +97,7 @@ class Bench:
                 event = replace(taken.event, sequence=sequence + number)
                 taken = Message(taken.origin, event, data, taken.topic)
             messages.append(taken)
-        decision = await handlers.take(messages, self.store, OFFICE, NOW, AT)
+        decision = await handlers.handle_events(messages, self.store, OFFICE, NOW, AT)
         await self.store.save(decision.changes, CAUSE)
         return list(decision.verdicts)
 
@@ -107,7 +107,7 @@ class Bench:
         while waiting := await self.store.waiting(AT + timedelta(days=1), 1):
             (notice,) = waiting
             fact: Fact = Delivered(NOW)
-            if notice.standing is Standing.OVERTAKEN:
+            if notice.standing is HandoverState.OVERTAKEN:
                 fact = Overtaken(NOW)
             else:
                 await self.begin(notice)
@@ -116,7 +116,7 @@ class Bench:
         return self.mails[before:]
 
     async def begin(self, notice: Notice) -> None:
-        if notice.standing is Standing.WAITS:
+        if notice.standing is HandoverState.WAITS:
             await handlers.begin(notice, self.store, NOW, AT, FENCE)
 
     async def answer(self, notice: Notice, fact: Fact) -> None:

@@ -14,10 +14,10 @@ import pytest_asyncio
 import trustme
 
 from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import Scribe
-from services.notify.adapters.smtp import SmtpPost
+from services.notify.adapters.mails import MailRenderer
+from services.notify.adapters.smtp import SmtpTransport
 from services.notify.domain import Failed, evolve, notices
-from services.notify.events import announce
+from services.notify.events import to_event
 from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
 from tests.unit.notify.mailserver import OK, Server
 from tests.unit.notify.matters import NOW, resolution
@@ -36,9 +36,9 @@ def post_to(
     user: str = "",
     tls: Literal["none", "starttls", "implicit"] = "none",
     ca_file: Path | None = None,
-) -> SmtpPost:
-    return SmtpPost(
-        Scribe(Addresses("peygir.example"), "peygir@peygir.example"),
+) -> SmtpTransport:
+    return SmtpTransport(
+        MailRenderer(Addresses("peygir.example"), "peygir@peygir.example"),
         host="127.0.0.1",
         port=port,
         tls=tls,
@@ -91,7 +91,7 @@ async def test_an_answer_in_any_bytes_becomes_text_that_can_be_written(
     assert told.startswith("550 refus?: صندوق پر است ? ? ?")
     assert len(told) == 1_000
     fact = Failed(NOW, told)
-    event = announce(evolve(NOTICE, fact), fact, "notices")
+    event = to_event(evolve(NOTICE, fact), fact, "notices")
     assert event is not None
     assert json.loads(event.data)["reason"] == told
     assert bson.decode(bson.encode({"reason": told}))["reason"] == told

@@ -11,7 +11,7 @@ from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.decisions import Submission
 from services.reports.domain.records import Expectation, Fact, Recipient, Session, evolve, expected
 from services.reports.events import Addresses
-from services.reports.handlers import Reception
+from services.reports.handlers import HandlerContext
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import (
     EventData,
@@ -20,7 +20,7 @@ from shared.contracts.events import (
     SessionScheduled,
 )
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
-from shared.messaging.records import Message, Origin
+from shared.messaging.core.model import Message, Origin
 from shared.runtime.principals import Principal
 
 STARTS_AT = datetime(2024, 2, 26, 5, 30, tzinfo=UTC)
@@ -30,7 +30,7 @@ TITLE = "نشست تخصصی استان خراسان رضوی"
 SESSION = Session("IR-09", TITLE, STARTS_AT, DUE_AT)
 SCHEDULER = "urn:peygir:scheduler"
 ADDRESSES = Addresses("reports", "restricted", "circulars")
-RECEPTION = Reception(
+RECEPTION = HandlerContext(
     CATALOGUES,
     frozenset({"security"}),
     (Recipient("deputy", "civil", "معاونت عمرانی"),),

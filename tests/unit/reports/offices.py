@@ -16,9 +16,9 @@ from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.decisions import Refused
 from services.reports.domain.records import Expectation, Fact, Lost, Paragraph, Report
-from services.reports.handlers import Query
+from services.reports.handlers import ListQuery
 from shared.contracts.events import EventData
-from shared.messaging.records import Cause, Event, Fence, Message
+from shared.messaging.core.model import CommitContext, Event, Fence, Message
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.published import as_read
 from tests.unit.reports.builders import (
@@ -53,8 +53,8 @@ class Office:
         return [*self.store.events, *self.circulars.events]
 
     async def hear(self, one: Message) -> None:
-        decision = await handlers.take([one], self.store, RECEPTION, BEFORE)
-        await self.store.save(decision.changes, Cause("event", "reports"))
+        decision = await handlers.handle_events([one], self.store, RECEPTION, BEFORE)
+        await self.store.save(decision.changes, CommitContext("event", "reports"))
 
     async def act(
         self, session_id: str, decide: Callable[[Expectation], Sequence[Fact]]
@@ -81,13 +81,13 @@ class Office:
         await handlers.issue(wanted, self.circulars, RECEPTION, COORDINATION, None)
 
     async def everything(self) -> list[Expectation]:
-        return list(await self.store.page(Query({}, None, 1_000)))
+        return list(await self.store.page(ListQuery({}, None, 1_000)))
 
     async def catch_up(self, told: Sequence[Event], spread: int = 0, batch: int = 2_000) -> int:
         """Take in all that was told, in batches; return how many events were missing."""
         return sum(
             [
-                await handlers.take_in(part, self.store, self.circulars, RECEPTION)
+                await handlers.recover(part, self.store, self.circulars, RECEPTION)
                 for part in parts(told, spread, batch)
             ]
         )

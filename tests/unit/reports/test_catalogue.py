@@ -6,7 +6,7 @@ import re
 
 from services.reports.domain.catalogue import CATALOGUES
 from shared.contracts.reference import AXES
-from shared.runtime.text import normalise
+from shared.text import normalise
 
 
 def test_the_catalogue_has_the_eight_axes_with_their_sub_axes() -> None:

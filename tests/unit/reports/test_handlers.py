@@ -20,8 +20,17 @@ from services.reports.domain.decisions import Conflict, Refused, UnknownSession
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.handlers import Change
 from shared.contracts.events import EventData, SessionOpened
-from shared.messaging.failures import Stale
-from shared.messaging.records import Cause, Defer, Event, Fence, Message, Outcome, Refusal, Verdict
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import (
+    CommitContext,
+    Defer,
+    Event,
+    Fence,
+    Message,
+    Outcome,
+    Refusal,
+    Verdict,
+)
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
     BEFORE,
@@ -49,8 +58,8 @@ def store() -> MemoryExpectations:
 
 async def take(store: MemoryExpectations, *messages: Message) -> Sequence[Verdict]:
     """Take one batch and save it."""
-    decision = await handlers.take(messages, store, RECEPTION, BEFORE)
-    await store.save(decision.changes, Cause("event", "reports"))
+    decision = await handlers.handle_events(messages, store, RECEPTION, BEFORE)
+    await store.save(decision.changes, CommitContext("event", "reports"))
     return decision.verdicts
 
 
@@ -229,7 +238,7 @@ async def test_whoever_was_slower_decides_anew() -> None:
     class Hindered(MemoryExpectations):
         hinder = False
 
-        async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
             if self.hinder:
                 self.hinder = False
                 await submit(self)
@@ -246,7 +255,7 @@ async def test_whoever_was_slower_decides_anew() -> None:
 
 async def test_whoever_is_always_slower_is_told_so() -> None:
     class Busy(MemoryExpectations):
-        async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+        async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
             if cause.kind == "request":
                 raise Stale("moved on")
             await super().save(changes, cause)
@@ -287,7 +296,7 @@ async def test_what_is_due_is_announced_once_under_the_lease(store: MemoryExpect
     assert await handlers.sweep(store, RECEPTION, LATER, FENCE) == 0
     (event,) = store.events
     assert json.loads(event.data)["due_at"] == "2024-02-23T05:30:00.000Z"
-    assert store.causes[-1] == Cause("clock", "sweeper", fence=FENCE)
+    assert store.causes[-1] == CommitContext("clock", "sweeper", fence=FENCE)
 
 
 async def test_a_session_that_moves_on_is_due_again(store: MemoryExpectations) -> None:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.reports import events, handlers
-from services.reports.api.items import AxisCountItem, circular_item, report_item, whole_report
+from services.reports.api.schemas import AxisCountItem, circular_item, report_item, whole_report
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.decisions import NotNow
 from services.reports.domain.records import Expectation, State
 from shared.contracts.events import ReportReminderDue
-from shared.messaging.records import Event
+from shared.messaging.core.model import Event
 from tests.unit.published import as_read
 from tests.unit.reports.builders import (
     ADDRESSES,
@@ -179,7 +179,7 @@ async def test_other_events_are_passed_over() -> None:
     assert await office.catch_up([event]) == 0
     expectation = await office.store.get("a")
     assert expectation is not None
-    assert events.fact_of(event, expectation, ADDRESSES, CATALOGUES) is None
+    assert events.from_event(event, expectation, ADDRESSES, CATALOGUES) is None
 
 
 async def test_of_a_catalogue_that_is_not_known_here_what_is_restricted_stays_so() -> None:
@@ -188,7 +188,7 @@ async def test_of_a_catalogue_that_is_not_known_here_what_is_restricted_stays_so
     copy = await an_office("a")
     without = replace(RECEPTION, catalogues={})
     for event in whole.told:
-        await handlers.take_in([as_read(event)], copy.store, copy.circulars, without)
+        await handlers.recover([as_read(event)], copy.store, copy.circulars, without)
     again = await copy.store.get("a")
     assert again is not None
     for by in (COORDINATION, principal("deputy:civil")):

@@ -95,7 +95,7 @@ def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds(lines: Lines
     says("another, %s", 31.1)
     says("no node, %s", -5)  # the clock was set back
     for _ in range(2):
-        says("ours, %s", 40, "shared.messaging.relay")
+        says("ours, %s", 40, "shared.messaging.outbox.relay")
     assert [(line["message"], line.get("repeated")) for line in lines()] == [
         ("no node, 0", None),
         ("no node, 10", 2),

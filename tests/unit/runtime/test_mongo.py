@@ -28,7 +28,7 @@ from deploy.local.mongod import find_mongod
 from deploy.local.ports import reserve_ports
 from deploy.local.processes import Command, Starter
 from shared.runtime import mongo
-from shared.runtime.mongo import Client, Database, Document, Session
+from shared.runtime.mongo import Client, ClientSession, Database, Document
 
 SET = "own"
 PATIENCE_SECONDS = 30.0
@@ -116,7 +116,9 @@ def failing(admin: Admin, point: str, mode: object, **data: object) -> Iterator[
 
 
 async def write(
-    database: Database, *acts: Document, then: Callable[[Session], None] = lambda session: None
+    database: Database,
+    *acts: Document,
+    then: Callable[[ClientSession], None] = lambda session: None,
 ) -> None:
     async with mongo.transaction(database.client) as session:
         for act in acts:
@@ -238,7 +240,7 @@ async def test_a_transaction_that_is_gone_is_told_at_once(
 ) -> None:
     """As a fresh primary says it of one that its predecessor did not replicate."""
 
-    def kill(session: Session) -> None:
+    def kill(session: ClientSession) -> None:
         ended: Any = session.session_id  # a method by Motor's types, yet it is none
         member.admin.command({"killSessions": [{"id": ended["id"]}]})
 

@@ -15,8 +15,8 @@ from pydantic_core.core_schema import ErrorType
 
 from shared.runtime.persian import SHARED, Catalogue, Persian, isolated, preferred
 from shared.runtime.persian.validation import PREFIX
-from shared.runtime.text import persian_digits
 from shared.runtime.told import OneOf, Told, sentence
+from shared.text import persian_digits
 from tests.unit.runtime.api import BODY_LIMIT, build, calling
 
 PERSIAN = Persian(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.runtime.text import (
+from shared.text import (
     FILLERS,
     TAKEN_OUT,
     is_plain,

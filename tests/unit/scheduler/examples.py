@@ -33,7 +33,7 @@ from services.scheduler.domain.records import (
     evolve,
     scheduled,
 )
-from services.scheduler.handlers import Rules
+from services.scheduler.handlers import HandlerContext
 from shared.contracts.reference import DEPUTIES, PROVINCE_CODES, PROVINCES
 from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
@@ -94,10 +94,10 @@ def terms(**changes: Any) -> Terms:
     return replace(usual, **changes)
 
 
-def rules(deputies: Sequence[str] = DEPUTY_IDS) -> Rules:
+def rules(deputies: Sequence[str] = DEPUTY_IDS) -> HandlerContext:
     """The usual rules, with no holidays but Fridays."""
     calendar = WorkingCalendar(frozenset({FRIDAY}))
-    return Rules(calendar, LEAD, tuple(deputies), Topics(deputies))
+    return HandlerContext(calendar, LEAD, tuple(deputies), Topics(deputies))
 
 
 # -- any chain of facts -------------------------------------------------------------------------

@@ -21,14 +21,14 @@ from services.scheduler.domain.records import (
     SessionFact,
 )
 from services.scheduler.handlers import (
+    ListQuery,
     Proposal,
-    Query,
-    Register,
+    SchedulerRepository,
     UnknownResolution,
     UnknownSession,
 )
 from shared.contracts.topics import Topics
-from shared.messaging.records import Event, Message
+from shared.messaging.core.model import Event, Message
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (
@@ -43,7 +43,7 @@ from tests.unit.scheduler.examples import (
 RULES: Final = rules()
 TOPICS: Final = Topics(DEPUTY_IDS)
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-Command: TypeAlias = Callable[[Register], Awaitable[object]]
+Command: TypeAlias = Callable[[SchedulerRepository], Awaitable[object]]
 
 _IDS = ("a", "b", "c")
 _RESOLUTIONS = ("R-1", "R-2", "R-3")
@@ -102,7 +102,7 @@ commands_of_any_kind: st.SearchStrategy[Command] = st.one_of(
 )
 
 
-async def follow(register: Register, commands: Iterable[Command]) -> None:
+async def follow(register: SchedulerRepository, commands: Iterable[Command]) -> None:
     """Do what can be done of it."""
     for command in commands:
         with suppress(Refused, UnknownSession, UnknownResolution):
@@ -111,7 +111,7 @@ async def follow(register: Register, commands: Iterable[Command]) -> None:
 
 async def all_of(register: MemoryRegister) -> tuple[object, ...]:
     """Everything that a register holds, its events by aggregate and version."""
-    everything = Query({}, None, 1_000)
+    everything = ListQuery({}, None, 1_000)
     told = sorted(register.events, key=lambda e: (e.aggregate_id, e.version))
     return (
         await register.page_of_sessions(everything),
@@ -133,14 +133,14 @@ def partitions(told: Sequence[Event], spread: int) -> Iterator[list[Message]]:
 
 
 async def catch_up(
-    copy: Register, told: Sequence[Event], spread: int = 0, batch: int = 2_000
+    copy: SchedulerRepository, told: Sequence[Event], spread: int = 0, batch: int = 2_000
 ) -> int:
     """Take in all that was told, in batches; return how many events were missing."""
     waiting: dict[str, list[Message]] = {}
     taken = 0
     for partition in partitions(told, spread):
         for start in range(0, len(partition), batch):
-            taken += await handlers.take_in(partition[start : start + batch], copy, waiting)
+            taken += await handlers.recover(partition[start : start + batch], copy, waiting)
     assert waiting == {}
     return taken
 

@@ -18,9 +18,9 @@ from services.scheduler.domain.records import (
     Closed,
     Gathering,
     Resolution,
+    ResolutionState,
     Session,
     SessionFact,
-    Standing,
     State,
     Terms,
     Withdrawn,
@@ -274,7 +274,7 @@ def test_a_withdrawn_resolution_stays_as_it_is() -> None:
     fact = decisions.withdraw(resolution(), COORDINATION, "تکراری", LATER)
     assert fact == Withdrawn(LATER, "تکراری")
     withdrawn = evolve_resolution(resolution(), fact)
-    assert withdrawn.state is Standing.WITHDRAWN
+    assert withdrawn.state is ResolutionState.WITHDRAWN
     assert decisions.withdraw(withdrawn, COORDINATION, None, LATER) is None
     with pytest.raises(NotNow, match="withdrawn"):
         decisions.amend(withdrawn, COORDINATION, Amendment(title="x"), None, LATER)

@@ -40,7 +40,7 @@ MOVED = gathering().starts_at + timedelta(days=1)
 def told(fact: SessionFact) -> dict[str, Any]:
     """The data of a fact that follows the beginning of a session with 36 resolutions."""
     before = replace(opened(), resolutions=36)
-    event = events.announce(evolve(before, fact), fact, TOPICS, None)
+    event = events.to_event(evolve(before, fact), fact, TOPICS, None)
     EVENTS[event.type].from_json(event.data)
     data: dict[str, Any] = json.loads(event.data)
     return data
@@ -49,7 +49,7 @@ def told(fact: SessionFact) -> dict[str, Any]:
 def test_a_scheduled_session_is_told_whole() -> None:
     planned = gathering(attendees=(Attendee("governor", "g.razavi", "استاندار"),))
     fact = Scheduled(NOW, planned)
-    event = events.announce(
+    event = events.to_event(
         scheduled(fact), fact, TOPICS, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     )
     assert (event.topic, event.key, event.aggregate_id) == (
@@ -105,7 +105,7 @@ def test_the_life_of_a_session_is_told(fact: SessionFact, data: dict[str, Any]) 
 
 
 def test_an_approval_is_told_to_its_deputy_alone() -> None:
-    event = events.announce_resolution(approved(APPROVED), APPROVED, TOPICS, None)
+    event = events.resolution_to_event(approved(APPROVED), APPROVED, TOPICS, None)
     assert event.topic == "t-peygir.resolutions.v1.civil"
     assert event.key == event.aggregate_id == "1402-IR-09-R001"
     assert json.loads(event.data) == {
@@ -138,7 +138,7 @@ def test_an_approval_is_told_to_its_deputy_alone() -> None:
 )
 def test_only_what_changed_is_told(fact: ResolutionFact, data: dict[str, Any]) -> None:
     after = evolve_resolution(approved(APPROVED), fact)
-    event = events.announce_resolution(after, fact, TOPICS, None)
+    event = events.resolution_to_event(after, fact, TOPICS, None)
     assert event.version == 2
     assert json.loads(event.data) == {
         "resolution_id": "1402-IR-09-R001",
@@ -149,7 +149,7 @@ def test_only_what_changed_is_told(fact: ResolutionFact, data: dict[str, Any]) -
 
 def test_the_same_fact_has_the_same_id_and_another_version_another() -> None:
     fact = Scheduled(NOW, gathering())
-    first = events.announce(session(), fact, TOPICS, None)
-    again = events.announce(session(), fact, TOPICS, "another trace")
-    later = events.announce(replace(session(), version=2), fact, TOPICS, None)
+    first = events.to_event(session(), fact, TOPICS, None)
+    again = events.to_event(session(), fact, TOPICS, "another trace")
+    later = events.to_event(replace(session(), version=2), fact, TOPICS, None)
     assert first.id == again.id != later.id

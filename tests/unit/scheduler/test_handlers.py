@@ -21,8 +21,8 @@ from services.scheduler.domain.decisions import (
 from services.scheduler.domain.records import Amendment, Resolution, Session, SessionFact, Terms
 from services.scheduler.handlers import Change, Proposal, UnknownResolution, UnknownSession
 from shared.contracts.events import SessionClosed
-from shared.messaging.failures import Stale
-from shared.messaging.records import Cause
+from shared.messaging.core.errors import Stale
+from shared.messaging.core.model import CommitContext
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.scheduler.examples import (
     CIVIL,
@@ -47,7 +47,7 @@ class Contested(MemoryRegister):
         super().__init__()
         self.faster: list[Callable[[], Awaitable[object]]] = []
 
-    async def save(self, changes: Sequence[Change], cause: Cause) -> None:
+    async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         if self.faster:
             first, *others = self.faster
             self.faster = []  # nobody is faster than those who are
@@ -211,7 +211,7 @@ async def test_all_is_recorded_or_nothing() -> None:
     with pytest.raises(Invalid) as refused:
         await record(register, ("B", terms()), ("C", terms(axis="x")), (None, terms(deputy="y")))
     assert [f.field for f in refused.value.faults] == ["resolutions.1.axis", "resolutions.2.deputy"]
-    assert ids(await register.page_of_resolutions(handlers.Query({}, None, 10))) == ["A"]
+    assert ids(await register.page_of_resolutions(handlers.ListQuery({}, None, 10))) == ["A"]
 
 
 async def test_an_id_named_twice_is_refused_by_its_place() -> None:

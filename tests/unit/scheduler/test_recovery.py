@@ -22,9 +22,9 @@ from services.scheduler.domain.records import (
     evolve_resolution,
 )
 from services.scheduler.events import ResolutionEvent, SessionEvent
-from services.scheduler.handlers import Query
+from services.scheduler.handlers import ListQuery
 from shared.contracts.events import InvitationIssued, ResolutionApproved
-from shared.messaging.records import Event, published
+from shared.messaging.core.model import Event, published
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (
@@ -60,12 +60,12 @@ def test_a_session_published_and_read_again_is_the_same(life: list[SessionFact])
     now = recovered = session()
     for fact in life:
         now = evolve(now, fact)
-        event = events.announce(now, fact, TOPICS, TRACE)
+        event = events.to_event(now, fact, TOPICS, TRACE)
         message = as_read(event)
         assert published(message, now.session_id, now.session_id) == event
         assert isinstance(message.data, SessionEvent)
         assert message.event.time is not None
-        told = events.fact_of(message.data, message.event.time)
+        told = events.from_event(message.data, message.event.time)
         assert told == fact
         recovered = evolve(recovered, told)
         assert recovered == now
@@ -79,12 +79,12 @@ def test_a_resolution_published_and_read_again_is_the_same(life: list[Resolution
     now = recovered = approved(first)
     for fact in life:
         now = evolve_resolution(now, fact)
-        event = events.announce_resolution(now, fact, TOPICS, TRACE)
+        event = events.resolution_to_event(now, fact, TOPICS, TRACE)
         message = as_read(event)
         assert published(message, now.resolution_id, now.resolution_id) == event
         assert isinstance(message.data, ResolutionEvent)
         assert message.event.time is not None
-        told = events.fact_of_resolution(message.data, message.event.time)
+        told = events.resolution_from_event(message.data, message.event.time)
         assert told == fact
         recovered = evolve_resolution(recovered, told)
         assert recovered == now
@@ -94,7 +94,7 @@ def test_an_approval_in_no_session_is_none_of_ours() -> None:
     foreign = ResolutionApproved(
         resolution_id="R-1", deputy="civil", title="پل", approved_at=NOW, due_on=date(2024, 1, 1)
     )
-    assert events.fact_of_resolution(foreign, NOW) is None
+    assert events.resolution_from_event(foreign, NOW) is None
 
 
 # -- whole registers ----------------------------------------------------------------------------
@@ -154,7 +154,7 @@ async def test_what_is_taken_in_is_its_cause_and_is_counted_once() -> None:
     taken = [cause for cause in copy.causes if cause.kind == "recovery"]
     assert {cause.by for cause in taken} == {"recovery"}
     await follow(copy, [recording("a", "R-3", "civil")])
-    ids = [r.resolution_id for r in await copy.page_of_resolutions(Query({}, None, 10))]
+    ids = [r.resolution_id for r in await copy.page_of_resolutions(ListQuery({}, None, 10))]
     assert ids == ["R-1", "R-2", "R-3", "a-R001", "a-R003", "a-R005"]
 
 
@@ -173,7 +173,7 @@ async def test_what_is_no_event_of_the_schedulers_is_passed_over() -> None:
     copy = MemoryRegister()
     invited = InvitationIssued(session_id="a", province="IR-09", issued_at=NOW, report_due_at=NOW)
     event = Event("1", invited.TYPE, TOPICS.sessions, "a", "a", 1, NOW, "", invited.to_json())
-    assert await handlers.take_in([as_read(event)], copy, {}) == 0
+    assert await handlers.recover([as_read(event)], copy, {}) == 0
     assert copy.causes == []
 
 

@@ -12,9 +12,9 @@ from hypothesis import example, given
 
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.topics import Topics
-from shared.messaging.deadletters import ERROR, NOTES, DeadLetter, DeadLetters
-from shared.messaging.publisher import Publisher
-from shared.messaging.records import Refusal
+from shared.messaging.core.model import Refusal
+from shared.messaging.inbound.deadletters import ERROR, NOTES, DeadLetter, DeadLetters
+from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.writing import one_line
 from tests.unit.messaging.fakes import BEGUN, Clock, Record, Sends, record
 from tests.unit.written.any_text import ANY_TEXT

@@ -9,8 +9,8 @@ from hypothesis import example, given
 
 from services.followups.adapters import chart, timeline
 from services.followups.adapters.svg import letters, short
-from services.followups.domain.boards import board
 from services.followups.domain.records import ExtensionRequested, Opened
+from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
 from services.followups.domain.timeline import timeline as folded
 from shared.runtime.writing import FSI, PDI, isolated
@@ -72,7 +72,7 @@ def test_a_timeline_holds_any_title_and_any_name(title: str, who: str) -> None:
 @given(ANY_TEXT.filter(bool))
 def test_a_chart_holds_any_id(id_: str) -> None:
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1}}
-    texts = told(parsed(chart.write(board(By.AXIS, AS_OF, [("civil", counts)]))))
+    texts = told(parsed(chart.write(scorecard_table(By.AXIS, AS_OF, [("civil", counts)]))))
     assert any(text.startswith(f"{isolated(id_)}: ") for text in texts)
     for text in texts:
         assert_closed(text)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 
 from services.followups.adapters import csv_file
 from services.followups.adapters.csv_file import harmless
-from services.followups.domain.boards import board
+from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
 from shared.runtime.writing import writable
 from tests.unit.followups.examples import unhurried
@@ -58,7 +58,7 @@ def cells(text: str, separator: str) -> Iterator[str]:
 def table(id_: str) -> str:
     """A board with an axis of this id."""
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1}}
-    content = csv_file.write(board(By.AXIS, AS_OF, [("civil", counts)]))
+    content = csv_file.write(scorecard_table(By.AXIS, AS_OF, [("civil", counts)]))
     return content.decode("utf-8-sig")
 
 

@@ -1,0 +1,104 @@
+"""Sessions and other gatherings, as the scheduler announces them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.reports import events
+from services.reports.domain import decisions
+from services.reports.domain.decisions import Refused
+from services.reports.domain.records import Fact
+from services.reports.handlers.drafts import Draft
+from services.reports.handlers.ports import Change, ExpectationRepository, HandlerContext
+from shared.contracts.events import SessionCancelled, SessionRescheduled, SessionScheduled
+from shared.messaging.core.model import Decision, Message, Outcome, Refusal, Verdict
+
+
+async def handle_events(
+    messages: Sequence[Message],
+    store: ExpectationRepository,
+    reception: HandlerContext,
+    now: datetime,
+) -> Decision[Change]:
+    """Take a batch of session events, folded by session in the order of their offsets."""
+    relevant = [message for message in messages if _session_id(message) is not None]
+    known = await store.of_sessions({str(_session_id(message)) for message in relevant})
+    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m, reception)]))
+    kept = await store.kept(
+        {
+            message.data.session_id
+            for message in relevant
+            if isinstance(message.data, SessionScheduled) and message.data.session_id not in known
+        }
+    )
+    drafts: dict[str, Draft] = {}
+    verdicts: list[Verdict] = []
+    for message in messages:
+        session_id = _session_id(message)
+        if session_id is None:
+            verdicts.append(Outcome.IGNORED)
+            continue
+        draft = drafts.get(session_id)
+        if draft is None:
+            draft = drafts[session_id] = Draft(
+                known.get(session_id), reception, kept.get(session_id, ())
+            )
+        try:
+            verdicts.append(_take_one(message, draft, seen, reception, now))
+        except Refused as refused:
+            verdicts.append(Refusal(refused.reason, str(refused)))
+    return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
+
+
+def _take_one(
+    message: Message, draft: Draft, seen: set[str], reception: HandlerContext, now: datetime
+) -> Verdict:
+    data, trace = message.data, message.event.traceparent
+    sequence = _sequence(message, reception)
+    if draft.after is not None and decisions.is_overtaken(draft.after, sequence):
+        return Outcome.DUPLICATE
+    if isinstance(data, SessionScheduled):
+        session = events.session_of(data)
+        if draft.after is not None:
+            decisions.expect_again(draft.after, session)
+            return Outcome.DUPLICATE
+        draft.add(decisions.expect(data.session_id, session, sequence, now), trace)
+        return Outcome.APPLIED
+    needs_inbox = _needs_inbox(message, reception)
+    if needs_inbox and message.inbox_id in seen:
+        return Outcome.DUPLICATE
+    fact: Fact | None
+    if isinstance(data, SessionRescheduled):
+        starts_at = events.milliseconds(data.starts_at)
+        due_at = None if data.report_due_at is None else events.milliseconds(data.report_due_at)
+        fact = decisions.move(draft.existing(), starts_at, due_at, sequence, now)
+    else:
+        fact = decisions.cancel(draft.existing(), sequence, now)
+    if fact is None:
+        return Outcome.DUPLICATE
+    draft.add(fact, trace)
+    if needs_inbox:
+        draft.inbox.append(message.inbox_id)
+        seen.add(message.inbox_id)
+    return Outcome.APPLIED
+
+
+def _session_id(message: Message) -> str | None:
+    data = message.data
+    if isinstance(data, SessionScheduled | SessionRescheduled | SessionCancelled):
+        return data.session_id
+    return None
+
+
+def _sequence(message: Message, reception: HandlerContext) -> int | None:
+    """The session's version. Its owner alone counts it: a stranger's would shut his own out."""
+    event = message.event
+    return event.sequence if event.source == reception.scheduler else None
+
+
+def _needs_inbox(message: Message, reception: HandlerContext) -> bool:
+    """Whether nothing else tells that it came before: neither its sequence nor its content."""
+    if not isinstance(message.data, SessionRescheduled):
+        return False
+    return _sequence(message, reception) is None

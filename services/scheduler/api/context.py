@@ -1,0 +1,71 @@
+"""What every route works with, and how a refusal becomes a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.scheduler.domain.decisions import Invalid, NotAllowed, Refused
+from services.scheduler.domain.records import Resolution, Season, Session
+from services.scheduler.handlers import (
+    HandlerContext,
+    SchedulerRepository,
+    UnknownResolution,
+    UnknownSession,
+)
+from shared.runtime.clocks import DomainClock
+from shared.runtime.listing import ListQuery
+from shared.runtime.problems import FieldError, Problem, invalid, not_found
+from shared.runtime.replies import Replies
+from shared.runtime.told import sentence
+
+
+class ReadableRepository(SchedulerRepository, Protocol):
+    """What the API needs of the store besides what the handlers do."""
+
+    @property
+    def replies(self) -> Replies: ...
+    async def sessions_of_season(self, season: str) -> Sequence[Session]: ...
+    async def page_of_seasons(self, query: ListQuery) -> Sequence[Season]: ...
+    async def page_of_sessions(self, query: ListQuery) -> Sequence[Session]: ...
+    async def page_of_resolutions(self, query: ListQuery) -> Sequence[Resolution]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The register, and the rules and the clock by which it is kept."""
+
+    register: ReadableRepository
+    rules: HandlerContext
+    clock: DomainClock
+
+    async def now(self) -> datetime:
+        """The present instant (UTC) to the millisecond, as it is stored and sent."""
+        now = await self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """Turn what a handler refuses into a problem."""
+    try:
+        yield
+    except UnknownSession as unknown:
+        raise not_found(sentence("no session {session_id}", session_id=str(unknown))) from None
+    except UnknownResolution as unknown:
+        raise not_found(
+            sentence("no resolution {resolution_id}", resolution_id=str(unknown))
+        ) from None
+    except Invalid as refused:
+        raise invalid([_field(fault.field, fault.detail) for fault in refused.faults]) from refused
+    except Refused as refused:
+        status = 403 if isinstance(refused, NotAllowed) else 409
+        title = "Not allowed" if status == 403 else "Not possible as things stand"
+        raise Problem(status, refused.reason, title, str(refused)) from refused
+
+
+def _field(name: str, detail: str) -> FieldError:
+    return FieldError(name, detail, "/" + name.replace(".", "/"))

@@ -1,0 +1,1 @@
+"""The words of delivery, its errors, and what every room needs: retries, failpoints, stalls."""

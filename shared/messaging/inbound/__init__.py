@@ -1,0 +1,1 @@
+"""From Kafka's records to an effect that happens exactly once."""

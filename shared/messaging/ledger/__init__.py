@@ -1,0 +1,1 @@
+"""What one MongoDB transaction commits together: state, events, positions, leases and replies."""

@@ -1,0 +1,1 @@
+"""From the commit records to Kafka, until Kafka has acknowledged all."""

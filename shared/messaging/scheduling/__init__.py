@@ -1,0 +1,1 @@
+"""What time brings: work that one process does at a time, under a lease."""

@@ -1,0 +1,46 @@
+"""Whether this machine's clock may be believed, asked before time does what can't be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from shared.runtime.clocks import MachineClock
+
+_log = structlog.get_logger(__name__)
+
+_APART: Final = timedelta(minutes=1)
+_JUMP: Final = timedelta(seconds=5)
+_ASKED_EVERY: Final = 30.0  # seconds
+
+
+class ClockSkewGuard:
+    """Compares this machine's clock with MongoDB's: now and then, and at once where it jumped.
+
+    That it jumped, its distance to the monotonic clock tells without asking anybody.
+    """
+
+    def __init__(self, clock: MachineClock, server_time: Callable[[], Awaitable[datetime]]) -> None:
+        """`server_time` asks MongoDB for its time (UTC)."""
+        self._clock = clock
+        self._server_time = server_time
+        self._asked: tuple[datetime, float] | None = None  # both clocks when they last agreed
+
+    async def holds(self) -> bool:
+        """Whether the two differ by no more than a minute. Raises the driver's errors."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        if self._asked is not None:
+            then, since = self._asked[0], monotonic - self._asked[1]
+            jumped = abs(now - then - timedelta(seconds=since)) > _JUMP
+            if not jumped and since < _ASKED_EVERY:
+                return True
+        apart = abs(now - await self._server_time())
+        if apart > _APART:
+            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
+            self._asked = None
+            return False
+        self._asked = (now, monotonic)
+        return True

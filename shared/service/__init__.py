@@ -1,0 +1,1 @@
+"""What every service process consists of, wired once: parts, life cycle, readiness, HTTP."""

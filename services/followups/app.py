@@ -44,40 +44,43 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     links = MongoLinks(
         [host.database(f"{SERVICE}_{deputy}") for deputy in sorted(settings.known_deputies)]
     )
-    ladder, rules = escalation_policy_of(settings, calendar), extension_rules_of(settings, calendar)
-    desks: dict[str, api.ApiContext] = {}
+    escalation, rules = (
+        escalation_policy_of(settings, calendar),
+        extension_rules_of(settings, calendar),
+    )
+    contexts: dict[str, api.ApiContext] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
         store = MongoFollowupRepository(ledger, deputy, links)
         topic = host.topics.followups(deputy)
         scheduler = source_of("scheduler")
-        tracking = HandlerContext(deputy, ladder, topic, scheduler, host.topics.resolutions)
+        context = HandlerContext(deputy, escalation, topic, scheduler, host.topics.resolutions)
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
-        desks[deputy] = api.ApiContext(store, tracking, uploads, host.apart(ledger.database))
+        contexts[deputy] = api.ApiContext(store, context, uploads, host.apart(ledger.database))
         host.prepare(store.prepare)
         host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
         host.consume(
             f"{SERVICE}-{deputy}",
             [host.topics.resolutions(deputy)],
-            handle=subscribers.resolutions(store, tracking, host.clock),
+            handle=subscribers.resolutions(store, context, host.clock),
             save=store.save,
             database=ledger.database,
         )
         host.own(
             ledger.database,
             [topic],
-            partial(handlers.recover, store=store, tracking=tracking),
+            partial(handlers.recover, store=store, context=context),
         )
         host.sweep(
             ledger.database,
-            partial(handlers.sweep, store, tracking),
-            store.agenda,
+            partial(handlers.sweep, store, context),
+            store.due_queue,
             swept=partial(metrics.swept, deputy),
         )
         every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)
         host.now_and_then(partial(jobs.clear, uploads), every_seconds)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
-    routes = api.routes(desks, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
+    routes = api.routes(contexts, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)
     title = "Peygir: follow-ups"
     return host, host.app(title, routes, sends, long_bodies, persian.CATALOGUE)

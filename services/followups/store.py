@@ -175,14 +175,14 @@ class MongoFollowupRepository:
         self._ledger = ledger
         self._links = links or MongoLinks([ledger.database])
         self._deputy = deputy
-        self.agenda = DueQueue(ledger, "followups", "next_alert")
+        self.due_queue = DueQueue(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
         self.replies = ledger.replies
         self._followups = ledger.database["followups"]
-        self._elsewhere = ledger.database["elsewhere"]  # as they were when they went
+        self._moved_out = ledger.database["elsewhere"]  # as they were when they went
         self._inbox = Inbox(ledger.database)
         self._deferral = DeferredMessages(ledger.database)
-        self._marks = ledger.database["marks"]  # of what was done to all that is stored
+        self._data_migrations = ledger.database["marks"]  # of what was done to all that is stored
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -190,14 +190,14 @@ class MongoFollowupRepository:
         await self._inbox.prepare()
         await self.files.prepare()
         await ensure_indexes(self._followups, _INDEXES)
-        await ensure_indexes(self._elsewhere, [IndexModel([("resolution_id", ASCENDING)])])
+        await ensure_indexes(self._moved_out, [IndexModel([("resolution_id", ASCENDING)])])
         await self._count_former()
         await self._key_former()
 
     async def _count_former(self) -> None:
         """Count what was stored before there were scorecards: as it stands, on its last day."""
         done = {"_id": "counted", "schema": _COUNTED}
-        if await self._marks.find_one(done):
+        if await self._data_migrations.find_one(done):
             return
         former = {"schema": {"$lt": _COUNTED}}
         while True:
@@ -213,12 +213,12 @@ class MongoFollowupRepository:
                 )
                 if taken.matched_count < len(ids):
                     raise Stale("another process counts them too")
-        await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
+        await self._data_migrations.replace_one({"_id": done["_id"]}, done, upsert=True)
 
     async def _key_former(self) -> None:
         """Give what was stored before lists were sorted and searched the keys for that."""
         done = {"_id": "keyed", "schema": _KEYED}
-        if await self._marks.find_one(done):
+        if await self._data_migrations.find_one(done):
             return
         former = {"$or": [{"executing_body": {"$gt": ""}}, {"claimed_at": {"$type": "date"}}]}
         updates: list[UpdateOne] = []
@@ -233,16 +233,16 @@ class MongoFollowupRepository:
                 updates.clear()
         if updates:
             await self._followups.bulk_write(updates, ordered=False)
-        await self._marks.replace_one({"_id": done["_id"]}, done, upsert=True)
+        await self._data_migrations.replace_one({"_id": done["_id"]}, done, upsert=True)
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         return await _found(self._followups, "resolution_id", ids)
 
-    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
-        return await _found(self._elsewhere, "resolution_id", resolution_ids)
+    async def moved_out(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+        return await _found(self._moved_out, "resolution_id", resolution_ids)
 
-    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        gone = await _found(self._elsewhere, "_id", ids)
+    async def here_or_moved_out(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        gone = await _found(self._moved_out, "_id", ids)
         return {**gone, **await _found(self._followups, "_id", ids)}
 
     async def get(self, followup_id: str) -> Followup | None:
@@ -253,7 +253,7 @@ class MongoFollowupRepository:
         return await _found(self._followups, "_id", ids)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
-        return [_loaded(document) async for document in self.agenda.due(now, limit)]
+        return [_loaded(document) async for document in self.due_queue.due(now, limit)]
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)
@@ -411,12 +411,12 @@ class MongoFollowupRepository:
         inserted = [change for change in is_own if not self._is_here(change.before)]
         await self._insert(inserted, session)
         await self._replace([change for change in is_own if self._is_here(change.before)], session)
-        await self._remove(self._elsewhere, [c for c in inserted if c.before is not None], session)
+        await self._remove(self._moved_out, [c for c in inserted if c.before is not None], session)
         gone = [change for change in changes if change.after.deputy != self._deputy]
         await self._remove(self._followups, [c for c in gone if self._is_here(c.before)], session)
         for change in gone:
             here = {"_id": change.after.followup_id}
-            await self._elsewhere.replace_one(here, _stored(change), upsert=True, session=session)
+            await self._moved_out.replace_one(here, _stored(change), upsert=True, session=session)
         for kept in (kept for change in changes for kept in change.files):
             await self.files.keep(kept, self._ledger.now(), session)
         inbox = [id_ for change in changes for id_ in change.inbox]

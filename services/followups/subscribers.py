@@ -12,11 +12,11 @@ from shared.runtime.clocks import DomainClock
 
 
 def resolutions(
-    store: FollowupRepository, tracking: HandlerContext, clock: DomainClock
+    store: FollowupRepository, context: HandlerContext, clock: DomainClock
 ) -> Handle[Change]:
     """What one deputy's group does with a batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Change]:
-        return await handlers.handle_events(messages, store, tracking, await clock.now())
+        return await handlers.handle_events(messages, store, context, await clock.now())
 
     return handle

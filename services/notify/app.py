@@ -29,14 +29,14 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     host = Host(SERVICE, settings, metrics)
     topics = host.topics
     ledger = host.ledger(SERVICE)
-    bell = WakeUp()
-    store = MongoNoticeRepository(ledger, arrived=bell.ring)
+    wake_up = WakeUp()
+    store = MongoNoticeRepository(ledger, arrived=wake_up.wake)
     deputies = {
         name(deputy): deputy
         for name in (topics.resolutions, topics.followups)
         for deputy in settings.known_deputies
     }
-    office = HandlerContext(
+    context = HandlerContext(
         topics.notices, deputies, settings.mail_retry_seconds, settings.mail_tries_most
     )
     host.prepare(store.prepare)
@@ -44,19 +44,19 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     host.consume(
         SERVICE,
         [topics.sessions, topics.reports, *deputies],
-        handle=subscribers.notifications(store, office, host.clock, host.machine),
+        handle=subscribers.notifications(store, context, host.clock, host.machine),
         save=store.save,
         database=ledger.database,
     )
-    courier = Dispatcher(
+    dispatcher = Dispatcher(
         store,
         _post(settings),
-        office,
+        context,
         clock=host.clock,
         machine=host.machine,
         away=metrics.set_mail_server_away,
     )
-    host.by_the_clock(ledger.database, "delivery", courier.deliver, bell)
+    host.by_the_clock(ledger.database, "delivery", dispatcher.deliver, wake_up)
     host.gauge(partial(_show_waiting, store, metrics))
     routes, title = [api.routes(store)], "Peygir: notices"
     return host, host.app(title, routes, [topics.notices], persian=persian.CATALOGUE)

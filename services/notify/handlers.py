@@ -71,11 +71,11 @@ class NoticeRepository(Protocol):
         """Return the notices that tell when these sessions take place, or that they do not."""
         ...
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
         """Return the fates that were kept of those of the ids that have one, by id."""
         ...
 
-    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
+    async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         """Keep the fates of notices that do not exist, by our own events that tell them.
 
         Raises Stale where another process does the same at this moment.
@@ -110,7 +110,7 @@ class HandlerContext:
 async def handle_events(
     messages: Sequence[Message],
     store: NoticeRepository,
-    office: HandlerContext,
+    context: HandlerContext,
     now: datetime,
     at: datetime,
 ) -> Decision[Saved]:
@@ -126,12 +126,12 @@ async def handle_events(
             wanted.append(await of_sessions.take(message, message.data))
             continue
         try:
-            wanted.append(_wanted(message, office, now))
+            wanted.append(_wanted(message, context, now))
         except Refused as refused:
             wanted.append(Refusal(refused.reason, str(refused)))
     ids = {n.notice_id for entry in wanted if isinstance(entry, list) for n in entry}
     known = set(await store.known(ids)) if ids else set()
-    kept = await store.kept(ids - known) if ids - known else {}
+    orphan_outcomes = await store.orphan_outcomes(ids - known) if ids - known else {}
     verdicts: list[Verdict] = []
     changes: list[Saved] = []
     for entry in wanted:
@@ -140,7 +140,7 @@ async def handle_events(
             continue
         fresh = [notice for notice in entry if notice.notice_id not in known]
         known.update(notice.notice_id for notice in fresh)
-        changes += [_new(notice, kept.get(notice.notice_id), at) for notice in fresh]
+        changes += [_new(notice, orphan_outcomes.get(notice.notice_id), at) for notice in fresh]
         verdicts.append(_verdict(entry, fresh))
     return Decision(verdicts, [*changes, *of_sessions.changes()])
 
@@ -178,9 +178,11 @@ class _Sessions:
             return Outcome.DUPLICATE
         told = self._told(before, data, message.event.traceparent)
         self._courses[data.session_id] = told.course.hearing(sequence, inbox_id)
-        kept = await self._store.kept([notice.notice_id for notice in told.new])
+        orphan_outcomes = await self._store.orphan_outcomes(
+            [notice.notice_id for notice in told.new]
+        )
         for notice in told.new:
-            self._note(_new(notice, kept.get(notice.notice_id), self._at))
+            self._note(_new(notice, orphan_outcomes.get(notice.notice_id), self._at))
         for was, notice in told.changed:
             written = self._changes.get(notice.notice_id)
             next_try = self._at if notice.state is State.PENDING else None
@@ -216,12 +218,12 @@ class _Sessions:
         self._notices[change.after.subject][change.after.notice_id] = change.after
 
 
-def _wanted(message: Message, office: HandlerContext, now: datetime) -> list[Notice]:
-    matter = events.notification_of(message.data)
-    if matter is None:
+def _wanted(message: Message, context: HandlerContext, now: datetime) -> list[Notice]:
+    notification = events.notification_of(message.data)
+    if notification is None:
         return []
-    domain.check(matter, office.deputies.get(message.topic))
-    return domain.notices(matter, now, message.event.traceparent)
+    domain.check(notification, context.deputies.get(message.topic))
+    return domain.notices(notification, now, message.event.traceparent)
 
 
 def _new(notice: Notice, fate: Fact | None, at: datetime) -> Change:
@@ -253,17 +255,19 @@ async def recover(messages: Sequence[Message], store: NoticeRepository) -> int:
             event = published(message, data.notice_id, data.notice_id)
             told[data.notice_id] = event, events.from_event(data)
     known = {notice.notice_id: notice for notice in await store.of(told.keys())}
-    kept = await store.kept(told.keys() - known.keys())
+    orphan_outcomes = await store.orphan_outcomes(told.keys() - known.keys())
     changes = [
         Change(before, domain.evolve(before, told[id_][1]), (told[id_][0],), None)
         for id_, before in known.items()
         if before.state is State.PENDING
     ]
-    new = [event for id_, (event, _) in told.items() if id_ not in known and id_ not in kept]
+    new = [
+        event for id_, (event, _) in told.items() if id_ not in known and id_ not in orphan_outcomes
+    ]
     if changes:
         await store.save(changes, RECOVERY)
     if new:
-        await store.keep(new, RECOVERY)
+        await store.keep_orphans(new, RECOVERY)
     return len(changes) + len(new)
 
 
@@ -342,13 +346,13 @@ async def begin(
     Raises LeaseLost, and Stale where what it says was overtaken at this moment.
     """
     change = Change(notice, domain.evolve(notice, HandedOver(now)), (), at)
-    await store.save([change], _courier(fence))
+    await store.save([change], _dispatcher(fence))
 
 
 async def note(
     answers: Mapping[str, Fact],
     store: NoticeRepository,
-    office: HandlerContext,
+    context: HandlerContext,
     at: datetime,
     fence: Fence,
 ) -> None:
@@ -357,26 +361,26 @@ async def note(
     What somebody else has noted meanwhile stays as it is. Raises LeaseLost, Stale.
     """
     pending = [n for n in await store.of(answers.keys()) if n.state is State.PENDING]
-    changes = [_changed(notice, answers[notice.notice_id], office, at) for notice in pending]
+    changes = [_changed(notice, answers[notice.notice_id], context, at) for notice in pending]
     if changes:
-        await store.save(changes, _courier(fence))
+        await store.save(changes, _dispatcher(fence))
 
 
-def _courier(fence: Fence) -> CommitContext:
+def _dispatcher(fence: Fence) -> CommitContext:
     return CommitContext("clock", "courier", fence=fence)
 
 
-def _changed(before: Notice, answer: Fact, office: HandlerContext, at: datetime) -> Change:
-    fact = domain.judged(before, answer, office.tries_most)
+def _changed(before: Notice, answer: Fact, context: HandlerContext, at: datetime) -> Change:
+    fact = domain.judged(before, answer, context.tries_most)
     after = domain.evolve(before, fact)
-    event = events.to_event(after, fact, office.topic)
+    event = events.to_event(after, fact, context.topic)
     next_try = None
     if after.state is State.PENDING:
         match fact:
             case HeldBack():
                 next_try = fact.until
             case PutOff():
-                waits = domain.wait_seconds(after.tries, office.retry_seconds)
+                waits = domain.wait_seconds(after.tries, context.retry_seconds)
                 next_try = at + timedelta(seconds=waits)
             case _:
                 next_try = at

@@ -60,7 +60,7 @@ class Dispatcher:
         self,
         store: NoticeRepository,
         post: MailTransport,
-        office: HandlerContext,
+        context: HandlerContext,
         *,
         clock: DomainClock,
         machine: MachineClock,
@@ -69,11 +69,11 @@ class Dispatcher:
         """`away` is told whether the mail server takes nothing at all."""
         self._store = store
         self._post = post
-        self._office = office
+        self._office = context
         self._clock = clock
         self._machine = machine
         self._away = away
-        self._patience = Patience(office.retry_seconds)
+        self._patience = Patience(context.retry_seconds)
         self._answers: dict[str, Fact] = {}  # heard, and not noted yet
         self._unnotable: set[str] = set()  # heard, and lost
         self._probes = 0  # of a server that takes nothing

@@ -67,7 +67,7 @@ class MongoNoticeRepository:
         """`arrived` is called after new notices were saved."""
         self._ledger = ledger
         self._arrived = arrived
-        self._agenda = DueQueue(ledger, "notices", "next_try", _WAITING)
+        self._due_queue = DueQueue(ledger, "notices", "next_try", _WAITING)
         self._notices = ledger.database["notices"]
         self._courses = ledger.database["sessions"]  # what is known of each, by its id
         self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
@@ -94,14 +94,14 @@ class MongoNoticeRepository:
         wanted = {"subject": {"$in": list(session_ids)}, "template": {"$in": list(_OF_SESSIONS)}}
         return [_loaded(document) async for document in self._notices.find(wanted)]
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
         found = self._kept.find({"_id": {"$in": list(ids)}})
         return {document["_id"]: _fate(document) async for document in found}
 
-    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
-        kept = [{"_id": e.aggregate_id, "type": e.type, "data": e.data} for e in events]
+    async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
+        documents = [{"_id": e.aggregate_id, "type": e.type, "data": e.data} for e in events]
         async with self._ledger.commit(cause, Effects(events)) as session:
-            await self._kept.insert_many(kept, session=session)
+            await self._kept.insert_many(documents, session=session)
 
     async def get(self, notice_id: str) -> Notice | None:
         """Return one."""
@@ -110,7 +110,7 @@ class MongoNoticeRepository:
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
         limit += len(self._unreadable)
-        found = [document async for document in self._agenda.due(at, limit)]
+        found = [document async for document in self._due_queue.due(at, limit)]
         if len(found) < limit:
             found += await self._ahead(at, limit - len(found))
         notices = [notice for document in found if (notice := self._readable(document))]
@@ -231,7 +231,7 @@ def _stored(change: Change) -> Document:
         "template": notice.template,
         "subject": notice.subject,
         "recipient_role": notice.recipient_role,
-        "matter": _MATTER.dump_python(notice.matter, mode="json"),
+        "matter": _MATTER.dump_python(notice.notification, mode="json"),
         "created_at": notice.created_at,
         "trace": notice.trace,
         **_moved(change),
@@ -259,7 +259,7 @@ def _loaded(document: Document) -> Notice:
         notice_id=document["_id"],
         version=document["version"],
         state=State(document["state"]),
-        matter=_MATTER.validate_python(document["matter"]),
+        notification=_MATTER.validate_python(document["matter"]),
         recipient_role=document["recipient_role"],
         created_at=document["created_at"],
         changed_at=document["changed_at"],

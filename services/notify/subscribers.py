@@ -12,13 +12,13 @@ from shared.runtime.clocks import DomainClock, MachineClock
 
 
 def notifications(
-    store: NoticeRepository, office: HandlerContext, clock: DomainClock, machine: MachineClock
+    store: NoticeRepository, context: HandlerContext, clock: DomainClock, machine: MachineClock
 ) -> Handle[Saved]:
     """What the group does with a batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Saved]:
         return await handlers.handle_events(
-            messages, store, office, await clock.now(), machine.now()
+            messages, store, context, await clock.now(), machine.now()
         )
 
     return handle

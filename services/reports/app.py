@@ -25,7 +25,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     """Wire the service: one consumer group, one database, a relay and a sweeper."""
     host = Host(SERVICE, settings, Metrics())
     topics = host.topics
-    reception = HandlerContext(
+    context = HandlerContext(
         catalogues=CATALOGUES,
         restricted=frozenset(settings.restricted_axes),
         recipients=_deputies(settings.known_deputies),
@@ -39,7 +39,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     host.consume(
         SERVICE,
         [topics.sessions],
-        handle=subscribers.sessions(store, reception, host.clock),
+        handle=subscribers.sessions(store, context, host.clock),
         save=store.save,
         database=ledger.database,
     )
@@ -47,10 +47,10 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     host.own(
         ledger.database,
         sends,
-        partial(handlers.recover, store=store, circulars=circulars, reception=reception),
+        partial(handlers.recover, store=store, circulars=circulars, context=context),
     )
-    host.sweep(ledger.database, partial(handlers.sweep, store, reception), store.agenda)
-    routes = api.routes(api.ApiContext(store, circulars, reception), host.clock)
+    host.sweep(ledger.database, partial(handlers.sweep, store, context), store.due_queue)
+    routes = api.routes(api.ApiContext(store, circulars, context), host.clock)
     return host, host.app("Peygir: reports", [routes], sends, persian=persian.CATALOGUE)
 
 

@@ -79,7 +79,7 @@ class MongoExpectationRepository:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.replies = ledger.replies
-        self.agenda = DueQueue(ledger, "expectations", "next_due")
+        self.due_queue = DueQueue(ledger, "expectations", "next_due")
         self._expectations = ledger.database["expectations"]
         self._inbox = Inbox(ledger.database)
 
@@ -105,7 +105,7 @@ class MongoExpectationRepository:
         return _loaded(document)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
-        return [_loaded(document) async for document in self.agenda.due(now, limit)]
+        return [_loaded(document) async for document in self.due_queue.due(now, limit)]
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
         return await self._inbox.seen(ids)
@@ -121,11 +121,11 @@ class MongoExpectationRepository:
         found = await _REPORTS.page(self._expectations, query, _IS_EXPECTED, has_come)
         return [_loaded(document) for document in found]
 
-    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
+    async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         async with self._ledger.commit(cause, Effects(events)):
             pass  # the record of the commit is all there is to write
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
         """What the ledger tells of sessions that are not known: only what was kept can be."""
         found = {id_: await self._told(id_) for id_ in ids}
         return {id_: events for id_, events in found.items() if events}

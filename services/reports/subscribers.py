@@ -12,11 +12,11 @@ from shared.runtime.clocks import DomainClock
 
 
 def sessions(
-    store: ExpectationRepository, reception: HandlerContext, clock: DomainClock
+    store: ExpectationRepository, context: HandlerContext, clock: DomainClock
 ) -> Handle[Change]:
     """What the group does with a batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Change]:
-        return await handlers.handle_events(messages, store, reception, await clock.now())
+        return await handlers.handle_events(messages, store, context, await clock.now())
 
     return handle

@@ -25,15 +25,15 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
     """
     host = Host(SERVICE, settings, Metrics())
     ledger = host.ledger(SERVICE)
-    register = MongoSchedulerRepository(ledger)
-    host.prepare(register.prepare)
-    rules = HandlerContext(
+    store = MongoSchedulerRepository(ledger)
+    host.prepare(store.prepare)
+    context = HandlerContext(
         calendar=WorkingCalendar.iran(settings.thursday_off, settings.holidays_file),
         report_lead=settings.report_lead,
         deputies=settings.known_deputies,
         topics=host.topics,
     )
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
-    host.own(ledger.database, sends, partial(handlers.recover, register=register, waiting={}))
-    routers = api.routes(api.ApiContext(register, rules, host.clock))
+    host.own(ledger.database, sends, partial(handlers.recover, store=store, waiting={}))
+    routers = api.routes(api.ApiContext(store, context, host.clock))
     return host, host.app("Peygir: scheduler", routers, sends, persian=persian.CATALOGUE)

@@ -93,10 +93,10 @@ class Host:
         self._link = mongo.Link()
         self.client = mongo.connect(uri, app=service, lost=self._doubt, link=self._link)
         self.clock = domain_clock(settings, self.client)
-        self._agreement = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
+        self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
-        self._reach = _reach(settings)
+        self._failpoint = _reach(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         bootstrap = settings.kafka_bootstrap_servers
         self._stalls = Stalls(metrics)
@@ -113,11 +113,11 @@ class Host:
             stalls=self._stalls,
             clock=self.machine,
         )
-        self._watches: dict[str, RollbackDetector] = {}  # by the name of the database
+        self._rollback_detectors: dict[str, RollbackDetector] = {}  # by the name of the database
         self._preparations: list[Action] = []
         self._gauges: list[Action] = []
         self._parts: list[BackgroundTask] = []
-        self._bells: list[WakeUp] = []  # of everything that is done by the clock
+        self._wake_ups: list[WakeUp] = []  # of everything that is done by the clock
         if isinstance(self.clock, SimulatedDomainClock):
             self._parts.append(partial(self._heed, self.clock))
         self._prepared = False
@@ -136,7 +136,7 @@ class Host:
     def ledger(self, name: str) -> Ledger:
         """A database of this service with its ledger, and the relay that publishes it."""
         database = self.database(name)
-        watch = self._watches.setdefault(database.name, RollbackDetector(database))
+        watch = self._rollback_detectors.setdefault(database.name, RollbackDetector(database))
         lease = self._lease(database, "relay")
         relay = Relay(
             database,
@@ -147,14 +147,14 @@ class Host:
             clock=self.machine,
             watch=watch,
             stalls=self._stalls,
-            reach=self._reach,
+            failpoint=self._failpoint,
         )
         ledger = Ledger(
-            database, clock=self.machine, watch=watch, ring=relay.ring, reach=self._reach
+            database, clock=self.machine, watch=watch, wake=relay.wake, failpoint=self._failpoint
         )
         self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
-            self._duty(database, lease, relay.flush, relay.rest)
+            self._leased_task(database, lease, relay.flush, relay.rest)
             self.gauge(partial(self._show_outbox, relay, database.name))
         return ledger
 
@@ -180,9 +180,9 @@ class Host:
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
             deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
-            tell=self._watches[database.name].tell,
+            tell=self._rollback_detectors[database.name].tell,
             stalls=self._stalls,
-            reach=self._reach,
+            failpoint=self._failpoint,
         )
         self._receives.update(topics)
         self._read_into[database.name] = database
@@ -205,7 +205,7 @@ class Host:
         database: Database,
         name: str,
         work: Callable[[Lease], Awaitable[object]],
-        bell: WakeUp | None = None,
+        wake_up: WakeUp | None = None,
     ) -> None:
         """Do something again and again, in one process at a time: a sweeper.
 
@@ -213,16 +213,16 @@ class Host:
         this process that does it, `bell` calls it before its time.
         """
         if "sweeper" in self.settings.run:
-            lease, heard = self._lease(database, name), bell or WakeUp()
-            self._bells.append(heard)
+            lease, heard = self._lease(database, name), wake_up or WakeUp()
+            self._wake_ups.append(heard)
             rest = partial(heard.wait, self.settings.sweep_seconds)
-            self._duty(database, lease, partial(self._in_time, work, lease), rest)
+            self._leased_task(database, lease, partial(self._in_time, work, lease), rest)
 
     def sweep(
         self,
         database: Database,
         sweep: Sweep,
-        agenda: DueItems,
+        due_queue: DueItems,
         swept: Callable[[datetime], None] = lambda _: None,
     ) -> None:
         """Do what has come due by the domain clock, and put off what cannot be done.
@@ -232,13 +232,13 @@ class Host:
         sweeper = Sweeper(
             database,
             sweep,
-            agenda,
+            due_queue,
             clock=self.clock,
             noted_every=_NOTED_EVERY[self.settings.clock],
             swept=lambda: swept(self.machine.now()),
         )
         self.by_the_clock(database, "sweeper", sweeper.run)
-        self.gauge(partial(self._show_put_off, database, agenda))
+        self.gauge(partial(self._show_put_off, database, due_queue))
 
     def own(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
         """Bring a database level with the topics that it alone publishes to, before all else."""
@@ -352,7 +352,7 @@ class Host:
                     await prepare()
         self._prepared = True
         async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._level, self._keep_gauges, self._watch):
+            for part in (*self._parts, self._level, self._keep_gauges, self._rollback):
                 group.create_task(part())
 
     async def _level(self) -> None:
@@ -370,8 +370,10 @@ class Host:
         except mongo.NoReplicaSet as error:
             refuse("PEYGIR_MONGODB_URI", str(error))
 
-    def _duty(self, database: Database, lease: Lease, work: Action, rest: BackgroundTask) -> None:
-        duty = LeasedTask(
+    def _leased_task(
+        self, database: Database, lease: Lease, work: Action, rest: BackgroundTask
+    ) -> None:
+        task = LeasedTask(
             lease,
             work=work,
             rest=rest,
@@ -379,7 +381,7 @@ class Host:
             metrics=self.metrics,
             lease_seconds=self.settings.lease_seconds,
         )
-        self._parts.append(partial(self._when_level, database, duty.run))
+        self._parts.append(partial(self._when_level, database, task.run))
 
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
@@ -392,7 +394,7 @@ class Host:
             await self.machine.sleep(every_seconds)
 
     async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
-        if await self._agreement.holds():
+        if await self._clock_skew.holds():
             await work(lease)
 
     async def _heed(self, clock: SimulatedDomainClock) -> None:
@@ -400,8 +402,8 @@ class Host:
         async for attempt in retry_transient(self.settings.clock, self.machine):
             with attempt:
                 async for _ in clock.moves():
-                    for bell in self._bells:
-                        bell.ring()
+                    for wake_up in self._wake_ups:
+                        wake_up.wake()
 
     async def _keep_gauges(self) -> None:
         while True:
@@ -413,13 +415,13 @@ class Host:
             await self.machine.sleep(_GAUGES_SECONDS)
 
     def _doubt(self) -> None:
-        for watch in self._watches.values():
+        for watch in self._rollback_detectors.values():
             watch.doubt()
 
-    async def _watch(self) -> None:
+    async def _rollback(self) -> None:
         """Look whether a database went back in time. Raises HistoryChanged, which ends it all."""
         while True:
-            for watch in self._watches.values():
+            for watch in self._rollback_detectors.values():
                 with suppress(PyMongoError):  # away is not back in time; the next look tells
                     await watch.look()
             await self.machine.sleep(_GAUGES_SECONDS)
@@ -429,12 +431,12 @@ class Host:
         age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
         self.metrics.set_outbox(name, pending, max(0.0, age))
 
-    async def _show_put_off(self, database: Database, agenda: DueItems) -> None:
+    async def _show_put_off(self, database: Database, due_queue: DueItems) -> None:
         try:
             now = await self.clock.now()
         except NoTime:  # nothing is due before the simulated time begins
             return
-        self.metrics.set_put_off(database.name, await agenda.standing(now))
+        self.metrics.set_put_off(database.name, await due_queue.snoozed(now))
 
     async def _require_database(self) -> None:
         """Nothing is decided on a database that may not hold yet what its topics do.

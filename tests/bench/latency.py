@@ -57,10 +57,10 @@ class Watcher:
             max_await_time_ms=100,
         )
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._rollback, daemon=True)
         self._thread.start()
 
-    def _watch(self) -> None:
+    def _rollback(self) -> None:
         while not self._over.is_set():
             change = self._stream.try_next()
             if change is not None:

@@ -82,19 +82,19 @@ class Place:
 class Life:
     """What becomes of one resolution, version by version."""
 
-    def __init__(self, resolution: Resolution, fingerprint: str, tracking: HandlerContext) -> None:
-        self._tracking = tracking
+    def __init__(self, resolution: Resolution, fingerprint: str, context: HandlerContext) -> None:
+        self._tracking = context
         self.versions: list[Followup] = []
         self.events: list[Event] = []
         self.distinctions: list[str | int] = []
         at = resolution.approved_at + _HOUR
-        last = tracking.ladder.acknowledge_by(resolution, at)
+        last = context.escalation.acknowledge_by(resolution, at)
         self._tell(decisions.open_(resolution, source_of("scheduler"), fingerprint, at, last))
 
     @property
     def change(self) -> Change:
         """All of it as one step."""
-        alert = self._tracking.ladder.next_alert(self.versions[-1])
+        alert = self._tracking.escalation.next_alert(self.versions[-1])
         passed = self.versions[:-1]
         return Change(None, self.versions[-1], self.events, alert, passed=passed)
 
@@ -105,9 +105,9 @@ class Life:
 
     def wait(self, until: datetime) -> None:
         """Time does whatever it does up to an instant (UTC)."""
-        ladder = self._tracking.ladder
-        while (at := ladder.next_alert(self.versions[-1])) is not None and at <= until:
-            for fact in ladder.passed(self.versions[-1], at):
+        escalation = self._tracking.escalation
+        while (at := escalation.next_alert(self.versions[-1])) is not None and at <= until:
+            for fact in escalation.passed(self.versions[-1], at):
                 self._tell(fact)
 
     def _tell(self, fact: Fact) -> None:
@@ -120,12 +120,12 @@ class Life:
 class Lives:
     """The lives of a deputy's follow-ups, as they stand at an instant (UTC)."""
 
-    def __init__(self, tracking: HandlerContext, now: datetime) -> None:
-        self._tracking = tracking
+    def __init__(self, context: HandlerContext, now: datetime) -> None:
+        self._tracking = context
         self._now = now
         self._today = tehran_date(now)
-        known = [tracking.deputy]
-        of_deputy = [f"deputy:{tracking.deputy}"]
+        known = [context.deputy]
+        of_deputy = [f"deputy:{context.deputy}"]
         self._deputy = Principal.with_roles("d.bench", of_deputy, known, [])
         self._verifier = Principal.with_roles("m.bench", [COORDINATION, MINISTER_OFFICE], [], [])
         self._latest_due = {1: self._latest(1), 2: self._latest(2)}
@@ -192,8 +192,10 @@ BLANK: Final = Place(str(UUID(int=0)), PROVINCES[0].code, AXES[0].id)
 def tracking_of(deputy: str, namespace: str) -> HandlerContext:
     """As the service wires it by default."""
     topics = Topics((deputy,), namespace)
-    ladder, scheduler = EscalationPolicy(WorkingCalendar.iran()), source_of("scheduler")
-    return HandlerContext(deputy, ladder, topics.followups(deputy), scheduler, topics.resolutions)
+    escalation, scheduler = EscalationPolicy(WorkingCalendar.iran()), source_of("scheduler")
+    return HandlerContext(
+        deputy, escalation, topics.followups(deputy), scheduler, topics.resolutions
+    )
 
 
 def store_of(

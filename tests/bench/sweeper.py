@@ -46,7 +46,7 @@ class Swept:
         self._sweeper = Sweeper(
             self._database,
             partial(handlers.sweep, store, tracking_of("civil", namespace)),
-            store.agenda,
+            store.due_queue,
             clock=SystemDomainClock(),
             noted_every=_NOTED_EVERY,
         )

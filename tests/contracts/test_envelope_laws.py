@@ -88,15 +88,15 @@ def test_the_offset_in_which_a_time_is_written_makes_no_difference(
     event: CloudEvent, minutes: int
 ) -> None:
     headers, value = write(event)
-    elsewhere = timezone(timedelta(minutes=minutes))
+    moved_out = timezone(timedelta(minutes=minutes))
     if event.time is None or event.time.year in {1, 9995}:
         return
-    local = event.time.astimezone(elsewhere).isoformat()
+    local = event.time.astimezone(moved_out).isoformat()
 
     moved = [(n, local.encode() if n == "ce_time" else text) for n, text in headers]
 
     assert read(moved, value) == event
-    assert rfc3339(event.time.astimezone(elsewhere)) == rfc3339(event.time)
+    assert rfc3339(event.time.astimezone(moved_out)) == rfc3339(event.time)
 
 
 @given(records.garbage_headers, st.none() | st.binary(max_size=200))

@@ -81,8 +81,8 @@ def test_the_way_it_is_written_makes_no_difference(
 
 @given(approvals, st.integers(-14 * 60, 14 * 60))
 def test_the_offset_of_a_time_makes_no_difference(approval: dict[str, Any], minutes: int) -> None:
-    elsewhere = timezone(timedelta(minutes=minutes))
-    instant = datetime.fromisoformat(approval["approved_at"]).astimezone(elsewhere)
+    moved_out = timezone(timedelta(minutes=minutes))
+    instant = datetime.fromisoformat(approval["approved_at"]).astimezone(moved_out)
 
     assert of({**approval, "approved_at": instant.isoformat()}) == of(approval)
 

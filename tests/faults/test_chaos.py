@@ -218,11 +218,11 @@ async def mend_and_replay(
         namespace=space,
         api=environment["PEYGIR_API"],
     )
-    async with opened(settings, "followups", "operator") as desk:
-        for entry in await desk.list():
+    async with opened(settings, "followups", "operator") as api:
+        for entry in await api.list():
             origin = entry.notes.origin
             id_ = poison[Place(origin.topic, origin.partition, origin.offset)]
-            await desk.mend(origin, partial(set_body, body=approval(id_)), "broken off", None)
+            await api.mend(origin, partial(set_body, body=approval(id_)), "broken off", None)
     replay = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "tools.deadletter", "replay", "--count", "all", "--rate", "200"],

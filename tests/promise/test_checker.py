@@ -99,21 +99,21 @@ def test_acts_at_the_same_time_may_come_in_any_order() -> None:
 
 def test_a_history_that_moved_is_whole_in_its_new_topic() -> None:
     history = whole()
-    elsewhere = tuple(
+    moved_out = tuple(
         replace(event, place=Place("followups-social", 0, event.version))
         for event in [*history.told[:7], told(8, Effect("Moved", "r-1"))]
     )
     moved = Act("m", Outcome.ACKNOWLEDGED, 3.0, 4.0, (Effect("Moved", "r-1"),))
     history = replace(
         history,
-        told=(*history.told, told(8, Effect("Moved", "r-1")), *elsewhere),
+        told=(*history.told, told(8, Effect("Moved", "r-1")), *moved_out),
         acts=(*history.acts, moved),
         committed=None,
         states=(State("social", "f-1", "r-1", 8, "followups-social"),),
         shown=None,
     )
     assert check(history) == []
-    cut = replace(history, told=tuple(e for e in history.told if e.place != elsewhere[2].place))
+    cut = replace(history, told=tuple(e for e in history.told if e.place != moved_out[2].place))
     assert by_kind(check(cut))[Kind.GAP] == 1
 
 

@@ -385,8 +385,8 @@ def test_a_row_that_cannot_be_is_told() -> None:
         assert "broken" in is_no_sheet(packed(parts(DATA + data, strings=STRINGS)))
     twice = '<row r="3"><c r="A3"><v>1</v></c><c r="A3"><v>2</v></c></row>'
     assert "twice" in is_no_sheet(packed(parts(DATA + twice, strings=STRINGS)))
-    elsewhere = '<row r="3"><c r="A4"><v>1</v></c></row>'
-    assert "stands in row 3" in is_no_sheet(packed(parts(DATA + elsewhere, strings=STRINGS)))
+    moved_out = '<row r="3"><c r="A4"><v>1</v></c></row>'
+    assert "stands in row 3" in is_no_sheet(packed(parts(DATA + moved_out, strings=STRINGS)))
 
 
 @pytest.mark.parametrize(

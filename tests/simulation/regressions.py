@@ -121,7 +121,7 @@ async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
     ]
     if not (whole or partly):
         return
-    await self._watch.sure()
+    await self._rollback.sure()
     done = [e.id for r in chunk for e in r.events if e.id in self._places]
     reached = await self._now_reached(self._places[id_] for id_ in done)
     async with self._lease.fenced() as fence, transaction(self._database.client) as session:
@@ -137,7 +137,7 @@ async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
             )
         await self._counts.add(relay._total(whole), session)
         await self._positions.reach(PUBLISHED, reached, session)
-    self._watch.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
+    self._rollback.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
     if self._reached is not None:
         self._reached |= reached
     for id_ in done:

@@ -134,7 +134,7 @@ class Replica:
             poll_seconds=0.6,
             stalls=stalls,
         )
-        self.ledger = Ledger(database, clock=clock, watch=self.watch, ring=self._relay.ring)
+        self.ledger = Ledger(database, clock=clock, watch=self.watch, wake=self._relay.wake)
         self.store = Store(self.ledger)
         self.domain = SharedDomainClock(loop)
         self.consumer: Consumer[Draft] = fit(
@@ -160,20 +160,20 @@ class Replica:
             auto_offset_reset=options.get("auto_offset_reset", reading),
             isolation_level=options.get("isolation_level", "read_committed"),
             listener=self.consumer.listener,
-            **({"tell": self.consumer.news.ring} if hasattr(self.consumer, "news") else {}),
+            **({"tell": self.consumer.wake_up.wake} if hasattr(self.consumer, "news") else {}),
         )
         self.kafka = self._kafka
         sweeper = Sweeper(
             database,
             self.store.sweep,
-            self.store.agenda,
+            self.store.due_queue,
             clock=self.domain,
             noted_every=timedelta(minutes=1),
         )
         sweep_lease = Lease(database, "sweeper", holder, _LEASE_SECONDS)
         self._duties = [
-            self._duty(relay_lease, self._relay.flush, self._relay.rest),
-            self._duty(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
+            self._leased_task(relay_lease, self._relay.flush, self._relay.rest),
+            self._leased_task(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
         ]
         self._recovery: Recovery = fit(
             Recovery, ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
@@ -182,8 +182,8 @@ class Replica:
         self.ready = False
         self.ended: asyncio.Future[BaseException] = loop.create_future()
 
-    def _duty(self, lease: Lease, work: Any, rest: Any) -> LeasedTask:
-        duty: LeasedTask = fit(
+    def _leased_task(self, lease: Lease, work: Any, rest: Any) -> LeasedTask:
+        task: LeasedTask = fit(
             LeasedTask,
             lease,
             work=work,
@@ -192,7 +192,7 @@ class Replica:
             metrics=SILENT,
             lease_seconds=_LEASE_SECONDS,
         )
-        return duty
+        return task
 
     async def _between_sweeps(self) -> None:
         await self.clock.sleep(_SWEEP_SECONDS)
@@ -223,8 +223,8 @@ class Replica:
             with attempt:
                 await self._recovery.run(self._own)
         self.ready = True
-        for duty in self._duties:
-            self._part(duty.run())
+        for task in self._duties:
+            self._part(task.run())
         self._part(self._read())
         self._part(self._look())
 
@@ -248,11 +248,11 @@ class Replica:
             async for attempt in retry_transient("positions", self.clock):
                 with attempt:
                     await self.consumer.check(cast(Any, self._kafka))
-            news = getattr(self.consumer, "news", None)
-            if news is None:
+            wake_up = getattr(self.consumer, "news", None)
+            if wake_up is None:
                 await self.clock.sleep(_CHECK_SECONDS)
             else:
-                await news.wait(_CHECK_SECONDS)
+                await wake_up.wait(_CHECK_SECONDS)
 
     async def _look(self) -> None:
         while True:

@@ -37,7 +37,7 @@ class Store:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.agenda = DueQueue(ledger, "cases", "next_alert")
+        self.due_queue = DueQueue(ledger, "cases", "next_alert")
         self._cases = ledger.database["cases"]
         self._inbox = Inbox(ledger.database)
         self._deferral = DeferredMessages(ledger.database)
@@ -106,7 +106,7 @@ class Store:
 
     async def sweep(self, now: datetime, fence: Fence, limit: int) -> int:
         """Tell what is overdue."""
-        found = [document async for document in self.agenda.due(now, limit)]
+        found = [document async for document in self.due_queue.due(now, limit)]
         drafts = [cases.draft(document["_id"], document) for document in found]
         for case in drafts:
             cases.overdue(case, now)

@@ -75,11 +75,11 @@ class MemoryFollowups:
     def _followups(self) -> Mapping[str, Followup]:
         return {id_: f for id_, f in self._all.items() if f.deputy == self._deputy}
 
-    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+    async def moved_out(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
         gone = (f for f in self._all.values() if f.deputy != self._deputy)
         return {f.resolution_id: f for f in gone if f.resolution_id in resolution_ids}
 
-    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
+    async def here_or_moved_out(self, ids: Collection[str]) -> Mapping[str, Followup]:
         return {id_: self._all[id_] for id_ in ids if id_ in self._all}
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:

@@ -44,10 +44,10 @@ class FakeNotices:
             if notice.subject in session_ids and notice.can_be_overtaken
         ]
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Fact]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
         return {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
 
-    async def keep(self, told: Sequence[Event], cause: CommitContext) -> None:
+    async def keep_orphans(self, told: Sequence[Event], cause: CommitContext) -> None:
         if any(event.aggregate_id in self._kept for event in told):
             raise AlreadyExists
         for event in told:

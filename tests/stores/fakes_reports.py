@@ -55,14 +55,14 @@ class MemoryExpectations:
         found = [e for e in self._expectations.values() if e.report is not None]
         return listed.page(found, query, lambda e: e.session_id, _fields_of_report)
 
-    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
+    async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         places = {(event.aggregate_id, event.version) for event in self.events}
         if any((event.aggregate_id, event.version) in places for event in events):
             raise AlreadyExists(str(events))
         self.events += events
         self.causes.append(cause)
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
         found = {
             id_: sorted(
                 (event for event in self.events if event.key == id_),

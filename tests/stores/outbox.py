@@ -138,17 +138,17 @@ class Outbox:
     async def relay(
         self,
         holder: str = "a",
-        reach: FailpointHook = no_faults,
+        failpoint: FailpointHook = no_faults,
         seconds: float = HOUR,
         stalls: Stalls | None = None,
     ) -> Relay:
         """A relay in a process of its own, which has the lease."""
         lease = Lease(self.database, "relay", holder, seconds)
         assert await lease.acquire()
-        return self.build(lease, reach, stalls)
+        return self.build(lease, failpoint, stalls)
 
     def build(
-        self, lease: Lease, reach: FailpointHook = no_faults, stalls: Stalls | None = None
+        self, lease: Lease, failpoint: FailpointHook = no_faults, stalls: Stalls | None = None
     ) -> Relay:
         """A relay that works under a lease."""
         return Relay(
@@ -158,14 +158,14 @@ class Outbox:
             source="urn:peygir:test",
             metrics=Metrics(),
             clock=self.clock,
-            reach=reach,
+            failpoint=failpoint,
             stalls=stalls,
         )
 
-    async def another(self, reach: FailpointHook = no_faults) -> Relay:
+    async def another(self, failpoint: FailpointHook = no_faults) -> Relay:
         """A relay that takes the lease over from whoever sleeps."""
         await self.database["leases"].update_one({"_id": "relay"}, {"$set": {"until": NOW}})
-        return await self.relay(uuid.uuid4().hex, reach)
+        return await self.relay(uuid.uuid4().hex, failpoint)
 
     async def unsent(self) -> list[list[str]]:
         """What is left of each commit record, in their order."""

@@ -95,17 +95,17 @@ async def test_what_is_longest_due_is_put_off_whatever_it_is(
         for n in (1, 3, 2)
     ]
     await database[name].insert_many(broken)
-    agenda, later = store.agenda, NOW + timedelta(hours=1)
-    put_off = []
-    while (first := await agenda.first(NOW)) is not None:
-        assert await agenda.put_off(first, NOW, later, lease.fence)
-        put_off.append(first)
-        assert await agenda.standing(NOW) == len(put_off)
-    assert put_off == ["3", "2", "1"]
+    due_queue, later = store.due_queue, NOW + timedelta(hours=1)
+    snooze = []
+    while (first := await due_queue.first(NOW)) is not None:
+        assert await due_queue.snooze(first, NOW, later, lease.fence)
+        snooze.append(first)
+        assert await due_queue.snoozed(NOW) == len(snooze)
+    assert snooze == ["3", "2", "1"]
     found = await database[name].find().to_list(None)
     assert found == [{**document, field: later} for document in broken]
-    assert not await agenda.put_off("3", NOW, later, lease.fence), "it is not due any more"
-    assert await agenda.standing(NOW) == len(put_off)
+    assert not await due_queue.snooze("3", NOW, later, lease.fence), "it is not due any more"
+    assert await due_queue.snoozed(NOW) == len(snooze)
 
 
 async def test_what_was_put_off_is_known_until_then(database: Database, lease: Lease) -> None:
@@ -115,17 +115,17 @@ async def test_what_was_put_off_is_known_until_then(database: Database, lease: L
         {"_id": f"{n}", "resolution_id": n, "next_alert": NOW + n * timedelta(minutes=1)}
         for n in (1, 2)
     )
-    agenda, hour = store.agenda, timedelta(hours=1)
+    due_queue, hour = store.due_queue, timedelta(hours=1)
     for n in (1, 2):
         now = NOW + n * timedelta(minutes=1)
-        assert await agenda.put_off(f"{n}", now, now + hour, lease.fence)
-    assert await agenda.standing(NOW + hour) == 2
-    assert await agenda.standing(NOW + hour + timedelta(minutes=1)) == 1
+        assert await due_queue.snooze(f"{n}", now, now + hour, lease.fence)
+    assert await due_queue.snoozed(NOW + hour) == 2
+    assert await due_queue.snoozed(NOW + hour + timedelta(minutes=1)) == 1
     again = NOW + hour + timedelta(minutes=1)
-    assert await agenda.put_off("1", again, again + hour, lease.fence)
+    assert await due_queue.snooze("1", again, again + hour, lease.fence)
     assert await database["put_off"].count_documents({}) == 2
-    assert not await agenda.put_off("1", again, again + hour, lease.fence)
-    await agenda.put_off("none", again + 2 * hour, again + 3 * hour, lease.fence)
+    assert not await due_queue.snooze("1", again, again + hour, lease.fence)
+    await due_queue.snooze("none", again + 2 * hour, again + 3 * hour, lease.fence)
     assert await database["put_off"].count_documents({}) == 0, "what is over is forgotten"
 
 
@@ -136,6 +136,6 @@ async def test_only_who_holds_the_lease_puts_off(database: Database, lease: Leas
     await database["followups"].insert_one(document)
     late = replace(lease.fence, number=0)
     with pytest.raises(LeaseLost):
-        await store.agenda.put_off("1", NOW, NOW + timedelta(hours=1), late)
+        await store.due_queue.snooze("1", NOW, NOW + timedelta(hours=1), late)
     assert await database["followups"].find_one() == document
-    assert await store.agenda.standing(NOW) == 0
+    assert await store.due_queue.snoozed(NOW) == 0

@@ -536,11 +536,11 @@ async def test_a_document_that_cannot_be_read_holds_up_no_other(database: Databa
     lease = Lease(database, "sweeper", "me", 60)
     assert await lease.acquire()
     sweep = partial(handlers.sweep, store, TRACKING)
-    sweeper = Sweeper(database, sweep, store.agenda, clock=At(), noted_every=DAY)
+    sweeper = Sweeper(database, sweep, store.due_queue, clock=At(), noted_every=DAY)
     await sweeper.run(lease)
-    assert await store.agenda.standing(LATER) == 1
+    assert await store.due_queue.snoozed(LATER) == 1
     looked_at = await store.of_ids(others)
-    alerts = {id_: TRACKING.ladder.next_alert(followup) for id_, followup in looked_at.items()}
+    alerts = {id_: TRACKING.escalation.next_alert(followup) for id_, followup in looked_at.items()}
     stored = {d["_id"]: d.get("next_alert") async for d in database["followups"].find()}
     assert stored == {**alerts, broken: LATER + SNOOZED_FOR}
     assert all(alert is None or alert > LATER for alert in alerts.values())

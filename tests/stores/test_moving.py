@@ -89,7 +89,7 @@ async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[
 
 async def begun(side: ApiContext, resolution_id: str = "R-1") -> Followup:
     """A follow-up with some history, a link and a file."""
-    first = new(resolution_id, deputy=side.tracking.deputy)
+    first = new(resolution_id, deputy=side.context.deputy)
     await side.store.save([first], replace(CAUSE, by="followups-civil"))
     second = step(first.after, ACKNOWLEDGED, PROGRESSED, LETTER)
     await side.store.save([second], replace(CAUSE, by="d.karimi"))
@@ -177,8 +177,8 @@ async def test_it_goes_over_whole(pair: Pair) -> None:
     )
     assert await content(social, after) == [b"photo"]
     assert (await counts(civil), await counts(social)) == ({}, counted)
-    assert await civil.store.elsewhere(["R-1"]) == {"R-1": after}
-    assert await civil.store.wherever([after.followup_id]) == {after.followup_id: after}
+    assert await civil.store.moved_out(["R-1"]) == {"R-1": after}
+    assert await civil.store.here_or_moved_out([after.followup_id]) == {after.followup_id: after}
 
     history = await social.store.history(after.followup_id)
     assert [entry.event.version for entry in history] == [1, 2, 3, 4, 5, 6]
@@ -203,8 +203,8 @@ async def test_it_comes_back_with_what_happened_there(pair: Pair) -> None:
     assert back.former_deputies == ("civil", "social")
     history = await civil.store.history(id_)
     assert [entry.event.version for entry in history] == list(range(1, 9))
-    assert await social.store.elsewhere(["R-1"]) == {"R-1": back}
-    assert await civil.store.elsewhere(["R-1"]) == {}
+    assert await social.store.moved_out(["R-1"]) == {"R-1": back}
+    assert await civil.store.moved_out(["R-1"]) == {}
     assert await counts(social) == {}
     assert await content(civil, back) == [b"photo"]
     assert await move(civil, social, id_) == [None]
@@ -220,7 +220,7 @@ async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) ->
         changed(
             before,
             [decisions.move(before, OPERATOR, "social", None, "x", LATER)],
-            civil.tracking,
+            civil.context,
             None,
         )
         for before in (first, second)
@@ -233,7 +233,7 @@ async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) ->
         await civil.store.hand_over(leaving[:1], social.store, arriving[:1], CAUSE)
     assert set(await civil.store.of_resolutions(["R-1", "R-2"])) == {"R-1", "R-2"}
     assert set(await social.store.of_resolutions(["R-1", "R-2"])) == {"R-2"}
-    assert await civil.store.elsewhere(["R-1", "R-2"]) == {}
+    assert await civil.store.moved_out(["R-1", "R-2"]) == {}
     assert await move(civil, social, first.followup_id, second.followup_id) == [
         None, "already-followed",
     ]  # fmt: skip
@@ -262,7 +262,7 @@ async def link(
         await handlers.link(
             followup.followup_id,
             side.store,
-            side.tracking,
+            side.context,
             COORDINATION,
             predecessor,
             deputy,

@@ -84,8 +84,8 @@ def store(request: pytest.FixtureRequest) -> Store:
     return found
 
 
-def new(matter: Notification, at: datetime = AT) -> Change:
-    (notice, *_) = domain.notices(matter, NOW, "trace")
+def new(notification: Notification, at: datetime = AT) -> Change:
+    (notice, *_) = domain.notices(notification, NOW, "trace")
     return Change(None, notice, (), at)
 
 
@@ -105,7 +105,7 @@ async def test_what_is_stored_comes_back_whole(store: Store) -> None:
         MovedSession(session(turn=1), NOW, NOW, "سفر"),
         CancelledSession(session(), NOW, None),
     ]
-    changes = [new(matter) for matter in matters]
+    changes = [new(notification) for notification in matters]
     await store.save(changes, CAUSE)
     for change in changes:
         assert await store.get(change.after.notice_id) == change.after
@@ -287,11 +287,11 @@ async def test_what_is_kept_of_a_notice_that_does_not_exist_comes_back_once(stor
     changes = [moved(new.after, fact) for new, fact in zip(many(2), facts, strict=True)]
     told = [event for change in changes for event in change.events]
     ids = [change.after.notice_id for change in changes]
-    assert await store.kept(ids) == {}
-    await store.keep(told, CAUSE)
+    assert await store.orphan_outcomes(ids) == {}
+    await store.keep_orphans(told, CAUSE)
     with pytest.raises(Stale):
-        await store.keep(told[1:], CAUSE)
-    assert await store.kept([*ids, "nobody"]) == dict(zip(ids, facts, strict=True))
+        await store.keep_orphans(told[1:], CAUSE)
+    assert await store.orphan_outcomes([*ids, "nobody"]) == dict(zip(ids, facts, strict=True))
     assert await store.known(ids) == set(), "it is no notice yet"
     await store.save([Change(None, change.after, (), None) for change in changes], CAUSE)
     assert [await store.get(id_) for id_ in ids] == [change.after for change in changes]
@@ -371,7 +371,7 @@ def lease(database: Database, holder: str) -> Lease:
     return Lease(database, "delivery", holder, LEASE_SECONDS)
 
 
-def courier(store: MongoNoticeRepository, post: Post) -> Dispatcher:
+def dispatcher(store: MongoNoticeRepository, post: Post) -> Dispatcher:
     return Dispatcher(
         store,
         post,
@@ -392,7 +392,7 @@ async def test_all_that_waits_goes_out_once_in_batches(
     await notices.save(changes, CAUSE)
     post, mine = Post(), lease(database, "a")
     await mine.acquire()
-    await courier(notices, post).deliver(mine)
+    await dispatcher(notices, post).deliver(mine)
     assert sorted(post.taken) == sorted(change.after.notice_id for change in changes)
     assert len(await delivered(notices)) == len(changes)
     assert await database["commits"].count_documents({"by": "courier"}) == 3
@@ -412,7 +412,7 @@ async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     await database["positions"].update_one({}, {"$set": {"next": 4}})
     watch.doubt()  # the server was away
     with pytest.raises(HistoryChanged):
-        await courier(store, post).deliver(held)
+        await dispatcher(store, post).deliver(held)
     assert post.taken == []
     assert await store.count_waiting() == 2
 
@@ -425,10 +425,10 @@ async def test_what_went_out_before_the_server_was_gone_is_noted(
     post.gone_after = 4
     await mine.acquire()
     with pytest.raises(Unreachable):
-        await courier(notices, post).deliver(mine)
+        await dispatcher(notices, post).deliver(mine)
     assert [n.notice_id for n in await delivered(notices)] == sorted(post.taken)
     post.gone_after = None
-    await courier(notices, post).deliver(mine)
+    await dispatcher(notices, post).deliver(mine)
     assert len(set(post.taken)) == len(post.taken) == 10
 
 
@@ -439,7 +439,7 @@ async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
     post, mine = Post(), lease(database, "a")
     post.go_on.clear()
     await mine.acquire()
-    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
+    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
     await post.entered.wait()
     delivering.cancel()
     await asyncio.sleep(0)
@@ -469,7 +469,7 @@ async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
     post, mine = OddPost(), lease(database, "a")
     post.odd = changes[3].after.notice_id
     await mine.acquire()
-    with_one = courier(notices, post)
+    with_one = dispatcher(notices, post)
     for _ in range(2):
         await with_one.deliver(mine)
     ids = {change.after.notice_id for change in changes}
@@ -484,16 +484,16 @@ async def test_a_slow_server_does_not_cost_the_lease(
     await notices.save(many(1), CAUSE)
     post, mine, other = Post(), lease(database, "a"), lease(database, "b")
     post.go_on.clear()
-    bell = WakeUp()
-    duty = LeasedTask(
+    wake_up = WakeUp()
+    task = LeasedTask(
         mine,
-        work=partial(courier(notices, post).deliver, mine),
-        rest=partial(bell.wait, LEASE_SECONDS),
+        work=partial(dispatcher(notices, post).deliver, mine),
+        rest=partial(wake_up.wait, LEASE_SECONDS),
         clock=SystemMachineClock(),
         metrics=Metrics(),
         lease_seconds=LEASE_SECONDS,
     )
-    delivering = asyncio.create_task(duty.run())
+    delivering = asyncio.create_task(task.run())
     try:
         await post.entered.wait()
         until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
@@ -521,7 +521,7 @@ async def test_whoever_lost_the_lease_sends_and_notes_nothing(
         {"$set": {"holder": "b", "number": 2, "until": datetime(2100, 1, 1, tzinfo=UTC)}},
     )
     with pytest.raises(LeaseLost):
-        await courier(notices, post).deliver(mine)
+        await dispatcher(notices, post).deliver(mine)
     assert post.taken == []
     assert await delivered(notices) == []
 
@@ -534,7 +534,7 @@ async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
     post, mine = Post(), lease(database, "a")
     post.go_on.clear()
     await mine.acquire()
-    delivering = asyncio.create_task(courier(notices, post).deliver(mine))
+    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
     await post.entered.wait()
     other = replace(CAUSE, by="other")
     await notices.save([moved(change.after, Delivered(NOW))], other)

@@ -77,7 +77,7 @@ async def test_a_crash_after_sending_sends_again_with_the_same_ids(
     for aggregates in ("ab", "a"):
         await outbox.commit(aggregates)
     with pytest.raises(Crash):
-        await (await outbox.relay(reach=dies_at(step))).flush()
+        await (await outbox.relay(failpoint=dies_at(step))).flush()
     marked = step is Failpoint.MARK_DONE
     assert await outbox.unsent() == ([] if marked else [["a1", "b1"], ["a2"]])
     assert await outbox.settled() == ({"a": 2, "b": 1} if marked else {})
@@ -230,7 +230,7 @@ async def test_one_pass_waits_for_the_time_of_the_next_and_no_longer(outbox: Out
         await outbox.commit("x")
         assert await relay.flush() == 1
         for _ in range(2):  # a bell at once, and one more
-            relay.ring()
+            relay.wake()
             await relay.rest()
             times.append(clock.monotonic())
     assert times == [0.05, 0.05, 0.1, 0.1]

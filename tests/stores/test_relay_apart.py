@@ -144,7 +144,7 @@ class Machine:
         clock = SystemMachineClock()
         self.lease = Lease(outbox.database, "relay", holder, LEASE_SECONDS)
         self.relay: Relay = outbox.build(self.lease)
-        self.duty = LeasedTask(
+        self.task = LeasedTask(
             self.lease,
             work=self.relay.flush,
             rest=self.relay.rest,
@@ -159,7 +159,7 @@ async def test_however_long_kafka_takes_one_relay_sends_and_marks(outbox: Outbox
     answers = outbox.kafka.slow[SICK] = asyncio.Event()
     await outbox.commit("ab", SICK)
     machines = [Machine(outbox, holder) for holder in ("one", "two")]
-    running = [asyncio.create_task(machine.duty.run()) for machine in machines]
+    running = [asyncio.create_task(machine.task.run()) for machine in machines]
     holders: Counter[str] = Counter()
     try:
         ends = asyncio.get_running_loop().time() + 5 * LEASE_SECONDS
@@ -229,7 +229,7 @@ async def test_a_backlog_that_stays_is_read_seldom(outbox: Outbox, database: Dat
         await outbox.commit([f"s{n}-{m}-" for m in range(500)], SICK)
     await database.command("profile", 2)
     machine = Machine(outbox, "one")
-    running = asyncio.create_task(machine.duty.run())
+    running = asyncio.create_task(machine.task.run())
     seconds = 6.0
     try:
         await asyncio.sleep(seconds)

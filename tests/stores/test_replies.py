@@ -131,10 +131,10 @@ async def _things(database: Database) -> list[str]:
 @pytest.mark.parametrize("step", STEPS)
 async def test_killed_at_any_step_it_takes_effect_once(outbox: Outbox, step: Failpoint) -> None:
     database = outbox.database
-    dying = Ledger(database, clock=outbox.clock, reach=dies_at(step))
+    dying = Ledger(database, clock=outbox.clock, failpoint=dies_at(step))
     with pytest.raises(Crash):
         await _act(dying)
-    other = Ledger(database, clock=outbox.clock, reach=no_faults)
+    other = Ledger(database, clock=outbox.clock, failpoint=no_faults)
     found = await other.replies.find("a")
     assert (found is not None) == (step is Failpoint.COMMIT_DONE)
     if found is None:
@@ -173,7 +173,7 @@ async def test_whoever_comes_while_another_commits_hears_so(outbox: Outbox) -> N
 
 async def test_a_subscription_is_resumed_once_under_a_key(database: Database, clock: Clock) -> None:
     """Of several databases it is in one, which nobody knows before."""
-    elsewhere = database.client.get_database(f"{database.name}-other")
+    moved_out = database.client.get_database(f"{database.name}-other")
     app = create_app(
         title="Peygir",
         version="0",
@@ -181,7 +181,7 @@ async def test_a_subscription_is_resumed_once_under_a_key(database: Database, cl
         metrics=Metrics(),
         authenticator=OpenIdentity(),
     )
-    app.include_router(operations.routes([elsewhere, database], clock), prefix="/v1")
+    app.include_router(operations.routes([moved_out, database], clock), prefix="/v1")
     pauses = Pauses(database)
     await pauses.pause("readers", "topic", NOW, "a flood")
     transport = httpx.ASGITransport(app)
@@ -200,7 +200,7 @@ async def test_a_subscription_is_resumed_once_under_a_key(database: Database, cl
             assert (await resume("b")).status_code == 200, "404 was not kept"
             assert await pauses.list() == []
         finally:
-            await database.client.drop_database(elsewhere.name)
+            await database.client.drop_database(moved_out.name)
 
 
 async def test_what_cannot_be_kept_is_not_resumed(database: Database, clock: Clock) -> None:

@@ -266,12 +266,12 @@ async def test_a_copy_that_knows_the_sessions_catches_up(stores: Stores) -> None
 async def test_what_is_kept_is_kept_once_and_told_by_session(stores: Stores) -> None:
     store, told = stores.expectations, (await a_life()).store.events
     of_a = [event for event in told if event.key == "a"]
-    await store.keep(of_a, CAUSE)
+    await store.keep_orphans(of_a, CAUSE)
     with pytest.raises(AlreadyExists):
-        await store.keep(told[-1:] + of_a[-1:], CAUSE)
+        await store.keep_orphans(told[-1:] + of_a[-1:], CAUSE)
     apart = [event for event in of_a if event.topic == ADDRESSES.restricted]
     openly = [event for event in of_a if event.topic == ADDRESSES.reports]
-    assert await store.kept(["a", "b"]) == {"a": [*openly, *apart]}
+    assert await store.orphan_outcomes(["a", "b"]) == {"a": [*openly, *apart]}
 
 
 # -- of the real one alone ----------------------------------------------------------------------

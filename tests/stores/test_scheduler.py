@@ -43,8 +43,8 @@ from tests.unit.scheduler.examples import (
     COORDINATION,
     DEPUTY_IDS,
     NOW,
+    context,
     gathering,
-    rules,
     season,
     terms,
 )
@@ -62,11 +62,11 @@ AnyRegister: TypeAlias = MemoryRegister | MongoSchedulerRepository
 
 CAUSE = CommitContext("request", "c.ahmadi", roles=("coordination",))
 TOPICS = Topics(DEPUTY_IDS)
-RULES = rules()
+RULES = context()
 
 
 @pytest.fixture(params=["memory", "mongodb"])
-async def register(request: pytest.FixtureRequest, database: Database) -> AnyRegister:
+async def store(request: pytest.FixtureRequest, database: Database) -> AnyRegister:
     if request.param == "memory":
         return MemoryRegister()
     real = MongoSchedulerRepository(Ledger(database, clock=SystemMachineClock()))
@@ -99,7 +99,7 @@ def session_of(change: Change) -> Session:
     return change.after
 
 
-async def test_what_is_saved_is_read_as_it_was(register: AnyRegister) -> None:
+async def test_what_is_saved_is_read_as_it_was(store: AnyRegister) -> None:
     session = in_calendar(venue="تالار وزارت کشور")
     whole = resolved(
         "R-1",
@@ -112,120 +112,120 @@ async def test_what_is_saved_is_read_as_it_was(register: AnyRegister) -> None:
         number="۱۲/۳۴",
         baseline_on=date(2023, 11, 1),
     )
-    await register.save([Change(None, season()), session, whole], CAUSE)
-    assert await register.season("1402") == season()
-    assert await register.session("1402-IR-09") == session.after
-    assert await register.resolution("R-1") == whole.after
-    assert await register.sessions_of_season("1402") == [session.after]
+    await store.save([Change(None, season()), session, whole], CAUSE)
+    assert await store.season("1402") == season()
+    assert await store.session("1402-IR-09") == session.after
+    assert await store.resolution("R-1") == whole.after
+    assert await store.sessions_of_season("1402") == [session.after]
 
 
-async def test_what_is_not_there_is_not_found(register: AnyRegister) -> None:
-    await register.save([in_calendar()], CAUSE)
-    assert await register.season("1402") is None
-    assert await register.session("1402-IR-10") is None
-    assert await register.resolution("R-1") is None
-    assert set(await register.sessions(["1402-IR-09", "1402-IR-10"])) == {"1402-IR-09"}
-    assert await register.resolutions([]) == {}
+async def test_what_is_not_there_is_not_found(store: AnyRegister) -> None:
+    await store.save([in_calendar()], CAUSE)
+    assert await store.season("1402") is None
+    assert await store.session("1402-IR-10") is None
+    assert await store.resolution("R-1") is None
+    assert set(await store.sessions(["1402-IR-09", "1402-IR-10"])) == {"1402-IR-09"}
+    assert await store.resolutions([]) == {}
 
 
-async def test_nothing_is_saved_twice(register: AnyRegister) -> None:
-    await register.save([Change(None, season())], CAUSE)
+async def test_nothing_is_saved_twice(store: AnyRegister) -> None:
+    await store.save([Change(None, season())], CAUSE)
     with pytest.raises(AlreadyExists):
-        await register.save([in_calendar(), Change(None, season(minutes=90))], CAUSE)
-    assert await register.session("1402-IR-09") is None
-    kept = await register.season("1402")
+        await store.save([in_calendar(), Change(None, season(minutes=90))], CAUSE)
+    assert await store.session("1402-IR-09") is None
+    kept = await store.season("1402")
     assert kept is not None
     assert kept.minutes == 270
 
 
-async def test_a_turn_is_one_sessions_until_that_is_cancelled(register: AnyRegister) -> None:
+async def test_a_turn_is_one_sessions_until_that_is_cancelled(store: AnyRegister) -> None:
     first = in_calendar()
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
     instead = in_calendar(session_id="1402-IR-09-b")
     with pytest.raises(AlreadyExists):
-        await register.save([instead], CAUSE)
-    assert await register.turns_taken(["1402|IR-09", "1402|IR-10"]) == {"1402|IR-09"}
-    await register.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
-    assert await register.turns_taken(["1402|IR-09"]) == set()
-    await register.save([instead], CAUSE)
-    await register.save([in_calendar(session_id="v", kind="visit")], CAUSE)
-    await register.save([in_calendar(session_id="w", season=None)], CAUSE)
-    await register.save([in_calendar(session_id="x", season=None)], CAUSE)
+        await store.save([instead], CAUSE)
+    assert await store.turns_taken(["1402|IR-09", "1402|IR-10"]) == {"1402|IR-09"}
+    await store.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await store.turns_taken(["1402|IR-09"]) == set()
+    await store.save([instead], CAUSE)
+    await store.save([in_calendar(session_id="v", kind="visit")], CAUSE)
+    await store.save([in_calendar(session_id="w", season=None)], CAUSE)
+    await store.save([in_calendar(session_id="x", season=None)], CAUSE)
 
 
-async def test_a_turn_that_is_given_up_may_be_taken_at_once(register: AnyRegister) -> None:
+async def test_a_turn_that_is_given_up_may_be_taken_at_once(store: AnyRegister) -> None:
     first = in_calendar()
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
     instead = in_calendar(session_id="1402-IR-09-b")
-    await register.save([instead, step(session_of(first), Cancelled(NOW, None))], CAUSE)
-    assert await register.session("1402-IR-09-b") == instead.after
+    await store.save([instead, step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await store.session("1402-IR-09-b") == instead.after
 
 
-async def test_a_step_from_an_old_version_is_stale(register: AnyRegister) -> None:
+async def test_a_step_from_an_old_version_is_stale(store: AnyRegister) -> None:
     first = in_calendar()
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
     opened = step(session_of(first), Opened(NOW))
-    await register.save([opened], CAUSE)
+    await store.save([opened], CAUSE)
     with pytest.raises(Stale):
-        await register.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
-    assert await register.session("1402-IR-09") == opened.after
+        await store.save([step(session_of(first), Cancelled(NOW, None))], CAUSE)
+    assert await store.session("1402-IR-09") == opened.after
 
 
-async def test_a_step_from_an_old_count_of_resolutions_is_stale(register: AnyRegister) -> None:
+async def test_a_step_from_an_old_count_of_resolutions_is_stale(store: AnyRegister) -> None:
     first = in_calendar()
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
     counted = replace(session_of(first), resolutions=1)
-    await register.save([Change(first.after, counted), resolved("R-1")], CAUSE)
+    await store.save([Change(first.after, counted), resolved("R-1")], CAUSE)
     with pytest.raises(Stale):
-        await register.save([step(session_of(first), Opened(NOW))], CAUSE)
+        await store.save([step(session_of(first), Opened(NOW))], CAUSE)
     with pytest.raises(Stale):
-        await register.save([resolved("R-2"), Change(first.after, counted)], CAUSE)
-    assert await register.resolution("R-2") is None
-    assert await register.session("1402-IR-09") == counted
+        await store.save([resolved("R-2"), Change(first.after, counted)], CAUSE)
+    assert await store.resolution("R-2") is None
+    assert await store.session("1402-IR-09") == counted
 
 
-async def test_a_resolution_moves_from_version_to_version(register: AnyRegister) -> None:
+async def test_a_resolution_moves_from_version_to_version(store: AnyRegister) -> None:
     first = resolved("R-1")
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
     assert isinstance(first.after, Resolution)
     fact = Amended(NOW, Amendment(due_on=date(2024, 6, 1)), "برف")
     amended = evolve_resolution(first.after, fact)
     change = Change(first.after, amended, [events.resolution_to_event(amended, fact, TOPICS, None)])
-    await register.save([change], CAUSE)
-    assert await register.resolution("R-1") == amended
+    await store.save([change], CAUSE)
+    assert await store.resolution("R-1") == amended
     with pytest.raises(Stale):
-        await register.save([change], CAUSE)
+        await store.save([change], CAUSE)
 
 
-async def test_of_many_who_save_the_same_at_once_one_does(register: AnyRegister) -> None:
+async def test_of_many_who_save_the_same_at_once_one_does(store: AnyRegister) -> None:
     first = in_calendar()
-    await register.save([first], CAUSE)
+    await store.save([first], CAUSE)
 
     async def record(number: int) -> bool:
         counted = replace(session_of(first), resolutions=1)
         try:
-            await register.save([resolved(f"R-{number}"), Change(first.after, counted)], CAUSE)
+            await store.save([resolved(f"R-{number}"), Change(first.after, counted)], CAUSE)
         except Stale:
             return False
         return True
 
     saved = await asyncio.gather(*map(record, range(8)))
     assert sum(saved) == 1
-    assert len(await register.page_of_resolutions(ListQuery({}, None, 10))) == 1
+    assert len(await store.page_of_resolutions(ListQuery({}, None, 10))) == 1
 
 
-async def test_lists_are_by_id_and_go_on_behind_the_last(register: AnyRegister) -> None:
+async def test_lists_are_by_id_and_go_on_behind_the_last(store: AnyRegister) -> None:
     codes = ("IR-03", "IR-01", "IR-02")
-    await register.save([in_calendar(session_id=f"1402-{c}", provinces=(c,)) for c in codes], CAUSE)
-    page = await register.page_of_sessions(ListQuery({"season": ["1402"]}, None, 2))
+    await store.save([in_calendar(session_id=f"1402-{c}", provinces=(c,)) for c in codes], CAUSE)
+    page = await store.page_of_sessions(ListQuery({"season": ["1402"]}, None, 2))
     assert [s.session_id for s in page] == ["1402-IR-01", "1402-IR-02"]
-    page = await register.page_of_sessions(ListQuery({"season": ["1402"]}, Place("1402-IR-02"), 2))
+    page = await store.page_of_sessions(ListQuery({"season": ["1402"]}, Place("1402-IR-02"), 2))
     assert [s.session_id for s in page] == ["1402-IR-03"]
 
 
-async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> None:
+async def test_sessions_are_filtered_by_their_fields(store: AnyRegister) -> None:
     opened = in_calendar(session_id="o", provinces=("IR-10",))
-    await register.save(
+    await store.save(
         [
             opened,
             in_calendar(session_id="p"),
@@ -233,11 +233,11 @@ async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> N
         ],
         CAUSE,
     )
-    await register.save([step(session_of(opened), Opened(NOW))], CAUSE)
+    await store.save([step(session_of(opened), Opened(NOW))], CAUSE)
 
     async def ids(**fields: str) -> list[str]:
         wanted = {name: value.split() for name, value in fields.items()}
-        return [s.session_id for s in await register.page_of_sessions(ListQuery(wanted, None, 10))]
+        return [s.session_id for s in await store.page_of_sessions(ListQuery(wanted, None, 10))]
 
     assert await ids() == ["o", "p", "v"]
     assert await ids(season="1402") == ["o", "p"]
@@ -249,8 +249,8 @@ async def test_sessions_are_filtered_by_their_fields(register: AnyRegister) -> N
     assert await ids(state="opened closed scheduled", kind="visit provincial") == ["o", "p", "v"]
 
 
-async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -> None:
-    await register.save(
+async def test_resolutions_are_filtered_by_their_fields(store: AnyRegister) -> None:
+    await store.save(
         [
             resolved("a"),
             resolved("b", deputy="social", axis="social"),
@@ -261,7 +261,7 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
 
     async def ids(**fields: str) -> list[str]:
         wanted = {name: value.split() for name, value in fields.items()}
-        found = await register.page_of_resolutions(ListQuery(wanted, None, 10))
+        found = await store.page_of_resolutions(ListQuery(wanted, None, 10))
         return [resolution.resolution_id for resolution in found]
 
     assert await ids(session_id="1402-IR-09") == ["a", "b", "c"]
@@ -273,19 +273,17 @@ async def test_resolutions_are_filtered_by_their_fields(register: AnyRegister) -
     assert await ids(deputy="social civil", axis="social") == ["b"]
 
 
-async def test_seasons_are_listed_by_name(register: AnyRegister) -> None:
+async def test_seasons_are_listed_by_name(store: AnyRegister) -> None:
     names = ["1404", "1402", "1403"]
-    await register.save([Change(None, season(season=name)) for name in names], CAUSE)
-    found = await register.page_of_seasons(ListQuery({}, Place("1402"), 10))
+    await store.save([Change(None, season(season=name)) for name in names], CAUSE)
+    found = await store.page_of_seasons(ListQuery({}, Place("1402"), 10))
     assert [s.season for s in found] == ["1403", "1404"]
 
 
 # -- after a restored copy ----------------------------------------------------------------------
 
 
-async def test_an_empty_copy_catches_up_and_goes_on(
-    register: AnyRegister, database: Database
-) -> None:
+async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database: Database) -> None:
     whole = MemoryRegister()
     cancelling = partial(decisions.cancel, by=COORDINATION, reason=None, now=NOW)
     closing = partial(decisions.close, by=COORDINATION, summary="جمع‌بندی", now=NOW)
@@ -303,32 +301,32 @@ async def test_an_empty_copy_catches_up_and_goes_on(
         ],
     )
     for batch in (2, 2_000):
-        taken = await catch_up(register, whole.events, batch=batch)
+        taken = await catch_up(store, whole.events, batch=batch)
         assert taken == (len(whole.events) if batch == 2 else 0)
     everything = ListQuery({}, None, 100)
     for page in ("page_of_sessions", "page_of_resolutions"):
-        assert await getattr(register, page)(everything) == await getattr(whole, page)(everything)
-    if isinstance(register, MongoSchedulerRepository):
+        assert await getattr(store, page)(everything) == await getattr(whole, page)(everything)
+    if isinstance(store, MongoSchedulerRepository):
         ledger = Ledger(database, clock=SystemMachineClock())
         assert await ledger.pending() == (0, None), "what stands in a topic is not sent again"
         told = [event for event in whole.events if event.aggregate_id == "b"]
         assert [entry.event for entry in await ledger.history("b")] == told
-    await handlers.record("b", proposals, register, RULES, COORDINATION, NOW)
-    known = await register.session("b")
+    await handlers.record("b", proposals, store, RULES, COORDINATION, NOW)
+    known = await store.session("b")
     assert known is not None
     assert known.resolutions == 4
 
 
-async def test_of_many_processes_that_take_in_at_once_one_does(register: AnyRegister) -> None:
+async def test_of_many_processes_that_take_in_at_once_one_does(store: AnyRegister) -> None:
     whole = MemoryRegister()
     await handlers.create_season(season(), whole, RULES, COORDINATION)
     messages = [as_read(event) for event in whole.events]
 
     async def take_in(_: int) -> int:
         with suppress(Stale):  # which the process tries again
-            return await handlers.recover(messages, register, {})
+            return await handlers.recover(messages, store, {})
         return 0
 
     assert sum(await asyncio.gather(*map(take_in, range(4)))) == len(messages)
-    assert await handlers.recover(messages, register, {}) == 0
-    assert await register.sessions_of_season("1402") == await whole.sessions_of_season("1402")
+    assert await handlers.recover(messages, store, {}) == 0
+    assert await store.sessions_of_season("1402") == await whole.sessions_of_season("1402")

@@ -54,14 +54,14 @@ class Work:
     async def first(self, now: datetime) -> str | None:
         return str(self.due[0]) if self.due else None
 
-    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+    async def snooze(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
         if int(id_) not in self.due:
             return False
         self.due.remove(int(id_))
         self.put_off_until[int(id_)] = until
         return True
 
-    async def standing(self, now: datetime) -> int:
+    async def snoozed(self, now: datetime) -> int:
         return sum(until > now for until in self.put_off_until.values())
 
     def note(self) -> None:
@@ -199,13 +199,13 @@ async def test_where_nothing_can_be_done_it_is_said_aloud_again_and_again(
 async def test_what_somebody_else_did_meanwhile_is_not_put_off(database: Database) -> None:
     """Nor is what stands behind it."""
     work = Work(3, {0})
-    put_off = work.put_off
+    snooze = work.snooze
 
     async def too_late(id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
         work.due.remove(0)
-        return await put_off(id_, now, until, fence)
+        return await snooze(id_, now, until, fence)
 
-    work.put_off = too_late  # type: ignore[method-assign]
+    work.snooze = too_late  # type: ignore[method-assign]
     await work.sweeper(database, StandingClock(START)).run(await held(database))
     assert (work.done, work.put_off_until, work.swept) == ([1, 2], {}, 1)
 
@@ -221,7 +221,7 @@ async def test_where_nothing_can_be_put_off_nothing_is_noted(
     async def refused(id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
         raise error
 
-    work.put_off = refused  # type: ignore[method-assign]
+    work.snooze = refused  # type: ignore[method-assign]
     lease = await held(database)
     with pytest.raises(type(error)):
         await work.sweeper(database, StandingClock(START)).run(lease)

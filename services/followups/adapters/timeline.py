@@ -109,7 +109,7 @@ def write(life: Timeline, now: datetime) -> bytes:
         text(svg, _RIGHT, 118 + lanes * _LANE + 8, told, _SMALL)
     _states(svg, life, axis, now, band)
     _progress(svg, life, axis, now, plot)
-    _marks(svg, life, axis, marks)
+    _data_migrations(svg, life, axis, marks)
     if life.followup.state not in ENDED:
         _now(svg, axis.x(now), band, bottom)
     _legend(svg, life, bottom + 44)
@@ -268,7 +268,7 @@ def _progress(svg: ET.Element, life: Timeline, axis: _Axis, now: datetime, top: 
     ET.SubElement(svg, "polyline", shape)
 
 
-def _marks(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
+def _data_migrations(svg: ET.Element, life: Timeline, axis: _Axis, top: float) -> None:
     """A lane a level, and one for everything else that happened."""
     free: dict[int, float] = {}
     for at, level in life.levels:

@@ -27,7 +27,7 @@ from shared.runtime.http import LongBody
 
 
 def routes(
-    desks: Mapping[str, ApiContext],
+    contexts: Mapping[str, ApiContext],
     rules: ExtensionRules,
     clock: DomainClock,
     formats: Mapping[str, Format],
@@ -39,7 +39,7 @@ def routes(
     `formats` are those in which scorecards can be had besides JSON, by their suffix; `sheets`
     reads and writes the spreadsheets of many follow-ups at once; `picture` draws one's life.
     """
-    served = ApiContexts(desks)
+    served = ApiContexts(contexts)
     act = Acts(served, clock)
     return [
         lists.routes(served, clock, picture),

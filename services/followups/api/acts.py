@@ -39,7 +39,7 @@ Asks: TypeAlias = Annotated[Asked, Depends()]
 class Acts:
     """What people do to the follow-ups of these desks."""
 
-    desks: ApiContexts
+    contexts: ApiContexts
     clock: DomainClock
 
     async def __call__(
@@ -53,7 +53,7 @@ class Acts:
         `decide` is a decision of the domain, `said` what it takes between who acts and the
         present instant. Raises Problem.
         """
-        desk, _ = await self.desks.find(asked.followup_id)
+        api, _ = await self.contexts.find(asked.followup_id)
         now = await self.clock.now()
 
         def decided(followup: Followup) -> Fact:
@@ -63,27 +63,27 @@ class Acts:
             with problems(asked.followup_id):
                 return await handlers.act(
                     asked.followup_id,
-                    desk.store,
-                    desk.tracking,
+                    api.store,
+                    api.context,
                     asked.by,
                     decided,
                     asked.traceparent,
                     reply,
                 )
 
-        return await self._once(asked, desk, act, now)
+        return await self._once(asked, api, act, now)
 
     async def link(self, asked: Asked, predecessor: str, deputy: str | None) -> FollowupItem:
         """Link a follow-up to what it continues, with whichever deputies; the same else."""
-        desk, _ = await self.desks.find(asked.followup_id)
+        api, _ = await self.contexts.find(asked.followup_id)
         now = await self.clock.now()
 
         async def link(reply: Replying[Followup]) -> Followup:
             with problems(asked.followup_id):
                 return await handlers.link(
                     asked.followup_id,
-                    desk.store,
-                    desk.tracking,
+                    api.store,
+                    api.context,
                     asked.by,
                     predecessor,
                     deputy,
@@ -92,17 +92,17 @@ class Acts:
                     reply,
                 )
 
-        return await self._once(asked, desk, link, now)
+        return await self._once(asked, api, link, now)
 
     async def _once(
         self,
         asked: Asked,
-        desk: ApiContext,
+        api: ApiContext,
         act: Callable[[Replying[Followup]], Awaitable[Followup]],
         now: datetime,
     ) -> FollowupItem:
         return await asked.once(
-            desk.store.replies,
+            api.store.replies,
             act,
             lambda after: followup_item(after, now),
             about=asked.followup_id,

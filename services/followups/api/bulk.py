@@ -78,7 +78,7 @@ class BulkAnswer(BaseModel):
     lines: list[BulkLine]
 
 
-def routes(desks: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
+def routes(contexts: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
     """The routes of spreadsheets."""
     router = APIRouter(tags=["spreadsheets"])
     coming_in, at_work = asyncio.Semaphore(_COMING_IN), asyncio.Semaphore(_AT_WORK)
@@ -93,7 +93,7 @@ def routes(desks: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
 
         Where more are asked for, it says so and gives none.
         """
-        asked = list(desks.wanted(filters.deputy).values())
+        asked = list(contexts.wanted(filters.deputy).values())
         async with at_work:
             file = await _written(asked, filters, sheets)
         day = jalali_date_short(tehran_date(await clock.now())).replace("/", "-")
@@ -132,12 +132,12 @@ def routes(desks: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
                 async def act(_: Replying[_Told]) -> _Told:
                     async with at_work:
                         edits = await asyncio.to_thread(_read, sheets, file)
-                        parts = await _Parts.of(once, desks, digest)
-                        reporter = _Reporter(desks, by, await clock.now(), traceparent, parts)
+                        parts = await _Parts.of(once, contexts, digest)
+                        reporter = _Reporter(contexts, by, await clock.now(), traceparent, parts)
                         return len(edits), await reporter.report(edits, mode, dry_run)
 
                 return await once(
-                    desks.first.store.replies,
+                    contexts.first.store.replies,
                     act,
                     lambda told: _answer(dry_run, mode, *told),
                     body=digest,
@@ -160,12 +160,12 @@ class _Parts:
     lines: Mapping[int, Line]  # by row
 
     @classmethod
-    async def of(cls, once: Once, desks: ApiContexts, digest: str) -> Self:
+    async def of(cls, once: Once, contexts: ApiContexts, digest: str) -> Self:
         """Ask all deputies. Raises Problem where the key was used for another request."""
         keyed = await once.keyed(digest)
         if keyed is None:
             return cls(once, None, {})
-        answers, _ = await ask(desks.wanted(), lambda desk: desk.store.replies.about(keyed.id))
+        answers, _ = await ask(contexts.wanted(), lambda api: api.store.replies.about(keyed.id))
         replies = [reply for answer in answers for reply in answer]
         for reply in replies:
             once.require_same(reply, keyed)
@@ -183,7 +183,7 @@ class _Parts:
 class _Reporter:
     """Somebody who reports of several deputies' follow-ups at once."""
 
-    desks: ApiContexts
+    contexts: ApiContexts
     by: Principal
     now: datetime
     trace: str | None
@@ -210,13 +210,13 @@ class _Reporter:
     async def check(self, edits: Sequence[Edit]) -> tuple[list[Line], dict[str, list[Edit]]]:
         """What would become of the rows, and whose those are that are not refused."""
 
-        async def one(desk: ApiContext) -> tuple[str, Sequence[Line]]:
-            lines = await bulk.foresee(edits, desk.store, desk.tracking, self.by, self.now)
-            return desk.tracking.deputy, lines
+        async def one(api: ApiContext) -> tuple[str, Sequence[Line]]:
+            lines = await bulk.foresee(edits, api.store, api.context, self.by, self.now)
+            return api.context.deputy, lines
 
         if not edits:
             return [], {}
-        answers, partial = await ask(self.desks.wanted(), one)
+        answers, partial = await ask(self.contexts.wanted(), one)
         lines = {line.row: line for _, told in answers for line in told}
         places = {line.row: deputy for deputy, told in answers for line in told}
         found: dict[str, list[Edit]] = {}
@@ -236,12 +236,12 @@ class _Reporter:
         """
         became = {line.row: line for line in lines}
         for deputy, edits in found.items():
-            desk = self.desks.wanted([deputy])[deputy]
+            api = self.contexts.wanted([deputy])[deputy]
             try:
                 done = await bulk.apply(
                     edits,
-                    desk.store,
-                    desk.tracking,
+                    api.store,
+                    api.context,
                     self.by,
                     self.now,
                     self.trace,
@@ -354,12 +354,12 @@ def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> Bulk
 # -- out ----------------------------------------------------------------------------------------
 
 
-async def _written(desks: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
+async def _written(contexts: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
     """A whole sheet; raises Problem 422 where it were too long."""
     writer, rows = await asyncio.to_thread(sheets.write), 0
     try:
-        for desk in desks:
-            async for page in _pages_of(desk, filters):
+        for api in contexts:
+            async for page in _pages_of(api, filters):
                 rows += len(page)
                 if rows > MOST_ROWS:
                     told = sentence(
@@ -373,10 +373,10 @@ async def _written(desks: Sequence[ApiContext], filters: Filters, sheets: Sheets
         await asyncio.to_thread(writer.close)
 
 
-async def _pages_of(desk: ApiContext, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
+async def _pages_of(api: ApiContext, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
     fields, spans, after = filters.fields(), filters.spans(), None
     while True:
-        page = await desk.store.page(Wanted(fields, after, _PAGE, spans))
+        page = await api.store.page(Wanted(fields, after, _PAGE, spans))
         if page:
             yield page
         if len(page) < _PAGE:

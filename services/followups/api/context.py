@@ -99,7 +99,7 @@ class ApiContext:
     """One deputy's follow-ups and the rules of their tracking."""
 
     kept: ReadableFollowups
-    tracking: HandlerContext
+    context: HandlerContext
     uploads: Uploads
     require: Callable[[], None] = _nothing  # raises PyMongoError while `kept` may not be used
 
@@ -113,8 +113,8 @@ class ApiContext:
 class ApiContexts:
     """The desks of the deputies that this process serves."""
 
-    def __init__(self, desks: Mapping[str, ApiContext]) -> None:
-        self._desks = desks
+    def __init__(self, contexts: Mapping[str, ApiContext]) -> None:
+        self._desks = contexts
         self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
 
     @property
@@ -133,7 +133,7 @@ class ApiContexts:
             raise invalid_field(
                 field, sentence("not served here; served are {served}", served=list(self._desks))
             )
-        return {d: desk for d, desk in self._desks.items() if not deputies or d in deputies}
+        return {d: api for d, api in self._desks.items() if not deputies or d in deputies}
 
     async def find(self, followup_id: str) -> tuple[ApiContext, Followup]:
         """Find a follow-up wherever it is kept: an id does not tell whose it is for ever.
@@ -149,14 +149,14 @@ class ApiContexts:
         return await self._search(followup_id)
 
     async def _search(self, followup_id: str) -> tuple[ApiContext, Followup]:
-        async def look(desk: ApiContext) -> tuple[ApiContext, Followup | None]:
-            return desk, await desk.store.get(followup_id)
+        async def look(api: ApiContext) -> tuple[ApiContext, Followup | None]:
+            return api, await api.store.get(followup_id)
 
         answers, partial = await ask(self._desks, look)
-        for desk, followup in answers:
+        for api, followup in answers:
             if followup is not None:
-                self._remember(followup_id, desk.tracking.deputy)
-                return desk, followup
+                self._remember(followup_id, api.context.deputy)
+                return api, followup
         if partial:
             template = "not found, but these deputies' databases do not answer: {partial}"
             told = sentence(template, partial=partial)
@@ -171,7 +171,7 @@ class ApiContexts:
 
 
 async def ask(
-    desks: Mapping[str, ApiContext], question: Callable[[ApiContext], Awaitable[Result]]
+    contexts: Mapping[str, ApiContext], question: Callable[[ApiContext], Awaitable[Result]]
 ) -> tuple[list[Result], list[str]]:
     """Ask several deputies' databases at once; name those that do not answer.
 
@@ -179,14 +179,14 @@ async def ask(
     """
 
     async def answer_of(
-        desk: ApiContext,
+        api: ApiContext,
     ) -> Result:  # one whose database is not to be had says so here
-        return await question(desk)
+        return await question(api)
 
-    answers = await asyncio.gather(*map(answer_of, desks.values()), return_exceptions=True)
+    answers = await asyncio.gather(*map(answer_of, contexts.values()), return_exceptions=True)
     results: list[Result] = []
     partial: list[str] = []
-    for deputy, answer in zip(desks, answers, strict=True):
+    for deputy, answer in zip(contexts, answers, strict=True):
         if isinstance(answer, PyMongoError | StillRecovering):
             _log.warning("a deputy's database does not answer", deputy=deputy, error=str(answer))
             partial.append(deputy)

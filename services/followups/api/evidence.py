@@ -50,7 +50,7 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
+def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
     """The routes of evidence."""
     router = APIRouter(tags=["evidence"])
 
@@ -74,13 +74,13 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
 
         Answers 201, or 200 where the same bytes are there already.
         """
-        desk, followup = await desks.find(followup_id)
-        await once.answer_again(desk.store.replies)
+        api, followup = await contexts.find(followup_id)
+        await once.answer_again(api.store.replies)
         with problems(followup_id):
             file_name = evidence.file_name(_name(content_disposition, name))
             media_type = _media_type(content_type)
             evidence.require_room(followup, by, await clock.now())  # before anything is taken
-            async with desk.uploads.receive() as upload:
+            async with api.uploads.receive() as upload:
                 await _take(request, upload)
                 now = await clock.now()
 
@@ -92,8 +92,8 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
                     with problems(followup_id):
                         return await handlers.add_file(
                             followup_id,
-                            desk.store,
-                            desk.tracking,
+                            api.store,
+                            api.context,
                             by,
                             upload,
                             decide,
@@ -102,7 +102,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
                         )
 
                 return await once(
-                    desk.store.replies,
+                    api.store.replies,
                     act,
                     lambda added: _answer(added, response),
                     about=followup_id,
@@ -119,7 +119,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> EvidenceItem:
         """Hand in a link. Answers 201, or 200 where it is there already."""
-        desk, _ = await desks.find(followup_id)
+        api, _ = await contexts.find(followup_id)
         now = await clock.now()
         link = Link(body.url, None if body.sha256 is None else body.sha256.lower())
 
@@ -127,8 +127,8 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
             with problems(followup_id):
                 return await handlers.add_link(
                     followup_id,
-                    desk.store,
-                    desk.tracking,
+                    api.store,
+                    api.context,
                     by,
                     link,
                     lambda f: evidence.add_link(f, by, link, body.note, now),
@@ -137,7 +137,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
                 )
 
         return await once(
-            desk.store.replies, act, lambda added: _answer(added, response), about=followup_id
+            api.store.replies, act, lambda added: _answer(added, response), about=followup_id
         )
 
     @router.get(PATH + "/{evidence_id}", responses=_FILE, response_class=StreamingResponse)
@@ -151,7 +151,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
 
         Where what is stored is not that any more, the answer breaks off before its end.
         """
-        desk, followup = await desks.find(followup_id)
+        api, followup = await contexts.find(followup_id)
         piece = evidence.find(followup, evidence_id)
         if piece is None:
             raise not_found(
@@ -169,7 +169,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
                     url=piece.url,
                 )
             )
-        content = await desk.store.content(piece)
+        content = await api.store.content(piece)
         if content is None:
             told = "it was handed in after the copy from which the database was restored"
             raise Problem(410, "evidence-lost", "The content of the evidence is lost", told)

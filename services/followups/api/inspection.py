@@ -56,18 +56,18 @@ class InspectionSample(BaseModel):
     )
 
 
-def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
+def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
     """The route that draws."""
     router = APIRouter(tags=["inspections"])
 
     @router.get("/inspections")
     async def inspections(_: Caller, wanted: Annotated[Population, Depends()]) -> InspectionSample:
         """Draw follow-ups for inspection: the same seed draws the same of the same follow-ups."""
-        asked = desks.wanted(wanted.deputy)
+        asked = contexts.wanted(wanted.deputy)
 
-        async def look(desk: ApiContext) -> SampleDraw:
+        async def look(api: ApiContext) -> SampleDraw:
             own = SampleDraw(wanted.seed, wanted.size)
-            async for ids in desk.store.ids(wanted.fields()):
+            async for ids in api.store.ids(wanted.fields()):
                 own.look_at(ids)
             return own
 
@@ -77,7 +77,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
             drawing.take_in(draw)
         now = await clock.now()
         drawn = drawing.drawn
-        answers, away = await ask(asked, lambda desk: desk.store.of_ids(drawn))
+        answers, away = await ask(asked, lambda api: api.store.of_ids(drawn))
         known = {id_: followup for answer in answers for id_, followup in answer.items()}
         return InspectionSample(
             seed=wanted.seed,

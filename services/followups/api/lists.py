@@ -129,7 +129,7 @@ class Picture:
     draw: Callable[[Timeline, datetime], bytes]  # as it is at an instant (UTC)
 
 
-def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRouter:
+def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRouter:
     """The routes that read."""
     router = APIRouter(tags=["follow-ups"])
 
@@ -145,8 +145,8 @@ def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRoute
         if order.sort.field == "days_overdue" and order.as_of is None:
             order = replace(order, as_of=tehran_date(now))  # the same on each page of the walk
         query = order.query(limit, filters.fields(), filters.spans())
-        asked_for = desks.wanted(filters.deputy)
-        pages, partial = await ask(asked_for, lambda desk: desk.store.page(query))
+        asked_for = contexts.wanted(filters.deputy)
+        pages, partial = await ask(asked_for, lambda api: api.store.page(query))
         place = _places(order)
         once = {f.followup_id: f for page in pages for f in page}  # one may be on the move
         found = arranged(once.values(), order.sort, place)
@@ -160,14 +160,14 @@ def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRoute
     @router.get("/followups/{followup_id}")
     async def get_followup(_: Caller, followup_id: str) -> FollowupItem:
         """One follow-up."""
-        _desk, followup = await desks.find(followup_id)
+        _desk, followup = await contexts.find(followup_id)
         return followup_item(followup, await clock.now())
 
     @router.get("/followups/{followup_id}/history")
     async def get_history(_: Caller, followup_id: str) -> list[HistoryItem]:
         """Everything that happened to a follow-up, by version."""
-        desk, _followup = await desks.find(followup_id)
-        return [history_item(entry) for entry in await desk.store.history(followup_id)]
+        api, _followup = await contexts.find(followup_id)
+        return [history_item(entry) for entry in await api.store.history(followup_id)]
 
     @router.get(
         "/followups/{followup_id}/timeline.svg",
@@ -176,8 +176,8 @@ def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRoute
     )
     async def get_timeline(_: Caller, followup_id: str) -> Response:
         """The life of a follow-up as a picture: states, due dates, extensions, levels, progress."""
-        desk, _followup = await desks.find(followup_id)
-        history = await desk.store.history(followup_id)
+        api, _followup = await contexts.find(followup_id)
+        history = await api.store.history(followup_id)
         life = timeline(events.steps_of(entry.event for entry in history))
         content = await asyncio.to_thread(picture.draw, life, await clock.now())
         name = {"Content-Disposition": inline(f"timeline-{followup_id}.svg")}
@@ -186,8 +186,8 @@ def routes(desks: ApiContexts, clock: DomainClock, picture: Picture) -> APIRoute
     @router.get("/followups/{followup_id}/comments")
     async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:
         """What was said about a follow-up, the earliest first."""
-        desk, _followup = await desks.find(followup_id)
-        return comment_items(await desk.store.history(followup_id))
+        api, _followup = await contexts.find(followup_id)
+        return comment_items(await api.store.history(followup_id))
 
     return router
 

@@ -59,7 +59,7 @@ class MoveAnswer(BaseModel):
     next_after: str | None = Field(description="to go on with; null: these were the last")
 
 
-def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
+def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
     """The route that moves."""
     router = APIRouter(tags=["deputies"])
 
@@ -84,7 +84,7 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
             raise Problem(403, "not-allowed", "Not allowed", told)
         if deputy == wanted.to:
             raise invalid_field("to", "is who answers for them now")
-        giver, taker = _desk(desks, "deputy", deputy), _desk(desks, "to", wanted.to)
+        giver, taker = _desk(contexts, "deputy", deputy), _desk(contexts, "to", wanted.to)
         ids = await _page(giver, wanted)
         before, now = await giver.store.number(), await clock.now()
 
@@ -121,19 +121,19 @@ def routes(desks: ApiContexts, clock: DomainClock) -> APIRouter:
     return router
 
 
-def _desk(desks: ApiContexts, field: str, deputy: str) -> ApiContext:
-    (desk,) = desks.wanted([deputy], field).values()
-    return desk
+def _desk(contexts: ApiContexts, field: str, deputy: str) -> ApiContext:
+    (api,) = contexts.wanted([deputy], field).values()
+    return api
 
 
-async def _page(desk: ApiContext, wanted: Move) -> Sequence[str]:
+async def _page(api: ApiContext, wanted: Move) -> Sequence[str]:
     """The ids of those that are asked for, one more than wanted where there are more."""
     if wanted.resolution_ids is not None:
-        found = await desk.store.of_resolutions(wanted.resolution_ids)
+        found = await api.store.of_resolutions(wanted.resolution_ids)
         ids = sorted(followup.followup_id for followup in found.values())
         return [id_ for id_ in ids if wanted.after is None or id_ > wanted.after]
     after = None if wanted.after is None else Place(wanted.after)
-    page = await desk.store.page(ListQuery({}, after, wanted.limit + 1))
+    page = await api.store.page(ListQuery({}, after, wanted.limit + 1))
     return [followup.followup_id for followup in page]
 
 

@@ -98,12 +98,12 @@ class Scorecards(BaseModel):
     partial: list[str]
 
 
-def routes(desks: ApiContexts, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
+def routes(contexts: ApiContexts, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
     """The routes of the scorecards, one a format besides JSON; `formats` by their suffix."""
     router = APIRouter(prefix="/scorecards", tags=["scorecards"])
 
     async def asked(_: Caller, wanted: Annotated[Wanted, Depends()]) -> ScorecardTable:
-        return await _board(desks, wanted, tehran_date(await clock.now()))
+        return await _board(contexts, wanted, tehran_date(await clock.now()))
 
     @router.get("")
     async def scorecards(found: ScorecardTable = Depends(asked)) -> Scorecards:
@@ -131,14 +131,14 @@ def routes(desks: ApiContexts, clock: DomainClock, formats: Mapping[str, Format]
     return router
 
 
-async def _board(desks: ApiContexts, wanted: Wanted, today: date) -> ScorecardTable:
+async def _board(contexts: ApiContexts, wanted: Wanted, today: date) -> ScorecardTable:
     if wanted.as_of is not None and wanted.as_of > today:
         raise invalid_field("as_of", sentence("is not past: it is {today} in Tehran", today=today))
 
-    async def look(desk: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
-        return desk.tracking.deputy, await desk.store.counts(wanted.by, wanted.as_of)
+    async def look(api: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
+        return api.context.deputy, await api.store.counts(wanted.by, wanted.as_of)
 
-    answers, partial = await ask(desks.wanted(wanted.deputy), look)
+    answers, partial = await ask(contexts.wanted(wanted.deputy), look)
     return scorecard_table(wanted.by, wanted.as_of or today, answers, partial)
 
 

@@ -133,7 +133,7 @@ def read(rows: Iterator[Row | Merged]) -> list[Edit]:
 async def check(
     edits: Sequence[Edit],
     store: ManyFollowups,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None,
@@ -154,28 +154,28 @@ async def check(
             continue
         lines.append(Line(edit.row, edit.followup_id, "applied" if facts else "unchanged"))
         if facts:
-            changes.append(changed(before, facts, tracking, trace))
+            changes.append(changed(before, facts, context, trace))
     return Checked(lines, changes)
 
 
 async def foresee(
     edits: Sequence[Edit],
     store: ManyFollowups,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     now: datetime,
 ) -> list[Line]:
     """What would become of every row whose follow-up is here, a part of them after the other."""
     lines: list[Line] = []
     for part in _parts(edits, ROWS_A_COMMIT):
-        lines += (await check(part, store, tracking, by, now, None)).lines
+        lines += (await check(part, store, context, by, now, None)).lines
     return lines
 
 
 async def apply(
     edits: Sequence[Edit],
     store: ManyFollowups,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None,
@@ -191,7 +191,7 @@ async def apply(
 
     async def some(edits: Sequence[Edit]) -> Sequence[Line]:
         async def once() -> Sequence[Line]:
-            checked = await check(edits, store, tracking, by, now, trace)
+            checked = await check(edits, store, context, by, now, trace)
             if together and checked.is_refused:
                 return [_with_others(line) for line in checked.lines]
             if checked.changes:

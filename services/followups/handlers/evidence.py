@@ -74,7 +74,7 @@ Decide: TypeAlias = Callable[[Followup], EvidenceAdded | None]
 async def add_link(
     followup_id: str,
     store: EvidencedFollowups,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     link: evidence.Link,
     decide: Decide,
@@ -88,7 +88,7 @@ async def add_link(
         fact = decide(before)
         if fact is None:
             return _known(before, evidence.link_id(before, link))
-        change = changed(before, [fact], tracking, trace)
+        change = changed(before, [fact], context, trace)
         added = Added(fact, is_new=True)
         await store.save([change], requested(by, reply(added)))
         return added
@@ -99,7 +99,7 @@ async def add_link(
 async def add_file(
     followup_id: str,
     store: EvidencedFollowups,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     upload: Upload,
     decide: Decide,
@@ -120,7 +120,7 @@ async def add_file(
             known = _known(before, id_)
             if await store.content(known.piece) is not None:
                 return known
-        change = changed(before, [] if fact is None else [fact], tracking, trace)
+        change = changed(before, [] if fact is None else [fact], context, trace)
         kept = ReceivedFile(upload.id, upload.size, id_)
         added = _known(before, id_) if fact is None else Added(fact, is_new=True)
         await store.save([replace(change, files=[kept])], requested(by, reply(added)))

@@ -17,7 +17,7 @@ from shared.runtime.replies import Replying, no_reply
 async def link(
     followup_id: str,
     store: FollowupRepository,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     predecessor: str,
     deputy: str | None,
@@ -34,7 +34,7 @@ async def link(
     async def once() -> Followup:
         before = await load(store, followup_id)
         fact = teamwork.link(before, by, predecessor, deputy, now)
-        change = changed(before, [fact], tracking, trace)
+        change = changed(before, [fact], context, trace)
         ahead = await store.ahead([predecessor])
         require_no_circle(change.after, ahead.followups)
         await store.save([change], requested(by, reply(change.after)), ahead)

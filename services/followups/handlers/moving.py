@@ -53,7 +53,7 @@ class MoveEnd(Protocol):
     @property
     def store(self) -> MovableFollowups: ...
     @property
-    def tracking(self) -> HandlerContext: ...
+    def context(self) -> HandlerContext: ...
     @property
     def uploads(self) -> Uploads: ...
 
@@ -95,8 +95,8 @@ async def move(
         for before in found.values():
             same = there.get(before.resolution_id)
             try:
-                fact = decisions.move(before, by, taker.tracking.deputy, same, reason, now)
-                change = changed(before, [fact], giver.tracking, trace)
+                fact = decisions.move(before, by, taker.context.deputy, same, reason, now)
+                change = changed(before, [fact], giver.context, trace)
                 if not stands_in_circle(before, known.values()):
                     require_no_circle(change.after, known.values())
             except Refused as refused:
@@ -130,7 +130,7 @@ async def _hand_over(
     cause: CommitContext,
     ahead: Ahead | None,
 ) -> None:
-    former = await taker.store.wherever([change.after.followup_id for change in leaving])
+    former = await taker.store.here_or_moved_out([change.after.followup_id for change in leaving])
     async with AsyncExitStack() as uploads:
         arriving = [
             await _arriving(change, former.get(change.after.followup_id), giver, taker, uploads)
@@ -143,7 +143,7 @@ async def _arriving(
     change: Change, former: Followup | None, giver: MoveEnd, taker: MoveEnd, uploads: AsyncExitStack
 ) -> Change:
     """The same change as the taker saves it; `former` is what he had of it before it left him."""
-    topic, after = taker.tracking.topic, change.after
+    topic, after = taker.context.topic, change.after
     known = 0 if former is None else former.version
     history = [
         replace(entry, event=replace(entry.event, topic=topic))
@@ -154,7 +154,7 @@ async def _arriving(
         before=former,
         after=after,
         events=[replace(event, topic=topic) for event in change.events],
-        next_alert=taker.tracking.ladder.next_alert(after),
+        next_alert=taker.context.escalation.next_alert(after),
         inbox=events.inbox_of(events.data_of(entry.event) for entry in history),
         files=[kept async for kept in _files(after, giver, taker, uploads)],
         history=history,

@@ -77,11 +77,11 @@ class FollowupRepository(Protocol):
         """Return those that exist, by resolution id."""
         ...
 
-    async def elsewhere(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
+    async def moved_out(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
         """Return those that another deputy answers for now, by resolution id, as they went."""
         ...
 
-    async def wherever(self, ids: Collection[str]) -> Mapping[str, Followup]:
+    async def here_or_moved_out(self, ids: Collection[str]) -> Mapping[str, Followup]:
         """Return those that exist, here or as they went, by their own ids."""
         ...
 
@@ -125,7 +125,7 @@ class HandlerContext:
     """A deputy's tracking: whose it is, by which rules, and how its events are addressed."""
 
     deputy: str
-    ladder: EscalationPolicy
+    escalation: EscalationPolicy
     topic: str  # of its events
     scheduler: str  # ce_source of the scheduler, which may amend what others approved
     resolutions_of: Callable[[str], str]  # the topic of a deputy's resolutions
@@ -135,7 +135,7 @@ class HandlerContext:
 
 
 async def handle_events(
-    messages: Sequence[Message], store: FollowupRepository, tracking: HandlerContext, now: datetime
+    messages: Sequence[Message], store: FollowupRepository, context: HandlerContext, now: datetime
 ) -> Decision[Change]:
     """Take a batch of resolution events, folded by resolution in the order of their offsets.
 
@@ -143,7 +143,7 @@ async def handle_events(
     it for the same resolution as well. What another deputy answers for now goes on to him.
     """
     ids = {id_ for id_ in map(_resolution_id, messages) if id_ is not None}
-    known, elsewhere = await asyncio.gather(store.of_resolutions(ids), store.elsewhere(ids))
+    known, moved_out = await asyncio.gather(store.of_resolutions(ids), store.moved_out(ids))
     later = [message for message in messages if _needs_inbox(message)]
     seen = set(await store.seen([message.inbox_id for message in later]))
     new = {str(_resolution_id(message)) for message in later if not message.deferred}
@@ -155,12 +155,12 @@ async def handle_events(
         if resolution_id is None:
             verdicts.append(Outcome.IGNORED)
             continue
-        if resolution_id in elsewhere and resolution_id not in known:
-            verdicts.append(Forward(tracking.resolutions_of(elsewhere[resolution_id].deputy)))
+        if resolution_id in moved_out and resolution_id not in known:
+            verdicts.append(Forward(context.resolutions_of(moved_out[resolution_id].deputy)))
             continue
         draft = drafts.get(resolution_id)
         if draft is None:
-            draft = drafts[resolution_id] = _Draft(known.get(resolution_id), tracking)
+            draft = drafts[resolution_id] = _Draft(known.get(resolution_id), context)
             draft.waited_for = resolution_id in waited_for
         try:
             verdicts.append(_take_one(message, draft, seen, now))
@@ -177,7 +177,7 @@ class _Draft:
     """A follow-up while a batch is folded into it."""
 
     before: Followup | None
-    tracking: HandlerContext
+    context: HandlerContext
     after: Followup | None = None
     events: list[Event] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
@@ -199,7 +199,7 @@ class _Draft:
 
     def add(self, fact: Fact, trace: str | None) -> None:
         after = self.apply(fact)
-        self.events.append(events.to_event(after, fact, self.tracking.topic, trace))
+        self.events.append(events.to_event(after, fact, self.context.topic, trace))
 
     def existing(self) -> Followup:
         if self.after is None:
@@ -208,15 +208,15 @@ class _Draft:
 
     def change(self) -> Change:
         after = self.existing()
-        alert = self.tracking.ladder.next_alert(after)
+        alert = self.context.escalation.next_alert(after)
         return Change(self.before, after, self.events, alert, self.inbox, self.passed)
 
 
 def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) -> Verdict:
     data, source, trace = message.data, message.event.source, message.event.traceparent
-    tracking = draft.tracking
+    context = draft.context
     assert isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn)
-    decisions.require_own(data.deputy, tracking.deputy, draft.after)
+    decisions.require_own(data.deputy, context.deputy, draft.after)
     if isinstance(data, ResolutionApproved):
         fingerprint = events.fingerprint_of(data)
         if draft.after is not None:
@@ -225,7 +225,7 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
             decisions.approve_again(draft.after, fingerprint)
             return Outcome.DUPLICATE
         resolution = events.resolution_of(data)
-        last = tracking.ladder.acknowledge_by(resolution, now)
+        last = context.escalation.acknowledge_by(resolution, now)
         draft.add(decisions.open_(resolution, source, fingerprint, now, last), trace)
         return Outcome.APPLIED
     if message.inbox_id in seen:
@@ -238,11 +238,11 @@ def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) ->
         amended = events.amended(followup.resolution, data)
         reason = data.reason
         id_ = message.event.id
-        scheduler, at = tracking.scheduler, data.amended_at
+        scheduler, at = context.scheduler, data.amended_at
         sent_at = message.sent_at
         fact = decisions.amend(followup, amended, source, scheduler, reason, id_, at, now, sent_at)
     else:
-        fact = decisions.withdraw(followup, source, tracking.scheduler, data.reason, now)
+        fact = decisions.withdraw(followup, source, context.scheduler, data.reason, now)
     draft.inbox.append(message.inbox_id)
     seen.add(message.inbox_id)
     if fact is None:  # noted all the same: it might change something when it comes again
@@ -266,15 +266,15 @@ def _needs_inbox(message: Message) -> bool:
 
 
 async def recover(
-    messages: Sequence[Message], store: FollowupRepository, tracking: HandlerContext
+    messages: Sequence[Message], store: FollowupRepository, context: HandlerContext
 ) -> int:
     """Apply those of our own events that the store does not hold; return how many.
 
     Raises Stale where another process does the same at this moment.
     """
     ids = {m.data.followup_id for m in messages if isinstance(m.data, FollowupEvent)}
-    known = await store.wherever(ids)
-    drafts = {id_: _Draft(known.get(id_), tracking) for id_ in ids}
+    known = await store.here_or_moved_out(ids)
+    drafts = {id_: _Draft(known.get(id_), context) for id_ in ids}
     for message in messages:
         data = message.data
         if not isinstance(data, FollowupEvent):
@@ -301,7 +301,7 @@ Decide = Callable[[Followup], Fact]
 async def act(
     followup_id: str,
     store: FollowupRepository,
-    tracking: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     decide: Decide,
     trace: str | None = None,
@@ -315,7 +315,7 @@ async def act(
 
     async def once() -> Followup:
         before = await load(store, followup_id)
-        change = changed(before, [decide(before)], tracking, trace)
+        change = changed(before, [decide(before)], context, trace)
         await store.save([change], requested(by, reply(change.after)))
         return change.after
 
@@ -335,7 +335,7 @@ async def load(store: FollowupRepository, followup_id: str) -> Followup:
 
 async def sweep(
     store: FollowupRepository,
-    tracking: HandlerContext,
+    context: HandlerContext,
     now: datetime,
     fence: Fence,
     limit: int = 500,
@@ -346,17 +346,17 @@ async def sweep(
     set, there is no level to announce yet, and only the next date is set anew.
     """
     due = await store.due(now, limit)
-    changes = [changed(f, tracking.ladder.passed(f, now), tracking, None) for f in due]
+    changes = [changed(f, context.escalation.passed(f, now), context, None) for f in due]
     if changes:
         await store.save(changes, CommitContext("clock", "sweeper", fence=fence))
     return len(due)
 
 
 def changed(
-    before: Followup, facts: Iterable[Fact], tracking: HandlerContext, trace: str | None
+    before: Followup, facts: Iterable[Fact], context: HandlerContext, trace: str | None
 ) -> Change:
     """What facts make of a follow-up."""
-    draft = _Draft(before, tracking)
+    draft = _Draft(before, context)
     for fact in facts:
         draft.add(fact, trace)
     return draft.change()

@@ -71,7 +71,7 @@ class Letter:
 def letter(notice: Notice) -> Letter:
     """Write what a notice's recipient is told."""
     greeting = greeting_of(notice.recipient_role)
-    match notice.matter:
+    match notice.notification:
         case ScheduledSession() as session:
             return _invitation(session, notice.recipient_role, greeting)
         case MovedSession() as moved:

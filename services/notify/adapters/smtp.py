@@ -66,7 +66,7 @@ class SmtpTransport:
 
     def __init__(
         self,
-        scribe: MailRenderer,
+        renderer: MailRenderer,
         *,
         host: str,
         port: int,
@@ -78,7 +78,7 @@ class SmtpTransport:
     ) -> None:
         """Nothing is connected before the first mail. `timeout_seconds` is for each answer;
         `ca_file` signs the server's certificate where the system's do not."""
-        self._scribe = scribe
+        self._scribe = renderer
         self._client = SMTP(
             hostname=host,
             port=port,

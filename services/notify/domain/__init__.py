@@ -68,7 +68,7 @@ class ScheduledSession:
         return self.session_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return str(self.turn) if self.turn else ""
 
     @property
@@ -91,7 +91,7 @@ class MovedSession:
         return self.session.session_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return str(self.session.turn)
 
     @property
@@ -113,7 +113,7 @@ class CancelledSession:
         return self.session.session_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return ""
 
     @property
@@ -136,7 +136,7 @@ class OverdueReport:
         return self.session_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return self.due_at.isoformat()
 
     @property
@@ -168,7 +168,7 @@ class ApprovedResolution:
         return self.resolution_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return ""
 
     @property
@@ -199,7 +199,7 @@ class OverdueFollowup:
         return self.followup_id
 
     @property
-    def distinction(self) -> str:
+    def dedup_key(self) -> str:
         return f"{self.due_on}|{self.level}"
 
     @property
@@ -211,18 +211,21 @@ SessionNotification: TypeAlias = ScheduledSession | MovedSession | CancelledSess
 Notification: TypeAlias = SessionNotification | OverdueReport | ApprovedResolution | OverdueFollowup
 
 
-def check(matter: Notification, deputy: str | None) -> None:
+def check(notification: Notification, deputy: str | None) -> None:
     """Check a matter that came by a topic; `deputy` is whose topic it is, where it is one's.
 
     Raises WrongDeputy, DueBeforeApproval: the rules by which such a resolution is not followed.
     """
-    if isinstance(matter, ApprovedResolution | OverdueFollowup) and matter.deputy != deputy:
-        raise WrongDeputy(f"data.deputy is {matter.deputy!r}, the topic is of {deputy!r}")
-    if isinstance(matter, ApprovedResolution):
-        approved_on = tehran_date(matter.approved_at)
-        if matter.due_on < approved_on:
+    if (
+        isinstance(notification, ApprovedResolution | OverdueFollowup)
+        and notification.deputy != deputy
+    ):
+        raise WrongDeputy(f"data.deputy is {notification.deputy!r}, the topic is of {deputy!r}")
+    if isinstance(notification, ApprovedResolution):
+        approved_on = tehran_date(notification.approved_at)
+        if notification.due_on < approved_on:
             raise DueBeforeApproval(
-                f"due_on {matter.due_on} is before the approval on {approved_on}"
+                f"due_on {notification.due_on} is before the approval on {approved_on}"
             )
 
 
@@ -269,7 +272,7 @@ class Notice:
     notice_id: str
     version: int  # the number of its events; 0 until its fate is known
     state: State
-    matter: Notification
+    notification: Notification
     recipient_role: str
     created_at: datetime
     changed_at: datetime
@@ -281,17 +284,17 @@ class Notice:
 
     @property
     def template(self) -> Template:
-        return self.matter.template
+        return self.notification.template
 
     @property
     def subject(self) -> str:
         """The id of what it is about: a session's, a resolution's or a follow-up's."""
-        return self.matter.subject
+        return self.notification.subject
 
     @property
     def can_be_overtaken(self) -> bool:
         """Whether what it says may become untrue while it waits."""
-        return isinstance(self.matter, SessionNotification)
+        return isinstance(self.notification, SessionNotification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,22 +369,22 @@ Fact: TypeAlias = (
 )
 
 
-def notice_id(matter: Notification, role: str) -> str:
+def notice_id(notification: Notification, role: str) -> str:
     """Derive the id of what a role is told of a matter (UUID, RFC 4122 version 5).
 
     It hangs on what the notice is about, so the same fact told twice is one notice.
     """
-    about = f"{matter.template}|{matter.subject}|{matter.distinction}|{role}"
+    about = f"{notification.template}|{notification.subject}|{notification.dedup_key}|{role}"
     return str(uuid5(_NOTICE_IDS, about))
 
 
-def notice(matter: Notification, role: str, now: datetime, trace: str | None) -> Notice:
+def notice(notification: Notification, role: str, now: datetime, trace: str | None) -> Notice:
     """What a role is to be told of a matter."""
     return Notice(
-        notice_id=notice_id(matter, role),
+        notice_id=notice_id(notification, role),
         version=0,
         state=State.PENDING,
-        matter=matter,
+        notification=notification,
         recipient_role=role,
         created_at=now,
         changed_at=now,
@@ -389,9 +392,9 @@ def notice(matter: Notification, role: str, now: datetime, trace: str | None) ->
     )
 
 
-def notices(matter: Notification, now: datetime, trace: str | None) -> list[Notice]:
+def notices(notification: Notification, now: datetime, trace: str | None) -> list[Notice]:
     """What is to be told of a matter: a notice a recipient."""
-    return [notice(matter, role, now, trace) for role in matter.recipients]
+    return [notice(notification, role, now, trace) for role in notification.recipients]
 
 
 def evolve(notice: Notice, fact: Fact) -> Notice:

@@ -159,8 +159,8 @@ def cancel(
 def known_by(session_id: str, notices: Iterable[Notice]) -> Course:
     """What the notices of a session tell of it, where nothing else is stored."""
     for notice in notices:
-        if isinstance(notice.matter, ScheduledSession):
-            return Course(session_id, notice.matter)
+        if isinstance(notice.notification, ScheduledSession):
+            return Course(session_id, notice.notification)
     return Course(session_id)
 
 
@@ -191,9 +191,9 @@ def _told(notices: Iterable[Notice]) -> Notice | None:
 
 
 def _session(notice: Notice) -> ScheduledSession:
-    matter = notice.matter
-    assert isinstance(matter, SessionNotification)
-    return matter if isinstance(matter, ScheduledSession) else matter.session
+    notification = notice.notification
+    assert isinstance(notification, SessionNotification)
+    return notification if isinstance(notification, ScheduledSession) else notification.session
 
 
 def _times(session: ScheduledSession) -> Times:

@@ -94,7 +94,7 @@ class ApiContext:
 
     store: ReadableExpectations
     circulars: ReadableCirculars
-    reception: HandlerContext
+    context: HandlerContext
 
 
 @dataclass(frozen=True)
@@ -166,20 +166,20 @@ class ExpectationFilters:
         )
 
 
-def routes(desk: ApiContext, clock: DomainClock) -> APIRouter:
+def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     """The routes of this service."""
     router = APIRouter()
-    _circular_routes(router, desk, clock)
-    _report_routes(router, desk, clock)
-    _expectation_routes(router, desk)
+    _circular_routes(router, api, clock)
+    _report_routes(router, api, clock)
+    _expectation_routes(router, api)
     return router
 
 
-def _circular_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> None:
+def _circular_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     @router.get("/catalogues/{version}", tags=["circulars"])
     async def get_catalogue(_: Caller, version: int) -> CatalogueItem:
         """One catalogue of axes and sub-axes."""
-        catalogue = desk.reception.catalogues.get(version)
+        catalogue = api.context.catalogues.get(version)
         if catalogue is None:
             raise not_found(sentence("no catalogue {version}", version=version))
         return catalogue_item(catalogue)
@@ -195,15 +195,15 @@ def _circular_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) ->
 
         async def issue(reply: Replying[Circular]) -> Circular:
             try:
-                catalogues = desk.reception.catalogues
+                catalogues = api.context.catalogues
                 wanted = decisions.issue(circular_id, by, version, provinces, catalogues, now)
                 return await handlers.issue(
-                    wanted, desk.circulars, desk.reception, by, traceparent, reply
+                    wanted, api.circulars, api.context, by, traceparent, reply
                 )
             except Refused as refused:
                 raise _problem(refused) from refused
 
-        return await once(desk.circulars.replies, issue, circular_item)
+        return await once(api.circulars.replies, issue, circular_item)
 
     @router.get("/circulars", tags=["circulars"])
     async def list_circulars(
@@ -214,20 +214,20 @@ def _circular_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) ->
     ) -> Page[CircularItem]:
         """List circulars by their ids."""
         fields = chosen({"circular_id": circular_id})
-        found = await desk.circulars.page(order.query(limit, fields))
+        found = await api.circulars.page(order.query(limit, fields))
         shown, cursor = _CIRCULARS.cut(found, limit, order, lambda one: Place(one.circular_id))
         return Page(items=[circular_item(circular) for circular in shown], next_cursor=cursor)
 
     @router.get("/circulars/{circular_id}", tags=["circulars"])
     async def get_circular(_: Caller, circular_id: str) -> CircularItem:
         """One circular."""
-        circular = await desk.circulars.get(circular_id)
+        circular = await api.circulars.get(circular_id)
         if circular is None:
             raise not_found(sentence("no circular {circular_id}", circular_id=circular_id))
         return circular_item(circular)
 
 
-def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> None:
+def _report_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     async def act(
         session_id: str,
         by: Principal,
@@ -243,12 +243,12 @@ def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> N
         async def done(reply: Replying[Expectation]) -> Expectation:
             try:
                 return await handlers.act(
-                    session_id, desk.store, desk.reception, by, decided, traceparent, reply
+                    session_id, api.store, api.context, by, decided, traceparent, reply
                 )
             except Refused as refused:
                 raise _problem(refused) from refused
 
-        return await once(desk.store.replies, done, lambda after: whole_report(after, by))
+        return await once(api.store.replies, done, lambda after: whole_report(after, by))
 
     @router.post("/reports", status_code=201, tags=["reports"])
     async def submit_report(
@@ -263,7 +263,7 @@ def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> N
             special_topics=paragraphs(body.special_topics),
             url=body.url,
         )
-        rules = desk.reception
+        rules = api.context
         return await act(
             body.session_id,
             by,
@@ -277,8 +277,8 @@ def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> N
         by: Caller, report_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
         """Coordination gives the latest revision to all deputies."""
-        session_id = (await _find(desk, report_id)).session_id
-        recipients = desk.reception.recipients
+        session_id = (await _find(api, report_id)).session_id
+        recipients = api.context.recipients
         return await act(
             session_id,
             by,
@@ -296,17 +296,17 @@ def _report_routes(router: APIRouter, desk: ApiContext, clock: DomainClock) -> N
     ) -> Page[ReportItem]:
         """List reports, without what they say."""
         query = order.query(limit, filters.fields(), filters.spans())
-        found = await desk.store.page_of_reports(query)
+        found = await api.store.page_of_reports(query)
         shown, cursor = _REPORTS.cut(found, limit, order, _places_of_reports(order))
         return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
 
     @router.get("/reports/{report_id}", tags=["reports"])
     async def get_report(by: Caller, report_id: str) -> WholeReport:
         """One report with what it says, as far as the caller may read it."""
-        return whole_report(await _find(desk, report_id), by)
+        return whole_report(await _find(api, report_id), by)
 
 
-def _expectation_routes(router: APIRouter, desk: ApiContext) -> None:
+def _expectation_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/expectations", tags=["expectations"])
     async def list_expectations(
         _: Caller,
@@ -316,14 +316,14 @@ def _expectation_routes(router: APIRouter, desk: ApiContext) -> None:
     ) -> Page[ExpectationItem]:
         """List what is expected of whom."""
         query = order.query(limit, filters.fields(), filters.spans())
-        found = await desk.store.page(query)
+        found = await api.store.page(query)
         shown, cursor = _EXPECTATIONS.cut(found, limit, order, _places(order))
         return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/expectations/{session_id}", tags=["expectations"])
     async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
         """What is expected for one session."""
-        expectation = await desk.store.get(session_id)
+        expectation = await api.store.get(session_id)
         if expectation is None or expectation.session.province is None:
             raise not_found(
                 sentence("no report is expected for {session_id}", session_id=session_id)
@@ -331,8 +331,8 @@ def _expectation_routes(router: APIRouter, desk: ApiContext) -> None:
         return expectation_item(expectation)
 
 
-async def _find(desk: ApiContext, report_id: str) -> Expectation:
-    expectation = await desk.store.of_report(report_id)
+async def _find(api: ApiContext, report_id: str) -> Expectation:
+    expectation = await api.store.of_report(report_id)
     if expectation is None:
         raise not_found(sentence("no report {report_id}", report_id=report_id))
     return expectation

@@ -17,8 +17,8 @@ class Draft:
     """An expectation while facts are folded into it."""
 
     before: Expectation | None
-    reception: HandlerContext
-    kept: Sequence[Event] = ()  # what was taken in before the session was known
+    context: HandlerContext
+    orphan_outcomes: Sequence[Event] = ()  # what was taken in before the session was known
     after: Expectation | None = None
     events: list[Event] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
@@ -33,16 +33,16 @@ class Draft:
     def add(self, fact: Fact, trace: str | None) -> None:
         if isinstance(fact, Expected):
             self.after = expected(fact)
-            for event in self.kept:
+            for event in self.orphan_outcomes:
                 self.take_in(event)
             return
         self.after = evolve(self.existing(), fact)
         if isinstance(fact, Told):
-            self.events += events.to_event(self.after, fact, self.reception.addresses, trace)
+            self.events += events.to_event(self.after, fact, self.context.addresses, trace)
 
     def take_in(self, event: Event) -> bool:
         """Apply what one of our own events tells, where it is the next one; whether it was."""
-        before, rules = self.existing(), self.reception
+        before, rules = self.existing(), self.context
         restricted = event.topic == rules.addresses.restricted
         held = before.restricted_version if restricted else before.version
         fact = events.from_event(event, before, rules.addresses, rules.catalogues)
@@ -61,10 +61,10 @@ class Draft:
 
 
 def changed(
-    before: Expectation, facts: Iterable[Fact], reception: HandlerContext, trace: str | None
+    before: Expectation, facts: Iterable[Fact], context: HandlerContext, trace: str | None
 ) -> Change:
     """The change that these facts bring about."""
-    draft = Draft(before, reception)
+    draft = Draft(before, context)
     for fact in facts:
         draft.add(fact, trace)
     return draft.change()

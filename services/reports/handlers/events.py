@@ -18,14 +18,14 @@ from shared.messaging.core.model import Decision, Message, Outcome, Refusal, Ver
 async def handle_events(
     messages: Sequence[Message],
     store: ExpectationRepository,
-    reception: HandlerContext,
+    context: HandlerContext,
     now: datetime,
 ) -> Decision[Change]:
     """Take a batch of session events, folded by session in the order of their offsets."""
     relevant = [message for message in messages if _session_id(message) is not None]
     known = await store.of_sessions({str(_session_id(message)) for message in relevant})
-    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m, reception)]))
-    kept = await store.kept(
+    seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m, context)]))
+    orphan_outcomes = await store.orphan_outcomes(
         {
             message.data.session_id
             for message in relevant
@@ -42,20 +42,20 @@ async def handle_events(
         draft = drafts.get(session_id)
         if draft is None:
             draft = drafts[session_id] = Draft(
-                known.get(session_id), reception, kept.get(session_id, ())
+                known.get(session_id), context, orphan_outcomes.get(session_id, ())
             )
         try:
-            verdicts.append(_take_one(message, draft, seen, reception, now))
+            verdicts.append(_take_one(message, draft, seen, context, now))
         except Refused as refused:
             verdicts.append(Refusal(refused.reason, str(refused)))
     return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
 
 
 def _take_one(
-    message: Message, draft: Draft, seen: set[str], reception: HandlerContext, now: datetime
+    message: Message, draft: Draft, seen: set[str], context: HandlerContext, now: datetime
 ) -> Verdict:
     data, trace = message.data, message.event.traceparent
-    sequence = _sequence(message, reception)
+    sequence = _sequence(message, context)
     if draft.after is not None and decisions.is_overtaken(draft.after, sequence):
         return Outcome.DUPLICATE
     if isinstance(data, SessionScheduled):
@@ -65,7 +65,7 @@ def _take_one(
             return Outcome.DUPLICATE
         draft.add(decisions.expect(data.session_id, session, sequence, now), trace)
         return Outcome.APPLIED
-    needs_inbox = _needs_inbox(message, reception)
+    needs_inbox = _needs_inbox(message, context)
     if needs_inbox and message.inbox_id in seen:
         return Outcome.DUPLICATE
     fact: Fact | None
@@ -91,14 +91,14 @@ def _session_id(message: Message) -> str | None:
     return None
 
 
-def _sequence(message: Message, reception: HandlerContext) -> int | None:
+def _sequence(message: Message, context: HandlerContext) -> int | None:
     """The session's version. Its owner alone counts it: a stranger's would shut his own out."""
     event = message.event
-    return event.sequence if event.source == reception.scheduler else None
+    return event.sequence if event.source == context.scheduler else None
 
 
-def _needs_inbox(message: Message, reception: HandlerContext) -> bool:
+def _needs_inbox(message: Message, context: HandlerContext) -> bool:
     """Whether nothing else tells that it came before: neither its sequence nor its content."""
     if not isinstance(message.data, SessionRescheduled):
         return False
-    return _sequence(message, reception) is None
+    return _sequence(message, context) is None

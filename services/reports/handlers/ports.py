@@ -43,14 +43,14 @@ class ExpectationRepository(Protocol):
         """Return those of the inbox ids that were applied."""
         ...
 
-    async def keep(self, events: Sequence[Event], cause: CommitContext) -> None:
+    async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         """Keep events of sessions that are not known yet, for when they are.
 
         Raises AlreadyThere where one of them is kept.
         """
         ...
 
-    async def kept(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
+    async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
         """Return what is kept for these sessions, by session id; each topic's by version."""
         ...
 

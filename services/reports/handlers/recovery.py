@@ -20,7 +20,7 @@ async def recover(
     messages: Sequence[Message],
     store: ExpectationRepository,
     circulars: CircularRepository,
-    reception: HandlerContext,
+    context: HandlerContext,
 ) -> int:
     """Apply those of our own events that the stores do not hold; return how many.
 
@@ -30,28 +30,28 @@ async def recover(
     process does the same at this moment.
     """
     ours = [
-        _published(message, message.data.session_id, reception)
+        _published(message, message.data.session_id, context)
         for message in messages
         if isinstance(message.data, ReportEvent)
     ]
-    return await _take_reports(ours, store, reception) + await _take_circulars(messages, circulars)
+    return await _take_reports(ours, store, context) + await _take_circulars(messages, circulars)
 
 
-def _published(message: Message, session_id: str, reception: HandlerContext) -> Event:
-    apart = message.topic == reception.addresses.restricted
+def _published(message: Message, session_id: str, context: HandlerContext) -> Event:
+    apart = message.topic == context.addresses.restricted
     aggregate = events.restricted_aggregate(session_id) if apart else session_id
     return published(message, session_id, aggregate)
 
 
 async def _take_reports(
-    told: Sequence[Event], store: ExpectationRepository, reception: HandlerContext
+    told: Sequence[Event], store: ExpectationRepository, context: HandlerContext
 ) -> int:
     ids = {event.key for event in told}
     known = await store.of_sessions(ids)
-    kept = await store.kept(ids - known.keys())
-    drafts = {id_: Draft(expectation, reception) for id_, expectation in known.items()}
+    orphan_outcomes = await store.orphan_outcomes(ids - known.keys())
+    drafts = {id_: Draft(expectation, context) for id_, expectation in known.items()}
     new: list[Event] = []
-    held = _held(kept)
+    held = _held(orphan_outcomes)
     for event in told:
         draft = drafts.get(event.key)
         if draft is not None:
@@ -64,13 +64,13 @@ async def _take_reports(
     if changes:
         await store.save(changes, RECOVERY)
     if new:
-        await store.keep(new, RECOVERY)
+        await store.keep_orphans(new, RECOVERY)
     return len(new) + sum(len(change.events) for change in changes)
 
 
-def _held(kept: Mapping[str, Sequence[Event]]) -> dict[str, int]:
+def _held(orphan_outcomes: Mapping[str, Sequence[Event]]) -> dict[str, int]:
     """The latest version that is kept, by aggregate."""
-    return {e.aggregate_id: e.version for of_one in kept.values() for e in of_one}
+    return {e.aggregate_id: e.version for of_one in orphan_outcomes.values() for e in of_one}
 
 
 async def _take_circulars(messages: Sequence[Message], circulars: CircularRepository) -> int:

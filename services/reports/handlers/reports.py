@@ -29,7 +29,7 @@ Decide = Callable[[Expectation], Sequence[Fact]]
 async def act(
     session_id: str,
     store: ExpectationRepository,
-    reception: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     decide: Decide,
     trace: str | None = None,
@@ -47,7 +47,7 @@ async def act(
             raise UnknownSession(
                 sentence("no session {session_id} was announced here", session_id=session_id)
             )
-        change = changed(before, decide(before), reception, trace)
+        change = changed(before, decide(before), context, trace)
         await store.save([change], requested(by, reply(change.after)))
         return change.after
 
@@ -57,14 +57,14 @@ async def act(
 async def issue(
     wanted: Circular,
     store: CircularRepository,
-    reception: HandlerContext,
+    context: HandlerContext,
     by: Principal,
     trace: str | None,
     reply: Replying[Circular] = no_reply,
 ) -> Circular:
     """Issue a circular; return the known one where it was issued before. Raises Conflict."""
-    catalogue = reception.catalogues[wanted.catalogue_version]
-    event = events.circular_event(wanted, catalogue, reception.addresses, trace)
+    catalogue = context.catalogues[wanted.catalogue_version]
+    event = events.circular_event(wanted, catalogue, context.addresses, trace)
     try:
         await store.add(wanted, event, requested(by, reply(wanted)))
     except Stale:
@@ -78,7 +78,7 @@ async def issue(
 
 async def sweep(
     store: ExpectationRepository,
-    reception: HandlerContext,
+    context: HandlerContext,
     now: datetime,
     fence: Fence,
     limit: int = 500,
@@ -88,7 +88,7 @@ async def sweep(
     One call takes the `limit` that are longest due.
     """
     due = await store.due(now, limit)
-    changes = [changed(e, decisions.fall_overdue(e, now), reception, None) for e in due]
+    changes = [changed(e, decisions.fall_overdue(e, now), context, None) for e in due]
     if changes:
         await store.save(changes, CommitContext("clock", "sweeper", fence=fence))
     return len(due)

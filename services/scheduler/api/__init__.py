@@ -8,9 +8,9 @@ from services.scheduler.api import resolutions, seasons, sessions
 from services.scheduler.api.context import ApiContext
 
 
-def routes(desk: ApiContext) -> list[APIRouter]:
+def routes(api: ApiContext) -> list[APIRouter]:
     """The routes of seasons, sessions and resolutions."""
-    return [seasons.routes(desk), sessions.routes(desk), resolutions.routes(desk)]
+    return [seasons.routes(api), sessions.routes(api), resolutions.routes(api)]
 
 
 __all__ = ["ApiContext", "routes"]

@@ -38,8 +38,8 @@ class ReadableRepository(SchedulerRepository, Protocol):
 class ApiContext:
     """The register, and the rules and the clock by which it is kept."""
 
-    register: ReadableRepository
-    rules: HandlerContext
+    store: ReadableRepository
+    context: HandlerContext
     clock: DomainClock
 
     async def now(self) -> datetime:

@@ -164,7 +164,7 @@ class Filters:
         )
 
 
-def routes(desk: ApiContext) -> APIRouter:
+def routes(api: ApiContext) -> APIRouter:
     """The routes of resolutions."""
     router = APIRouter(tags=["resolutions"])
 
@@ -178,15 +178,15 @@ def routes(desk: ApiContext) -> APIRouter:
     ) -> Recorded:
         """Record what was resolved: all of it, or nothing."""
         proposals = [proposed.proposal() for proposed in body.resolutions]
-        now = await desk.now()
+        now = await api.now()
 
         async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
             with problems():
                 return await handlers.record(
-                    session_id, proposals, desk.register, desk.rules, by, now, traceparent, reply
+                    session_id, proposals, api.store, api.context, by, now, traceparent, reply
                 )
 
-        return await once(desk.register.replies, put, _recorded)
+        return await once(api.store.replies, put, _recorded)
 
     @router.get("/resolutions")
     async def list_resolutions(
@@ -197,14 +197,14 @@ def routes(desk: ApiContext) -> APIRouter:
     ) -> Page[ResolutionItem]:
         """List resolutions."""
         query = order.query(limit, filters.fields(), filters.spans())
-        found = await desk.register.page_of_resolutions(query)
+        found = await api.store.page_of_resolutions(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[resolution_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/resolutions/{resolution_id}")
     async def get_resolution(_: Caller, resolution_id: str) -> ResolutionItem:
         """One resolution."""
-        resolution = await desk.register.resolution(resolution_id)
+        resolution = await api.store.resolution(resolution_id)
         if resolution is None:
             raise not_found(sentence("no resolution {resolution_id}", resolution_id=resolution_id))
         return resolution_item(resolution)
@@ -219,10 +219,10 @@ def routes(desk: ApiContext) -> APIRouter:
         async def done(reply: Replying[Resolution]) -> Resolution:
             with problems():
                 return await handlers.act_on_resolution(
-                    resolution_id, desk.register, desk.rules, by, decide, traceparent, reply
+                    resolution_id, api.store, api.context, by, decide, traceparent, reply
                 )
 
-        return await once(desk.register.replies, done, resolution_item)
+        return await once(api.store.replies, done, resolution_item)
 
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
@@ -233,7 +233,7 @@ def routes(desk: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """Change what was resolved; its deputy follows it as amended."""
-        now, amendment = await desk.now(), body.amendment()
+        now, amendment = await api.now(), body.amendment()
         return await act(
             resolution_id,
             by,
@@ -251,7 +251,7 @@ def routes(desk: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """It no longer stands, and its follow-up ends."""
-        now, reason = await desk.now(), None if body is None else body.reason
+        now, reason = await api.now(), None if body is None else body.reason
         return await act(
             resolution_id,
             by,

@@ -46,7 +46,7 @@ class CreateSeason(RequestBody):
     venue: Name | None = None
 
 
-def routes(desk: ApiContext) -> APIRouter:
+def routes(api: ApiContext) -> APIRouter:
     """The routes of seasons."""
     router = APIRouter(tags=["seasons"])
 
@@ -55,16 +55,16 @@ def routes(desk: ApiContext) -> APIRouter:
         by: Caller, body: CreateSeason, once: Repeatable, traceparent: Traceparent = None
     ) -> SeasonWithSessions:
         """Coordination plans a season: one province a week, each exactly once."""
-        season = Season(**dict(body), created_at=await desk.now())
+        season = Season(**dict(body), created_at=await api.now())
 
         async def put(reply: Replying[list[Session]]) -> list[Session]:
             with problems():
                 return await handlers.create_season(
-                    season, desk.register, desk.rules, by, traceparent, reply
+                    season, api.store, api.context, by, traceparent, reply
                 )
 
         return await once(
-            desk.register.replies, put, lambda sessions: season_with_sessions(season, sessions)
+            api.store.replies, put, lambda sessions: season_with_sessions(season, sessions)
         )
 
     @router.get("/seasons")
@@ -76,16 +76,16 @@ def routes(desk: ApiContext) -> APIRouter:
     ) -> Page[SeasonItem]:
         """List seasons by their names."""
         query = order.query(limit, chosen({"season": season}))
-        found = await desk.register.page_of_seasons(query)
+        found = await api.store.page_of_seasons(query)
         shown, cursor = _SORTS.cut(found, limit, order, lambda one: Place(one.season))
         return Page(items=[SeasonItem.model_validate(s) for s in shown], next_cursor=cursor)
 
     @router.get("/seasons/{season}")
     async def get_season(_: Caller, season: str) -> SeasonWithSessions:
         """One season with its sessions."""
-        found = await desk.register.season(season)
+        found = await api.store.season(season)
         if found is None:
             raise not_found(sentence("no season {season}", season=season))
-        return season_with_sessions(found, await desk.register.sessions_of_season(season))
+        return season_with_sessions(found, await api.store.sessions_of_season(season))
 
     return router

@@ -137,7 +137,7 @@ class Filters:
         )
 
 
-def routes(desk: ApiContext) -> APIRouter:
+def routes(api: ApiContext) -> APIRouter:
     """The routes of sessions."""
     router = APIRouter(tags=["sessions"])
 
@@ -150,7 +150,7 @@ def routes(desk: ApiContext) -> APIRouter:
     ) -> Page[SessionItem]:
         """List sessions."""
         query = order.query(limit, filters.fields(), filters.spans())
-        found = await desk.register.page_of_sessions(query)
+        found = await api.store.page_of_sessions(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
@@ -159,20 +159,20 @@ def routes(desk: ApiContext) -> APIRouter:
         by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """Coordination puts any other gathering into the calendar."""
-        now = await desk.now()
+        now = await api.now()
 
         async def put(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.schedule(
-                    _gathering(body), desk.register, desk.rules, by, now, traceparent, reply
+                    _gathering(body), api.store, api.context, by, now, traceparent, reply
                 )
 
-        return await once(desk.register.replies, put, session_item)
+        return await once(api.store.replies, put, session_item)
 
     @router.get("/sessions/{session_id}")
     async def get_session(_: Caller, session_id: str) -> SessionItem:
         """One session."""
-        session = await desk.register.session(session_id)
+        session = await api.store.session(session_id)
         if session is None:
             raise not_found(sentence("no session {session_id}", session_id=session_id))
         return session_item(session)
@@ -184,7 +184,7 @@ def routes(desk: ApiContext) -> APIRouter:
         once: Once,
         traceparent: str | None,
     ) -> SessionItem:
-        now = await desk.now()
+        now = await api.now()
 
         def decided(session: Session) -> SessionFact | None:
             return decide(session, now)
@@ -192,10 +192,10 @@ def routes(desk: ApiContext) -> APIRouter:
         async def done(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.act(
-                    session_id, desk.register, desk.rules, by, decided, traceparent, reply
+                    session_id, api.store, api.context, by, decided, traceparent, reply
                 )
 
-        return await once(desk.register.replies, done, session_item)
+        return await once(api.store.replies, done, session_item)
 
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
@@ -206,7 +206,7 @@ def routes(desk: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> SessionItem:
         """Coordination moves it; a provincial one's report is then due accordingly."""
-        lead = desk.rules.report_lead
+        lead = api.context.report_lead
         return await act(
             session_id,
             by,

@@ -31,8 +31,8 @@ from shared.runtime.told import sentence
 
 async def create_season(
     season: Season,
-    register: SchedulerRepository,
-    rules: HandlerContext,
+    store: SchedulerRepository,
+    context: HandlerContext,
     by: Principal,
     trace: str | None = None,
     reply: Replying[list[Session]] = no_reply,
@@ -42,23 +42,23 @@ async def create_season(
     Raises NotAllowed, Invalid, SeasonExists, SessionExists, TurnTaken, and Stale.
     """
     decisions.require_coordination(by)
-    planned = seasons.plan(season, rules.calendar, rules.report_lead)
+    planned = seasons.plan(season, context.calendar, context.report_lead)
     facts = [Scheduled(season.created_at, gathering) for gathering in planned]
 
     async def decide() -> tuple[list[Change], list[Session]]:
-        if await register.season(season.season) is not None:
+        if await store.season(season.season) is not None:
             raise SeasonExists(sentence("there is a season {season}", season=season.season))
-        await _require_free([fact.gathering for fact in facts], register)
-        changes = [_scheduled(fact, rules, trace) for fact in facts]
+        await _require_free([fact.gathering for fact in facts], store)
+        changes = [_scheduled(fact, context, trace) for fact in facts]
         return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
 
-    return await saved(decide, register, by, reply)
+    return await saved(decide, store, by, reply)
 
 
 async def schedule(
     gathering: Gathering,
-    register: SchedulerRepository,
-    rules: HandlerContext,
+    store: SchedulerRepository,
+    context: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None = None,
@@ -68,21 +68,21 @@ async def schedule(
 
     Raises NotAllowed, Invalid, SessionExists, TurnTaken, and Stale.
     """
-    fact = decisions.schedule(gathering, by, rules.report_lead, now)
+    fact = decisions.schedule(gathering, by, context.report_lead, now)
 
     async def decide() -> tuple[list[Change], Session]:
-        await _require_free([fact.gathering], register)
-        return [_scheduled(fact, rules, trace)], scheduled(fact)
+        await _require_free([fact.gathering], store)
+        return [_scheduled(fact, context, trace)], scheduled(fact)
 
-    return await saved(decide, register, by, reply)
+    return await saved(decide, store, by, reply)
 
 
-async def _require_free(gatherings: Sequence[Gathering], register: SchedulerRepository) -> None:
-    known = await register.sessions([gathering.session_id for gathering in gatherings])
+async def _require_free(gatherings: Sequence[Gathering], store: SchedulerRepository) -> None:
+    known = await store.sessions([gathering.session_id for gathering in gatherings])
     if known:
         raise SessionExists(sentence("there is a session {session_id}", session_id=min(known)))
     new = [scheduled(Scheduled(g.starts_at, g)).turn for g in gatherings]
-    taken = await register.turns_taken([turn for turn in new if turn is not None])
+    taken = await store.turns_taken([turn for turn in new if turn is not None])
     if taken:
         season, _, province = min(taken).partition("|")
         raise TurnTaken(
@@ -94,15 +94,15 @@ async def _require_free(gatherings: Sequence[Gathering], register: SchedulerRepo
         )
 
 
-def _scheduled(fact: Scheduled, rules: HandlerContext, trace: str | None) -> Change:
+def _scheduled(fact: Scheduled, context: HandlerContext, trace: str | None) -> Change:
     session = scheduled(fact)
-    return Change(None, session, [events.to_event(session, fact, rules.topics, trace)])
+    return Change(None, session, [events.to_event(session, fact, context.topics, trace)])
 
 
 async def act(
     session_id: str,
-    register: SchedulerRepository,
-    rules: HandlerContext,
+    store: SchedulerRepository,
+    context: HandlerContext,
     by: Principal,
     decide: Callable[[Session], SessionFact | None],
     trace: str | None = None,
@@ -115,12 +115,12 @@ async def act(
     """
 
     async def change() -> tuple[list[Change], Session]:
-        before = await existing_session(session_id, register)
+        before = await existing_session(session_id, store)
         fact = decide(before)
         if fact is None:
             return [], before
         after = evolve(before, fact)
-        event = events.to_event(after, fact, rules.topics, trace)
+        event = events.to_event(after, fact, context.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, by, reply)
+    return await saved(change, store, by, reply)

@@ -82,9 +82,9 @@ class HandlerContext:
     topics: Topics
 
 
-async def existing_session(session_id: str, register: SchedulerRepository) -> Session:
+async def existing_session(session_id: str, store: SchedulerRepository) -> Session:
     """Raises UnknownSession."""
-    session = await register.session(session_id)
+    session = await store.session(session_id)
     if session is None:
         raise UnknownSession(session_id)
     return session
@@ -92,7 +92,7 @@ async def existing_session(session_id: str, register: SchedulerRepository) -> Se
 
 async def saved(
     decide: Callable[[], Awaitable[tuple[Sequence[Change], R]]],
-    register: SchedulerRepository,
+    store: SchedulerRepository,
     by: Principal,
     reply: Replying[R] = no_reply,
 ) -> R:
@@ -104,7 +104,7 @@ async def saved(
     async def once() -> R:
         changes, result = await decide()
         if changes:
-            await register.save(changes, requested(by, reply(result)))
+            await store.save(changes, requested(by, reply(result)))
         return result
 
     return await retry_on_conflict(once)

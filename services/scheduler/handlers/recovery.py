@@ -28,7 +28,7 @@ R = TypeVar("R", Session, Resolution)
 
 
 async def recover(
-    messages: Sequence[Message], register: SchedulerRepository, waiting: dict[str, list[Message]]
+    messages: Sequence[Message], store: SchedulerRepository, waiting: dict[str, list[Message]]
 ) -> int:
     """Apply those of our own events that the register does not hold; return how many.
 
@@ -39,14 +39,14 @@ async def recover(
     the same at this moment.
     """
     found = [m for waited in waiting.values() for m in waited] + list(messages)
-    drafts = await _load(found, register)
+    drafts = await _load(found, store)
     for message in found:
         drafts.take(message)
-    late = await _out_of_turn(drafts.sessions.values(), register)
+    late = await _out_of_turn(drafts.sessions.values(), store)
     changes = [d.change() for d in drafts.sessions.values() if d.changed and d not in late]
     changes += [d.change() for d in drafts.resolutions.values() if d.changed]
     if changes:
-        await register.save(changes, RECOVERY)
+        await store.save(changes, RECOVERY)
     waiting.clear()
     waiting.update({draft.id: draft.messages for draft in late})
     return sum(len(change.events) for change in changes)
@@ -96,14 +96,14 @@ class _Drafts:
                 _count(self.sessions[fact.session_id])
 
 
-async def _load(messages: Iterable[Message], register: SchedulerRepository) -> _Drafts:
+async def _load(messages: Iterable[Message], store: SchedulerRepository) -> _Drafts:
     known = [m.data for m in messages]
     resolution_ids = {d.resolution_id for d in known if isinstance(d, ResolutionEvent)}
     session_ids = {d.session_id for d in known if isinstance(d, SessionEvent)}
     approvals = [d for d in known if isinstance(d, ResolutionApproved)]
     session_ids |= {d.session_id for d in approvals if d.session_id is not None}
-    sessions = await register.sessions(session_ids)
-    resolutions = await register.resolutions(resolution_ids)
+    sessions = await store.sessions(session_ids)
+    resolutions = await store.resolutions(resolution_ids)
     return _Drafts(
         {id_: _Draft(id_, sessions.get(id_), sessions.get(id_)) for id_ in session_ids},
         {id_: _Draft(id_, resolutions.get(id_), resolutions.get(id_)) for id_ in resolution_ids},
@@ -146,14 +146,14 @@ def _time(message: Message) -> datetime:
 
 
 async def _out_of_turn(
-    drafts: Iterable[_Draft[Session]], register: SchedulerRepository
+    drafts: Iterable[_Draft[Session]], store: SchedulerRepository
 ) -> list[_Draft[Session]]:
     """The new sessions whose turn is still another's."""
     changed = [draft for draft in drafts if draft.changed]
     new = [draft for draft in changed if draft.before is None]
     turns = [turn for draft in new if (turn := draft.existing().turn) is not None]
     freed = {d.before.turn for d in changed if d.before and d.existing().turn is None}
-    taken = set(await register.turns_taken(turns)) - freed
+    taken = set(await store.turns_taken(turns)) - freed
     late = []
     for draft in new:
         turn = draft.existing().turn

@@ -41,8 +41,8 @@ class Proposal:
 async def record(
     session_id: str,
     proposals: Sequence[Proposal],
-    register: SchedulerRepository,
-    rules: HandlerContext,
+    store: SchedulerRepository,
+    context: HandlerContext,
     by: Principal,
     now: datetime,
     trace: str | None = None,
@@ -57,25 +57,25 @@ async def record(
     _require_distinct(proposals)
 
     async def decide() -> tuple[list[Change], list[Resolution]]:
-        session = await existing_session(session_id, register)
+        session = await existing_session(session_id, store)
         decisions.require_sitting(session)
         named = [p.resolution_id for p in proposals if p.resolution_id is not None]
-        known = await register.resolutions(named)
-        numbers = iter(await _next_ids(session, named, len(proposals) - len(named), register))
+        known = await store.resolutions(named)
+        numbers = iter(await _next_ids(session, named, len(proposals) - len(named), store))
         ids = [p.resolution_id or next(numbers) for p in proposals]
         terms = [decisions.terms_in(session, p.terms) for p in proposals]
         for id_, meant in zip(ids, terms, strict=True):
             if id_ in known:
                 decisions.approve_again(known[id_], session, meant)
-        facts = _approve(session, ids, terms, known, rules, now)
+        facts = _approve(session, ids, terms, known, context, now)
         new = {fact.resolution_id: approved(fact) for fact in facts}
-        changes = [_approved(new[fact.resolution_id], fact, rules, trace) for fact in facts]
+        changes = [_approved(new[fact.resolution_id], fact, context, trace) for fact in facts]
         if changes:
             counted = replace(session, resolutions=session.resolutions + len(new))
             changes.append(Change(session, counted))
         return changes, [known.get(id_) or new[id_] for id_ in ids]
 
-    return await saved(decide, register, by, reply)
+    return await saved(decide, store, by, reply)
 
 
 def _approve(
@@ -83,7 +83,7 @@ def _approve(
     ids: Sequence[str],
     terms: Sequence[Terms],
     known: Container[str],
-    rules: HandlerContext,
+    context: HandlerContext,
     now: datetime,
 ) -> list[Approved]:
     """Approve those that are not known yet. Raises Invalid with the faults of all."""
@@ -93,7 +93,7 @@ def _approve(
         if id_ in known:
             continue
         try:
-            facts.append(decisions.approve(session, id_, terms[place], rules.deputies, now))
+            facts.append(decisions.approve(session, id_, terms[place], context.deputies, now))
         except Invalid as invalid:
             faults += [
                 Fault(f"resolutions.{place}.{fault.field}", fault.detail)
@@ -105,9 +105,9 @@ def _approve(
 
 
 def _approved(
-    resolution: Resolution, fact: Approved, rules: HandlerContext, trace: str | None
+    resolution: Resolution, fact: Approved, context: HandlerContext, trace: str | None
 ) -> Change:
-    event = events.resolution_to_event(resolution, fact, rules.topics, trace)
+    event = events.resolution_to_event(resolution, fact, context.topics, trace)
     return Change(None, resolution, [event])
 
 
@@ -121,14 +121,14 @@ def _require_distinct(proposals: Sequence[Proposal]) -> None:
 
 
 async def _next_ids(
-    session: Session, named: Sequence[str], wanted: int, register: SchedulerRepository
+    session: Session, named: Sequence[str], wanted: int, store: SchedulerRepository
 ) -> list[str]:
     """The session's next ids that nobody has taken: `1402-IR-09-R001`."""
     ids: list[str] = []
     number = session.resolutions
     while len(ids) < wanted:
         candidates = [f"{session.session_id}-R{number + n:03}" for n in range(1, wanted + 1)]
-        taken = {*named, *await register.resolutions(candidates)}
+        taken = {*named, *await store.resolutions(candidates)}
         ids += [candidate for candidate in candidates if candidate not in taken]
         number += wanted
     return ids[:wanted]
@@ -136,8 +136,8 @@ async def _next_ids(
 
 async def act_on_resolution(
     resolution_id: str,
-    register: SchedulerRepository,
-    rules: HandlerContext,
+    store: SchedulerRepository,
+    context: HandlerContext,
     by: Principal,
     decide: Callable[[Resolution], ResolutionFact | None],
     trace: str | None = None,
@@ -149,14 +149,14 @@ async def act_on_resolution(
     """
 
     async def change() -> tuple[list[Change], Resolution]:
-        before = await register.resolution(resolution_id)
+        before = await store.resolution(resolution_id)
         if before is None:
             raise UnknownResolution(resolution_id)
         fact = decide(before)
         if fact is None:
             return [], before
         after = evolve_resolution(before, fact)
-        event = events.resolution_to_event(after, fact, rules.topics, trace)
+        event = events.resolution_to_event(after, fact, context.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, register, by, reply)
+    return await saved(change, store, by, reply)

@@ -254,9 +254,9 @@ def inbox_id(source: str, id_: str) -> str:
     return f"{source}\n{id_}"
 
 
-def event_id(type_: str, aggregate_id: str, distinction: str | int) -> str:
+def event_id(type_: str, aggregate_id: str, dedup_key: str | int) -> str:
     """Derive a `ce_id` (UUID, RFC 4122 version 5): the same fact always gets the same id.
 
-    `distinction` is the aggregate's version, or what makes the fact once-only by contract.
+    `dedup_key` is the aggregate's version, or what makes the fact once-only by contract.
     """
-    return name_id(_EVENT_IDS, f"{type_}|{aggregate_id}|{distinction}")
+    return name_id(_EVENT_IDS, f"{type_}|{aggregate_id}|{dedup_key}")

@@ -12,7 +12,7 @@ class WakeUp:
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Say that there is something to do."""
         self._rung.set()
 

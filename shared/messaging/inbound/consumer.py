@@ -85,7 +85,7 @@ class Consumer(Generic[C]):
         deferral: DeferralLimit,
         tell: Callable[[HistoryChanged], None],
         stalls: Stalls | None = None,
-        reach: FailpointHook = no_faults,
+        failpoint: FailpointHook = no_faults,
     ) -> None:
         """`tell` is called where the database turns out to be another history."""
         self.group = group
@@ -123,7 +123,7 @@ class Consumer(Generic[C]):
         self._metrics = metrics
         self._clock = clock
         self._tell = tell
-        self._reach = reach
+        self._failpoint = failpoint
         self._turn = asyncio.Lock()  # one at a time: a batch, or a look at the positions
 
     # -- what Kafka tells ---------------------------------------------------------------------
@@ -134,9 +134,9 @@ class Consumer(Generic[C]):
         return self._standing.listener
 
     @property
-    def news(self) -> WakeUp:
+    def wake_up(self) -> WakeUp:
         """Rung where `check` has something to do before its time."""
-        return self._standing.news
+        return self._standing.wake_up
 
     async def check(self, kafka: KafkaConsumer) -> None:
         """Go where the database stands (`Standing.check`), and offer again what waits there.
@@ -170,12 +170,12 @@ class Consumer(Generic[C]):
     async def _consume(
         self, records: Sequence[Record], kafka: KafkaConsumer, started: float
     ) -> None:
-        self._reach(Failpoint.CONSUME_READ)
+        self._failpoint(Failpoint.CONSUME_READ)
         await self._gate.hear()
         fresh = await self._standing.fresh(records, kafka)
         await self._apply([self._reading.item(record) for record in fresh], kafka, started)
         await self._standing.acknowledge({partition_of(record) for record in fresh}, kafka)
-        self._reach(Failpoint.CONSUME_ACKNOWLEDGED)
+        self._failpoint(Failpoint.CONSUME_ACKNOWLEDGED)
 
     async def _offer_again(self, kafka: KafkaConsumer) -> None:
         """Offer what waits once more; what came from a paused topic waits on."""
@@ -250,17 +250,17 @@ class Consumer(Generic[C]):
         moves = self._standing.moves(item.record for item in part if not item.waited)
         judged, changes = await self._decide_for_good(part)
         await self._pausing.admit(judged)
-        self._reach(Failpoint.CONSUME_DECIDED)
+        self._failpoint(Failpoint.CONSUME_DECIDED)
         cause = self._judging.cause(judged, moves)
         if not self._dispatch.is_done(judged):
             await self._make_sure(cause)
             await self._dispatch.send(judged, tries)
-            self._reach(Failpoint.CONSUME_DEAD_LETTERED)
+            self._failpoint(Failpoint.CONSUME_DEAD_LETTERED)
         if cause.moves or cause.ends:
             await self._save(changes, cause)
         self._standing.step(moves)
         self._dispatch.forget(item for item, verdict in judged)
-        self._reach(Failpoint.CONSUME_SAVED)
+        self._failpoint(Failpoint.CONSUME_SAVED)
         return judged
 
     async def _decide_for_good(

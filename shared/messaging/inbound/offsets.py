@@ -79,7 +79,7 @@ class PartitionOffsets:
         clock: MachineClock,
         stalls: Stalls | None = None,
     ) -> None:
-        self.news = WakeUp()
+        self.wake_up = WakeUp()
         """Rung where `check` has something to do before its time."""
         self._group = group
         self._positions = positions
@@ -105,7 +105,7 @@ class PartitionOffsets:
             self._tell(partition, None)
             if self._cursors.pop(partition, None) is not None:
                 self._metrics.forget_lag(self._group, *partition)
-        self.news.ring()
+        self.wake_up.wake()
 
     def holds(self, record: Record) -> bool:
         """Whether a record's partition is still this consumer's."""
@@ -166,7 +166,7 @@ class PartitionOffsets:
             stored = await self._positions.read(self._group, partitions)
         except PyMongoError as error:
             _log.warning("waiting", what=f"positions of {self._group}", error=repr(error))
-            self.news.ring()
+            self.wake_up.wake()
         else:
             await self._go(partitions, stored, kafka, in_hand)
 

@@ -104,7 +104,7 @@ class Subscription:
                 ):
                     with attempt, self._stalls.shown(what):
                         await self._check()
-                await self._consumer.news.wait(_CHECK_SECONDS)
+                await self._consumer.wake_up.wait(_CHECK_SECONDS)
         finally:
             await self._broker.stop()
 
@@ -121,7 +121,7 @@ class Subscription:
         try:
             options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
             self._broker.config.broker_config.builder = partial(
-                SteadyConsumer, tell=self._consumer.news.ring, **options
+                SteadyConsumer, tell=self._consumer.wake_up.wake, **options
             )
             await self._broker.start()
         except BaseException:

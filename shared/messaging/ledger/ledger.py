@@ -61,8 +61,8 @@ class Ledger:
         *,
         clock: MachineClock,
         watch: RollbackDetector | None = None,
-        ring: Callable[[], None] = lambda: None,
-        reach: FailpointHook = no_faults,
+        wake: Callable[[], None] = lambda: None,
+        failpoint: FailpointHook = no_faults,
     ) -> None:
         """`watch` may refuse a commit and is told of each; `ring` is called after events."""
         self._database = database
@@ -74,9 +74,9 @@ class Ledger:
         self.replies = MongoReplies(database, clock)
         self._deferral = DeferredMessages(database)
         self._clock = clock
-        self._watch = watch or RollbackDetector(database)
-        self._ring = ring
-        self._reach = reach
+        self._rollback = watch or RollbackDetector(database)
+        self._ring = wake
+        self._failpoint = failpoint
 
     @property
     def database(self) -> Database:
@@ -92,7 +92,7 @@ class Ledger:
         What was read before may be trusted then with what cannot be taken back. Raises
         HistoryChanged and the driver's errors.
         """
-        await self._watch.sure()
+        await self._rollback.sure()
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -110,8 +110,8 @@ class Ledger:
         Raises PositionMoved, LeaseLost, AlreadyReplied, BeingReplied, Stale, HistoryChanged, and
         the driver's errors (`failures.sort`).
         """
-        await self._watch.sure()
-        self._reach(Failpoint.COMMIT_BEGUN)
+        await self._rollback.sure()
+        self._failpoint(Failpoint.COMMIT_BEGUN)
         try:
             async with transaction(self._database.client) as session:
                 if cause.fence is not None:
@@ -122,26 +122,26 @@ class Ledger:
                 await self._replays.note(cause.answers, cause.by, self._clock.now(), session)
                 await self._deferral.keep(cause.defers, session)
                 await self._deferral.end(cause.ends, session)
-                self._reach(Failpoint.COMMIT_CLAIMED)
+                self._failpoint(Failpoint.COMMIT_CLAIMED)
                 yield session
-                self._reach(Failpoint.COMMIT_WRITTEN)
+                self._failpoint(Failpoint.COMMIT_WRITTEN)
                 records = list(self._cut(cause, effects))
                 if records:
                     await self._records.insert_many(records, session=session)
                 if cause.kind == RECOVERY.kind:  # no relay will pass by to add it up
                     await self._counts.add(effects.tally, session)
-                self._reach(Failpoint.COMMIT_RECORDED)
+                self._failpoint(Failpoint.COMMIT_RECORDED)
         except PyMongoError as error:
             raise conflict_in(error) or error from error
-        self._reach(Failpoint.COMMIT_DONE)
-        self._watch.moved(
+        self._failpoint(Failpoint.COMMIT_DONE)
+        self._rollback.moved(
             {
                 position_id(m.group, m.topic, m.partition): TopicPosition(0, m.next)
                 for m in cause.moves
             }
         )
         if records:
-            self._watch.wrote(records[-1]["_id"])
+            self._rollback.wrote(records[-1]["_id"])
             self._ring()
 
     async def join(

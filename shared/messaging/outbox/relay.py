@@ -110,7 +110,7 @@ class Relay:
         watch: RollbackDetector | None = None,
         stalls: Stalls | None = None,
         poll_seconds: float = 0.5,
-        reach: FailpointHook = no_faults,
+        failpoint: FailpointHook = no_faults,
     ) -> None:
         self._database = database
         self._commits = database["commits"]
@@ -121,10 +121,10 @@ class Relay:
         self._source = source
         self._metrics = metrics
         self._clock = clock
-        self._watch = watch or RollbackDetector(database)
+        self._rollback = watch or RollbackDetector(database)
         self._poll_seconds = poll_seconds
-        self._reach = reach
-        self._bell = WakeUp()
+        self._failpoint = failpoint
+        self._wake_up = WakeUp()
         self._next_at = 0.0  # monotonic
         self._stuck: dict[str, float] = {}  # event id -> monotonic second of the next try
         self._places: dict[str, RecordMetadata] = {}  # of events that are not marked yet, by id
@@ -137,16 +137,16 @@ class Relay:
             name=database.name,
             clock=clock,
             stalls=stalls or Stalls(metrics),
-            freed=self.ring,
+            freed=self.wake,
         )
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Say that something was committed; without it the relay looks every `poll_seconds`."""
-        self._bell.ring()
+        self._wake_up.wake()
 
     async def rest(self) -> None:
         """Wait for the bell, `poll_seconds` at most, and until the next pass is due."""
-        await self._bell.wait(self._poll_seconds)
+        await self._wake_up.wait(self._poll_seconds)
         early = self._next_at - self._clock.monotonic()
         if early > 0:
             await self._clock.sleep(early)
@@ -166,15 +166,15 @@ class Relay:
         """
         begun = self._clock.monotonic()
         self._next_at = begun + _PACE_SECONDS
-        await self._watch.sure()
+        await self._rollback.sure()
         self._begin()
         this = _Pass()
         async for chunk in self._chunks(this):
-            self._reach(Failpoint.SEND_READ)
+            self._failpoint(Failpoint.SEND_READ)
             await self._publish(chunk, this)
         self._left = (this.left, this.oldest)
         if this.early:
-            self.ring()
+            self.wake()
         if this.left:  # it is read again each time, so that has to stay a small share
             wasted = this.reading_seconds * this.left / this.read
             rest = min(_LONGEST_REST_SECONDS, _REST_SHARE * wasted)
@@ -240,9 +240,9 @@ class Relay:
         this.published += await self._hear()
         self._lanes.send(self._due(chunk, this))
         await asyncio.sleep(0)  # they set out
-        self._reach(Failpoint.SEND_HANDED)
+        self._failpoint(Failpoint.SEND_HANDED)
         this.published += await self._hear()
-        self._reach(Failpoint.SEND_ACKNOWLEDGED)
+        self._failpoint(Failpoint.SEND_ACKNOWLEDGED)
         for record in chunk:
             unsent = record.unsent(self._places)
             this.read += len(record.events)
@@ -306,7 +306,7 @@ class Relay:
         if not (whole or partly):
             return
         # A mark says that our topics hold all that this database knows: another history's do not.
-        await self._watch.sure()
+        await self._rollback.sure()
         done = [e.id for r in chunk for e in r.events if e.id in self._places]
         reached = await self._now_reached(self._places[id_] for id_ in done)
         async with self._lease.fenced() as fence, transaction(self._database.client) as session:
@@ -328,13 +328,13 @@ class Relay:
                 raise Stale("of what was read as pending, some is not")
             await self._counts.add(_total(whole), session)
             await self._positions.reach(PUBLISHED, reached, session)
-            self._reach(Failpoint.MARK_WRITTEN)
-        self._watch.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
+            self._failpoint(Failpoint.MARK_WRITTEN)
+        self._rollback.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
         assert self._reached is not None
         self._reached |= reached
         for id_ in done:
             del self._places[id_]
-        self._reach(Failpoint.MARK_DONE)
+        self._failpoint(Failpoint.MARK_DONE)
 
     async def _now_reached(
         self, places: Iterable[RecordMetadata]

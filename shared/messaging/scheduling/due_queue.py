@@ -23,7 +23,7 @@ class DueQueue:
     def __init__(self, ledger: Ledger, collection: str, field: str, index: str = INDEX) -> None:
         self._ledger = ledger
         self._collection = ledger.database[collection]
-        self._put_off = ledger.database["put_off"]
+        self._snoozed = ledger.database["put_off"]
         self._field = field
         self._index = index
 
@@ -42,7 +42,7 @@ class DueQueue:
         )
         return None if found is None else str(found["_id"])
 
-    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+    async def snooze(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
         """Put off what is due by `now`, whatever it is; False where it is not due any more.
 
         Raises LeaseLost, HistoryChanged, Stale and the driver's errors.
@@ -56,10 +56,10 @@ class DueQueue:
             )
             if moved.matched_count:
                 entry = {"_id": id_, "until": until}
-                await self._put_off.replace_one({"_id": id_}, entry, upsert=True, session=session)
-            await self._put_off.delete_many({"until": {"$lte": now}}, session=session)
+                await self._snoozed.replace_one({"_id": id_}, entry, upsert=True, session=session)
+            await self._snoozed.delete_many({"until": {"$lte": now}}, session=session)
         return bool(moved.matched_count)
 
-    async def standing(self, now: datetime) -> int:
+    async def snoozed(self, now: datetime) -> int:
         """Return how many stand put off at an instant (UTC)."""
-        return await self._put_off.count_documents({"until": {"$gt": now}})
+        return await self._snoozed.count_documents({"until": {"$gt": now}})

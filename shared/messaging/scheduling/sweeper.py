@@ -36,11 +36,11 @@ class DueItems(Protocol):
         """Return the id of what is longest due."""
         ...
 
-    async def put_off(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
+    async def snooze(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
         """Put off what is due by `now`; False where it is not due any more."""
         ...
 
-    async def standing(self, now: datetime) -> int:
+    async def snoozed(self, now: datetime) -> int:
         """Return how many stand put off."""
         ...
 
@@ -56,7 +56,7 @@ class Sweeper:
         self,
         database: Database,
         sweep: Sweep,
-        agenda: DueItems,
+        due_queue: DueItems,
         *,
         clock: DomainClock,
         noted_every: timedelta,
@@ -66,7 +66,7 @@ class Sweeper:
         self._name = database.name
         self._sweeps = database["sweeps"]
         self._sweep = sweep
-        self._agenda = agenda
+        self._due_queue = due_queue
         self._clock = clock
         self._noted_every = max(noted_every, _TICK)
         self._swept = swept
@@ -89,7 +89,7 @@ class Sweeper:
         """Do batch by batch; one that fails is halved until what is at fault stands alone."""
         limit = BATCH
         while True:
-            first = await self._agenda.first(now) if limit == 1 else None
+            first = await self._due_queue.first(now) if limit == 1 else None
             try:
                 async with lease.fenced() as fence:
                     looked_at = await self._sweep(now, fence, limit)
@@ -101,17 +101,17 @@ class Sweeper:
                 if limit > 1:
                     limit //= 2
                     continue
-                if first is None or await self._agenda.standing(now) >= MOST_SNOOZED:
+                if first is None or await self._due_queue.snoozed(now) >= MOST_SNOOZED:
                     raise
-                await self._put_off(first, now, lease, error)
+                await self._snoozed(first, now, lease, error)
             else:
                 if looked_at < limit:
                     return
             limit = min(BATCH, 2 * limit)
 
-    async def _put_off(self, id_: str, now: datetime, lease: Lease, error: Exception) -> None:
+    async def _snoozed(self, id_: str, now: datetime, lease: Lease, error: Exception) -> None:
         until = now + SNOOZED_FOR
         async with lease.fenced() as fence:
-            if await self._agenda.put_off(id_, now, until, fence):
+            if await self._due_queue.snooze(id_, now, until, fence):
                 told = until.isoformat()
                 _log.error("put off", database=self._name, id=id_, until=told, exc_info=error)

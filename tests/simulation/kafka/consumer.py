@@ -367,9 +367,9 @@ class SimulatedConsumer:
                 waits = True
                 continue
             records, behind = log.read(position, most, committed=self._committed_only)
-            news = (state.high, state.stable) != (log.high, log.stable)
+            wake_up = (state.high, state.stable) != (log.high, log.stable)
             answer[partition] = (records, behind, log.high, log.stable)
-            waits = waits or behind > position or news
+            waits = waits or behind > position or wake_up
         if waits:
             brokers.loop.at(brokers.delay(), self._here, self._arrived, token, wanted, answer)
         else:

@@ -38,7 +38,7 @@ from tests.unit.followups.test_handlers import approval
 from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
-from tests.unit.scheduler.examples import rules
+from tests.unit.scheduler.examples import context
 
 CIVIL: Final = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 COORDINATION: Final = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
@@ -224,7 +224,7 @@ def _copies(stores: Sequence[Any], contents: Sequence[dict[str, Any]]) -> Sequen
 
 async def _scheduler() -> _Kept:
     register = MemoryRegister()
-    app = app_over(*scheduler.routes(scheduler.ApiContext(register, rules(), Standing(NOW))))
+    app = app_over(*scheduler.routes(scheduler.ApiContext(register, context(), Standing(NOW))))
 
     async def furnish(place: Place) -> Mapping[str, str]:
         for id_ in ("visit-1", "visit-3"):
@@ -241,8 +241,8 @@ async def _scheduler() -> _Kept:
 
 async def _reports() -> _Kept:
     office = Office()
-    desk = reports.ApiContext(office.store, office.circulars, RECEPTION)
-    app = app_over(reports.routes(desk, Standing(BEFORE)))
+    api = reports.ApiContext(office.store, office.circulars, RECEPTION)
+    app = app_over(reports.routes(api, Standing(BEFORE)))
 
     async def furnish(place: Place) -> Mapping[str, str]:
         for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
@@ -264,8 +264,8 @@ async def _followups() -> _Kept:
     async def furnish(place: Place) -> Mapping[str, str]:
         known: dict[str, Any] = {"province": "IR-09", "supporting": ["شهرداری مشهد", "social"]}
         messages = [approval(id_, resolution_id=id_, **known) for id_ in _LIVES]
-        tracking = house.desks["civil"].tracking
-        decision = await followups_handlers.handle_events(messages, stores["civil"], tracking, NOW)
+        context = house.contexts["civil"].context
+        decision = await followups_handlers.handle_events(messages, stores["civil"], context, NOW)
         await stores["civil"].save(decision.changes, CommitContext("event", "followups"))
         items = await place.counter.items("/followups")
         ids = {item["resolution_id"]: item["followup_id"] for item in items}
@@ -278,8 +278,8 @@ async def _followups() -> _Kept:
         return {**ids, "followup_id": ids["shared"], "item": "1"}
 
     for deputy, store in stores.items():
-        tracking = replace(TRACKING, deputy=deputy, ladder=WATCHED)
-        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
+        context = replace(TRACKING, deputy=deputy, escalation=WATCHED)
+        house.contexts[deputy] = followups.ApiContext(store, context, store.files)
     house.clock.instant = now
     every = lambda: [event for store in stores.values() for event in store.events]  # noqa: E731
     kept = [*stores.values(), *(store.files for store in stores.values())]

@@ -60,7 +60,7 @@ from tests.unit.followups.test_handlers import approval
 from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
-from tests.unit.scheduler.examples import rules
+from tests.unit.scheduler.examples import context
 
 NO_WORDS: Final = Catalogue()
 EVIDENCE_LIMIT: Final = 2_000_000
@@ -168,8 +168,8 @@ async def over(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterat
 async def open_scheduler() -> AsyncIterator[Counter]:
     """Two visits, which have begun, with a resolution each."""
     register, clock = MemoryRegister(), Standing(NOW)
-    desk = scheduler.ApiContext(register, rules(), clock)
-    app = app_over(*scheduler.routes(desk), persian=scheduler_words.CATALOGUE)
+    api = scheduler.ApiContext(register, context(), clock)
+    app = app_over(*scheduler.routes(api), persian=scheduler_words.CATALOGUE)
     async with over(lambda: register.events, app) as counter:
         for id_ in ("visit-1", "visit-2"):
             made = await counter.post("/sessions", {**VISIT, "session_id": id_})
@@ -190,8 +190,8 @@ async def open_reports() -> AsyncIterator[Counter]:
     office = Office()
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
-    desk = reports.ApiContext(office.store, office.circulars, RECEPTION)
-    app = app_over(reports.routes(desk, Standing(BEFORE)), persian=reports_words.CATALOGUE)
+    api = reports.ApiContext(office.store, office.circulars, RECEPTION)
+    app = app_over(reports.routes(api, Standing(BEFORE)), persian=reports_words.CATALOGUE)
     async with over(lambda: office.told, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
@@ -206,36 +206,36 @@ class House:
     """The HTTP of follow-ups, over desks and at an instant that each test sets."""
 
     app: FastAPI
-    desks: dict[str, followups.ApiContext]
+    contexts: dict[str, followups.ApiContext]
     clock: Standing
 
 
 @cache
 def followups_house(*deputies: str) -> House:
     """The house of these deputies. Built once, since that takes longer than most tests."""
-    desks: dict[str, followups.ApiContext] = {}
+    contexts: dict[str, followups.ApiContext] = {}
     clock = Standing(NOW)
-    routers = followups.routes(desks, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
+    routers = followups.routes(contexts, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
     app = app_over(*routers, long_bodies=long_bodies, persian=followups_words.CATALOGUE)
-    return House(app, desks, clock)
+    return House(app, contexts, clock)
 
 
 @asynccontextmanager
 async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     """Two follow-ups of one deputy, looked at an hour after they were opened, or at an instant."""
     store, now = MemoryFollowups(), NOW + timedelta(hours=1)
-    tracking = replace(TRACKING, ladder=WATCHED)
+    context = replace(TRACKING, escalation=WATCHED)
     known: dict[str, Any] = {
         "deputy": "civil",
         "province": "IR-09",
         "supporting": ["شهرداری مشهد", "social"],
     }
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
-    decision = await followups_handlers.handle_events(messages, store, tracking, now)
+    decision = await followups_handlers.handle_events(messages, store, context, now)
     await store.save(decision.changes, CommitContext("event", "followups"))
     house = followups_house("civil")
-    house.desks["civil"] = followups.ApiContext(store, tracking, store.files)
+    house.contexts["civil"] = followups.ApiContext(store, context, store.files)
     house.clock.instant = at or now
     async with over(lambda: store.events, house.app) as counter:
         yield counter
@@ -280,8 +280,8 @@ async def open_scorecards(
     await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
     house = followups_house(*stores)
     for deputy, store in stores.items():
-        tracking = replace(TRACKING, deputy=deputy)
-        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
+        context = replace(TRACKING, deputy=deputy)
+        house.contexts[deputy] = followups.ApiContext(store, context, store.files)
     house.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
     async with over(list, house.app) as counter:
         yield counter

@@ -200,7 +200,7 @@ async def test_a_key_is_its_senders_and_its_address_own() -> None:
 
 async def test_after_a_day_a_key_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_followups() as counter:
-        store = offices.followups_house("civil").desks["civil"].store
+        store = offices.followups_house("civil").contexts["civil"].store
         assert isinstance(store, MemoryFollowups)
         path, now = f"/followups/{await first_id(counter)}/comments", NOW
         monkeypatch.setattr(store.replies, "_now", lambda: now)
@@ -258,10 +258,10 @@ async def test_what_fails_by_itself_is_not_kept() -> None:
 
     async with open_followups() as counter:
         house = offices.followups_house("civil")
-        desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
+        api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         failing = Failing()
-        failing.__dict__.update({**vars(desk.store), "fails": 1})
-        house.desks["civil"] = ApiContext(failing, desk.tracking, failing.files)
+        failing.__dict__.update({**vars(api.store), "fails": 1})
+        house.contexts["civil"] = ApiContext(failing, api.context, failing.files)
         assert (await counter.post(path, {}, **CIVIL, **KEY)).status_code >= 500
         assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
 
@@ -279,10 +279,10 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
 
     async with open_followups() as counter:
         house = offices.followups_house("civil")
-        desk, path = house.desks["civil"], f"/followups/{await first_id(counter)}/acknowledge"
+        api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         slow = Slow()
-        slow.__dict__.update(vars(desk.store))
-        house.desks["civil"] = ApiContext(slow, desk.tracking, slow.files)
+        slow.__dict__.update(vars(api.store))
+        house.contexts["civil"] = ApiContext(slow, api.context, slow.files)
         told = len(slow.events)
         answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers[REPLAYED]) == (200, "true")
@@ -304,10 +304,10 @@ async def test_what_another_has_done_while_we_decide_is_answered() -> None:
     async with open_followups() as counter:
         path = f"/followups/{await first_id(counter)}/acknowledge"
         house = offices.followups_house("civil")
-        desk = house.desks["civil"]
+        api = house.contexts["civil"]
         overtaken = Overtaken()
-        overtaken.__dict__.update(vars(desk.store))
-        house.desks["civil"] = ApiContext(overtaken, desk.tracking, overtaken.files)
+        overtaken.__dict__.update(vars(api.store))
+        house.contexts["civil"] = ApiContext(overtaken, api.context, overtaken.files)
         told = len(overtaken.events)
         answer = await counter.post(path, {}, **CIVIL, **KEY)
         assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, "true")
@@ -396,10 +396,10 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
         for item in await counter.items("/followups"):
             await counter.post(f"/followups/{item['followup_id']}/acknowledge", {}, **CIVIL)
         house = offices.followups_house("civil")
-        desk = house.desks["civil"]
+        api = house.contexts["civil"]
         dying = Dying()
-        dying.__dict__.update(vars(desk.store))
-        house.desks["civil"] = ApiContext(dying, desk.tracking, dying.files)
+        dying.__dict__.update(vars(api.store))
+        house.contexts["civil"] = ApiContext(dying, api.context, dying.files)
         edits: dict[Any, Any] = {(2, Column.PROGRESS): 70, (3, Column.PROGRESS): 30}
         content = filled_in(await sheet(counter), edits)
         headers = {**CIVIL, **KEY, "Content-Type": XLSX}

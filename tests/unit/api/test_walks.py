@@ -40,8 +40,8 @@ async def open_both(all_: Sequence[Followup], away: Sequence[str] = ()) -> Async
         own = [replace(f, resolution=replace(f.resolution, deputy=deputy)) for f in all_[number::2]]
         cause = CommitContext("request", "d.karimi")
         await MemoryFollowups.save(store, [Change(None, f, (), None) for f in own], cause)
-        tracking = replace(TRACKING, deputy=deputy)
-        house.desks[deputy] = followups.ApiContext(store, tracking, store.files)
+        context = replace(TRACKING, deputy=deputy)
+        house.contexts[deputy] = followups.ApiContext(store, context, store.files)
     house.clock.instant = NOON
     async with over(list, house.app) as counter:
         yield counter
@@ -141,7 +141,7 @@ async def test_what_stays_comes_once_whatever_changes_during_a_walk(sort: str) -
     async with open_both(lives(12)) as counter:
         asked: dict[str, Any] = {"sort": sort, "limit": 5}
         first = (await counter.http.get("/v1/followups", params=asked)).json()
-        store = followups_house("civil", "social").desks["civil"].store
+        store = followups_house("civil", "social").contexts["civil"].store
         moved = (await store.page(ListQuery({}, None, 1)))[0]
         resolution = replace(moved.resolution, due_on=date(2023, 1, 1), number="0")
         after = replace(

@@ -37,7 +37,7 @@ class Office:
 
     def __init__(self) -> None:
         self.stores = {deputy: Asked(deputy) for deputy in DEPUTIES}
-        self.desks = ApiContexts(
+        self.contexts = ApiContexts(
             {
                 d: ApiContext(store, replace(TRACKING, deputy=d), store.files)
                 for d, store in self.stores.items()
@@ -54,10 +54,10 @@ class Office:
 
     async def open_with(self, deputy: str) -> str:
         """Open a follow-up at that desk; return its id."""
-        tracking = replace(TRACKING, deputy=deputy)
+        context = replace(TRACKING, deputy=deputy)
         store = self.stores[deputy]
         decision = await handlers.handle_events(
-            [approval("R-1", deputy=deputy)], store, tracking, NOW
+            [approval("R-1", deputy=deputy)], store, context, NOW
         )
         await store.save(decision.changes, CommitContext("event", "followups"))
         (change,) = decision.changes
@@ -77,9 +77,9 @@ class Office:
         assert moved.refused is None
 
     async def keeper(self, followup_id: str) -> str:
-        desk, found = await self.desks.find(followup_id)
+        api, found = await self.contexts.find(followup_id)
         assert found.followup_id == followup_id
-        return desk.tracking.deputy
+        return api.context.deputy
 
 
 async def test_only_whoever_had_it_last_is_asked_again() -> None:
@@ -104,7 +104,7 @@ async def test_one_that_is_nowhere_is_not_found_again_and_again() -> None:
     office = Office()
     for _ in range(2):
         with pytest.raises(Problem, match="404") as refused:
-            await office.desks.find("nobody")
+            await office.contexts.find("nobody")
         assert refused.value.status_code == 404
         assert office.asked == [1, 1, 1]
 

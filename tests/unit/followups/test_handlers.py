@@ -487,7 +487,7 @@ async def test_a_sweep_announces_all_that_passed_once_and_the_longest_due_first(
     store = MemoryFollowups()
     first, second = approval(), approval(resolution_id="R-2", due_on="2024-01-02")
     await take(store, first, second)
-    due_on = TRACKING.ladder.reached_at(await _of(store, "R-1"), 1)
+    due_on = TRACKING.escalation.reached_at(await _of(store, "R-1"), 1)
     early = due_on - timedelta(milliseconds=1)
     assert await handlers.sweep(store, TRACKING, early, FENCE) == 0
     assert await handlers.sweep(store, TRACKING, due_on, FENCE) == 1
@@ -503,17 +503,17 @@ async def test_a_sweep_announces_all_that_passed_once_and_the_longest_due_first(
 
 
 async def test_that_nobody_took_note_is_told_once_whoever_sweeps_and_whatever_the_clock() -> None:
-    store, tracking = MemoryFollowups(), replace(TRACKING, ladder=WATCHED)
+    store, context = MemoryFollowups(), replace(TRACKING, escalation=WATCHED)
     decision = await handlers.handle_events(
-        [approval(), approval(resolution_id="R-2")], store, tracking, NOW
+        [approval(), approval(resolution_id="R-2")], store, context, NOW
     )
     await store.save(decision.changes, CAUSE)
     taken = (await _of(store, "R-2")).followup_id
-    await handlers.act(taken, store, tracking, CIVIL, _acknowledge)
+    await handlers.act(taken, store, context, CIVIL, _acknowledge)
     past = start_of_day(date(2023, 10, 22))
     for now in (past - timedelta(milliseconds=1), past, NOW, past + timedelta(days=9)):
         again = await asyncio.gather(
-            *(handlers.sweep(store, tracking, now, FENCE) for _ in range(2)),
+            *(handlers.sweep(store, context, now, FENCE) for _ in range(2)),
             return_exceptions=True,
         )
         assert all(isinstance(done, int | Stale) for done in again)

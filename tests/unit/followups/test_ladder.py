@@ -83,7 +83,7 @@ def overdue(draw: st.DrawFn) -> tuple[EscalationPolicy, Followup, list[datetime]
     return draw(ladders(due_on)), stands, looks
 
 
-def levels_due(ladder: EscalationPolicy, followup: Followup, now: datetime) -> int:
+def levels_due(escalation: EscalationPolicy, followup: Followup, now: datetime) -> int:
     """Counted by hand: every day past the start is looked at, one by one."""
     r = followup.resolution
     today, start = tehran_date(now), r.due_on
@@ -92,7 +92,7 @@ def levels_due(ladder: EscalationPolicy, followup: Followup, now: datetime) -> i
     if today <= start:
         return 0
     gone = [start + n * DAY for n in range(1, (today - start).days)]
-    worked = sum(ladder.calendar.is_working(day) for day in gone)
+    worked = sum(escalation.calendar.is_working(day) for day in gone)
     return sum(worked >= step for step in STEPS[r.priority])
 
 
@@ -101,15 +101,15 @@ def levels_due(ladder: EscalationPolicy, followup: Followup, now: datetime) -> i
 def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have_passed(
     case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
-    ladder, stands, looks = case
+    escalation, stands, looks = case
     announced: list[int] = []
     for now in looks:
-        facts = overdues(ladder.passed(stands, now))
+        facts = overdues(escalation.passed(stands, now))
         assert all(f.at == now and f.due_on == stands.resolution.due_on for f in facts)
         for fact in facts:
             stands = evolve(stands, fact)
         announced += levels(facts)
-        assert announced == list(range(1, levels_due(ladder, stands, now) + 1))
+        assert announced == list(range(1, levels_due(escalation, stands, now) + 1))
 
 
 @unhurried
@@ -117,16 +117,16 @@ def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have
 def test_the_next_alert_is_the_very_instant_of_the_next_level(
     case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
-    ladder, stands, _ = case
+    escalation, stands, _ = case
     for level in (1, 2, 3):
-        alert = ladder.next_alert(stands)
+        alert = escalation.next_alert(stands)
         assert alert is not None
-        assert ladder.passed(stands, alert - timedelta(milliseconds=1)) == []
-        fact = overdues(ladder.passed(stands, alert))[0]
+        assert escalation.passed(stands, alert - timedelta(milliseconds=1)) == []
+        fact = overdues(escalation.passed(stands, alert))[0]
         assert fact.level == level
         stands = evolve(stands, fact)
-    assert ladder.next_alert(stands) is None
-    assert ladder.passed(stands, datetime(2060, 1, 1, tzinfo=UTC)) == []
+    assert escalation.next_alert(stands) is None
+    assert escalation.passed(stands, datetime(2060, 1, 1, tzinfo=UTC)) == []
 
 
 def at(year: int, month: int, day: int) -> datetime:
@@ -136,19 +136,19 @@ def at(year: int, month: int, day: int) -> datetime:
 
 def test_over_nowruz_only_working_days_count() -> None:
     """27 Esfand 1402; 29 Esfand, 1 to 4 and 12 and 13 Farvardin are holidays."""
-    ladder = EscalationPolicy(WorkingCalendar.iran(), soon_days=0)
+    escalation = EscalationPolicy(WorkingCalendar.iran(), soon_days=0)
     stands = followup(due_on=date(2024, 3, 17))
-    reached = [ladder.reached_at(stands, level) for level in (1, 2, 3)]
+    reached = [escalation.reached_at(stands, level) for level in (1, 2, 3)]
     assert reached == [at(2024, 3, 18), at(2024, 3, 28), at(2024, 4, 5)]
     urgent = followup(due_on=date(2024, 3, 17), priority="urgent")
-    reached = [ladder.reached_at(urgent, level) for level in (1, 2, 3)]
+    reached = [escalation.reached_at(urgent, level) for level in (1, 2, 3)]
     assert reached == [at(2024, 3, 18), at(2024, 3, 25), at(2024, 3, 27)]
 
 
 def test_where_thursdays_are_off_they_do_not_count() -> None:
-    ladder = EscalationPolicy(WorkingCalendar.iran(thursday_off=True))
+    escalation = EscalationPolicy(WorkingCalendar.iran(thursday_off=True))
     stands = followup(due_on=date(2024, 3, 17))
-    assert ladder.reached_at(stands, 3) == at(2024, 4, 8)
+    assert escalation.reached_at(stands, 3) == at(2024, 4, 8)
 
 
 def test_a_day_is_over_at_midnight_in_tehran() -> None:
@@ -246,17 +246,17 @@ def test_time_does_the_same_however_often_somebody_looks(
     case: tuple[EscalationPolicy, Followup, list[datetime]], soon_days: int
 ) -> None:
     """Sleeping leaves out that it is near, and no level; looking twice tells nothing twice."""
-    ladder, stands, looks = case
-    ladder = EscalationPolicy(ladder.calendar, soon_days=soon_days)
+    escalation, stands, looks = case
+    escalation = EscalationPolicy(escalation.calendar, soon_days=soon_days)
     often: list[Fact] = []
     seen = stands
     for now in looks:
-        for fact in ladder.passed(seen, now):
+        for fact in escalation.passed(seen, now):
             seen = evolve(seen, fact)
             often.append(fact)
-        assert ladder.passed(seen, now) == []
-        assert (alert := ladder.next_alert(seen)) is None or alert > now
-    slept = [f for f in ladder.passed(stands, looks[-1]) if isinstance(f, FellOverdue)]
+        assert escalation.passed(seen, now) == []
+        assert (alert := escalation.next_alert(seen)) is None or alert > now
+    slept = [f for f in escalation.passed(stands, looks[-1]) if isinstance(f, FellOverdue)]
     woken = [f for f in often if isinstance(f, FellOverdue)]
     assert levels(woken) == levels(slept)
     assert sum(isinstance(f, CameDueSoon) for f in often) <= 1

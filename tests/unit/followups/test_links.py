@@ -46,30 +46,30 @@ def linked(one: Followup, predecessor: str, deputy: str | None = None) -> Follow
 class Site:
     """The desks of some deputies, each with a store of its own."""
 
-    desks: Mapping[str, ApiContext]
+    contexts: Mapping[str, ApiContext]
 
     @classmethod
     async def of(cls, *followups: Followup) -> Site:
         links = MemoryLinks()
-        desks: dict[str, ApiContext] = {}
+        contexts: dict[str, ApiContext] = {}
         for deputy in DEPUTIES:
             store = MemoryFollowups(deputy, links)
-            tracking = replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
-            desks[deputy] = ApiContext(store, tracking, store.files)
+            context = replace(TRACKING, deputy=deputy, topic=f"out.{deputy}")
+            contexts[deputy] = ApiContext(store, context, store.files)
             own = [Change(None, one, (), None) for one in followups if one.deputy == deputy]
             await store.save(own, CAUSE)
-        return cls(desks)
+        return cls(contexts)
 
     async def link(self, one: Followup, predecessor: str, deputy: str | None = None) -> str:
         """What becomes of a link: `linked`, or the slug of its refusal."""
-        present = {d: await desk.store.get(one.followup_id) for d, desk in self.desks.items()}
+        present = {d: await api.store.get(one.followup_id) for d, api in self.contexts.items()}
         (where,) = [d for d, found in present.items() if found is not None]
-        desk = self.desks[where]
+        api = self.contexts[where]
         try:
             await handlers.link(
                 one.followup_id,
-                desk.store,
-                desk.tracking,
+                api.store,
+                api.context,
                 COORDINATION,
                 predecessor,
                 deputy,
@@ -82,8 +82,8 @@ class Site:
     async def move(self, giver: str, taker: str, *followups: Followup) -> list[str | None]:
         results = await handlers.move(
             [one.followup_id for one in followups],
-            self.desks[giver],
-            self.desks[taker],
+            self.contexts[giver],
+            self.contexts[taker],
             OPERATOR,
             "ادغام",
             LATER,
@@ -94,7 +94,7 @@ class Site:
 
     async def every(self) -> list[Followup]:
         page = handlers.ListQuery({}, None, 1_000)
-        return [one for desk in self.desks.values() for one in await desk.store.page(page)]
+        return [one for api in self.contexts.values() for one in await api.store.page(page)]
 
 
 def stands_in_a_circle(followups: Sequence[Followup]) -> bool:
@@ -126,11 +126,11 @@ def stands_in_a_circle(followups: Sequence[Followup]) -> bool:
 @pytest.mark.parametrize("length", [2, 3, 5])
 async def test_the_link_that_closes_a_circle_is_refused_whichever_comes_last(length: int) -> None:
     for deputies in (DEPUTIES, DEPUTIES[:1]):
-        ring = [followup(f"R-{n}", deputies[n % len(deputies)]) for n in range(length)]
+        wake = [followup(f"R-{n}", deputies[n % len(deputies)]) for n in range(length)]
         orders = list(permutations(range(length))) if length < 5 else [(4, 2, 0, 1, 3)]
         for order in orders:
-            site = await Site.of(*ring)
-            became = [await site.link(ring[n], ring[(n + 1) % length].resolution_id) for n in order]
+            site = await Site.of(*wake)
+            became = [await site.link(wake[n], wake[(n + 1) % length].resolution_id) for n in order]
             assert became == ["linked"] * (length - 1) + ["predecessor-circle"]
             assert not stands_in_a_circle(await site.every())
 
@@ -141,8 +141,8 @@ async def test_a_circle_is_told_by_its_resolutions() -> None:
     with pytest.raises(PredecessorCircle) as refused:
         await handlers.link(
             c.followup_id,
-            site.desks["crisis"].store,
-            site.desks["crisis"].tracking,
+            site.contexts["crisis"].store,
+            site.contexts["crisis"].context,
             COORDINATION,
             "A",
             "civil",
@@ -153,9 +153,9 @@ async def test_a_circle_is_told_by_its_resolutions() -> None:
 
 
 def test_a_long_circle_is_told_in_part() -> None:
-    ring = [linked(followup(f"R-{n}"), f"R-{(n + 1) % 1_000}") for n in range(1_000)]
+    wake = [linked(followup(f"R-{n}"), f"R-{(n + 1) % 1_000}") for n in range(1_000)]
     with pytest.raises(PredecessorCircle, match="→ 989 more →"):
-        require_no_circle(ring[0], ring)
+        require_no_circle(wake[0], wake)
 
 
 async def test_of_several_follow_ups_of_a_resolution_the_one_that_is_named_counts() -> None:
@@ -171,7 +171,7 @@ async def test_what_is_not_known_yet_closes_no_circle_and_is_heeded_once_it_is()
     a, b = followup("A"), followup("B", "social")
     site = await Site.of(a)
     assert await site.link(a, "B", "social") == "linked"
-    await site.desks["social"].store.save([Change(None, b, (), None)], CAUSE)
+    await site.contexts["social"].store.save([Change(None, b, (), None)], CAUSE)
     assert await site.link(b, "A") == "predecessor-circle"
 
 
@@ -220,7 +220,7 @@ async def test_a_circle_that_stands_already_holds_up_nobody_else() -> None:
 async def test_of_two_links_at_the_same_time_one_is_decided_anew() -> None:
     a, b = followup("A"), followup("B", "social")
     site = await Site.of(a, b)
-    civil, social = (site.desks[deputy].store for deputy in ("civil", "social"))
+    civil, social = (site.contexts[deputy].store for deputy in ("civil", "social"))
     assert isinstance(civil, MemoryFollowups)
     known, became = civil.ahead, list[str]()
 

@@ -56,7 +56,7 @@ class House:
 
     async def take(self, deputy: str, *messages: Message) -> Sequence[object]:
         side = self.sides[deputy]
-        decision = await handlers.handle_events(messages, side.store, side.tracking, LATER)
+        decision = await handlers.handle_events(messages, side.store, side.context, LATER)
         await side.store.save(decision.changes, CAUSE)
         return decision.verdicts
 
@@ -74,10 +74,10 @@ class House:
 
 def _side(deputy: str) -> ApiContext:
     store = MemoryFollowups(deputy)
-    tracking = HandlerContext(
-        deputy, TRACKING.ladder, f"out.{deputy}", TRACKING.scheduler, TRACKING.resolutions_of
+    context = HandlerContext(
+        deputy, TRACKING.escalation, f"out.{deputy}", TRACKING.scheduler, TRACKING.resolutions_of
     )
-    return ApiContext(store, tracking, store.files)
+    return ApiContext(store, context, store.files)
 
 
 # -- who may, and what it does ------------------------------------------------------------------
@@ -177,10 +177,10 @@ def test_wherever_it_went_each_topic_rebuilds_what_its_deputy_holds(
 async def _rebuilds(house: House, deputy: str) -> None:
     copy, whole = _side(deputy), house.store(deputy)
     for event in whole.events:
-        await handlers.recover([as_read(event)], copy.store, copy.tracking)
+        await handlers.recover([as_read(event)], copy.store, copy.context)
     assert isinstance(copy.store, MemoryFollowups)
     assert await copy.store.page(handlers.ListQuery({}, None, 9)) == await house.all_of(deputy)
-    assert await copy.store.elsewhere(["R-1", "R-2"]) == await whole.elsewhere(["R-1", "R-2"])
+    assert await copy.store.moved_out(["R-1", "R-2"]) == await whole.moved_out(["R-1", "R-2"])
     for by in By:
         assert _clean(await copy.store.counts(by)) == _clean(await whole.counts(by))
 

@@ -66,8 +66,8 @@ def test_how_long_a_deputy_has_to_take_note(monkeypatch: pytest.MonkeyPatch) -> 
     calendar = WorkingCalendar.iran()
 
     def last() -> date | None:
-        ladder = escalation_policy_of(load(FollowupsSettings), calendar)
-        return ladder.acknowledge_by(resolution(), saturday)
+        escalation = escalation_policy_of(load(FollowupsSettings), calendar)
+        return escalation.acknowledge_by(resolution(), saturday)
 
     assert last() == date(2023, 10, 17)
     monkeypatch.setenv("PEYGIR_ACKNOWLEDGE_DAYS", "1")
@@ -92,13 +92,13 @@ def test_a_wrong_number_of_days_is_one_line_that_names_the_variable(
 def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEYGIR_LEVELS_NORMAL", "1,2,9")
     monkeypatch.setenv("PEYGIR_LEVELS_URGENT", "0,1,3")
-    ladder = escalation_policy_of(load(FollowupsSettings), WorkingCalendar.iran())
+    escalation = escalation_policy_of(load(FollowupsSettings), WorkingCalendar.iran())
     saturday = date(2023, 10, 14)  # no holiday follows but the Friday of the 20th
 
     def reached(priority: str) -> list[date]:
         late = followup(due_on=saturday, priority=priority)
         days = {start_of_day(date(2023, 10, day)): date(2023, 10, day) for day in range(15, 30)}
-        return [days[ladder.reached_at(late, level)] for level in (1, 2, 3)]
+        return [days[escalation.reached_at(late, level)] for level in (1, 2, 3)]
 
     assert reached("normal") == [date(2023, 10, 16), date(2023, 10, 17), date(2023, 10, 25)]
     assert reached("urgent") == [date(2023, 10, 15), date(2023, 10, 16), date(2023, 10, 18)]

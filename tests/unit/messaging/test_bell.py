@@ -11,20 +11,20 @@ LONG, SHORT = 60.0, 0.02
 
 
 async def test_it_wakes_whoever_waits() -> None:
-    bell = WakeUp()
-    waiting = asyncio.create_task(bell.wait(LONG))
+    wake_up = WakeUp()
+    waiting = asyncio.create_task(wake_up.wait(LONG))
     await asyncio.sleep(0)
-    bell.ring()
+    wake_up.wake()
     async with asyncio.timeout(LONG / 2):
         await waiting
 
 
 async def test_a_ring_during_the_work_counts_once() -> None:
-    bell = WakeUp()
-    bell.ring()
-    bell.ring()
+    wake_up = WakeUp()
+    wake_up.wake()
+    wake_up.wake()
     async with asyncio.timeout(LONG / 2):
-        await bell.wait(LONG)
+        await wake_up.wait(LONG)
     begun = time.monotonic()
-    await bell.wait(SHORT)
+    await wake_up.wait(SHORT)
     assert time.monotonic() - begun >= SHORT, "it was heard already"

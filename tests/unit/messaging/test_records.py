@@ -22,9 +22,9 @@ FOLLOWUP = "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
     ],
 )
 def test_the_same_fact_always_gets_the_same_id(
-    type_: str, distinction: str | int, recorded: str
+    type_: str, dedup_key: str | int, recorded: str
 ) -> None:
-    assert event_id(type_, FOLLOWUP, distinction) == recorded
+    assert event_id(type_, FOLLOWUP, dedup_key) == recorded
 
 
 def test_different_facts_get_different_ids() -> None:

@@ -12,11 +12,11 @@ from shared.messaging.core.failpoints import Failpoint, UnknownFailpoint, kill_a
 
 PASSES = """
 import sys
-from shared.messaging.core.failpoints import Step, kill_at
-reach = kill_at(sys.argv[1])
+from shared.messaging.core.failpoints import Failpoint, kill_at
+failpoint = kill_at(sys.argv[1])
 for n in range(3):
-    reach(Step.SEND_HANDED)
-    reach(Step.SEND_READ)
+    failpoint(Failpoint.SEND_HANDED)
+    failpoint(Failpoint.SEND_READ)
     print(n, flush=True)
 """
 

@@ -100,7 +100,7 @@ class Bench:
             password="secret",
             timeout_seconds=0.3,
         )
-        self.courier = self.another()
+        self.dispatcher = self.another()
 
     def another(self) -> Dispatcher:
         """Another process on the same store."""
@@ -126,7 +126,7 @@ class Bench:
         return [notice.notice_id for notice in added]
 
     async def deliver(self) -> None:
-        await self.courier.deliver(OurLease())
+        await self.dispatcher.deliver(OurLease())
 
     async def of(self, id_: str) -> Notice:
         found = await self.store.get(id_)
@@ -342,7 +342,7 @@ async def test_neither_tls_nor_a_log_in_that_fails_is_a_notices_fault(
 
 async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> None:
     (odd, *good) = await bench.wait_for(*DEPUTIES)
-    broken = replace(await bench.of(odd), matter=resolution(due_on=None), tries=1)
+    broken = replace(await bench.of(odd), notification=resolution(due_on=None), tries=1)
     await bench.store.save([Change(await bench.of(odd), broken, (), bench.clocks.at)], CAUSE)
     await bench.deliver()
     assert await bench.states(good) == {State.DELIVERED: len(good)}
@@ -476,7 +476,7 @@ async def test_a_slow_domain_holds_back_nobody_elses(bench: Bench, answer: bytes
         password="",
         timeout_seconds=5,
     )
-    bench.courier = bench.another()
+    bench.dispatcher = bench.another()
     for address in known.values():
         bench.server.answers["RCPT", address] = slow(bench, answer)
     odd = await bench.wait_for("civil", "crisis", "social", each=BATCH)
@@ -526,7 +526,7 @@ async def test_another_process_goes_on_where_one_was_killed(bench: Bench) -> Non
     killed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await killed
-    bench.courier = bench.another()
+    bench.dispatcher = bench.another()
     await bench.deliver()
     assert await bench.states(good) == {State.DELIVERED: len(good)}
     assert Counter(bench.server.taken) == Counter(good)

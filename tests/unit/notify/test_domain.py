@@ -35,8 +35,8 @@ def test_each_matter_goes_to_whom_it_concerns() -> None:
 
 
 def test_a_notice_is_named_by_what_it_is_about() -> None:
-    def id_of(matter: object) -> str:
-        (notice,) = notices(matter, NOW, None)  # type: ignore[arg-type]  # one of the four
+    def id_of(notification: object) -> str:
+        (notice,) = notices(notification, NOW, None)  # type: ignore[arg-type]  # one of the four
         return notice.notice_id
 
     assert id_of(resolution()) == id_of(resolution(title="عنوان دیگر"))
@@ -50,7 +50,7 @@ def test_a_notice_is_named_by_what_it_is_about() -> None:
         followup(level=2),
         followup(due_on=date(2024, 4, 1)),
     ]
-    assert len({id_of(matter) for matter in told}) == len(told)
+    assert len({id_of(notification) for notification in told}) == len(told)
     both = notices(session(provinces=("IR-09", "IR-23")), NOW, None)
     assert len({notice.notice_id for notice in both}) == 2
 

@@ -25,13 +25,13 @@ SCRIBE = MailRenderer(
 )
 
 
-def raw(matter: Notification) -> bytes:
-    (notice, *_) = notices(matter, NOW, None)
+def raw(notification: Notification) -> bytes:
+    (notice, *_) = notices(notification, NOW, None)
     return SCRIBE.write(notice, NOW).content
 
 
-def mail(matter: Notification) -> EmailMessage:
-    return message_from_bytes(raw(matter), policy=policy.default)
+def mail(notification: Notification) -> EmailMessage:
+    return message_from_bytes(raw(notification), policy=policy.default)
 
 
 def text(read: EmailMessage) -> str:
@@ -299,7 +299,7 @@ def test_whatever_an_event_may_hold_is_a_mail_that_everybody_reads_alike(
 ) -> None:
     due_on = instant.date()
     visit = session(title=title, venue=body, starts_at=instant, kind="visit")
-    for matter, shown_rows in (
+    for notification, shown_rows in (
         (
             resolution(title=title, text=told, executing_body=body, due_on=due_on, supporting=()),
             {
@@ -320,7 +320,7 @@ def test_whatever_an_event_may_hold_is_a_mail_that_everybody_reads_alike(
         (followup(title=title, due_on=due_on), {"عنوان مصوبه": cleaned(title)}),
         (report(title=title, due_at=instant), {"عنوان نشست": cleaned(title)}),
     ):
-        content = raw(matter)
+        content = raw(notification)
         assert content.isascii()
         lines = content.split(b"\r\n")
         assert not any(b"\n" in line or b"\r" in line for line in lines)

@@ -127,12 +127,14 @@ def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
     """Each mail: its template, whom it goes to, the day it tells, the day that it was before."""
     told = []
     for mail in mails:
-        matter = mail.matter
-        assert isinstance(matter, ScheduledSession | MovedSession | CancelledSession)
-        session = matter if isinstance(matter, ScheduledSession) else matter.session
+        notification = mail.notification
+        assert isinstance(notification, ScheduledSession | MovedSession | CancelledSession)
+        session = (
+            notification if isinstance(notification, ScheduledSession) else notification.session
+        )
         before = None
-        if isinstance(matter, MovedSession):
-            before = (matter.previous_starts_at - FIRST).days
+        if isinstance(notification, MovedSession):
+            before = (notification.previous_starts_at - FIRST).days
         told.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
     return sorted(told)
 
@@ -151,10 +153,12 @@ async def test_whoever_was_told_is_told_of_the_move_and_of_the_end(bench: Bench)
         ("session-rescheduled", FARS, 3, 0),
         ("session-rescheduled", RAZAVI, 3, 0),
     ]
-    matter = mails[0].matter
-    assert isinstance(matter, MovedSession)
-    assert matter.reason == "سفر"
-    assert matter.session.report_due_at == day(3) - timedelta(hours=72), "as long before as it was"
+    notification = mails[0].notification
+    assert isinstance(notification, MovedSession)
+    assert notification.reason == "سفر"
+    assert notification.session.report_due_at == day(3) - timedelta(hours=72), (
+        "as long before as it was"
+    )
     assert await bench.take(cancelled("تعطیلی")) == [Outcome.APPLIED]
     assert what(await bench.mail()) == [
         ("session-cancelled", FARS, 3, None),
@@ -192,8 +196,8 @@ async def test_moved_before_the_invitation_went_out_it_is_an_invitation(bench: B
 
 
 def replace_turn(notice: Notice, turn: int) -> ScheduledSession:
-    assert isinstance(notice.matter, ScheduledSession)
-    return replace(notice.matter, turn=turn)
+    assert isinstance(notice.notification, ScheduledSession)
+    return replace(notice.notification, turn=turn)
 
 
 async def test_all_in_one_batch_is_one_mail(bench: Bench) -> None:

@@ -214,7 +214,10 @@ async def test_a_report_is_told_in_two_parts(store: MemoryExpectations) -> None:
     await submit(store)
     told, kept = store.events
     assert (told.topic, told.aggregate_id, told.version) == ("reports", SESSION_ID, 1)
-    assert (kept.topic, kept.aggregate_id) == ("restricted", f"{SESSION_ID}/restricted")
+    assert (kept.topic, kept.aggregate_id) == (
+        "restricted",
+        f"{SESSION_ID}/restricted",
+    )
     assert kept.version == 1
     assert told.key == kept.key == SESSION_ID
     assert told.id != kept.id

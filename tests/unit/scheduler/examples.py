@@ -94,7 +94,7 @@ def terms(**changes: Any) -> Terms:
     return replace(usual, **changes)
 
 
-def rules(deputies: Sequence[str] = DEPUTY_IDS) -> HandlerContext:
+def context(deputies: Sequence[str] = DEPUTY_IDS) -> HandlerContext:
     """The usual rules, with no holidays but Fridays."""
     calendar = WorkingCalendar(frozenset({FRIDAY}))
     return HandlerContext(calendar, LEAD, tuple(deputies), Topics(deputies))

@@ -35,12 +35,12 @@ from tests.unit.scheduler.examples import (
     COORDINATION,
     DEPUTY_IDS,
     NOW,
+    context,
     gathering,
-    rules,
     terms,
 )
 
-RULES: Final = rules()
+RULES: Final = context()
 TOPICS: Final = Topics(DEPUTY_IDS)
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 Command: TypeAlias = Callable[[SchedulerRepository], Awaitable[object]]
@@ -102,20 +102,20 @@ commands_of_any_kind: st.SearchStrategy[Command] = st.one_of(
 )
 
 
-async def follow(register: SchedulerRepository, commands: Iterable[Command]) -> None:
+async def follow(store: SchedulerRepository, commands: Iterable[Command]) -> None:
     """Do what can be done of it."""
     for command in commands:
         with suppress(Refused, UnknownSession, UnknownResolution):
-            await command(register)
+            await command(store)
 
 
-async def all_of(register: MemoryRegister) -> tuple[object, ...]:
+async def all_of(store: MemoryRegister) -> tuple[object, ...]:
     """Everything that a register holds, its events by aggregate and version."""
     everything = ListQuery({}, None, 1_000)
-    told = sorted(register.events, key=lambda e: (e.aggregate_id, e.version))
+    told = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
     return (
-        await register.page_of_sessions(everything),
-        await register.page_of_resolutions(everything),
+        await store.page_of_sessions(everything),
+        await store.page_of_resolutions(everything),
         told,
     )
 

@@ -30,13 +30,13 @@ from tests.unit.scheduler.examples import (
     COORDINATION,
     MINISTER_OFFICE,
     NOW,
+    context,
     gathering,
-    rules,
     season,
     terms,
 )
 
-RULES = rules()
+RULES = context()
 LATER = NOW + timedelta(days=30)
 
 
@@ -56,25 +56,25 @@ class Contested(MemoryRegister):
         await super().save(changes, cause)
 
 
-async def with_session(register: MemoryRegister, **changes: object) -> Session:
+async def with_session(store: MemoryRegister, **changes: object) -> Session:
     """A session that has begun."""
-    made = await handlers.schedule(gathering(**changes), register, RULES, COORDINATION, NOW)
-    return await act(register, lambda s: decisions.open_(s, COORDINATION, NOW), made.session_id)
+    made = await handlers.schedule(gathering(**changes), store, RULES, COORDINATION, NOW)
+    return await act(store, lambda s: decisions.open_(s, COORDINATION, NOW), made.session_id)
 
 
 async def act(
-    register: MemoryRegister,
+    store: MemoryRegister,
     decide: Callable[[Session], SessionFact | None],
     session_id: str = "1402-IR-09",
 ) -> Session:
-    return await handlers.act(session_id, register, RULES, COORDINATION, decide)
+    return await handlers.act(session_id, store, RULES, COORDINATION, decide)
 
 
 async def record(
-    register: MemoryRegister, *proposals: tuple[str | None, Terms], session_id: str = "1402-IR-09"
+    store: MemoryRegister, *proposals: tuple[str | None, Terms], session_id: str = "1402-IR-09"
 ) -> list[Resolution]:
     asked = [Proposal(id_, meant) for id_, meant in proposals]
-    return await handlers.record(session_id, asked, register, RULES, COORDINATION, NOW)
+    return await handlers.record(session_id, asked, store, RULES, COORDINATION, NOW)
 
 
 def ids(resolutions: Sequence[Resolution]) -> list[str]:
@@ -85,16 +85,16 @@ def ids(resolutions: Sequence[Resolution]) -> list[str]:
 
 
 async def test_a_season_comes_whole_with_an_event_a_session() -> None:
-    register = MemoryRegister()
-    sessions = await handlers.create_season(season(), register, RULES, COORDINATION, "trace")
+    store = MemoryRegister()
+    sessions = await handlers.create_season(season(), store, RULES, COORDINATION, "trace")
     assert [session.gathering.provinces[0] for session in sessions] == list(CODES)
-    assert list(await register.sessions_of_season("1402")) == sessions
-    assert len(register.causes) == 1
-    assert {(e.type, e.topic, e.version, e.trace) for e in register.events} == {
+    assert list(await store.sessions_of_season("1402")) == sessions
+    assert len(store.causes) == 1
+    assert {(e.type, e.topic, e.version, e.trace) for e in store.events} == {
         ("peygir.SessionScheduled.v1", "peygir.sessions.v1", 1, "trace")
     }
-    assert [e.key for e in register.events] == [session.session_id for session in sessions]
-    assert register.causes[0].by == "c.ahmadi"
+    assert [e.key for e in store.events] == [session.session_id for session in sessions]
+    assert store.causes[0].by == "c.ahmadi"
 
 
 async def test_a_season_is_coordinations() -> None:
@@ -103,31 +103,31 @@ async def test_a_season_is_coordinations() -> None:
 
 
 async def test_a_season_that_exists_stays_as_it_is() -> None:
-    register = MemoryRegister()
-    await handlers.create_season(season(), register, RULES, COORDINATION)
+    store = MemoryRegister()
+    await handlers.create_season(season(), store, RULES, COORDINATION)
     with pytest.raises(SeasonExists, match="1402"):
-        await handlers.create_season(season(minutes=60), register, RULES, COORDINATION)
-    assert len(register.causes) == 1
+        await handlers.create_season(season(minutes=60), store, RULES, COORDINATION)
+    assert len(store.causes) == 1
 
 
 async def test_of_two_who_create_a_season_at_once_the_slower_is_told() -> None:
-    register = Contested()
-    register.faster.append(lambda: handlers.create_season(season(), register, RULES, COORDINATION))
+    store = Contested()
+    store.faster.append(lambda: handlers.create_season(season(), store, RULES, COORDINATION))
     with pytest.raises(SeasonExists):
-        await handlers.create_season(season(), register, RULES, COORDINATION)
-    assert len(register.events) == 31
+        await handlers.create_season(season(), store, RULES, COORDINATION)
+    assert len(store.events) == 31
 
 
 async def test_a_province_has_one_turn_in_a_season_until_that_is_cancelled() -> None:
-    register = MemoryRegister()
-    await handlers.create_season(season(), register, RULES, COORDINATION)
+    store = MemoryRegister()
+    await handlers.create_season(season(), store, RULES, COORDINATION)
     with pytest.raises(SessionExists, match="1402-IR-09"):
-        await handlers.schedule(gathering(), register, RULES, COORDINATION, NOW)
+        await handlers.schedule(gathering(), store, RULES, COORDINATION, NOW)
     instead = gathering(session_id="instead")
     with pytest.raises(TurnTaken, match="IR-09 has its session in season 1402"):
-        await handlers.schedule(instead, register, RULES, COORDINATION, NOW)
-    await act(register, lambda s: decisions.cancel(s, COORDINATION, "برف", NOW))
-    again = await handlers.schedule(instead, register, RULES, COORDINATION, NOW)
+        await handlers.schedule(instead, store, RULES, COORDINATION, NOW)
+    await act(store, lambda s: decisions.cancel(s, COORDINATION, "برف", NOW))
+    again = await handlers.schedule(instead, store, RULES, COORDINATION, NOW)
     assert again.turn == "1402|IR-09"
 
 
@@ -139,23 +139,23 @@ async def test_a_session_that_nobody_scheduled_is_unknown() -> None:
 
 
 async def test_what_changes_nothing_is_not_saved() -> None:
-    register = MemoryRegister()
-    session = await with_session(register)
-    assert await act(register, lambda _: None) == session
-    assert len(register.causes) == 2
+    store = MemoryRegister()
+    session = await with_session(store)
+    assert await act(store, lambda _: None) == session
+    assert len(store.causes) == 2
 
 
 # -- resolutions --------------------------------------------------------------------------------
 
 
 async def test_resolutions_are_numbered_through_and_go_to_their_deputies() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    first = await record(register, (None, terms()), (None, terms(deputy="social")))
-    second = await record(register, ("letter-7", terms(title="الف")), (None, terms(title="ب")))
+    store = MemoryRegister()
+    await with_session(store)
+    first = await record(store, (None, terms()), (None, terms(deputy="social")))
+    second = await record(store, ("letter-7", terms(title="الف")), (None, terms(title="ب")))
     assert ids(first) == ["1402-IR-09-R001", "1402-IR-09-R002"]
     assert ids(second) == ["letter-7", "1402-IR-09-R003"]
-    assert [(e.topic, e.key, e.version) for e in register.events[2:]] == [
+    assert [(e.topic, e.key, e.version) for e in store.events[2:]] == [
         ("peygir.resolutions.v1.civil", "1402-IR-09-R001", 1),
         ("peygir.resolutions.v1.social", "1402-IR-09-R002", 1),
         ("peygir.resolutions.v1.civil", "letter-7", 1),
@@ -164,118 +164,118 @@ async def test_resolutions_are_numbered_through_and_go_to_their_deputies() -> No
 
 
 async def test_a_number_that_somebody_took_is_passed_over() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    await record(register, ("1402-IR-09-R002", terms()), ("1402-IR-09-R003", terms()))
-    found = await record(register, (None, terms()), ("1402-IR-09-R005", terms()), (None, terms()))
+    store = MemoryRegister()
+    await with_session(store)
+    await record(store, ("1402-IR-09-R002", terms()), ("1402-IR-09-R003", terms()))
+    found = await record(store, (None, terms()), ("1402-IR-09-R005", terms()), (None, terms()))
     assert ids(found) == ["1402-IR-09-R004", "1402-IR-09-R005", "1402-IR-09-R006"]
 
 
 async def test_the_same_again_is_the_same_and_saves_nothing() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    first = await record(register, ("A", terms()))
-    saved = len(register.causes)
+    store = MemoryRegister()
+    await with_session(store)
+    first = await record(store, ("A", terms()))
+    saved = len(store.causes)
     again = await handlers.record(
-        "1402-IR-09", [Proposal("A", terms())], register, RULES, COORDINATION, LATER
+        "1402-IR-09", [Proposal("A", terms())], store, RULES, COORDINATION, LATER
     )
     assert again == first
-    assert len(register.causes) == saved
+    assert len(store.causes) == saved
 
 
 async def test_the_same_again_is_taken_though_its_date_has_passed_meanwhile() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    first = await record(register, ("A", terms(due_on=date(2023, 10, 20))))
+    store = MemoryRegister()
+    await with_session(store)
+    first = await record(store, ("A", terms(due_on=date(2023, 10, 20))))
     again = [Proposal("A", terms(due_on=date(2023, 10, 20)))]
-    assert await handlers.record("1402-IR-09", again, register, RULES, COORDINATION, LATER) == first
+    assert await handlers.record("1402-IR-09", again, store, RULES, COORDINATION, LATER) == first
 
 
 async def test_known_and_new_ones_may_come_together() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    await record(register, ("A", terms()))
-    found = await record(register, ("B", terms(title="ب")), ("A", terms()))
+    store = MemoryRegister()
+    await with_session(store)
+    await record(store, ("A", terms()))
+    found = await record(store, ("B", terms(title="ب")), ("A", terms()))
     assert ids(found) == ["B", "A"]
-    session = await register.session("1402-IR-09")
+    session = await store.session("1402-IR-09")
     assert session is not None
     assert (session.resolutions, session.version) == (2, 2)
 
 
 async def test_all_is_recorded_or_nothing() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    await record(register, ("A", terms()))
+    store = MemoryRegister()
+    await with_session(store)
+    await record(store, ("A", terms()))
     with pytest.raises(Conflict, match="A is known"):
-        await record(register, ("B", terms()), ("A", terms(title="دیگر")))
+        await record(store, ("B", terms()), ("A", terms(title="دیگر")))
     with pytest.raises(Invalid) as refused:
-        await record(register, ("B", terms()), ("C", terms(axis="x")), (None, terms(deputy="y")))
+        await record(store, ("B", terms()), ("C", terms(axis="x")), (None, terms(deputy="y")))
     assert [f.field for f in refused.value.faults] == ["resolutions.1.axis", "resolutions.2.deputy"]
-    assert ids(await register.page_of_resolutions(handlers.ListQuery({}, None, 10))) == ["A"]
+    assert ids(await store.page_of_resolutions(handlers.ListQuery({}, None, 10))) == ["A"]
 
 
 async def test_an_id_named_twice_is_refused_by_its_place() -> None:
-    register = MemoryRegister()
-    await with_session(register)
+    store = MemoryRegister()
+    await with_session(store)
     with pytest.raises(Invalid) as refused:
-        await record(register, ("A", terms()), (None, terms()), ("A", terms()))
+        await record(store, ("A", terms()), (None, terms()), ("A", terms()))
     assert [f.field for f in refused.value.faults] == ["resolutions.2.resolution_id"]
 
 
 async def test_nothing_is_resolved_before_a_session_begins() -> None:
-    register = MemoryRegister()
-    await handlers.schedule(gathering(), register, RULES, COORDINATION, NOW)
+    store = MemoryRegister()
+    await handlers.schedule(gathering(), store, RULES, COORDINATION, NOW)
     with pytest.raises(NotNow):
-        await record(register, (None, terms()))
+        await record(store, (None, terms()))
 
 
 async def test_deputies_do_not_record() -> None:
-    register = MemoryRegister()
-    await with_session(register)
+    store = MemoryRegister()
+    await with_session(store)
     with pytest.raises(NotAllowed):
-        await handlers.record("1402-IR-09", [Proposal(None, terms())], register, RULES, CIVIL, NOW)
+        await handlers.record("1402-IR-09", [Proposal(None, terms())], store, RULES, CIVIL, NOW)
 
 
-async def close(register: MemoryRegister) -> Session:
-    return await act(register, lambda s: decisions.close(s, COORDINATION, None, NOW))
+async def close(store: MemoryRegister) -> Session:
+    return await act(store, lambda s: decisions.close(s, COORDINATION, None, NOW))
 
 
 async def test_a_session_closes_with_the_number_of_its_resolutions() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    await record(register, (None, terms()), (None, terms()))
-    await close(register)
-    assert SessionClosed.from_json(register.events[-1].data).resolutions == 2
+    store = MemoryRegister()
+    await with_session(store)
+    await record(store, (None, terms()), (None, terms()))
+    await close(store)
+    assert SessionClosed.from_json(store.events[-1].data).resolutions == 2
 
 
 async def test_what_is_recorded_while_a_session_is_closed_is_counted() -> None:
-    register = Contested()
-    await with_session(register)
-    register.faster.append(lambda: record(register, (None, terms())))
-    closed = await close(register)
+    store = Contested()
+    await with_session(store)
+    store.faster.append(lambda: record(store, (None, terms())))
+    closed = await close(store)
     assert closed.resolutions == 1
-    assert SessionClosed.from_json(register.events[-1].data).resolutions == 1
+    assert SessionClosed.from_json(store.events[-1].data).resolutions == 1
 
 
 async def test_two_who_record_at_once_get_numbers_of_their_own() -> None:
-    register = Contested()
-    await with_session(register)
-    register.faster.append(lambda: record(register, (None, terms())))
-    assert ids(await record(register, (None, terms()))) == ["1402-IR-09-R002"]
+    store = Contested()
+    await with_session(store)
+    store.faster.append(lambda: record(store, (None, terms())))
+    assert ids(await record(store, (None, terms()))) == ["1402-IR-09-R002"]
 
 
 async def test_who_is_never_fast_enough_is_told() -> None:
-    register = Contested()
-    await with_session(register)
-    register.faster += [lambda: record(register, (None, terms()))] * 20
+    store = Contested()
+    await with_session(store)
+    store.faster += [lambda: record(store, (None, terms()))] * 20
     with pytest.raises(Stale):
-        await close(register)
+        await close(store)
 
 
 async def test_an_amendment_and_a_withdrawal_are_told_to_the_deputy() -> None:
-    register = MemoryRegister()
-    await with_session(register)
-    await record(register, ("A", terms()))
+    store = MemoryRegister()
+    await with_session(store)
+    await record(store, ("A", terms()))
     amendment = Amendment(title="تکمیل پل")
     for decide in (
         lambda r: decisions.amend(r, MINISTER_OFFICE, amendment, None, LATER),
@@ -283,8 +283,8 @@ async def test_an_amendment_and_a_withdrawal_are_told_to_the_deputy() -> None:
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
     ):
-        await handlers.act_on_resolution("A", register, RULES, MINISTER_OFFICE, decide)
-    assert [(e.type, e.topic, e.version) for e in register.events[2:]] == [
+        await handlers.act_on_resolution("A", store, RULES, MINISTER_OFFICE, decide)
+    assert [(e.type, e.topic, e.version) for e in store.events[2:]] == [
         ("peygir.ResolutionApproved.v1", "peygir.resolutions.v1.civil", 1),
         ("peygir.ResolutionAmended.v1", "peygir.resolutions.v1.civil", 2),
         ("peygir.ResolutionWithdrawn.v1", "peygir.resolutions.v1.civil", 3),

@@ -14,7 +14,7 @@ FOLLOWUP = "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
 
 
 @pytest.mark.parametrize(
-    ("type_", "distinction", "recorded"),
+    ("type_", "dedup_key", "recorded"),
     [
         ("peygir.FollowupOpened.v1", 1, "ab07eaf1-52c0-541a-8943-7afef759ee39"),
         ("peygir.FollowupOpened.v1", "1", "ab07eaf1-52c0-541a-8943-7afef759ee39"),

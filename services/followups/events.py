@@ -80,7 +80,7 @@ from shared.contracts.events import (
     ResolutionApproved,
     fingerprint,
 )
-from shared.messaging.core.model import Event, event_id, inbox_id
+from shared.messaging.core.model import Event, event_of, inbox_id
 
 _AMENDABLE = ("title", "due_on", "text", "supporting", "executing_body", "priority", "number")
 _RESOLUTION = (
@@ -92,22 +92,19 @@ _RESOLUTION = (
 
 def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
     """The event of a fact, with the follow-up as the fact left it."""
-    data = _data(followup, fact)
-    return Event(
-        id=event_id(data.TYPE, followup.followup_id, _distinction(followup, fact)),
-        type=data.TYPE,
+    return event_of(
+        _data(followup, fact),
         topic=topic,
         key=followup.resolution_id,
         aggregate_id=followup.followup_id,
         version=followup.version,
         time=fact.at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
+        dedup_key=_dedup_key(followup, fact),
         trace=trace,
     )
 
 
-def _distinction(followup: Followup, fact: Fact) -> str | int:
+def _dedup_key(followup: Followup, fact: Fact) -> str | int:
     """What tells an event from others of its type: what comes once a due date, by that date."""
     match fact:
         case FellOverdue():

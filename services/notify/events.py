@@ -28,7 +28,7 @@ from shared.contracts.events import (
     SessionRescheduled,
     SessionScheduled,
 )
-from shared.messaging.core.model import Event, event_id
+from shared.messaging.core.model import Event, event_of
 
 NoticeEvent: TypeAlias = NoticeDelivered | NoticeFailed
 SessionEvent: TypeAlias = SessionScheduled | SessionRescheduled | SessionCancelled
@@ -79,16 +79,12 @@ def to_event(notice: Notice, fact: Fact, topic: str) -> Event | None:
     data = _data(notice, fact)
     if data is None:
         return None
-    return Event(
-        id=event_id(data.TYPE, notice.notice_id, notice.version),
-        type=data.TYPE,
+    return event_of(
+        data,
         topic=topic,
-        key=notice.notice_id,
         aggregate_id=notice.notice_id,
         version=notice.version,
         time=fact.at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
         trace=notice.trace,
     )
 

@@ -16,7 +16,6 @@ from services.notify.domain import (
     HeldBack,
     Notice,
     PutOff,
-    Refused,
     State,
     Trouble,
     sessions,
@@ -36,6 +35,7 @@ from shared.messaging.core.model import (
     Verdict,
     published,
 )
+from shared.runtime.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias
 
 from services.reports.domain.catalogue import Catalogue
@@ -38,7 +37,8 @@ from shared.contracts.events import (
     SessionScheduled,
     SubAxis,
 )
-from shared.messaging.core.model import Event, event_id
+from shared.messaging.core.model import Event, event_of
+from shared.runtime.clocks import milliseconds
 
 ReportEvent: TypeAlias = ReportOverdue | ReportSubmitted | ReportDistributed
 """Events of ours that tell what became of a report."""
@@ -62,51 +62,30 @@ def to_event(
     """
     province = expectation.session.province
     assert province is not None, "of a gathering without a report nothing is told"
-    data = _data(expectation, fact, province)
-    distinction = (
-        rfc3339(fact.due_at) if isinstance(fact, FellOverdue) else str(expectation.version)
-    )
-    id_, version = expectation.session_id, expectation.version
-    topic = addresses.reports
-    told = [_event(data, expectation, fact, id_, version, distinction, topic, trace)]
-    if isinstance(fact, Submitted) and fact.report.restricted_axes:
-        report = fact.report
-        kept = _submitted(
-            expectation, report, province, report.restricted_axes, paragraphs=False
+    session_id = expectation.session_id
+    sent = [
+        event_of(
+            _data(expectation, fact, province),
+            topic=addresses.reports,
+            aggregate_id=session_id,
+            version=expectation.version,
+            time=fact.at,
+            dedup_key=rfc3339(fact.due_at) if isinstance(fact, FellOverdue) else None,
+            trace=trace,
         )
-        version = expectation.restricted_version
-        aggregate = restricted_aggregate(id_)
-        topic = addresses.restricted
-        told.append(
-            _event(
-                kept, expectation, fact, aggregate, version, str(version), topic, trace
-            )
+    ]
+    if isinstance(fact, Submitted) and (axes := fact.report.restricted_axes):
+        restricted = event_of(
+            _submitted(expectation, fact.report, province, axes, paragraphs=False),
+            topic=addresses.restricted,
+            key=session_id,
+            aggregate_id=restricted_aggregate(session_id),
+            version=expectation.restricted_version,
+            time=fact.at,
+            trace=trace,
         )
-    return told
-
-
-def _event(
-    data: EventData,
-    expectation: Expectation,
-    fact: Told,
-    aggregate_id: str,
-    version: int,
-    distinction: str,
-    topic: str,
-    trace: str | None,
-) -> Event:
-    return Event(
-        id=event_id(data.TYPE, aggregate_id, distinction),
-        type=data.TYPE,
-        topic=topic,
-        key=expectation.session_id,
-        aggregate_id=aggregate_id,
-        version=version,
-        time=fact.at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
-        trace=trace,
-    )
+        sent.append(restricted)
+    return sent
 
 
 def _data(expectation: Expectation, fact: Told, province: str) -> EventData:
@@ -250,16 +229,12 @@ def circular_event(
         ),
         provinces=circular.provinces,
     )
-    return Event(
-        id=event_id(data.TYPE, circular.circular_id, 1),
-        type=data.TYPE,
+    return event_of(
+        data,
         topic=addresses.circulars,
-        key=circular.circular_id,
         aggregate_id=circular.circular_id,
         version=1,
         time=circular.issued_at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
         trace=trace,
     )
 
@@ -275,8 +250,3 @@ def session_of(scheduled: SessionScheduled) -> Session:
         )
     due_at = scheduled.report_due_at or starts_at - DUE_BEFORE_THE_SESSION
     return Session(scheduled.provinces[0], scheduled.title, starts_at, milliseconds(due_at))
-
-
-def milliseconds(instant: datetime) -> datetime:
-    """The instant without what is finer: neither MongoDB nor our events keep it."""
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -38,7 +38,7 @@ from shared.contracts.events import (
     SessionScheduled,
 )
 from shared.contracts.topics import Topics
-from shared.messaging.core.model import Event, event_id
+from shared.messaging.core.model import Event, event_of
 
 SessionEvent: TypeAlias = (
     SessionScheduled | SessionRescheduled | SessionCancelled | SessionOpened | SessionClosed
@@ -57,17 +57,12 @@ _TERMS = (
 
 def to_event(session: Session, fact: SessionFact, topics: Topics, trace: str | None) -> Event:
     """The event of a session's fact, with the session as the fact left it."""
-    data = _of_session(session, fact)
-    return Event(
-        id=event_id(data.TYPE, session.session_id, session.version),
-        type=data.TYPE,
+    return event_of(
+        _of_session(session, fact),
         topic=topics.sessions,
-        key=session.session_id,
         aggregate_id=session.session_id,
         version=session.version,
         time=fact.at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
         trace=trace,
     )
 
@@ -76,17 +71,12 @@ def resolution_to_event(
     resolution: Resolution, fact: ResolutionFact, topics: Topics, trace: str | None
 ) -> Event:
     """The event of a resolution's fact, with the resolution as the fact left it."""
-    data = _of_resolution(resolution, fact)
-    return Event(
-        id=event_id(data.TYPE, resolution.resolution_id, resolution.version),
-        type=data.TYPE,
+    return event_of(
+        _of_resolution(resolution, fact),
         topic=topics.resolutions(resolution.terms.deputy),
-        key=resolution.resolution_id,
         aggregate_id=resolution.resolution_id,
         version=resolution.version,
         time=fact.at,
-        dataschema=data.DATASCHEMA,
-        data=data.to_json(),
         trace=trace,
     )
 

@@ -38,11 +38,16 @@ class MachineClock(Protocol):
         ...
 
 
+def milliseconds(instant: datetime) -> datetime:
+    """The instant without what is finer: neither MongoDB nor an event keeps it."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 class SystemDomainClock:
-    """A domain clock that shows the host's time."""
+    """A domain clock that shows the host's time, to the millisecond."""
 
     async def now(self) -> datetime:
-        return datetime.now(UTC)
+        return milliseconds(datetime.now(UTC))
 
 
 class SystemMachineClock:

@@ -14,7 +14,7 @@ from uuid import UUID
 from services.followups.domain import decisions
 from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.records import Fact, Followup, Opened, Resolution, evolve, opened
-from services.followups.events import _distinction, to_event
+from services.followups.events import _dedup_key, to_event
 from services.followups.handlers import Change, HandlerContext
 from services.followups.store import MongoFollowupRepository
 from shared.contracts.reference import AXES, PROVINCES
@@ -114,7 +114,7 @@ class Life:
         after = opened(fact) if isinstance(fact, Opened) else evolve(self.versions[-1], fact)
         self.versions.append(after)
         self.events.append(to_event(after, fact, self._tracking.topic, None))
-        self.distinctions.append(_distinction(after, fact))
+        self.distinctions.append(_dedup_key(after, fact))
 
 
 class Lives:

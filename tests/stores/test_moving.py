@@ -16,7 +16,6 @@ from services.followups import handlers
 from services.followups.api import ApiContext
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import Refused
 from services.followups.domain.scores import By
 from services.followups.handlers import HandlerContext
 from services.followups.handlers.ports import changed
@@ -27,6 +26,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.files import Uploads
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import AlreadyReplied, Keyed, Reply
 from shared.runtime.uploads import ReceivedFile
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks

@@ -22,14 +22,7 @@ from pymongo.errors import PyMongoError
 
 from services.followups.domain.evidence import BadName, EmptyFile
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import (
-    BadBlocker,
-    BadDueDate,
-    BadProgress,
-    NotAllowed,
-    ReasonMissing,
-    Refused,
-)
+from services.followups.domain.refusals import BadBlocker, BadDueDate, BadProgress, ReasonMissing
 from services.followups.domain.scores import By
 from services.followups.domain.teamwork import (
     BadDelegate,
@@ -48,8 +41,10 @@ from services.followups.handlers import (
 )
 from shared.messaging.core.errors import StillRecovering
 from shared.messaging.core.model import Entry
+from shared.runtime.http.refusals import refusal
 from shared.runtime.listing import ListQuery, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replies
 from shared.runtime.told import sentence
 from shared.runtime.uploads import UploadLost
@@ -214,6 +209,4 @@ def problems(followup_id: str) -> Iterator[None]:
         field = _FIELDS.get(type(refused))
         if field is not None:
             raise invalid_field(field, str(refused)) from refused
-        status = 403 if isinstance(refused, NotAllowed) else 409
-        title = "Not allowed" if status == 403 else "Not possible as things stand"
-        raise Problem(status, refused.reason, title, str(refused)) from refused
+        raise refusal(refused) from refused

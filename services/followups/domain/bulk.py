@@ -13,10 +13,11 @@ from typing import Final, TypeAlias
 
 from services.followups.domain.decisions import complete, report_progress
 from services.followups.domain.records import Fact, Followup, evolve
-from services.followups.domain.refusals import BadProgress, NotNow, Refused
+from services.followups.domain.refusals import BadProgress, NotNow
 from shared.contracts.days import from_jalali
 from shared.runtime.calendar import jalali_date_short
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from shared.text import normalise, search_key, shows
 
 MOST_ROWS: Final = 20_000

@@ -37,7 +37,6 @@ from services.followups.domain.refusals import (
     BadProgress,
     Conflict,
     DueBeforeApproval,
-    NotAllowed,
     NotNow,
     NotTheApprover,
     Outdated,
@@ -48,6 +47,7 @@ from services.followups.domain.refusals import (
 from services.followups.domain.transitions import RULES, Actor, Transition
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
+from shared.runtime.refusals import NotAllowed
 from shared.runtime.told import OneOf, sentence
 
 MOST_AHEAD: Final = timedelta(minutes=5)

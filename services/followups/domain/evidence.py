@@ -11,10 +11,10 @@ from uuid import UUID
 
 from services.followups.domain.decisions import require
 from services.followups.domain.records import EvidenceAdded, Followup
-from services.followups.domain.refusals import Refused
 from services.followups.domain.transitions import Transition
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from shared.runtime.writing import writable
 from shared.text import normalise_line, shows
 

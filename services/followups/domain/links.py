@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import Refused
+from shared.runtime.refusals import Refused
 from shared.runtime.told import sentence
 
 _MOST_NAMED: Final = 12  # of a circle that is told

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-
-class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
-
-    reason: ClassVar[str] = "refused"
+from shared.runtime.refusals import Refused
 
 
 class WrongDeputy(Refused):
@@ -45,12 +39,6 @@ class NotTheApprover(Refused):
     """Only the source that approved, or the scheduler, amends or withdraws."""
 
     reason = "not-the-approver"
-
-
-class NotAllowed(Refused):
-    """Whoever asks has no right to it."""
-
-    reason = "not-allowed"
 
 
 class NotNow(Refused):

@@ -7,7 +7,7 @@ from typing import Final
 
 from services.followups.domain.decisions import acts_for_the_deputy, require, speaks_for_body
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow, Refused
+from services.followups.domain.refusals import BadProgress, NotNow
 from services.followups.domain.transitions import Transition
 from services.followups.domain.work import (
     ActionItem,
@@ -24,6 +24,7 @@ from services.followups.domain.work import (
 )
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed, Refused
 from shared.runtime.told import sentence
 from shared.text import search_key
 

@@ -29,7 +29,6 @@ from services.followups.handlers.ports import (
     recover,
     sweep,
 )
-from shared.runtime.listing import ListQuery
 
 __all__ = [
     "MOST_AT_ONCE",
@@ -41,7 +40,6 @@ __all__ = [
     "FollowupRepository",
     "HandlerContext",
     "Line",
-    "ListQuery",
     "ManyFollowups",
     "MovableFollowups",
     "MoveEnd",

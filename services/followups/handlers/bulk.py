@@ -10,12 +10,12 @@ from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
 from services.followups.domain import bulk
 from services.followups.domain.bulk import Column, Edit, Merged, Row
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import Refused
 from services.followups.handlers.ports import Change, FollowupRepository, HandlerContext, changed
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import requested
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replying, no_reply
 
 ROWS_A_COMMIT: Final = 500  # where each row stands for itself

@@ -12,12 +12,12 @@ from services.followups import events
 from services.followups.domain import decisions
 from services.followups.domain.links import require_no_circle, stands_in_circle
 from services.followups.domain.records import Followup
-from services.followups.domain.refusals import Refused
 from services.followups.handlers.evidence import EvidencedFollowups, Uploads
 from services.followups.handlers.ports import Ahead, Change, HandlerContext, changed
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import CommitContext, Entry, requested
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 

@@ -12,7 +12,7 @@ from services.followups import events
 from services.followups.domain import decisions
 from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
-from services.followups.domain.refusals import Refused, UnknownResolution
+from services.followups.domain.refusals import UnknownResolution
 from shared.contracts.events import (
     FollowupEvent,
     ResolutionAmended,
@@ -37,6 +37,7 @@ from shared.messaging.core.model import (
     requested,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 

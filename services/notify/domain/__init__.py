@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from uuid import UUID, uuid5
 
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, MINISTER_OFFICE
+from shared.runtime.refusals import Refused
 
 _NOTICE_IDS = UUID("0d5b3c52-7a0e-5f0b-9b0e-6f2c1a4d8e73")
 
@@ -24,12 +25,6 @@ Template: TypeAlias = Literal[
     "resolution-approved",
     "followup-overdue",
 ]
-
-
-class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
-
-    reason: ClassVar[str] = "refused"
 
 
 class WrongDeputy(Refused):

@@ -28,15 +28,8 @@ from services.reports.api.schemas import (
 )
 from services.reports.domain import decisions
 from services.reports.domain.circulars import Circular
-from services.reports.domain.decisions import (
-    Faulty,
-    NotAllowed,
-    Refused,
-    Submission,
-    UnknownSession,
-)
+from services.reports.domain.decisions import Faulty, Submission, UnknownSession
 from services.reports.domain.records import Expectation, Fact, State
-from services.reports.events import milliseconds
 from services.reports.handlers import CircularRepository, ExpectationRepository, HandlerContext
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, Once, Page, Repeatable, Traceparent
@@ -54,10 +47,12 @@ from shared.runtime.http.lists import (
     since,
     until,
 )
+from shared.runtime.http.refusals import refusal
 from shared.runtime.identity import Caller
 from shared.runtime.listing import ListQuery, Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replies, Replying
 from shared.runtime.told import sentence
 
@@ -191,7 +186,7 @@ def _circular_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> 
         """Coordination sends a catalogue to provinces. The same again is answered the same."""
         circular_id = body.circular_id or str(uuid4())
         version, provinces = body.catalogue_version, body.provinces
-        now = milliseconds(await clock.now())
+        now = await clock.now()
 
         async def issue(reply: Replying[Circular]) -> Circular:
             try:
@@ -235,7 +230,7 @@ def _report_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> No
         once: Once,
         traceparent: str | None,
     ) -> WholeReport:
-        now = milliseconds(await clock.now())
+        now = await clock.now()
 
         def decided(expectation: Expectation) -> Sequence[Fact]:
             return decide(expectation, now)
@@ -376,6 +371,4 @@ def _problem(refused: Refused) -> Problem:
         return invalid_field(refused.field, str(refused))
     if isinstance(refused, UnknownSession):
         return invalid_field("session_id", str(refused))
-    status = 403 if isinstance(refused, NotAllowed) else 409
-    title = "Not allowed" if status == 403 else "Not possible as things stand"
-    return Problem(status, refused.reason, title, str(refused))
+    return refusal(refused)

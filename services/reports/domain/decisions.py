@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from services.reports.domain.catalogue import Axis, Catalogue
 from services.reports.domain.circulars import Circular
@@ -25,16 +24,11 @@ from services.reports.domain.records import (
     Submitted,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed, Refused
 from shared.runtime.told import sentence
 
 DUE_BEFORE_THE_SESSION = timedelta(hours=72)
 """When a report is due where the scheduler does not say it."""
-
-
-class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
-
-    reason: ClassVar[str] = "refused"
 
 
 class NotOneProvince(Refused):
@@ -53,12 +47,6 @@ class UnknownSession(Refused):
     """No such session was announced here."""
 
     reason = "unknown-session"
-
-
-class NotAllowed(Refused):
-    """Whoever asks has no right to it."""
-
-    reason = "not-allowed"
 
 
 class NotNow(Refused):

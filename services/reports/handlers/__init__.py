@@ -9,14 +9,12 @@ from services.reports.handlers.ports import (
 )
 from services.reports.handlers.recovery import recover
 from services.reports.handlers.reports import act, issue, sweep
-from shared.runtime.listing import ListQuery
 
 __all__ = [
     "Change",
     "CircularRepository",
     "ExpectationRepository",
     "HandlerContext",
-    "ListQuery",
     "act",
     "handle_events",
     "issue",

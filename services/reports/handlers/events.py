@@ -7,12 +7,13 @@ from datetime import datetime
 
 from services.reports import events
 from services.reports.domain import decisions
-from services.reports.domain.decisions import Refused
 from services.reports.domain.records import Fact
 from services.reports.handlers.drafts import Draft
 from services.reports.handlers.ports import Change, ExpectationRepository, HandlerContext
 from shared.contracts.events import SessionCancelled, SessionRescheduled, SessionScheduled
 from shared.messaging.core.model import Decision, Message, Outcome, Refusal, Verdict
+from shared.runtime.clocks import milliseconds
+from shared.runtime.refusals import Refused
 
 
 async def handle_events(
@@ -70,8 +71,8 @@ def _take_one(
         return Outcome.DUPLICATE
     fact: Fact | None
     if isinstance(data, SessionRescheduled):
-        starts_at = events.milliseconds(data.starts_at)
-        due_at = None if data.report_due_at is None else events.milliseconds(data.report_due_at)
+        starts_at = milliseconds(data.starts_at)
+        due_at = None if data.report_due_at is None else milliseconds(data.report_due_at)
         fact = decisions.move(draft.existing(), starts_at, due_at, sequence, now)
     else:
         fact = decisions.cancel(draft.existing(), sequence, now)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from services.scheduler.domain.decisions import Invalid, NotAllowed, Refused
+from services.scheduler.domain.decisions import Invalid
 from services.scheduler.domain.records import Resolution, Season, Session
 from services.scheduler.handlers import (
     HandlerContext,
@@ -17,8 +16,10 @@ from services.scheduler.handlers import (
     UnknownSession,
 )
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http.refusals import refusal
 from shared.runtime.listing import ListQuery
-from shared.runtime.problems import FieldError, Problem, invalid, not_found
+from shared.runtime.problems import FieldError, invalid, not_found
+from shared.runtime.refusals import Refused
 from shared.runtime.replies import Replies
 from shared.runtime.told import sentence
 
@@ -42,11 +43,6 @@ class ApiContext:
     context: HandlerContext
     clock: DomainClock
 
-    async def now(self) -> datetime:
-        """The present instant (UTC) to the millisecond, as it is stored and sent."""
-        now = await self.clock.now()
-        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
-
 
 @contextmanager
 def problems() -> Iterator[None]:
@@ -62,9 +58,7 @@ def problems() -> Iterator[None]:
     except Invalid as refused:
         raise invalid([_field(fault.field, fault.detail) for fault in refused.faults]) from refused
     except Refused as refused:
-        status = 403 if isinstance(refused, NotAllowed) else 409
-        title = "Not allowed" if status == 403 else "Not possible as things stand"
-        raise Problem(status, refused.reason, title, str(refused)) from refused
+        raise refusal(refused) from refused
 
 
 def _field(name: str, detail: str) -> FieldError:

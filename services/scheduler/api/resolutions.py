@@ -178,7 +178,7 @@ def routes(api: ApiContext) -> APIRouter:
     ) -> Recorded:
         """Record what was resolved: all of it, or nothing."""
         proposals = [proposed.proposal() for proposed in body.resolutions]
-        now = await api.now()
+        now = await api.clock.now()
 
         async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
             with problems():
@@ -233,7 +233,7 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """Change what was resolved; its deputy follows it as amended."""
-        now, amendment = await api.now(), body.amendment()
+        now, amendment = await api.clock.now(), body.amendment()
         return await act(
             resolution_id,
             by,
@@ -251,7 +251,7 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
         """It no longer stands, and its follow-up ends."""
-        now, reason = await api.now(), None if body is None else body.reason
+        now, reason = await api.clock.now(), None if body is None else body.reason
         return await act(
             resolution_id,
             by,

@@ -55,7 +55,7 @@ def routes(api: ApiContext) -> APIRouter:
         by: Caller, body: CreateSeason, once: Repeatable, traceparent: Traceparent = None
     ) -> SeasonWithSessions:
         """Coordination plans a season: one province a week, each exactly once."""
-        season = Season(**dict(body), created_at=await api.now())
+        season = Season(**dict(body), created_at=await api.clock.now())
 
         async def put(reply: Replying[list[Session]]) -> list[Session]:
             with problems():

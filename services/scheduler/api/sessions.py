@@ -159,7 +159,7 @@ def routes(api: ApiContext) -> APIRouter:
         by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """Coordination puts any other gathering into the calendar."""
-        now = await api.now()
+        now = await api.clock.now()
 
         async def put(reply: Replying[Session]) -> Session:
             with problems():
@@ -184,7 +184,7 @@ def routes(api: ApiContext) -> APIRouter:
         once: Once,
         traceparent: str | None,
     ) -> SessionItem:
-        now = await api.now()
+        now = await api.clock.now()
 
         def decided(session: Session) -> SessionFact | None:
             return decide(session, now)

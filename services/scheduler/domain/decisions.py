@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from services.scheduler.domain.records import (
     AMENDABLE,
@@ -32,21 +31,10 @@ from services.scheduler.domain.records import (
 from shared.contracts.reference import AXES
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed, Refused
 from shared.runtime.told import OneOf, sentence
 
 _AXES = frozenset(axis.id for axis in AXES)
-
-
-class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
-
-    reason: ClassVar[str] = "refused"
-
-
-class NotAllowed(Refused):
-    """Whoever asks has no right to it."""
-
-    reason = "not-allowed"
 
 
 class NotNow(Refused):

@@ -11,12 +11,10 @@ from services.scheduler.handlers.ports import (
 )
 from services.scheduler.handlers.recovery import recover
 from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
-from shared.runtime.listing import ListQuery
 
 __all__ = [
     "Change",
     "HandlerContext",
-    "ListQuery",
     "Proposal",
     "Record",
     "SchedulerRepository",

@@ -169,6 +169,36 @@ class Event:
     trace: str | None = None  # W3C traceparent of what caused it
 
 
+def event_of(
+    data: EventData,
+    *,
+    topic: str,
+    aggregate_id: str,
+    version: int,
+    time: datetime,
+    key: str | None = None,
+    dedup_key: str | int | None = None,
+    trace: str | None = None,
+) -> Event:
+    """Build the event of an aggregate's version.
+
+    `key` is the Kafka key, by default the aggregate's id. `dedup_key` tells the event from others
+    of its type and aggregate, by default its version; see `event_id`.
+    """
+    return Event(
+        id=event_id(data.TYPE, aggregate_id, version if dedup_key is None else dedup_key),
+        type=data.TYPE,
+        topic=topic,
+        key=aggregate_id if key is None else key,
+        aggregate_id=aggregate_id,
+        version=version,
+        time=time,
+        dataschema=data.DATASCHEMA,
+        data=data.to_json(),
+        trace=trace,
+    )
+
+
 def published(message: Message, key: str, aggregate_id: str) -> Event:
     """One of our own events as it was published, read back from its topic."""
     event = message.event

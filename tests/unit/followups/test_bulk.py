@@ -20,7 +20,8 @@ from services.followups.domain.bulk import (
     StaleRow,
 )
 from services.followups.domain.records import Completed, Progressed
-from services.followups.domain.refusals import NotAllowed, NotNow
+from services.followups.domain.refusals import NotNow
+from shared.runtime.refusals import NotAllowed
 from shared.text import persian_digits
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,

@@ -31,7 +31,6 @@ from services.followups.domain.refusals import (
     BadProgress,
     Conflict,
     DueBeforeApproval,
-    NotAllowed,
     NotNow,
     NotTheApprover,
     Outdated,
@@ -42,6 +41,7 @@ from services.followups.domain.refusals import (
 from services.followups.domain.transitions import RULES, Transition
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     APPROVER,

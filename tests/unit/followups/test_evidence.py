@@ -19,8 +19,9 @@ from services.followups.domain.evidence import (
     file_name,
 )
 from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
-from services.followups.domain.refusals import NotAllowed, NotNow, Refused
+from services.followups.domain.refusals import NotNow
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed, Refused
 from shared.runtime.writing import one_line
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,

@@ -36,6 +36,7 @@ from shared.messaging.core.model import (
 )
 from shared.messaging.ledger.deferral import DeferredRecord
 from shared.runtime.calendar import start_of_day
+from shared.runtime.listing import ListQuery
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     APPROVER,
@@ -108,7 +109,7 @@ async def offer_again(store: MemoryFollowups, log: Sequence[Message]) -> list[Ve
 
 
 async def all_of(store: MemoryFollowups) -> Sequence[Followup]:
-    return await store.page(handlers.ListQuery({}, None, 1_000))
+    return await store.page(ListQuery({}, None, 1_000))
 
 
 async def the_one(store: MemoryFollowups) -> Followup:

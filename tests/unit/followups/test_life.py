@@ -31,7 +31,6 @@ from services.followups.domain.records import (
     evolve,
     opened,
 )
-from services.followups.domain.refusals import Refused
 from services.followups.domain.transitions import RULES, Actor, Transition
 from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Linked, PartReported
 from services.followups.handlers import Ahead, Change, HandlerContext, UnknownFollowup
@@ -41,7 +40,9 @@ from shared.contracts.topics import Topics
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Message, Outcome, Verdict
 from shared.runtime.calendar import start_of_day, tehran_date
+from shared.runtime.listing import ListQuery
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import Refused
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     AIDE,
@@ -357,13 +358,13 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def each_approval_has_one_follow_up(self) -> None:
-        followups = self.run(self.store.page(handlers.ListQuery({}, None, 100)))
+        followups = self.run(self.store.page(ListQuery({}, None, 100)))
         assert {f.resolution_id for f in followups} == self.model.approved
         assert len(followups) == len(self.model.approved)
 
     @invariant()
     def each_history_is_a_life_that_may_be(self) -> None:
-        for followup in self.run(self.store.page(handlers.ListQuery({}, None, 100))):
+        for followup in self.run(self.store.page(ListQuery({}, None, 100))):
             entries = self.run(self.store.history(followup.followup_id))
             assert [e.event.version for e in entries] == list(range(1, followup.version + 1))
             assert len({e.event.id for e in entries}) == len(entries)

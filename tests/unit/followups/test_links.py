@@ -15,10 +15,11 @@ from services.followups import handlers
 from services.followups.api import ApiContext
 from services.followups.domain.links import PredecessorCircle, require_no_circle
 from services.followups.domain.records import Followup, evolve, opened
-from services.followups.domain.refusals import Refused
 from services.followups.domain.work import Linked, Predecessor
 from services.followups.handlers import Ahead, Change
 from shared.messaging.core.model import CommitContext
+from shared.runtime.listing import ListQuery
+from shared.runtime.refusals import Refused
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.unit.followups.examples import (
     COORDINATION,
@@ -93,7 +94,7 @@ class Site:
         return [None if result.refused is None else result.refused.reason for result in results]
 
     async def every(self) -> list[Followup]:
-        page = handlers.ListQuery({}, None, 1_000)
+        page = ListQuery({}, None, 1_000)
         return [one for api in self.contexts.values() for one in await api.store.page(page)]
 
 

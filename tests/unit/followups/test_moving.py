@@ -15,12 +15,14 @@ from services.followups import handlers
 from services.followups.api import ApiContext
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup, evolve
-from services.followups.domain.refusals import AlreadyFollowed, NotAllowed
+from services.followups.domain.refusals import AlreadyFollowed
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated
 from services.followups.handlers import HandlerContext
 from shared.messaging.core.model import Forward, Message, Outcome
+from shared.runtime.listing import ListQuery
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     ASSIGNED,
@@ -69,7 +71,7 @@ class House:
         return sum(result.refused is None for result in results)
 
     async def all_of(self, deputy: str) -> Sequence[Followup]:
-        return await self.store(deputy).page(handlers.ListQuery({}, None, 1_000))
+        return await self.store(deputy).page(ListQuery({}, None, 1_000))
 
 
 def _side(deputy: str) -> ApiContext:
@@ -179,7 +181,7 @@ async def _rebuilds(house: House, deputy: str) -> None:
     for event in whole.events:
         await handlers.recover([as_read(event)], copy.store, copy.context)
     assert isinstance(copy.store, MemoryFollowups)
-    assert await copy.store.page(handlers.ListQuery({}, None, 9)) == await house.all_of(deputy)
+    assert await copy.store.page(ListQuery({}, None, 9)) == await house.all_of(deputy)
     assert await copy.store.moved_out(["R-1", "R-2"]) == await whole.moved_out(["R-1", "R-2"])
     for by in By:
         assert _clean(await copy.store.counts(by)) == _clean(await whole.counts(by))

@@ -9,11 +9,12 @@ import pytest
 
 from services.followups.domain import decisions, teamwork
 from services.followups.domain.records import Completed, Fact, Followup, State, evolve
-from services.followups.domain.refusals import NotAllowed, NotNow
+from services.followups.domain.refusals import NotNow
 from services.followups.domain.teamwork import BadDelegate, BadUntil
 from services.followups.domain.work import Assigned, Delegated, DelegationEnded
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     AIDE,

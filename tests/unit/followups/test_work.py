@@ -11,7 +11,7 @@ import pytest
 from services.followups.api.work_schemas import work_items
 from services.followups.domain import teamwork
 from services.followups.domain.records import Fact, Followup, State, evolve
-from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow
+from services.followups.domain.refusals import BadProgress, NotNow
 from services.followups.domain.teamwork import (
     MOST_ITEMS,
     BadPredecessor,
@@ -30,6 +30,7 @@ from services.followups.domain.work import (
 )
 from shared.runtime.calendar import start_of_day
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     AIDE,

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from services.reports import handlers
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
-from services.reports.domain.decisions import Refused
 from services.reports.domain.records import Expectation, Fact, Lost, Paragraph, Report
-from services.reports.handlers import ListQuery
 from shared.contracts.events import EventData
 from shared.messaging.core.model import CommitContext, Event, Fence, Message
+from shared.runtime.listing import ListQuery
+from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.published import as_read
 from tests.unit.reports.builders import (

@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
-from services.reports.domain.decisions import (
-    Conflict,
-    Faulty,
-    NotAllowed,
-    NotNow,
-    Refused,
-)
+from services.reports.domain.decisions import Conflict, Faulty, NotNow
 from services.reports.domain.records import (
     Cancelled,
     FellOverdue,
@@ -29,6 +23,7 @@ from services.reports.domain.records import (
     report_id,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed, Refused
 from tests.unit.reports.builders import (
     BEFORE,
     COORDINATION,

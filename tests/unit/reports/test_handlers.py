@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from services.reports import handlers
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
-from services.reports.domain.decisions import Conflict, Refused, UnknownSession
+from services.reports.domain.decisions import Conflict, UnknownSession
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.handlers import Change
 from shared.contracts.events import EventData, SessionOpened
@@ -31,6 +31,7 @@ from shared.messaging.core.model import (
     Refusal,
     Verdict,
 )
+from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
     BEFORE,

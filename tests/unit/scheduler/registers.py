@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from services.scheduler import handlers
 from services.scheduler.domain import decisions
-from services.scheduler.domain.decisions import Refused
 from services.scheduler.domain.records import (
     Amendment,
     Resolution,
@@ -21,7 +20,6 @@ from services.scheduler.domain.records import (
     SessionFact,
 )
 from services.scheduler.handlers import (
-    ListQuery,
     Proposal,
     SchedulerRepository,
     UnknownResolution,
@@ -29,6 +27,8 @@ from services.scheduler.handlers import (
 )
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Event, Message
+from shared.runtime.listing import ListQuery
+from shared.runtime.refusals import Refused
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (

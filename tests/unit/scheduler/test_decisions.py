@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.domain import decisions
-from services.scheduler.domain.decisions import Conflict, Invalid, NotAllowed, NotNow
+from services.scheduler.domain.decisions import Conflict, Invalid, NotNow
 from services.scheduler.domain.records import (
     Amendment,
     Cancelled,
@@ -29,6 +29,7 @@ from services.scheduler.domain.records import (
     evolve_resolution,
 )
 from shared.runtime.principals import Principal
+from shared.runtime.refusals import NotAllowed
 from tests.unit.scheduler.examples import (
     CIVIL,
     COORDINATION,

@@ -12,7 +12,6 @@ from services.scheduler.domain import decisions
 from services.scheduler.domain.decisions import (
     Conflict,
     Invalid,
-    NotAllowed,
     NotNow,
     SeasonExists,
     SessionExists,
@@ -23,6 +22,8 @@ from services.scheduler.handlers import Change, Proposal, UnknownResolution, Unk
 from shared.contracts.events import SessionClosed
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext
+from shared.runtime.listing import ListQuery
+from shared.runtime.refusals import NotAllowed
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.scheduler.examples import (
     CIVIL,
@@ -211,7 +212,7 @@ async def test_all_is_recorded_or_nothing() -> None:
     with pytest.raises(Invalid) as refused:
         await record(store, ("B", terms()), ("C", terms(axis="x")), (None, terms(deputy="y")))
     assert [f.field for f in refused.value.faults] == ["resolutions.1.axis", "resolutions.2.deputy"]
-    assert ids(await store.page_of_resolutions(handlers.ListQuery({}, None, 10))) == ["A"]
+    assert ids(await store.page_of_resolutions(ListQuery({}, None, 10))) == ["A"]
 
 
 async def test_an_id_named_twice_is_refused_by_its_place() -> None:

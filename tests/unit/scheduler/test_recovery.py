@@ -22,9 +22,9 @@ from services.scheduler.domain.records import (
     evolve_resolution,
 )
 from services.scheduler.events import ResolutionEvent, SessionEvent
-from services.scheduler.handlers import ListQuery
 from shared.contracts.events import InvitationIssued, ResolutionApproved
 from shared.messaging.core.model import Event, published
+from shared.runtime.listing import ListQuery
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (

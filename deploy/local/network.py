@@ -12,12 +12,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from deploy.local.layout import HOST, Layout, store_of
 from deploy.local.links import CLIENTS, Link, links
 
 _ANSWER_SECONDS = 30.0
+_ATTEMPTS: Final = 3  # a busy toxiproxy gives up on a request after some seconds (503)
 
 Direction: TypeAlias = Literal["both", "requests", "answers"]
 _STREAMS: Mapping[Direction, tuple[str, ...]] = {
@@ -144,8 +146,15 @@ class Network:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
-            """What it did it says again; errors are raised."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
+                    return  # what it did it says again; errors are raised
+            except urllib.error.HTTPError as error:
+                if error.code == HTTPStatus.CONFLICT and attempt:
+                    return  # an attempt that seemed to fail had worked
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or attempt + 1 == _ATTEMPTS:
+                    raise
 
 
 def _is_meant(

@@ -19,7 +19,7 @@ from deploy.local.layout import HOST, Layout, store_of
 from deploy.local.links import CLIENTS, Link, links
 
 _ANSWER_SECONDS = 30.0
-_ATTEMPTS: Final = 3  # a busy toxiproxy gives up on a request after some seconds (503)
+_ATTEMPTS = 3  # a busy toxiproxy gives up on a request after some seconds (503)
 
 Direction: TypeAlias = Literal["both", "requests", "answers"]
 _STREAMS: Mapping[Direction, tuple[str, ...]] = {

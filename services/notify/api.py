@@ -29,7 +29,7 @@ from shared.runtime.http.lists import (
 from shared.runtime.identity import Caller
 from shared.runtime.listing import ListQuery, Place, Value, ValueRange
 from shared.runtime.problems import not_found
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 COORDINATION = "coordination"
 MINISTER_OFFICE = "minister-office"

@@ -23,7 +23,7 @@ from starlette.types import Scope
 from shared.runtime.persian import ENGLISH, SHARED, Persian, preferred
 from shared.runtime.persian.catalogue import ANY_CLIENT_ERROR, ANY_SERVER_ERROR
 from shared.runtime.persian.validation import ANY, PREFIX
-from shared.runtime.told import Told, sentence
+from shared.runtime.sentences import Sentence, sentence
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:peygir:problem:"
@@ -137,7 +137,7 @@ def malformed_json(why: str) -> Problem:
     """400 for a body that is not JSON."""
     if (place := _PLACE.search(why)) is not None:
         where = {"line": int(place[1]), "column": int(place[2])}
-        why = Told.of(why, "not JSON at line {line}, column {column}", where)
+        why = Sentence.of(why, "not JSON at line {line}, column {column}", where)
     return Problem(400, "malformed-json", "The body is not JSON", why)
 
 
@@ -213,7 +213,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
             reason, place = wrong.get("ctx", {}).get("error", wrong["msg"]), wrong["loc"][-1]
             why = f"{reason} at character {place}"
             template = "not JSON at character {place}"
-            problem = malformed_json(Told.of(why, template, {"place": place}))
+            problem = malformed_json(Sentence.of(why, template, {"place": place}))
             return respond(problem, request.scope)
         if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not claims_json(request):
             return respond(_not_json(), request.scope)
@@ -221,10 +221,10 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     return respond(invalid(wrongs), request.scope)
 
 
-def _wrong(error: Mapping[str, Any]) -> Told:
+def _wrong(error: Mapping[str, Any]) -> Sentence:
     """What is wrong with a value, as pydantic tells it, and by its type."""
     context = error.get("ctx", {})
-    return Told.of(error["msg"], PREFIX + error["type"], context)
+    return Sentence.of(error["msg"], PREFIX + error["type"], context)
 
 
 def _other_methods(request: Request) -> Response:

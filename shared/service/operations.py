@@ -24,7 +24,7 @@ from shared.runtime.mongo import ClientSession, Database
 from shared.runtime.principals import OPERATOR
 from shared.runtime.problems import Problem, not_found, unavailable
 from shared.runtime.replies import Reply, Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _log = structlog.get_logger(__name__)
 

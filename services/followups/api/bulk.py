@@ -35,7 +35,7 @@ from shared.runtime.listing import Place
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.replies import Keyed, Reply, Replying
-from shared.runtime.told import Told, sentence
+from shared.runtime.sentences import Sentence, sentence
 
 PATH: Final = "/followups/bulk"
 
@@ -319,7 +319,7 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
 
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
     place = f"rows.{row}" if column is None else f"rows.{row}.{column}"
-    return FieldError(place, Told.of(f"{slug}: {message}", f"row:{slug}", {}))
+    return FieldError(place, Sentence.of(f"{slug}: {message}", f"row:{slug}", {}))
 
 
 def _is_settled(told: _Told) -> bool:

@@ -51,7 +51,7 @@ from shared.messaging.core.model import Entry
 from shared.runtime.listing import ListQuery, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 from shared.runtime.replies import Replies
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 from shared.runtime.uploads import UploadLost
 
 _log = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.identity import Caller
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 PATH: Final = "/followups/{followup_id}/evidence"
 

@@ -22,7 +22,7 @@ from shared.runtime.listing import ListQuery, Place
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 class Move(RequestBody):

@@ -59,7 +59,7 @@ from shared.runtime.listing import ListQuery, Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.replies import Replies, Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _CIRCULARS = Sorts("circulars", "circular_id", {})
 _REPORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})

@@ -21,7 +21,7 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Fence, requested
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 Decide = Callable[[Expectation], Sequence[Fact]]
 

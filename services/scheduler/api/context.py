@@ -20,7 +20,7 @@ from shared.runtime.clocks import DomainClock
 from shared.runtime.listing import ListQuery
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
 from shared.runtime.replies import Replies
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 class ReadableRepository(SchedulerRepository, Protocol):

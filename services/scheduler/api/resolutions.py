@@ -56,7 +56,7 @@ from shared.runtime.listing import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts(
     "resolutions",

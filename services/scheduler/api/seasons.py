@@ -28,7 +28,7 @@ from shared.runtime.identity import Caller
 from shared.runtime.listing import Place
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("seasons", "season", {})
 

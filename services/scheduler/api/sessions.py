@@ -55,7 +55,7 @@ from shared.runtime.listing import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
 

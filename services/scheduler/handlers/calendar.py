@@ -26,7 +26,7 @@ from services.scheduler.handlers.ports import (
 )
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 async def create_season(

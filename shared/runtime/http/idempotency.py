@@ -31,7 +31,7 @@ from shared.runtime.replies import (
     Replying,
     no_reply,
 )
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"

@@ -35,7 +35,7 @@ from shared.runtime import listing
 from shared.runtime.calendar import start_of_day
 from shared.runtime.listing import Place, Sort, Value, ValueRange
 from shared.runtime.problems import Problem, invalid_field
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 from shared.text import search_key
 
 Item = TypeVar("Item")

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.runtime.logs import trace_id
 from shared.runtime.metrics import Metrics
 from shared.runtime.problems import Problem, internal, respond
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

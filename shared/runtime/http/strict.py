@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from shared.runtime.http.middleware import has_long_body, template
 from shared.runtime.problems import FieldError, claims_json, invalid, malformed_json
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 async def known_parameters(request: Request) -> None:

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Final
 
 from shared.runtime.calendar import jalali_date_short, jalali_datetime_short
-from shared.runtime.told import OneOf, Told
+from shared.runtime.sentences import OneOf, Sentence
 from shared.text import persian_digits
 
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -58,7 +58,9 @@ class Persian:
 
     def sentence(self, text: str) -> str | None:
         """A sentence in Persian; None where no catalogue has it."""
-        template, values = (text.template, text.values) if isinstance(text, Told) else (text, {})
+        template, values = (
+            (text.template, text.values) if isinstance(text, Sentence) else (text, {})
+        )
         by_values = f"{template}({','.join(sorted(values))})"
         found = self._sentences.get(by_values) or self._sentences.get(template)
         if found is None:
@@ -71,7 +73,7 @@ class Persian:
     def value(self, value: object) -> str:
         """A value as it stands in a sentence."""
         match value:
-            case Told():
+            case Sentence():
                 return self.sentence(value) or isolated(value)
             case str():
                 known = self._words.get(str(value)) or self._sentences.get(str(value))

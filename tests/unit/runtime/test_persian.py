@@ -15,7 +15,7 @@ from pydantic_core.core_schema import ErrorType
 
 from shared.runtime.persian import SHARED, Catalogue, Persian, isolated, preferred
 from shared.runtime.persian.validation import PREFIX
-from shared.runtime.told import OneOf, Told, sentence
+from shared.runtime.sentences import OneOf, Sentence, sentence
 from shared.text import persian_digits
 from tests.unit.runtime.api import BODY_LIMIT, build, calling
 
@@ -89,7 +89,7 @@ def test_a_sentence_is_its_english_text() -> None:
     told = sentence("{by} may not {step}: {other}", by="a", step="verify", other=("x", "y"))
     assert told == "a may not verify: x, y"
     assert str(Exception(told)) == told
-    assert isinstance(str(Exception(told)), Told)
+    assert isinstance(str(Exception(told)), Sentence)
     assert sentence("the session is {state}", state=OneOf(["a", "b"])) == "the session is a or b"
     assert sentence("braces {") == "braces {"
 
@@ -200,5 +200,5 @@ async def test_a_header_that_cannot_be_read_is_told_in_persian() -> None:
 
 
 def test_numbers_of_sentences_are_persian() -> None:
-    limits = Told.of("", f"{PREFIX}string_too_long", {"max_length": 500})
+    limits = Sentence.of("", f"{PREFIX}string_too_long", {"max_length": 500})
     assert PERSIAN.sentence(limits) == f"حداکثر {persian_digits(500)} نویسه می‌پذیرد"

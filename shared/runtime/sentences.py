@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Self
 
 
-class Told(str):
+class Sentence(str):
     """A sentence, which is its English text, with its template and the values in it."""
 
     __slots__ = ("template", "values")
@@ -31,14 +31,14 @@ class OneOf(tuple[str, ...]):
     __slots__ = ()
 
 
-def sentence(template: str, **values: object) -> Told:
+def sentence(template: str, **values: object) -> Sentence:
     """A sentence of an English template, as `str.format` has it, and values.
 
     Days and numbers may be given as they are: each language writes them in its own way. Several
     values in a tuple or list are separated by commas.
     """
     text = template.format(**{n: _english(v) for n, v in values.items()}) if values else template
-    return Told.of(text, template, values)
+    return Sentence.of(text, template, values)
 
 
 def _english(value: object) -> str:

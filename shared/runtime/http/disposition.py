@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 
 _CHARSETS: Final = {
     "utf-8": "utf-8",

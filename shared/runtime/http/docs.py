@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from shared.runtime.http import events_page
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",

@@ -21,7 +21,7 @@ from services.followups.domain.evidence import (
 from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
 from services.followups.domain.refusals import NotAllowed, NotNow, Refused
 from shared.runtime.principals import Principal
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     ASSIGNED,

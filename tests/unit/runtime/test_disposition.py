@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.runtime.http.disposition import BadDisposition, attachment, named
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 from tests.unit.written.any_text import ANY_TEXT
 
 PERSIAN = "عکس پل روستای سرآسیاب.jpg"

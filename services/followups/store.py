@@ -32,7 +32,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
 from shared.runtime.files import Files
-from shared.runtime.listing import BY_ID, ListQuery, Place, Sort, Value, arranged
+from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, arranged
 from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
 from shared.runtime.pages import Stored
 from shared.text import search_key

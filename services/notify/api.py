@@ -27,7 +27,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery, Place, Value, ValueRange
+from shared.runtime.list_queries import ListQuery, Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 

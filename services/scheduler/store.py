@@ -23,7 +23,7 @@ from services.scheduler.handlers import Change, Record
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects
 from shared.messaging.ledger.ledger import Ledger
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import ClientSession as Transaction
 from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo import Document, ensure_indexes

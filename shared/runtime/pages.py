@@ -10,7 +10,7 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 
 from shared.runtime import mongo
-from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange, arranged
+from shared.runtime.list_queries import ListQuery, Place, Sort, Value, ValueRange, arranged
 from shared.runtime.mongo import Document
 
 _ID: Final = "_id"

@@ -27,7 +27,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import pages
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange
+from shared.runtime.list_queries import ListQuery, Place, Sort, Value, ValueRange
 from shared.runtime.mongo import Database
 from shared.text import search_key
 from tests.stores.fakes_followups import MemoryFollowups

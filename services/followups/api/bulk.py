@@ -30,8 +30,8 @@ from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Once, Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery as Wanted
-from shared.runtime.listing import Place
+from shared.runtime.list_queries import ListQuery as Wanted
+from shared.runtime.list_queries import Place
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.replies import Keyed, Reply, Replying

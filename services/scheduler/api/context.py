@@ -17,7 +17,7 @@ from services.scheduler.handlers import (
     UnknownSession,
 )
 from shared.runtime.clocks import DomainClock
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
 from shared.runtime.replies import Replies
 from shared.runtime.sentences import sentence

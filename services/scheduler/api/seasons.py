@@ -25,7 +25,7 @@ from shared.runtime.http import (
 )
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place
+from shared.runtime.list_queries import Place
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
 from shared.runtime.sentences import sentence

@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Value, ValueRange
+from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying

@@ -31,9 +31,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.events.base import Day, Instant
-from shared.runtime import listing
+from shared.runtime import list_queries
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import Place, Sort, Value, ValueRange
+from shared.runtime.list_queries import Place, Sort, Value, ValueRange
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.sentences import sentence
 from shared.text import search_key
@@ -250,9 +250,11 @@ class Order:
         limit: int,
         fields: Mapping[str, Collection[Value]],
         spans: Mapping[str, ValueRange] | None = None,
-    ) -> listing.ListQuery:
+    ) -> list_queries.ListQuery:
         """A page, and an item more, by which `Sorts.cut` sees whether another page follows."""
-        return listing.ListQuery(fields, self.after, limit + 1, spans or {}, self.sort, self.as_of)
+        return list_queries.ListQuery(
+            fields, self.after, limit + 1, spans or {}, self.sort, self.as_of
+        )
 
 
 class Sorts:

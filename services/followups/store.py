@@ -34,7 +34,7 @@ from shared.runtime import mongo
 from shared.runtime.files import Files
 from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, arranged
 from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 
 _SCHEMA: Final = 6  # of a stored document; a reader takes older ones too

@@ -28,7 +28,7 @@ from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 

@@ -27,7 +27,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.files import Uploads
-from shared.runtime.replies import AlreadyReplied, Keyed, Reply
+from shared.runtime.idempotent_replies import AlreadyReplied, Keyed, Reply
 from shared.runtime.uploads import ReceivedFile
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.stores.test_evidence import a_file

@@ -29,12 +29,12 @@ from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Once, Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
+from shared.runtime.idempotent_replies import Keyed, Reply, Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import ListQuery as Wanted
 from shared.runtime.list_queries import Place
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
-from shared.runtime.replies import Keyed, Reply, Replying
 from shared.runtime.sentences import Sentence, sentence
 
 PATH: Final = "/followups/bulk"

@@ -36,8 +36,8 @@ from shared.messaging.core.model import (
     published,
     requested,
 )
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 
 

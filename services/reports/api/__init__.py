@@ -54,11 +54,11 @@ from shared.runtime.http.lists import (
     since,
     until,
 )
+from shared.runtime.idempotent_replies import Replies, Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import ListQuery, Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
-from shared.runtime.replies import Replies, Replying
 from shared.runtime.sentences import sentence
 
 _CIRCULARS = Sorts("circulars", "circular_id", {})

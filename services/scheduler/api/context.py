@@ -17,9 +17,9 @@ from services.scheduler.handlers import (
     UnknownSession,
 )
 from shared.runtime.clocks import DomainClock
+from shared.runtime.idempotent_replies import Replies
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.problems import FieldError, Problem, invalid, not_found
-from shared.runtime.replies import Replies
 from shared.runtime.sentences import sentence
 
 

@@ -24,10 +24,10 @@ from shared.runtime.http import (
     Traceparent,
 )
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Place
 from shared.runtime.problems import not_found
-from shared.runtime.replies import Replying
 from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("seasons", "season", {})

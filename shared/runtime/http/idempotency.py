@@ -19,10 +19,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from shared.runtime.http.middleware import has_long_body
-from shared.runtime.identity import Caller
-from shared.runtime.principals import Principal
-from shared.runtime.problems import FieldError, Problem, claims_json, invalid_header, respond
-from shared.runtime.replies import (
+from shared.runtime.idempotent_replies import (
     AlreadyReplied,
     BeingReplied,
     Keyed,
@@ -31,6 +28,9 @@ from shared.runtime.replies import (
     Replying,
     no_reply,
 )
+from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
+from shared.runtime.problems import FieldError, Problem, claims_json, invalid_header, respond
 from shared.runtime.sentences import sentence
 
 HEADER: Final = "Idempotency-Key"

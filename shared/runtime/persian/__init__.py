@@ -2,6 +2,6 @@
 
 from shared.runtime.persian.catalogue import SHARED
 from shared.runtime.persian.language import ENGLISH, PERSIAN, preferred
-from shared.runtime.persian.telling import Catalogue, Persian, isolated
+from shared.runtime.persian.translation import Catalogue, Persian, isolated
 
 __all__ = ["ENGLISH", "PERSIAN", "SHARED", "Catalogue", "Persian", "isolated", "preferred"]

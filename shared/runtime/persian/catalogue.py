@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
-from shared.runtime.persian.telling import Catalogue
+from shared.runtime.persian.translation import Catalogue
 from shared.runtime.persian.validation import VALIDATION
 
 _TITLES: Final[Mapping[str, str]] = {

@@ -14,7 +14,7 @@ from shared.contracts.envelope import (
     LONGEST_ATTRIBUTE,
     CloudEvent,
     Headers,
-    Told,
+    ReadableAttributes,
     Unreadable,
     glimpse,
     read,
@@ -541,7 +541,7 @@ def test_of_a_name_that_comes_twice_the_last_counts() -> None:
 
 # What is told of a record that is no event
 
-SAID = Told("1", "/letters", "peygir.ResolutionWithdrawn.v1", "R-1", TRACE)
+SAID = ReadableAttributes("1", "/letters", "peygir.ResolutionWithdrawn.v1", "R-1", TRACE)
 SAYING = {**ENVELOPE, "subject": "R-1", "traceparent": TRACE}
 SAYING_HEADERS = [*REQUIRED, ("ce_subject", b"R-1"), ("ce_traceparent", TRACE.encode())]
 
@@ -622,4 +622,4 @@ def test_the_events_of_a_batch_tell_what_they_have_in_common() -> None:
 def test_the_data_of_binary_mode_tells_nothing_of_the_event() -> None:
     data = json.dumps({"id": "5", "source": "/data", "type": "x", "subject": "y"}).encode()
 
-    assert glimpse([("ce_id", b"1")], data) == Told(id="1")
+    assert glimpse([("ce_id", b"1")], data) == ReadableAttributes(id="1")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.contracts.envelope import (
     CloudEvent,
     Headers,
-    Told,
+    ReadableAttributes,
     Unreadable,
     glimpse,
     read,
@@ -144,7 +144,7 @@ def test_what_is_told_of_an_event_is_what_it_says(
     event: CloudEvent, in_headers: bool, left: int
 ) -> None:
     """Whichever of its required attributes is missing, the others are told."""
-    said = Told(event.id, event.source, event.type, event.subject, event.traceparent)
+    said = ReadableAttributes(event.id, event.source, event.type, event.subject, event.traceparent)
     name = ("specversion", "id", "source", "type")[left]
     rest = said if name == "specversion" else replace(said, **{name: None})
     headers, _ = write(event)

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.runtime.batch_histogram import BatchHistogram
-from shared.runtime.metrics import FollowupsMetrics, Metrics
+from shared.runtime.metrics import Metrics
+from shared.runtime.service_metrics import FollowupsMetrics
 from shared.runtime.version import VERSION
 
 KNOWN = "peygir.ResolutionApproved.v1"

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.envelope import traceparent_of
-from shared.contracts.events.base import told_apart
+from shared.contracts.events.base import visible_id
 
 _NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
 """Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
@@ -35,7 +35,7 @@ def _addressable(id_: str) -> str:
 NewId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(told_apart),
+    AfterValidator(visible_id),
     AfterValidator(_addressable),
 ]
 """An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""

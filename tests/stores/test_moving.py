@@ -244,7 +244,7 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
     before = await begun(civil)
     store = civil.store
     if isinstance(store, MongoFollowupRepository):
-        await store.files.pieces.database["evidence.files"].delete_many({})
+        await store.files.chunks.database["evidence.files"].delete_many({})
     else:
         assert isinstance(store, MemoryFollowups)
         store.files.lose(a_file(b"photo").evidence_id)

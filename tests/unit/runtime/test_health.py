@@ -26,7 +26,7 @@ async def hanging() -> None:
 
 
 def health(**checks: object) -> Health:
-    built = Health(patience=0.05)
+    built = Health(timeout=0.05)
     for name, check in checks.items():
         assert callable(check)
         built.register(name, check)

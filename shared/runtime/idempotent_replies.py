@@ -1,7 +1,7 @@
-"""Requests that take effect once, however often they are sent: what each was answered.
+"""The replies to requests that take effect once, however often they are sent.
 
-A reply is kept in the transaction of what its request brings about. So whoever asks again after
-any crash is answered the same, by whichever process, and nothing happens twice.
+A reply is stored in the transaction of the changes that its request makes. So a repeated request
+gets the same reply after any crash, from any process, and nothing happens twice.
 """
 
 from __future__ import annotations
@@ -15,52 +15,52 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A request to which its sender gave a key."""
+    """A request with an idempotency key."""
 
-    id: str  # by whom, to which address, under which key
-    fingerprint: str  # of all else that it says
+    id: str  # made of the sender, the address and the key
+    fingerprint: str  # of the rest of the request
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a request was answered, byte by byte."""
+    """The reply to a request, byte by byte."""
 
     keyed: Keyed
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    about: str | None = None  # whatever it goes with, where that moves to another database
+    about: str | None = None  # what it belongs to, and moves with to another database
 
 
 Replying: TypeAlias = Callable[[R], Reply | None]
-"""What is answered where something has that result; None where the request has no key."""
+"""Makes the reply for a result; returns None if the request has no key."""
 
 
 def no_reply(_: object) -> None:
-    """Of a request without a key nothing is kept."""
+    """Make no reply, for a request without a key."""
 
 
 class AlreadyReplied(Exception):
-    """A request of that key was answered; whatever would be brought about is not."""
+    """A request with that key has a reply already; this one changes nothing."""
 
 
 class BeingReplied(Exception):
-    """A request of that key is being answered at this moment, or has just been."""
+    """A request with that key is being processed, or has just been."""
 
 
 class Replies(Protocol):
-    """The replies of one database, each kept for a day by the machine's clock."""
+    """The replies in one database, each kept for one day by the machine clock."""
 
     async def find(self, id_: str) -> Reply | None:
-        """Return what the request of that id was answered."""
+        """The reply to the request with that id; None if there is none."""
         ...
 
     async def about(self, what: str) -> Sequence[Reply]:
-        """Return all that go with something, in no order."""
+        """All replies that belong to something, in no order."""
         ...
 
     async def add(self, reply: Reply) -> None:
-        """Keep what a request is answered that brings nothing about.
+        """Store the reply to a request that changes nothing.
 
         Raises AlreadyReplied and BeingReplied.
         """

@@ -459,7 +459,7 @@ async def _found(
 
 def _wanted(fields: Mapping[str, Collection[Value]]) -> Document:
     """The filter that finds what has these fields."""
-    conditions = [*_LISTED.wanted(_stored_fields(fields), {}), *_further(fields)]
+    conditions = [*_LISTED.conditions(_stored_fields(fields), {}), *_further(fields)]
     return {"$and": conditions} if conditions else {}
 
 

@@ -27,7 +27,7 @@ class Stored:
     at: Mapping[str, str]
     optional: Collection[str] = ()  # texts that some items lack, and an index may leave out
 
-    def wanted(
+    def conditions(
         self, fields: Mapping[str, Collection[Value]], spans: Mapping[str, ValueRange]
     ) -> list[Document]:
         """The conditions of these filters, all of which have to hold."""
@@ -49,7 +49,7 @@ class Stored:
 
         `hint` names an index, for queries in which MongoDB would choose another one.
         """
-        conditions = [*self.wanted(query.fields, query.spans), *further]
+        conditions = [*self.conditions(query.fields, query.spans), *further]
         sort, after, limit = query.sort, query.after, query.limit
         if not sort.field:
             return await _by_id(collection, conditions, after, limit, sort.descending, hint)

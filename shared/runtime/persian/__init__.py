@@ -1,4 +1,4 @@
-"""Problems in Persian: one catalogue of what all services say, to which each adds its own."""
+"""Problems in Persian: a catalogue shared by all services, to which each adds its own."""
 
 from shared.runtime.persian.catalogue import SHARED
 from shared.runtime.persian.language import ENGLISH, PERSIAN, preferred

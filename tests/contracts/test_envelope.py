@@ -45,7 +45,7 @@ def test_a_required_attribute_is_missing_or_empty(name: str) -> None:
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xed\xa0\x80", NULL])
 @pytest.mark.parametrize("name", [name for name, _ in REQUIRED])
-def test_a_header_that_is_asked_is_not_utf8_or_null(name: str, raw: bytes) -> None:
+def test_a_required_header_that_is_not_utf8_or_null_is_refused(name: str, raw: bytes) -> None:
     refused = refusal([*without(name), (name, raw)], VALUE)
 
     assert refused.reason == "invalid-attribute"
@@ -56,12 +56,12 @@ def test_a_header_that_is_asked_is_not_utf8_or_null(name: str, raw: bytes) -> No
     "raw", [b"\xff\xfe", b"\xed\xa0\x80", NULL, b"\x85", b"a\nb", b"1" * 1_025]
 )
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_an_optional_header_that_cannot_be_read_is_none(name: str, raw: bytes) -> None:
-    """A lone C1 byte is no UTF-8, a line feed is a character that no attribute may have."""
+def test_an_optional_header_that_cannot_be_read_counts_as_absent(name: str, raw: bytes) -> None:
+    """A single C1 byte is not UTF-8, and no attribute may hold a line feed."""
     assert read([*REQUIRED, (f"ce_{name}", raw)], VALUE) == read(REQUIRED, VALUE)
 
 
-def test_one_that_cannot_be_read_does_not_take_the_others_along() -> None:
+def test_an_unreadable_header_does_not_affect_the_others() -> None:
     event = CloudEvent("1", "/letters", "x", VALUE, "موضوع", WHEN, "urn:x", 3, TRACE)
     headers, _ = write(event)
     for name in OPTIONAL:
@@ -76,14 +76,14 @@ def test_other_headers_may_hold_anything_and_repeat() -> None:
     assert read([*foreign, *REQUIRED, *foreign], VALUE) == read(REQUIRED, VALUE)
 
 
-def test_a_header_that_is_asked_has_to_say_the_same_where_it_is_repeated() -> None:
+def test_a_repeated_required_header_needs_the_same_value() -> None:
     assert read([*REQUIRED, *REQUIRED], VALUE) == read(REQUIRED, VALUE)
     for name, _ in REQUIRED:
         refused = refusal([*REQUIRED, (name, b"2")], VALUE)
         assert (refused.reason, refused.detail.split()[0]) == ("invalid-attribute", name)
 
 
-def test_an_optional_header_of_two_values_is_none() -> None:
+def test_an_optional_header_with_two_values_counts_as_absent() -> None:
     def subject(*texts: bytes) -> str | None:
         return read([*REQUIRED, *(("ce_subject", text) for text in texts)], VALUE).subject
 
@@ -93,15 +93,15 @@ def test_an_optional_header_of_two_values_is_none() -> None:
 
 
 @pytest.mark.parametrize("empty_first", [True, False])
-def test_an_empty_content_type_beside_another_is_passed_over(empty_first: bool) -> None:
-    """FastStream adds one of its own to whatever is published."""
+def test_an_empty_content_type_is_ignored_if_there_is_another(empty_first: bool) -> None:
+    """FastStream adds its own to each published record."""
     both = [("content-type", b""), ("Content-Type", b"application/cloudevents+json")]
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
 
     assert read(both if empty_first else both[::-1], value).id == "1"
 
 
-def test_attributes_beside_structured_mode_are_not_looked_at() -> None:
+def test_structured_mode_ignores_attributes_in_headers() -> None:
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
     headers = [("ce_id", b"2"), ("ce_id", b"3"), ("ce_time", b"\xff"), *STRUCTURED]
 
@@ -122,7 +122,7 @@ def test_headers_are_read_in_any_case() -> None:
         b"  application/cloudevents+json \t",
     ],
 )
-def test_structured_mode_is_told_by_its_media_type(content_type: bytes) -> None:
+def test_the_media_type_shows_structured_mode(content_type: bytes) -> None:
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
 
     assert read([("content-type", content_type)], value).id == "1"
@@ -145,7 +145,7 @@ def test_any_other_media_type_is_binary_mode(content_type: bytes) -> None:
         b"application/cloudevents",
     ],
 )
-def test_other_formats_of_events_are_refused_by_their_name(content_type: bytes) -> None:
+def test_the_refusal_of_another_event_format_names_it(content_type: bytes) -> None:
     refused = refusal([("content-type", content_type)], VALUE)
 
     assert refused.reason == "unsupported-content-type"
@@ -170,7 +170,7 @@ def test_other_versions_are_refused(version: bytes) -> None:
         ("2024-03-11T05:30:00.123456789Z", datetime(2024, 3, 11, 5, 30, 0, 123_456, tzinfo=UTC)),
     ],
 )
-def test_times_that_are_read(text: str, instant: datetime) -> None:
+def test_valid_times(text: str, instant: datetime) -> None:
     event = read([*REQUIRED, ("ce_time", text.encode())], VALUE)
 
     assert event.time == instant == structured(time=text).time
@@ -200,13 +200,13 @@ def test_times_that_are_read(text: str, instant: datetime) -> None:
         "Mon, 11 Mar 2024 05:30:00 GMT",
     ],
 )
-def test_times_that_are_none(text: str) -> None:
+def test_invalid_times_count_as_absent(text: str) -> None:
     assert read([*REQUIRED, ("ce_time", text.encode())], VALUE).time is None
     assert structured(time=text).time is None
 
 
 @pytest.mark.parametrize("text", ["-1", "1.0", "1e3", " 1", "۱۲", "²", "x", "", "1" * 19])
-def test_sequences_that_are_none(text: str) -> None:
+def test_invalid_sequences_count_as_absent(text: str) -> None:
     assert read([*REQUIRED, ("ce_sequence", text.encode())], VALUE).sequence is None
     assert structured(sequence=text).sequence is None
 
@@ -219,18 +219,18 @@ def test_a_sequence_is_written_with_ten_digits() -> None:
 
 
 @pytest.mark.parametrize("text", ["آ\u200cب", "دفتر\u00a0یکم", "a b", "\U0001f4dd", "\ufeffx"])
-def test_every_letter_may_stand_in_an_attribute(text: str) -> None:
+def test_an_attribute_may_hold_every_letter(text: str) -> None:
     assert read([*without("ce_id"), ("ce_id", text.encode())], VALUE).id == text
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x00", "a\x7f", "\x85", "\ufffe", "\U0001ffff"])
-def test_control_characters_and_noncharacters_may_not(text: str) -> None:
+def test_an_attribute_may_not_hold_control_characters_and_noncharacters(text: str) -> None:
     headers = [*without("ce_id"), ("ce_id", text.encode())]
 
     assert refusal(headers, VALUE).reason == "invalid-attribute"
 
 
-def test_an_attribute_may_be_long_but_not_endless() -> None:
+def test_the_length_of_an_attribute_is_limited() -> None:
     def headers(length: int) -> Headers:
         return [*without("ce_source"), ("ce_source", ("ن" * length).encode())]
 
@@ -244,6 +244,6 @@ def test_a_time_is_written_in_utc_to_the_millisecond() -> None:
     assert rfc3339(instant) == "2024-03-11T05:30:00.123Z"
 
 
-def test_the_data_of_binary_mode_is_not_touched() -> None:
+def test_the_data_of_binary_mode_stays_unchanged() -> None:
     for value in (b"", b"\xff\x00", b"not json", b" {} "):
         assert read(REQUIRED, value).data == value

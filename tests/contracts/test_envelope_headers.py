@@ -21,8 +21,8 @@ from tests.contracts.envelopes import (
 
 
 @pytest.mark.parametrize("raw", [NULL, b"", b"\xff\xfe", b"\xed\xa0\x80", b"j" * 2_000, b" \t"])
-def test_a_content_type_that_cannot_be_read_is_passed_over(raw: bytes) -> None:
-    """As every other optional header is; which mode it is, the attributes tell."""
+def test_an_unreadable_content_type_is_ignored(raw: bytes) -> None:
+    """As with every other optional header; the attributes decide the mode."""
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
 
     assert read([("content-type", raw), *REQUIRED], VALUE) == read(REQUIRED, VALUE)
@@ -31,8 +31,8 @@ def test_a_content_type_that_cannot_be_read_is_passed_over(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("beside", [b"application/json", b"text/plain", b"*"])
-def test_of_two_content_types_the_attributes_tell_which_mode_it_is(beside: bytes) -> None:
-    """Some clients add one of their own to what is published."""
+def test_with_two_content_types_the_attributes_decide_the_mode(beside: bytes) -> None:
+    """Some clients add their own to each published record."""
     both = [("content-type", beside), *STRUCTURED]
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
 
@@ -42,7 +42,7 @@ def test_of_two_content_types_the_attributes_tell_which_mode_it_is(beside: bytes
 
 
 def test_without_any_header_it_is_structured_mode() -> None:
-    """So says the binding (1.0.2, section 3); a Kafka of before 0.11 has no headers at all."""
+    """According to the binding (1.0.2, section 3); Kafka before 0.11 has no headers."""
     value = json.dumps({**ENVELOPE, "data": {"a": 1}}).encode()
 
     assert read([], value) == structured(data={"a": 1})
@@ -52,7 +52,7 @@ def test_without_any_header_it_is_structured_mode() -> None:
     assert refusal([], b"\x00").reason == "missing-attribute"
 
 
-def test_a_structured_event_of_another_content_type_is_told_which_it_takes() -> None:
+def test_the_refusal_of_a_structured_event_names_the_right_content_type() -> None:
     value = json.dumps({**ENVELOPE, "data": {}}).encode()
     refused = refusal([("content-type", b"application/json")], value)
 
@@ -61,7 +61,7 @@ def test_a_structured_event_of_another_content_type_is_told_which_it_takes() -> 
 
 
 @pytest.mark.parametrize("name", ["subject", "dataschema"])
-def test_an_empty_optional_attribute_is_none(name: str) -> None:
+def test_an_empty_optional_attribute_counts_as_absent(name: str) -> None:
     assert read([*REQUIRED, (f"ce_{name}", b"")], VALUE) == read(REQUIRED, VALUE)
     assert structured(**{name: ""}) == structured()
 
@@ -74,7 +74,7 @@ def test_nothing_in_a_header_is_percent_encoded() -> None:
 
 
 @pytest.mark.parametrize("version", [b"1.0 ", b" 1.0", b'"1.0"', b"1.0\n", b"1,0"])
-def test_a_version_is_written_so_and_not_otherwise(version: bytes) -> None:
+def test_a_version_has_only_one_spelling(version: bytes) -> None:
     headers = [*without("ce_specversion"), ("ce_specversion", version)]
 
     assert refusal(headers, VALUE).reason in {"unsupported-version", "invalid-attribute"}
@@ -103,11 +103,11 @@ def test_any_text_is_an_id(id_: str) -> None:
         "cc" + TRACE[2:] + "-" + "x" * 300,
     ],
 )
-def test_a_trace_that_is_none_is_not_sent_on(trace: str) -> None:
+def test_an_invalid_trace_is_not_forwarded(trace: str) -> None:
     assert read([*REQUIRED, ("ce_traceparent", trace.encode())], VALUE).traceparent is None
     assert structured(traceparent=trace).traceparent is None
 
 
 @pytest.mark.parametrize("trace", [TRACE, TRACE[:-2] + "00", "cc" + TRACE[2:], f"cc{TRACE[2:]}-x"])
-def test_a_trace_of_this_version_or_a_later_one_is_sent_on(trace: str) -> None:
+def test_a_trace_of_this_or_a_later_version_is_forwarded(trace: str) -> None:
     assert read([*REQUIRED, ("ce_traceparent", trace.encode())], VALUE).traceparent == trace

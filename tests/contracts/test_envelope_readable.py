@@ -38,13 +38,13 @@ SAYING_HEADERS = [*REQUIRED, ("ce_subject", b"R-1"), ("ce_traceparent", TRACE.en
         [("content-type", b"application/avro")],
     ],
 )
-def test_whatever_the_value_the_headers_tell(mode: Headers, value: bytes | None) -> None:
+def test_headers_are_readable_whatever_the_value(mode: Headers, value: bytes | None) -> None:
     assert glimpse([*mode, *SAYING_HEADERS], value) == SAID
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "traceparent"])
 @pytest.mark.parametrize("raw", [NULL, b"", b"\xff", b"a\nb", b"x" * 1_025, "\ufffe".encode()])
-def test_one_header_that_cannot_be_read_hides_no_other(name: str, raw: bytes) -> None:
+def test_an_unreadable_header_hides_no_other(name: str, raw: bytes) -> None:
     headers = [(n, raw if n == f"ce_{name}" else text) for n, text in SAYING_HEADERS]
     left: dict[str, Any] = {name: None}
 
@@ -55,7 +55,7 @@ def test_one_header_that_cannot_be_read_hides_no_other(name: str, raw: bytes) ->
 
 
 @pytest.mark.parametrize("version", [None, NULL, b"0.3", b"1.0 ", b"\xff", b""])
-def test_a_version_that_is_none_hides_nothing(version: bytes | None) -> None:
+def test_an_invalid_version_hides_nothing(version: bytes | None) -> None:
     headers = [(n, t) for n, t in SAYING_HEADERS if n != "ce_specversion"]
     if version is not None:
         headers.append(("ce_specversion", version))
@@ -82,25 +82,25 @@ def test_a_version_that_is_none_hides_nothing(version: bytes | None) -> None:
     ],
 )
 @pytest.mark.parametrize("mode", [STRUCTURED, [], [("content-type", b"application/json")]])
-def test_a_broken_document_tells_what_stands_before_the_fault(mode: Headers, broken: bytes) -> None:
+def test_a_broken_document_is_readable_up_to_the_fault(mode: Headers, broken: bytes) -> None:
     assert glimpse(mode, broken) == SAID
 
 
-def test_a_document_and_the_headers_beside_it_tell_together() -> None:
+def test_document_and_headers_are_read_together() -> None:
     value = json.dumps({**ENVELOPE, "id": 5, "source": "/body"}).encode()
 
-    told = glimpse([*STRUCTURED, *SAYING_HEADERS], value)
-    assert told == replace(SAID, source="/body")
+    readable = glimpse([*STRUCTURED, *SAYING_HEADERS], value)
+    assert readable == replace(SAID, source="/body")
 
 
-def test_the_events_of_a_batch_tell_what_they_have_in_common() -> None:
+def test_of_a_batch_the_common_attributes_are_readable() -> None:
     value = json.dumps([{**SAYING, "id": "1"}, {**SAYING, "id": "2"}]).encode()
 
-    told = glimpse([("content-type", b"application/cloudevents-batch+json")], value)
-    assert told == replace(SAID, id=None)
+    readable = glimpse([("content-type", b"application/cloudevents-batch+json")], value)
+    assert readable == replace(SAID, id=None)
 
 
-def test_the_data_of_binary_mode_tells_nothing_of_the_event() -> None:
+def test_the_data_of_binary_mode_is_no_source_of_attributes() -> None:
     data = json.dumps({"id": "5", "source": "/data", "type": "x", "subject": "y"}).encode()
 
     assert glimpse([("ce_id", b"1")], data) == ReadableAttributes(id="1")

@@ -30,7 +30,7 @@ def test_the_data_of_structured_mode_is_its_json() -> None:
         assert json.loads(structured(data=data).data) == data
 
 
-def test_text_as_data_is_a_json_text_and_no_event_of_ours() -> None:
+def test_text_as_data_is_a_json_string_and_not_a_known_event() -> None:
     event = structured(data='{"resolution_id": "1"}', datacontenttype="application/json")
 
     assert json.loads(event.data) == '{"resolution_id": "1"}'
@@ -39,7 +39,7 @@ def test_text_as_data_is_a_json_text_and_no_event_of_ours() -> None:
     assert refused.value.field == "data"
 
 
-def test_null_as_data_is_no_event_of_ours() -> None:
+def test_null_as_data_is_not_a_known_event() -> None:
     with pytest.raises(Invalid) as refused:
         parse(structured(data=None))
     assert refused.value.field == "data"
@@ -91,16 +91,16 @@ def test_structured_records_that_are_refused(value: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     "content", [True, 1.5, -1, 10**18, [], {"a": 1}, "\ud800", "a\x85", "1" * 1_025]
 )
-def test_an_optional_member_that_cannot_be_read_is_none(name: str, content: Any) -> None:
+def test_an_unreadable_optional_member_counts_as_absent(name: str, content: Any) -> None:
     assert structured(**{name: content}) == structured()
 
 
-def test_null_members_are_absent_ones() -> None:
+def test_null_members_count_as_absent() -> None:
     assert structured(subject=None, time=None, sequence=None) == structured()
 
 
 def test_deep_nesting_is_refused_at_every_depth() -> None:
-    """The envelope is read, its data written again and read: each gives up at its own depth."""
+    """The envelope is parsed, its data written and parsed again: each has its own limit."""
     start = json.dumps(ENVELOPE)[:-1].encode() + b', "data": '
 
     for depth in range(700, 1_000):
@@ -108,7 +108,7 @@ def test_deep_nesting_is_refused_at_every_depth() -> None:
             parse(read(STRUCTURED, start + b"[" * depth + b"]" * depth + b"}"))
 
 
-def test_a_number_too_large_for_a_float_is_refused_where_it_counts() -> None:
+def test_a_number_too_large_for_a_float_is_refused_in_known_fields() -> None:
     completeness = json.dumps({**ENVELOPE, "type": "peygir.ReportSubmitted.v1"})[:-1]
     event = read(STRUCTURED, completeness.encode() + b', "data": {"completeness": 1e999}}')
 
@@ -126,7 +126,7 @@ def test_a_lone_surrogate_in_the_data_is_broken_json() -> None:
         assert refused.value.reason == "broken-json"
 
 
-def test_a_type_that_is_not_known() -> None:
+def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(UnknownType, match=r"peygir\.Other\.v1"):
         parse(structured(type="peygir.Other.v1"))
 
@@ -134,7 +134,7 @@ def test_a_type_that_is_not_known() -> None:
 WITHDRAWN = {"resolution_id": "R-1", "deputy": "civil", "withdrawn_at": "2024-03-11T05:30:00Z"}
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     raw = json.dumps(WITHDRAWN).encode()
     value = json.dumps({**ENVELOPE, "data": WITHDRAWN}).encode()
     plain = parse(read(REQUIRED, raw))
@@ -148,7 +148,7 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
-def test_json_of_another_encoding_is_refused_by_its_name(encoding: str) -> None:
+def test_the_refusal_of_another_encoding_names_it(encoding: str) -> None:
     raw = json.dumps(WITHDRAWN).encode(encoding)
     value = json.dumps({**ENVELOPE, "data": WITHDRAWN}).encode(encoding)
 
@@ -161,7 +161,7 @@ def test_json_of_another_encoding_is_refused_by_its_name(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_number_is_refused_in_both_modes(number: str) -> None:
+def test_invalid_numbers_are_refused_in_both_modes(number: str) -> None:
     raw = json.dumps(WITHDRAWN)[:-1].encode() + f', "x": {number}}}'.encode()
     value = json.dumps(ENVELOPE)[:-1].encode() + b', "data": ' + raw + b"}"
     encoded = {**ENVELOPE, "data_base64": base64.b64encode(raw).decode()}
@@ -169,11 +169,11 @@ def test_what_is_no_number_is_refused_in_both_modes(number: str) -> None:
     assert refusal(REQUIRED, raw).reason == "broken-json"
     assert refusal(STRUCTURED, value).reason == "broken-json"
     assert refusal(STRUCTURED, json.dumps(encoded).encode()).reason == "broken-json"
-    told = json.dumps({**WITHDRAWN, "reason": number}).encode()
-    assert isinstance(parse(read(REQUIRED, told)), ResolutionWithdrawn)
+    known = json.dumps({**WITHDRAWN, "reason": number}).encode()
+    assert isinstance(parse(read(REQUIRED, known)), ResolutionWithdrawn)
 
 
-def test_of_a_name_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_a_repeated_name_counts() -> None:
     raw = b'{"resolution_id": "R-0", ' + json.dumps(WITHDRAWN)[1:].encode()
     value = b'{"id": "0", ' + json.dumps({**ENVELOPE, "data": WITHDRAWN})[1:].encode()
 

@@ -1,10 +1,10 @@
-"""What a text may hold, a key to search Persian by, and digits as people read them.
+"""What a text may hold, a key for searching Persian, and Persian digits.
 
-A text is kept as it was written: Arabic ي ك and digits of any script stay, and are equal in
-`search_key`. What nobody sees is taken out, since it makes two texts that look alike differ, shows
-a text in an order in which it was not written, or hides one within another. Names of things (ids,
-settings) are not changed, they are refused. This module imports nothing of ours, so that the
-contracts may rest on it.
+A text is kept as it was written: Arabic ي ك and digits of any script stay, and count as equal in
+`search_key`. Invisible characters are removed, since they make texts that look alike differ, show
+a text in another order than it was written, or hide one text in another. Names of things (ids,
+settings) are never changed, only refused. This module imports nothing else of the project, so
+that the contracts can use it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ TAKEN_OUT: Final = {
     "surrogates and noncharacters": "\ud800-\udfff\ufdd0-\ufdef"
     + "".join(f"{chr(end)}-{chr(end + 1)}" for end in range(0xFFFE, 0x110000, 0x10000)),
 }
-"""What no text keeps, in words, each with its characters as a class of `re`."""
+"""What is removed from every text: a description of each kind, and a character class for `re`."""
 
 FILLERS: Final = "\u115f\u1160\u2800\u3164\uffa0\ufffc\U0001d159"
-"""What counts as letters or symbols to Unicode and still shows nothing."""
+"""Characters that Unicode classes as letters or symbols although they show nothing."""
 
-_MARKS_OF_DIRECTION: Final = "\u061c\u200e\u200f"
+_DIRECTION_MARKS: Final = "\u061c\u200e\u200f"
 _SELECTORS: Final = "\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
 _HIDDEN: Final = re.compile(f"[{''.join(TAKEN_OUT.values())}]+")
 _UNSEEN: Final = re.compile(
-    f"[{''.join(TAKEN_OUT.values())}{FILLERS}{_MARKS_OF_DIRECTION}{_SELECTORS}]"
+    f"[{''.join(TAKEN_OUT.values())}{FILLERS}{_DIRECTION_MARKS}{_SELECTORS}]"
 )
 _UNSEEN_AND_PRINTABLE: Final = re.compile(f"[{FILLERS}{_SELECTORS}]")
 _LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -64,14 +64,14 @@ _NO_LETTERS: Final = frozenset(FILLERS + _TATWEEL)
 
 
 def persian_digits(value: str | int) -> str:
-    """The same text with every ASCII and Arabic-Indic digit as a Persian one: `۱۴۰۲`."""
+    """The same text with each ASCII and Arabic-Indic digit replaced by the Persian one: `۱۴۰۲`."""
     return str(value).translate(_PERSIAN_DIGITS)
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text shows something and `normalise_line` would leave it; quick.
+    """Whether a text shows something and `normalise_line` would not change it; a fast check.
 
-    Nearly every text is so, and is looked at no further. Where it says no, the text may still be.
+    True for nearly all texts, which then need no more work. False leaves both open.
     """
     if text[:1] not in _FIRSTS or text[-1] in _LASTS:
         return False
@@ -86,18 +86,18 @@ def is_plain(text: str) -> bool:
 
 
 def _is_composed(text: str) -> bool:
-    # A hamza on a heh at a word's end, frequent in Persian, makes Unicode's quick check give up.
+    # A hamza on a final heh, frequent in Persian, makes Unicode's quick check inconclusive.
     if _HAMZA in text:
         text = text.replace(f"ه{_HAMZA} ", "ه ")
     return unicodedata.is_normalized("NFC", text)
 
 
 def normalise(text: str) -> str:
-    """A text of several lines without what nobody sees; all else stays as it was written.
+    """A text of several lines without invisible characters; the rest stays as it was written.
 
-    What `TAKEN_OUT` names goes, lines end with a line feed, a tab is a space. ZWNJ (U+200C) stays
-    where it stands between letters. White space goes from both ends. Composed by Unicode's NFC.
-    Idempotent.
+    The characters of `TAKEN_OUT` are removed, lines end with a line feed, a tab becomes a space.
+    ZWNJ (U+200C) stays between letters only. White space is removed from both ends. The result is
+    in Unicode's NFC. Idempotent.
     """
     if is_plain(text):
         return text
@@ -108,14 +108,14 @@ def normalise(text: str) -> str:
 
 
 def normalise_line(text: str) -> str:
-    """The same of a text of one line: a line break with the white space about it is a space."""
+    """The same for a text of one line: a line break with the white space around it is a space."""
     return text if is_plain(text) else _BREAKS.sub(" ", normalise(text))
 
 
 def shows(text: str) -> bool:
     """Whether a text shows anything: a letter, a digit, a sign.
 
-    White space, invisible characters, combining marks with nothing to stand on, fillers, and what
+    White space, invisible characters, combining marks without a base, fillers, and characters that
     Unicode has not assigned or leaves to private use show nothing.
     """
     return text[:1] in _FIRSTS or any(
@@ -125,21 +125,21 @@ def shows(text: str) -> bool:
 
 
 def unseen(text: str) -> str | None:
-    """The first character that nobody sees, as `U+200B`; None where there is none.
+    """The first invisible character of a text, as `U+200B`; None if there is none.
 
-    For what is told apart by its characters, such as ids: there, marks of direction, fillers and
-    variation selectors are among them. ZWNJ is none; white space is the caller's to judge.
+    For texts that are compared by their characters, such as ids: direction marks, fillers and
+    variation selectors count as invisible here. ZWNJ does not; the caller judges white space.
     """
     found = (_UNSEEN_AND_PRINTABLE if text.isprintable() else _UNSEEN).search(text)
     return None if found is None else f"U+{ord(found[0]):04X}"
 
 
 def search_key(text: str) -> str:
-    """What is left of a text for comparing: letters and digits alone, spelling evened out.
+    """A text reduced for comparison to letters and digits, with spelling variants made equal.
 
     `می‌شود`, `می شود` and `میشود` have one key, and so have ۱۴۰۲ and 1402, آ and ا, ئ and ی.
-    A text holds a word where the text's key holds the word's; to find several words, ask for
-    the key of each. Follows Unicode's NFKD and full case folding. Idempotent.
+    A text contains a word if its key contains the word's key; to find several words, use the key
+    of each. Follows Unicode's NFKD and full case folding. Idempotent.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = (_ascii_digit(c) for c in folded if c.isalnum() and c not in _NO_LETTERS)

@@ -20,7 +20,7 @@ from services.followups.store import MongoFollowupRepository, MongoLinks
 from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock, NoTime
 from shared.runtime.files import Uploads
-from shared.runtime.metrics import FollowupsMetrics
+from shared.runtime.service_metrics import FollowupsMetrics
 from shared.service.host import Host, source_of
 
 SERVICE = "followups"

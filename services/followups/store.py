@@ -32,9 +32,9 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
 from shared.runtime.files import Files
-from shared.runtime.listing import BY_ID, ListQuery, Place, Sort, Value, arranged
+from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, arranged
 from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 
 _SCHEMA: Final = 6  # of a stored document; a reader takes older ones too
@@ -459,7 +459,7 @@ async def _found(
 
 def _wanted(fields: Mapping[str, Collection[Value]]) -> Document:
     """The filter that finds what has these fields."""
-    conditions = [*_LISTED.wanted(_stored_fields(fields), {}), *_further(fields)]
+    conditions = [*_LISTED.conditions(_stored_fields(fields), {}), *_further(fields)]
     return {"$and": conditions} if conditions else {}
 
 

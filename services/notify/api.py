@@ -27,9 +27,9 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery, Place, Value, ValueRange
+from shared.runtime.list_queries import ListQuery, Place, Value, ValueRange
 from shared.runtime.problems import not_found
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
 

@@ -17,7 +17,7 @@ from services.notify.jobs import Dispatcher
 from services.notify.settings import NotifySettings
 from services.notify.store import MongoNoticeRepository
 from shared.messaging.core.wake_up import WakeUp
-from shared.runtime.metrics import NotifyMetrics
+from shared.runtime.service_metrics import NotifyMetrics
 from shared.service.host import Host
 
 SERVICE = "notify"

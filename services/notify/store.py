@@ -27,9 +27,9 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects, Event
 from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import DueQueue
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import ClientSession, Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 
 _log = structlog.get_logger(__name__)
 

@@ -26,9 +26,9 @@ from shared.messaging.ledger.inbox import Inbox
 from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import INDEX, DueQueue
 from shared.runtime import mongo
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 

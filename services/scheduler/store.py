@@ -23,11 +23,11 @@ from services.scheduler.handlers import Change, Record
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects
 from shared.messaging.ledger.ledger import Ledger
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import ClientSession as Transaction
 from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo import Document, ensure_indexes
-from shared.runtime.pages import Stored
+from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too

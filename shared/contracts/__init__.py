@@ -1,1 +1,1 @@
-"""What outsiders rely on, and all that services share of the domain: envelope, events, topics."""
+"""What other systems rely on and services share: the envelope, the events, the topics."""

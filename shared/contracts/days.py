@@ -1,8 +1,8 @@
-"""Days and instants as people write them, and what is told where they cannot be taken.
+"""Days and instants as people write them, and the messages for those that are refused.
 
 A day of the Gregorian calendar is written `2024-03-11`. People also write Jalali days, Persian
-digits and slashes where one is asked for. Nothing of that is guessed at: it is refused, with the
-day that it would be.
+digits and slashes. Nothing is guessed: these are refused with a message that says which day it
+would be.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from zoneinfo import ZoneInfo
 import jdatetime
 
 YEARS: Final = range(1900, 2200)
-"""Years of the Gregorian calendar that days and instants may lie in."""
+"""Years of the Gregorian calendar that days and instants may have."""
 
 JALALI_YEARS: Final = range(1279, 1578)
-"""Years of the Jalali calendar that lie wholly in those."""
+"""Years of the Jalali calendar that are wholly within those."""
 
-TOLD_OF_DAYS: Final = "must be a day, such as 2024-03-11"
-TOLD_OF_INSTANTS: Final = (
+DAY_EXPECTED: Final = "must be a day, such as 2024-03-11"
+INSTANT_EXPECTED: Final = (
     "must be an RFC 3339 time with an offset, such as 2024-03-11T09:00:00+03:30"
 )
 
@@ -33,8 +33,8 @@ _DAY: Final = re.compile(r"(\d{4})([-/.\u060d\u2010-\u2015\u2212])(\d{1,2})\2(\d
 _TIME: Final = re.compile(
     r"[Tt\s]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.]\d+)?)?\s*([Zz]|[-+]\d{2}:?\d{2})?"
 )
-_UNSEEN_AROUND: Final = " \t\u00a0\u061c\u200c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
-_AROUND: Final = re.compile(f"^[{_UNSEEN_AROUND}]+|[{_UNSEEN_AROUND}]+$")
+_INVISIBLE: Final = " \t\u00a0\u061c\u200c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_AROUND: Final = re.compile(f"^[{_INVISIBLE}]+|[{_INVISIBLE}]+$")
 _MONTHS: Final = (
     "Farvardin", "Ordibehesht", "Khordad", "Tir", "Mordad", "Shahrivar", "Mehr", "Aban", "Azar",
     "Dey", "Bahman", "Esfand",
@@ -42,9 +42,9 @@ _MONTHS: Final = (
 
 
 class Misread(ValueError):
-    """Text is no day or no instant that is taken; the message says why, in one line.
+    """A text is not an accepted day or instant; the message says why, in one line.
 
-    `kind`, `template` and `context` are its parts, for whoever tells it in another language.
+    `kind`, `template` and `context` are the parts of the message, for translation.
     """
 
     def __init__(self, kind: str, template: str, **context: str | int) -> None:
@@ -70,11 +70,11 @@ class WrittenDay:
         return self.year in JALALI_YEARS
 
     def meant(self) -> date:
-        """The day meant, by its year's calendar. Raises Misread where there is no such day."""
+        """The day meant, in the calendar of its year. Raises Misread if there is no such day."""
         if self.is_jalali:
             return self._of_jalali()
         if self.year not in YEARS:
-            raise no_year_of_ours()
+            raise year_out_of_range()
         try:
             return date(self.year, self.month, self.day)
         except ValueError:
@@ -101,13 +101,13 @@ class WrittenDay:
 
 
 def from_jalali(year: int, month: int, day: int) -> date:
-    """The date of a Jalali day. Raises ValueError where that month has no such day."""
+    """The date of a Jalali day. Raises ValueError if that month has no such day."""
     converted: date = jdatetime.date(year, month, day).togregorian()
     return converted
 
 
 def written_day(text: str) -> WrittenDay | None:
-    """The day that a text tells, of either calendar, its year first; None where it tells none."""
+    """The day that a text names, in either calendar, year first; None if it names none."""
     given = _AROUND.sub("", text)
     found = _DAY.fullmatch(given)
     return None if found is None else _written(given, found)
@@ -123,29 +123,29 @@ def read_day(text: str) -> date:
         else:
             if day.year in YEARS:
                 return day
-    raise _no_day(text)
+    raise _day_misread(text)
 
 
-def no_instant(text: str) -> Misread:
-    """What is told of a text that is no instant (RFC 3339, date-time) of our years."""
+def instant_misread(text: str) -> Misread:
+    """The error for a text that is not an accepted instant (RFC 3339, date-time)."""
     given = _AROUND.sub("", text)
     found = _DAY.match(given)
     if found is None:
-        return Misread("written", TOLD_OF_INSTANTS)
+        return Misread("written", INSTANT_EXPECTED)
     written = _written(found[0], found)
     try:
         day = written.meant()
     except Misread as misread:
         return misread
     if found.end() == len(given):
-        return _a_day_alone(written, day)
-    told = _TIME.fullmatch(given, found.end())
-    meant = None if told is None else _instant(day, told)
-    if told is None or meant is None or meant == given:
-        return Misread("written", TOLD_OF_INSTANTS)
+        return _day_without_time(written, day)
+    time_part = _TIME.fullmatch(given, found.end())
+    meant = None if time_part is None else _instant(day, time_part)
+    if time_part is None or meant is None or meant == given:
+        return Misread("written", INSTANT_EXPECTED)
     if written.is_jalali:
         kind, template = "jalali_instant", "{given} is of the Jalali calendar; it would be {meant}"
-    elif told[4] is None:
+    elif time_part[4] is None:
         kind, template = "no_offset", "{given} has no offset; in Tehran it would be {meant}"
     else:
         kind, template = "instant_written", "{given} has to be written as {meant}"
@@ -156,10 +156,10 @@ def _written(text: str, found: re.Match[str]) -> WrittenDay:
     return WrittenDay(text, int(found[1]), found[2], int(found[3]), int(found[4]))
 
 
-def _no_day(text: str) -> Misread:
+def _day_misread(text: str) -> Misread:
     written = written_day(text)
     if written is None:
-        return Misread("written", TOLD_OF_DAYS)
+        return Misread("written", DAY_EXPECTED)
     try:
         day = written.meant()
     except Misread as misread:
@@ -171,7 +171,7 @@ def _no_day(text: str) -> Misread:
     return Misread("day_written", template, given=written.text, day=day.isoformat())
 
 
-def _a_day_alone(written: WrittenDay, day: date) -> Misread:
+def _day_without_time(written: WrittenDay, day: date) -> Misread:
     kind, what = (
         ("jalali_day_alone", "a Jalali day") if written.is_jalali else ("day_alone", "a day")
     )
@@ -180,16 +180,16 @@ def _a_day_alone(written: WrittenDay, day: date) -> Misread:
     return Misread(kind, template, given=written.text, example=example)
 
 
-def _instant(day: date, told: re.Match[str]) -> str | None:
-    """How an instant is written; where its offset is missing, with that of Tehran."""
+def _instant(day: date, time_part: re.Match[str]) -> str | None:
+    """The correct form of an instant; if its offset is missing, with Tehran's."""
     try:
-        clock = time(int(told[1]), int(told[2]), int(told[3] or 0))
+        time_of_day = time(int(time_part[1]), int(time_part[2]), int(time_part[3] or 0))
     except ValueError:
         return None
-    if told[4] is not None:
-        offset = "Z" if told[4] in "Zz" else f"{told[4][:3]}:{told[4][-2:]}"
-        return f"{day}T{clock}{offset}"
-    return datetime.combine(day, clock, tzinfo=_TEHRAN).isoformat()
+    if time_part[4] is not None:
+        offset = "Z" if time_part[4] in "Zz" else f"{time_part[4][:3]}:{time_part[4][-2:]}"
+        return f"{day}T{time_of_day}{offset}"
+    return datetime.combine(day, time_of_day, tzinfo=_TEHRAN).isoformat()
 
 
 def _days_of(year: int, month: int) -> int:
@@ -198,8 +198,8 @@ def _days_of(year: int, month: int) -> int:
     return 30 if month < 12 or jdatetime.date(year, month, 1).isleap() else 29
 
 
-def no_year_of_ours() -> Misread:
-    """What is told of a year that no day or instant may lie in."""
+def year_out_of_range() -> Misread:
+    """The error for a year that days and instants may not have."""
     return Misread(
         "year",
         "must be a year of the Gregorian calendar from {first} to {last}",

@@ -1,4 +1,4 @@
-"""The domain's default data: deputies (changed by setting), axes, provinces."""
+"""The domain's default data: deputies (a setting can change them), axes, provinces."""
 
 from __future__ import annotations
 

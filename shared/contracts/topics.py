@@ -1,4 +1,4 @@
-"""Every topic, declared once. A job creates them; no client does."""
+"""Every topic, declared once. A job creates the topics; no client does."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from shared.contracts.events import EventData
 SERVICES: Final = ("scheduler", "reports", "followups", "notify")
 
 LARGEST_RECORD: Final = 1_048_576
-"""Bytes that a record of the domain's topics may have, not compressed."""
+"""Bytes, uncompressed, that a record of the domain's topics may have."""
 
 LARGEST_DEAD_LETTER: Final = LARGEST_RECORD + 65_536
-"""A dead letter holds its source's record and what is noted about it."""
+"""Bytes that a dead letter may have: the original record and the notes about it."""
 
-_PARTITIONS: Final = 3  # fixed: a key's order is its partition's
+_PARTITIONS: Final = 3  # fixed: the order of a key's events is that of its partition
 _FOR_EVER: Final = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",
     "max.message.bytes": str(LARGEST_RECORD),
-    # Makes the broker weigh what a reader will hold: compressed, megabytes of blanks pass its
-    # limit, and fit in no dead letter.
+    # The broker's limit then counts what a reader has to hold. Compressed, megabytes of blanks
+    # would pass that limit, and fit in no dead letter.
     "compression.type": "uncompressed",
-    # What was acknowledged is kept: a replica that trails never becomes leader and cuts it off.
+    # Keeps what was acknowledged: a replica that lags never becomes leader and truncates it.
     "unclean.leader.election.enable": "false",
-    # The broker's clock, for delays are told by it: a producer's may be wrong by years.
+    # The broker's clock measures delays: a producer's clock may be wrong by years.
     "message.timestamp.type": "LogAppendTime",
 }
 _DEAD: Final = {**_FOR_EVER, "max.message.bytes": str(LARGEST_DEAD_LETTER)}
@@ -82,7 +82,7 @@ _FOLLOWUPS = (
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it has to be."""
+    """The required state of a topic."""
 
     name: str
     partitions: int
@@ -92,11 +92,11 @@ class TopicSpec:
     config: Mapping[str, str] = field(default_factory=lambda: _FOR_EVER)
 
     def config_with(self, copies: int) -> dict[str, str]:
-        """All of its config where each partition has so many copies.
+        """The whole config for partitions with this number of copies.
 
-        The majority of them has a record before it is acknowledged: with three copies it outlives
-        the loss of one broker, and one broker less does not stop producers. With two it outlives
-        that too, but they wait for the other; with one neither.
+        A majority of the copies has each record before it is acknowledged. With three copies a
+        record survives the loss of one broker, and producers go on. With two it survives too, but
+        producers wait for the other broker; with one neither holds.
         """
         return {**self.config, "min.insync.replicas": str(copies // 2 + 1)}
 
@@ -104,7 +104,7 @@ class TopicSpec:
 class Topics:
     """The names of all topics of one installation.
 
-    `namespace` goes before every name, where several installations share a cluster.
+    `namespace` precedes every name, so that several installations can share a cluster.
     """
 
     def __init__(self, deputies: Iterable[str], namespace: str = "") -> None:
@@ -136,19 +136,19 @@ class Topics:
         return f"{self._prefix}.rejections.v1"
 
     def resolutions(self, deputy: str) -> str:
-        """Where a deputy's resolutions come."""
+        """The topic of a deputy's resolutions."""
         return f"{self._prefix}.resolutions.v1.{deputy}"
 
     def followups(self, deputy: str) -> str:
-        """Where a deputy's follow-ups are told of."""
+        """The topic of the events of a deputy's follow-ups."""
         return f"{self._prefix}.followups.v1.{deputy}"
 
     def deadletter(self, service: str) -> str:
-        """What a service gave up."""
+        """The topic of a service's dead letters."""
         return f"{self._prefix}.{service}.deadletter.v1"
 
     def replay(self, service: str) -> str:
-        """Mended dead letters on their way back to a service."""
+        """The topic that brings mended dead letters back to a service."""
         return f"{self._prefix}.{service}.replay.v1"
 
     def all(self) -> tuple[TopicSpec, ...]:

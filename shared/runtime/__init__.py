@@ -1,4 +1,4 @@
 """What every service needs around its domain: clocks, calendar, settings, logs, metrics, HTTP.
 
-Nothing in here is connected, opened or read from the environment by an import.
+No import of these modules connects to anything, opens a file or reads the environment.
 """

@@ -1,4 +1,4 @@
-"""Where Kafka and MongoDB are: what is taken as an address, and what would undo the promise."""
+"""Addresses of Kafka and MongoDB: which are valid, and which options break the delivery promise."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pymongo.uri_parser import parse_uri, split_options
 
 _NAME = re.compile(r"[\w.-]+")
 _PORT = re.compile(r"[0-9]{1,5}")
-# A host that DNS is asked for when the service connects (DNS Seedlist Discovery): one, no port.
+# One host without a port, which DNS resolves on connection (DNS Seedlist Discovery).
 _SRV = re.compile(r"mongodb\+srv://([^\s/?@]+@)?[^\s/?@,:]+([/?]\S*)?")
 
-# Options of a connection string: what they have to be where they are given, and why. The services
-# ask for most of it with each write and read; whoever writes otherwise expects something else.
-_KEPT: Mapping[str, tuple[str | bool, str]] = {
+# Options of a connection string: the value that they must have if they are given, and why. The
+# services set most of these with each read and write, so another value would be a false promise.
+_REQUIRED: Mapping[str, tuple[str | bool, str]] = {
     "w": ("majority", "a write that no majority holds is lost when the primary changes"),
     "journal": (True, "a write that no journal holds is lost when members lose their power"),
     "readPreference": ("primary", "other members trail behind what was acknowledged"),
@@ -31,23 +31,23 @@ _KEPT: Mapping[str, tuple[str | bool, str]] = {
 
 
 def refused(message: str) -> PydanticCustomError:
-    """An error of a setting whose message is told as it is."""
+    """An error of a setting whose message is shown unchanged."""
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def servers(value: Any) -> Any:
-    """`kafka-0:9092, kafka-1:9092` as the two addresses that it lists.
+    """Split `kafka-0:9092, kafka-1:9092` into its two addresses.
 
     Each is a `host:port` or `[IPv6]:port`. Raises PydanticCustomError.
     """
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        return value  # pydantic says what is wrong with it
+        return value  # pydantic reports what is wrong with it
     addresses = tuple(one.strip() for one in value)
-    places = [_place(address) for address in addresses]
-    for n, place in enumerate(places):
-        if place in places[:n]:
+    endpoints = [_endpoint(address) for address in addresses]
+    for n, endpoint in enumerate(endpoints):
+        if endpoint in endpoints[:n]:
             raise refused(f"{addresses[n]!r} is listed twice")
     return addresses
 
@@ -56,9 +56,9 @@ Servers: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(server
 
 
 def connection_string(text: str) -> None:
-    """Refuse what is no connection string of MongoDB, or asks for less than the promise needs.
+    """Refuse a text that is not a connection string of MongoDB, or weakens the delivery promise.
 
-    Nobody is asked. Raises PydanticCustomError, whose message repeats nothing that may be secret.
+    Connects to nothing. Raises PydanticCustomError, whose message repeats nothing secret.
     """
     if text.startswith("mongodb+srv://"):
         if not _SRV.fullmatch(text):
@@ -71,23 +71,23 @@ def connection_string(text: str) -> None:
                 "the options of this connection string are not the driver's: a name, a value, "
                 "or a file that one of them names"
             ) from None
-        _keep(options)
+        _check(options)
     elif text.startswith("mongodb://"):
         try:
             options = parse_uri(text, warn=False)["options"]
         except (PyMongoError, ValueError, OSError):
-            # What the driver says may repeat a part of the password.
+            # The driver's own message may repeat a part of the password.
             raise refused(
                 "not a connection string: mongodb://[user:password@]host[:port],…/?options, "
                 "with user and password percent-encoded"
             ) from None
-        _keep(options)
+        _check(options)
     else:
         raise refused("a connection string starts with mongodb:// or mongodb+srv://")
 
 
-def _place(address: str) -> tuple[str, int]:
-    """Host and port. What looks like a password is not repeated."""
+def _endpoint(address: str) -> tuple[str, int]:
+    """Host and port. An error message does not repeat what looks like a password."""
     if not address:
         raise refused("an address is empty: a comma too many")
     if "://" in address:
@@ -122,9 +122,9 @@ def _short(address: str) -> str:
     return repr(address if len(address) <= 80 else f"{address[:80]}…")
 
 
-def _keep(options: Mapping[str, Any]) -> None:
-    """Compare options, of whose names the case does not count; the last of a name is the one."""
+def _check(options: Mapping[str, Any]) -> None:
+    """Compare options with the required ones. The case of names does not count; the last wins."""
     given = {name.lower(): value for name, value in options.items()}
-    for name, (wanted, why) in _KEPT.items():
-        if given.get(name.lower(), wanted) != wanted:
-            raise refused(f"{name} may be nothing but {str(wanted).lower()}: {why}")
+    for name, (required, why) in _REQUIRED.items():
+        if given.get(name.lower(), required) != required:
+            raise refused(f"{name} may be nothing but {str(required).lower()}: {why}")

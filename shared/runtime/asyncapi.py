@@ -1,7 +1,7 @@
-"""The AsyncAPI 3.0 document of a service, made of the contracts themselves.
+"""The AsyncAPI 3.0 document of a service, generated from the contracts.
 
 See https://www.asyncapi.com/docs/reference/specification/v3.0.0 and its Kafka bindings 0.5.0.
-The library's own document cannot see what a subscriber reads as raw bytes.
+FastStream's own document cannot know the events, since subscribers read raw bytes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _UNTOUCHED: dict[str, Any] = {
 
 
 class UnknownTopic(ValueError):
-    """A service sends to or receives from a topic that nobody declared."""
+    """A service sends to or receives from a topic that is not declared."""
 
 
 def asyncapi(
@@ -58,7 +58,7 @@ def asyncapi(
 ) -> dict[str, Any]:
     """Describe the topics that a service sends to and receives from, by their names.
 
-    Raises UnknownTopic for a name that `topics` does not hold.
+    Raises UnknownTopic for a name that `topics` does not have.
     """
     declared = {spec.name: spec for spec in topics.all()}
     sent, received = _chosen(declared, sends), _chosen(declared, receives)
@@ -103,7 +103,7 @@ def _chosen(declared: Mapping[str, TopicSpec], names: Iterable[str]) -> list[Top
 def _schemas(
     events: Mapping[str, type[EventData]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """The reference to each event's JSON Schema, and the schemas that are referred to."""
+    """A reference to each event's JSON Schema, by the event's name, and the schemas themselves."""
     references, document = models_json_schema(
         [(event, "validation") for event in events.values()],
         ref_template="#/components/schemas/{model}",
@@ -152,10 +152,10 @@ def _channel(spec: TopicSpec) -> dict[str, Any]:
 
 
 def _configuration(config: Mapping[str, str]) -> dict[str, Any]:
-    told: dict[str, Any] = {name: int(config[name]) for name in _NUMBERS if name in config}
+    typed: dict[str, Any] = {name: int(config[name]) for name in _NUMBERS if name in config}
     if "cleanup.policy" in config:
-        told["cleanup.policy"] = config["cleanup.policy"].split(",")
-    return told
+        typed["cleanup.policy"] = config["cleanup.policy"].split(",")
+    return typed
 
 
 def _operation(action: str, spec: TopicSpec) -> dict[str, Any]:

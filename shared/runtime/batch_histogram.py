@@ -1,7 +1,7 @@
-"""A Prometheus histogram that takes a whole batch at once.
+"""A Prometheus histogram that observes a whole batch at once.
 
-The library's own takes 1.6 microseconds an observation here, which at 20,000 events a second and
-two histograms is 6 % of a core; this one takes a tenth of that.
+The library's own takes 1.6 microseconds per observation here: 6 % of a core for two histograms
+at 20,000 events per second. This one takes a tenth of that.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class BatchHistogram(Collector):
         to.register(self)
 
     def observe(self, label_value: str, amounts: Sequence[float]) -> None:
-        """Count each of the amounts."""
+        """Observe each of the amounts."""
         counts = self._of(label_value)
         for amount in amounts:
             counts[bisect_left(self._bounds, amount)] += 1
         self._sums[label_value] += sum(amounts)
 
     def observe_same(self, label_value: str, amount: float, times: int) -> None:
-        """Count one amount that many times."""
+        """Observe one amount so many times."""
         self._of(label_value)[bisect_left(self._bounds, amount)] += times
         self._sums[label_value] += amount * times
 

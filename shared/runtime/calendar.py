@@ -1,7 +1,7 @@
-"""Working days in Iran, and how dates are shown to people.
+"""Working days in Iran, and dates as people read them.
 
-Inside, a moment is an aware UTC datetime and a day is a plain date, meant in Asia/Tehran. Shown
-to people, a day is a date of the Jalali (Solar Hijri) calendar with Persian digits.
+In the code an instant is an aware UTC datetime, and a day is a date in Asia/Tehran. People see
+days of the Jalali (Solar Hijri) calendar with Persian digits.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class JalaliDay:
     day: int
 
 
-@lru_cache(maxsize=4_096)  # a batch asks for few days, often
+@lru_cache(maxsize=4_096)  # a batch asks for the same few days many times
 def start_of_day(day: date) -> datetime:
     """00:00 Asia/Tehran of that day, as a UTC instant.
 
-    Iran kept daylight saving time until 2022 and moved its clocks at midnight; on a day that
-    began at 01:00 this is the moment of that jump.
+    Iran had daylight saving time until 2022 and changed its clocks at midnight. For a day that
+    began at 01:00 this is the instant of the change.
     """
     return datetime.combine(day, time.min, tzinfo=TEHRAN).astimezone(UTC)
 
 
 def tehran_date(instant: datetime) -> date:
-    """The day that it is in Tehran at that aware instant. Raises ValueError for a naive one."""
+    """The day in Tehran at an aware instant. Raises ValueError for a naive one."""
     return _in_tehran(instant).date()
 
 
@@ -92,22 +92,22 @@ def jalali_month(day: date) -> str:
 
 
 def jalali_datetime(instant: datetime) -> str:
-    """A moment in words, in Tehran's time: `دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۰۹:۳۰`."""
+    """An instant in words, in Tehran's time: `دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۰۹:۳۰`."""
     local = _in_tehran(instant)
     return f"{jalali_date(local.date())}، ساعت {persian_digits(f'{local:%H:%M}')}"
 
 
 def jalali_datetime_short(instant: datetime) -> str:
-    """A moment in figures, in Tehran's time: `۱۴۰۲/۱۲/۲۱ ۰۹:۳۰`."""
+    """An instant in figures, in Tehran's time: `۱۴۰۲/۱۲/۲۱ ۰۹:۳۰`."""
     local = _in_tehran(instant)
     return f"{jalali_date_short(local.date())} {persian_digits(f'{local:%H:%M}')}"
 
 
 class WorkingCalendar:
-    """Says which days are worked: all but the weekend and the holidays.
+    """Knows the working days: all days except the weekend and holidays.
 
-    `weekend` holds weekdays as `date.weekday()` counts them (Monday is 0); `holidays` is anything
-    that answers `day in holidays`.
+    `weekend` holds weekdays as `date.weekday()` counts them (Monday is 0). `holidays` is anything
+    that supports `day in holidays`.
     """
 
     def __init__(
@@ -122,10 +122,10 @@ class WorkingCalendar:
 
     @classmethod
     def iran(cls, thursday_off: bool = False, overrides: Path | None = None) -> Self:
-        """Fridays, Thursdays where wanted, and Iran's official holidays.
+        """A calendar with Fridays, Thursdays if `thursday_off`, and Iran's official holidays off.
 
-        Those that follow the moon are announced and may differ by a day from what the library
-        expects: `overrides` names a file that corrects it. Raises BadHolidaysFile.
+        Holidays of the lunar calendar are announced and may differ by a day from what the library
+        expects; `overrides` names a file with corrections. Raises BadHolidaysFile.
         """
         weekend = frozenset({THURSDAY, FRIDAY}) if thursday_off else frozenset({FRIDAY})
         announced = Overrides() if overrides is None else read_overrides(overrides)
@@ -136,9 +136,9 @@ class WorkingCalendar:
         return day.weekday() not in self._weekend and day not in self._holidays
 
     def after(self, day: date, working_days: int) -> date:
-        """The date of the n-th working day after `day`; for 0, `day` itself, worked or not.
+        """The date of the n-th working day after `day`; for 0, `day` itself in any case.
 
-        Raises ValueError for a negative number and OverflowError past the year 9999.
+        Raises ValueError for a negative number and OverflowError after the year 9999.
         """
         if working_days < 0:
             raise ValueError("working days are counted forward")
@@ -149,7 +149,7 @@ class WorkingCalendar:
         return day
 
     def before(self, day: date, working_days: int) -> date:
-        """The date of the n-th working day before `day`; for 0, `day` itself, worked or not.
+        """The date of the n-th working day before `day`; for 0, `day` itself in any case.
 
         Raises ValueError for a negative number and OverflowError before the year 1.
         """

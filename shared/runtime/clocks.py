@@ -1,7 +1,7 @@
-"""The two clocks. Everything that needs the time takes one of them as an argument.
+"""The two clocks. Code that needs the time takes one of them as an argument.
 
-The *domain* clock says what people's dates hang on and may be simulated. The *machine* clock
-serves leases, waiting, time limits and measurements, and never is.
+The *domain* clock decides due dates and other dates of the domain, and may be simulated. The
+*machine* clock serves leases, waiting, time limits and measurements, and is never simulated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.runtime.errors import Transient
 
 
 class DomainClock(Protocol):
-    """The instant by which due dates are judged."""
+    """The clock that decides whether something is due."""
 
     async def now(self) -> datetime:
         """The present instant: aware, UTC."""
@@ -30,11 +30,11 @@ class MachineClock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment of no meaning; never goes back."""
+        """Seconds since an arbitrary instant; never goes back."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds; not at all where they are 0 or fewer."""
+        """Wait that many seconds; do not wait if they are 0 or fewer."""
         ...
 
 

@@ -1,5 +1,5 @@
-"""Errors that pass by themselves have one base, whoever raises them."""
+"""The base class of errors that pass by themselves."""
 
 
 class Transient(Exception):
-    """The same again may succeed: something else has to come, to go, or to end first."""
+    """A retry may succeed, once some other condition has changed."""

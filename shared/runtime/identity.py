@@ -1,7 +1,6 @@
 """Who sends an HTTP request: one dependency that every route under /v1 takes.
 
-The only way of telling so far is the open one of development: whoever reaches the service is
-whom the headers claim.
+The only authenticator so far is the open one for development, which believes the headers.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,99}")
 
 
 class Authenticator(Protocol):
-    """Tells who sent a request."""
+    """Finds out who sent a request."""
 
     async def authenticate(self, request: Request) -> Principal:
-        """The sender. Raises Problem: 401 where nobody can be told, 400 for a broken claim."""
+        """The sender. Raises Problem: 401 if the sender is unknown, 400 for a broken claim."""
         ...
 
 
 class OpenIdentity:
-    """Believes the headers X-Peygir-User and X-Peygir-Roles (a comma list).
+    """Believes the headers X-Peygir-User and X-Peygir-Roles (separated by commas).
 
-    Without them it is `developer` in every role. For development alone.
+    Without them the sender is `developer` in every role. For development only.
     """
 
     def __init__(self, deputies: Iterable[str] | None = None) -> None:
-        """`deputies` are the ids that exist; by default those of the domain's reference data."""
+        """`deputies` are the existing ids; by default those of the domain's reference data."""
         self._deputies = frozenset(deputies or (deputy.id for deputy in DEPUTIES))
         self._provinces = frozenset(province.code for province in PROVINCES)
         self._everything = every_role(self._deputies, self._provinces)
@@ -48,7 +47,7 @@ class OpenIdentity:
             raise invalid_header(
                 USER_HEADER, "once, 1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -"
             )
-        claimed = request.headers.getlist(ROLES_HEADER)  # a list may come in parts: RFC 9110, 5.3
+        claimed = request.headers.getlist(ROLES_HEADER)  # may come in parts: RFC 9110, 5.3
         roles = _names(",".join(claimed)) if claimed else self._everything
         try:
             return Principal.with_roles(users[0], roles, self._deputies, self._provinces)
@@ -63,7 +62,7 @@ async def principal(request: Request) -> Principal:
 
 
 Caller = Annotated[Principal, Depends(principal)]
-"""The type of a route's argument that wants to know who asks."""
+"""The type of a route's argument that receives the sender."""
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Ids that follow from what they name."""
+"""Ids derived from names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from uuid import UUID
 
 
 def name_id(space: UUID, name: str) -> str:
-    """The UUID of version 5 (RFC 9562, 5.5) of a name in a space, as text.
+    """The UUID of version 5 (RFC 9562, 5.5) of a name in a namespace, as text.
 
-    The same as `str(uuid.uuid5(space, name))` at a quarter of its cost, which counts where each
+    The same as `str(uuid.uuid5(space, name))` at a quarter of its cost, which matters since each
     event has two.
     """
     digest = bytearray(sha1(space.bytes + name.encode(), usedforsecurity=False).digest()[:16])

@@ -1,9 +1,9 @@
-"""Logs: one JSON object a line on standard error, the same for our code and for libraries.
+"""Logs: one JSON object per line on standard error, the same for this code and for libraries.
 
-Each has `time` (ISO 8601, UTC), `level`, `service`, `message`, and `trace` and `event_id` where
-one is known. Write with `structlog.get_logger()`. A value of type SecretStr shows as stars.
-Whatever is logged, a line is JSON (RFC 8259) and leaves a terminal as it is; so are warnings of
-Python and the error that ends a process.
+Each has `time` (ISO 8601, UTC), `level`, `service`, `message`, and `trace` and `event_id` if they
+are known. Write with `structlog.get_logger()`. A value of type SecretStr is shown as stars.
+Whatever is logged, a line is JSON (RFC 8259) and cannot control a terminal. The same holds for
+Python's warnings and the error that ends a process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from shared.contracts.envelope import TRACEPARENT
 
-# Libraries that bring handlers of their own, or say at this level what only they want to know.
+# Libraries with their own handlers, and the least level at which their messages are useful.
 _LIBRARIES = {
     "uvicorn": logging.NOTSET,
     "uvicorn.error": logging.NOTSET,
@@ -37,27 +37,27 @@ _LIBRARIES = {
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
 }
-_REPEATS_ITSELF = "aiokafka."  # hundreds of lines a second while a broker is away
-_ONCE_IN_SECONDS = 10.0
-_MESSAGES = 1_000  # remembered at a time
+_REPETITIVE = "aiokafka."  # hundreds of lines per second while a broker is away
+_REPEAT_SECONDS = 10.0
+_MOST_REMEMBERED = 1_000  # messages
 
-# What ends a line for some readers, drives a terminal, reorders a line or has no encoding. JSON
-# escapes the other controls itself.
+# Characters that end a line for some readers, control a terminal, reorder a line or have no
+# encoding. JSON escapes the other controls itself.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_ON_CONSOLES = re.compile(f"[\x00-\x1f]|{_UNSAFE.pattern}")
 
 
 def configure(service: str, level: str, json_lines: bool, stream: TextIO | None = None) -> None:
-    """Set the logs of this process up. To be called once, at its start.
+    """Set up the logs of this process. Call it once, at the start.
 
-    `level` is debug, info, warning or error; without `json_lines` people read them on a console.
-    `stream` is standard error by default.
+    `level` is debug, info, warning or error. Without `json_lines` the lines are for people at a
+    console. `stream` is standard error by default.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _Named(service),
+        _AddService(service),
     ]
     stream = stream or sys.stderr
     if isinstance(stream, TextIOWrapper):
@@ -73,16 +73,16 @@ def configure(service: str, level: str, json_lines: bool, stream: TextIO | None 
             ],
         )
     )
-    handler.addFilter(_Seldom(_REPEATS_ITSELF, _ONCE_IN_SECONDS))
+    handler.addFilter(_Repeats(_REPETITIVE, _REPEAT_SECONDS))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    sys.excepthook = _ended
-    for name, at_least in _LIBRARIES.items():
+    sys.excepthook = _log_fatal
+    for name, least in _LIBRARIES.items():
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-        logger.setLevel(max(at_least, root.level) if at_least else logging.NOTSET)
+        logger.setLevel(max(least, root.level) if least else logging.NOTSET)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -98,21 +98,21 @@ def configure(service: str, level: str, json_lines: bool, stream: TextIO | None 
 
 @contextmanager
 def bind_event(event_id: str, traceparent: str | None) -> Iterator[None]:
-    """Within the block, each line of this task names the event and its trace."""
+    """Add the event's id and its trace to each line that this task logs within the block."""
     trace = trace_id(traceparent)
-    known = {"event_id": event_id} | ({} if trace is None else {"trace": trace})
-    with structlog.contextvars.bound_contextvars(**known):
+    fields = {"event_id": event_id} | ({} if trace is None else {"trace": trace})
+    with structlog.contextvars.bound_contextvars(**fields):
         yield
 
 
 def trace_id(traceparent: str | None) -> str | None:
-    """The trace's id out of a `traceparent` (W3C Trace Context); None where it is not one."""
+    """The trace's id in a `traceparent` (W3C Trace Context); None if it is not valid."""
     match = TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match else None
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Writes a line a record, also of one that cannot be told: logging itself would print a
+    """Writes one line per record, even if formatting fails: logging itself would then print a
     traceback of many lines."""
 
     def __init__(self, stream: TextIO, service: str) -> None:
@@ -129,50 +129,50 @@ class _Lines(logging.StreamHandler[TextIO]):
             "place": f"{record.pathname}:{record.lineno}",
             "error": getattr(sys.exc_info()[0], "__name__", ""),
         }
-        with suppress(OSError, ValueError):  # nobody reads, or the stream is closed
+        with suppress(OSError, ValueError):  # nobody reads the stream, or it is closed
             self.stream.write(f"{json.dumps(line)}\n")
             self.flush()
 
 
-def _ended(
+def _log_fatal(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Log what ends the process, where nobody caught it."""
+    """Log an uncaught error, which ends the process."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
     else:
         logging.getLogger(__name__).critical("ended", exc_info=(kind, error, traceback))
 
 
-class _Seldom(logging.Filter):
-    """Lets each message of a library through once in so many seconds.
+class _Repeats(logging.Filter):
+    """Passes each message of a library at most once in a number of seconds.
 
-    `repeated` of the next one says how often it was left out since.
+    `repeated` in the next one counts how often it was left out.
     """
 
     def __init__(self, library: str, seconds: float) -> None:
         super().__init__()
         self._library = library
         self._seconds = seconds
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}  # when last, left out since
+        self._passed: dict[tuple[str, str], tuple[float, int]] = {}  # last time, left out since
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith(self._library):
             return True
-        said = (record.name, str(record.msg))  # without its arguments
-        last, left_out = self._said.get(said, (-self._seconds, 0))
-        if 0 <= record.created - last < self._seconds:  # else the machine's clock was set back
-            self._said[said] = last, left_out + 1
+        message = (record.name, str(record.msg))  # without its arguments
+        last, left_out = self._passed.get(message, (-self._seconds, 0))
+        if 0 <= record.created - last < self._seconds:  # negative if the clock was set back
+            self._passed[message] = last, left_out + 1
             return False
-        if len(self._said) >= _MESSAGES:
-            self._said.clear()
-        self._said[said] = record.created, 0
+        if len(self._passed) >= _MOST_REMEMBERED:
+            self._passed.clear()
+        self._passed[message] = record.created, 0
         if left_out:
             record.repeated = left_out
         return True
 
 
-class _Named:
+class _AddService:
     def __init__(self, service: str) -> None:
         self._service = service
 
@@ -202,7 +202,7 @@ def _console_renderers(colours: bool) -> list[Processor]:
 
 
 def _visible_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A line on a console, too, is one line, and does to the terminal what we want alone."""
+    """Keep a console line to one line, and let no value control the terminal."""
     return {
         _visible(name): _visible(value) if isinstance(value, str) else value
         for name, value in event.items()
@@ -220,16 +220,16 @@ def _visible(text: str) -> str:
 
 
 def _dump(event: dict[str, Any], **options: Any) -> str:
-    """Persian stays readable; what JSON has no word for is told as Python would."""
+    """The event as JSON. Persian stays readable; values that JSON lacks appear as their `repr`."""
     try:
         line = json.dumps(event, ensure_ascii=False, allow_nan=False, **options)
-    except (TypeError, ValueError, RecursionError):  # a key that is no text, infinity, a circle
-        told = {str(name): _told(value) for name, value in event.items()}
-        line = json.dumps(told, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # a key that is no text, infinity, a cycle
+        writable = {str(name): _writable(value) for name, value in event.items()}
+        line = json.dumps(writable, ensure_ascii=False)
     return _UNSAFE.sub(_escaped, line)
 
 
-def _told(value: object) -> object:
+def _writable(value: object) -> object:
     if value is None or isinstance(value, str | int) or _is_finite(value):
         return value
     return _brief.repr(value)
@@ -243,12 +243,12 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def _briefly() -> reprlib.Repr:
-    """Tells any value, and of what is long or deep its beginning."""
+def _brief_repr() -> reprlib.Repr:
+    """A `repr` for any value that cuts off long or deep ones."""
     brief = reprlib.Repr()
     brief.maxstring = brief.maxother = 1_000
     brief.maxdict = brief.maxlist = brief.maxtuple = 20
     return brief
 
 
-_brief = _briefly()
+_brief = _brief_repr()

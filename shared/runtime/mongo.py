@@ -1,6 +1,6 @@
-"""MongoDB: how to connect to it, and what a transaction is. The one module that imports Motor.
+"""MongoDB: connections, transactions and other sessions. The only module that imports Motor.
 
-Everybody else takes the names declared here; a change of driver is a change of this file.
+Other modules use the names declared here, so a change of driver changes only this file.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _DURABLE = WriteConcern("majority", j=True)
 _MAJORITY = ReadConcern("majority")
 _SNAPSHOT = ReadConcern("snapshot")
 _UNKNOWN = "UnknownTransactionCommitResult"
-_COMMIT_SECONDS = 30.0  # longer than an election takes
+_COMMIT_SECONDS = 30.0  # longer than an election of a primary takes
 _COMMIT_PAUSE_SECONDS = 0.1
 _INDEX_CONFLICTS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 
@@ -60,14 +60,14 @@ class IndexConflict(Exception):
 
 
 class NoReplicaSet(Exception):
-    """What answers is no replica set: no transactions, and nothing is kept twice.
+    """The server is not in a replica set: it has no transactions, and no second copy.
 
     The message is one line and says what to do.
     """
 
 
-class _Lost(ServerHeartbeatListener):
-    """Calls somebody when a server stops answering; from the driver's own thread."""
+class _LostServers(ServerHeartbeatListener):
+    """Calls a function when a server stops answering; in the driver's own thread."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
         self._lost = lost
@@ -83,13 +83,13 @@ class _Lost(ServerHeartbeatListener):
 
 
 class Link(TopologyListener):
-    """Whether a primary is there, as the driver has heard last; asking costs nothing."""
+    """Whether there is a primary, as far as the driver knows; asking it is free."""
 
     def __init__(self) -> None:
         self._away_since: float | None = None  # monotonic
 
     def away_seconds(self) -> float:
-        """How long there has been no primary; 0 where there is one."""
+        """Seconds without a primary; 0 if there is one."""
         since = self._away_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -114,13 +114,11 @@ def connect(
     lost: Callable[[], None] = lambda: None,
     link: Link | None = None,
 ) -> Client:
-    """Build a client. Nothing is connected before its first operation.
+    """Build a client, which connects with its first operation.
 
-    `lost` is called, in the driver's thread, when a server that answered stops doing so; `link`
-    hears of the primary.
-
-    An operation that finds no primary fails after `wait_ms` milliseconds; whoever asked decides
-    whether to wait on.
+    `lost` is called, in the driver's thread, when a server stops answering; `link` then knows
+    whether there is a primary. An operation that finds no primary fails after `wait_ms`
+    milliseconds; the caller decides whether to wait longer.
     """
     return AsyncIOMotorClient(
         uri,
@@ -128,28 +126,28 @@ def connect(
         serverSelectionTimeoutMS=wait_ms,
         connectTimeoutMS=wait_ms,
         retryWrites=True,
-        event_listeners=[_Lost(lost), *([] if link is None else [link])],
+        event_listeners=[_LostServers(lost), *([] if link is None else [link])],
         tz_aware=True,
         tzinfo=UTC,
     )
 
 
 def database(client: Client, name: str) -> Database:
-    """One service's own data, with writes that a crash cannot take back."""
+    """A service's own database, with writes that survive a crash."""
     return client.get_database(name, write_concern=_DURABLE, read_concern=_MAJORITY)
 
 
 async def require_replica_set(client: Client) -> None:
-    """Refuse a MongoDB without transactions, before anything is promised on it.
+    """Refuse a MongoDB without transactions.
 
-    A set of one member is one, and so is a sharded cluster behind mongos. Raises NoReplicaSet, and
-    the driver's errors where nobody answers: waiting helps against these alone.
+    A replica set of one member is accepted, and so is a sharded cluster behind mongos. Raises
+    NoReplicaSet, and the driver's errors if no server answers: only for these does waiting help.
     """
     try:
         hello: Mapping[str, Any] = await client.admin.command("hello")
     except ServerSelectionTimeoutError:
-        # The driver strikes out for good what answers and is no member of the set that it is told.
-        topology: Any = client.topology_description  # a method by Motor's types, yet it is none
+        # The driver drops for good servers that answer but are not members of the named set.
+        topology: Any = client.topology_description  # not a method, whatever Motor's types say
         if topology.server_descriptions():
             raise
         raise NoReplicaSet(
@@ -166,39 +164,39 @@ async def require_replica_set(client: Client) -> None:
 
 @asynccontextmanager
 async def transaction(client: Client) -> AsyncIterator[ClientSession]:
-    """One transaction: commits on leaving, aborts where the block raises.
+    """One transaction: it commits when the block ends, and aborts if the block raises.
 
-    Reads in it see one moment, and that is the newest that the primary has: they trail nothing.
+    Reads in it see one snapshot, the newest that the primary has: they miss no acknowledged write.
 
-    Where the primary changes while the commit is answered, it is asked again until it is known
-    what became of it, up to half a minute: it is the same transaction, so nothing happens twice.
-    What is raised after that with the label UnknownTransactionCommitResult may have happened;
-    whoever runs the block again has to find out by what it reads. All other errors mean that
-    nothing was written. Raises the driver's errors as they are; `shared.messaging.core.errors`
-    classifies them.
+    If the primary changes during the commit, the commit is repeated until its result is known, for
+    up to 30 seconds. It is the same transaction, so nothing happens twice. An error raised after
+    that with the label UnknownTransactionCommitResult leaves open whether it was committed; a
+    caller that runs the block again has to find out by reading. All other errors mean that nothing
+    was written. Raises the driver's errors unchanged; `shared.messaging.core.errors` classifies
+    them.
     """
-    await _end_what_was_left_open(client)
+    await _end_left_open(client)
     async with await client.start_session() as session:
         try:
             async with session.start_transaction(read_concern=_SNAPSHOT, write_concern=_DURABLE):
                 yield session
                 await _commit(session)
         except (ConnectionFailure, asyncio.CancelledError):
-            told: Any = session.session_id  # a method by Motor's types, yet it is none
-            _left_open.setdefault(client, []).append(told)
+            session_id: Any = session.session_id  # not a method, whatever Motor's types say
+            _left_open.setdefault(client, []).append(session_id)
             raise
 
 
 _left_open: Final[WeakKeyDictionary[Client, list[Document]]] = WeakKeyDictionary()
-"""Sessions with a transaction of whose end the server may not have heard."""
+"""Sessions with a transaction that the server may still hold open."""
 
 
-async def _end_what_was_left_open(client: Client) -> None:
-    """End transactions that were given up while nobody answered.
+async def _end_left_open(client: Client) -> None:
+    """End transactions that were abandoned while the server did not answer.
 
-    The driver tells the server once, and what it had locked would stay so for a minute by MongoDB's
-    own setting, in everybody's way. Raises the driver's errors but for a refusal: who may not end
-    his own sessions waits as long as the server wants.
+    The driver sends the abort once. If it is lost, the transaction's locks block others for a
+    minute, by MongoDB's own setting. Raises the driver's errors except a refusal: a user without
+    the right to end its own sessions waits for that minute.
     """
     sessions = _left_open.get(client, [])
     if not sessions:
@@ -210,7 +208,7 @@ async def _end_what_was_left_open(client: Client) -> None:
 
 
 async def _commit(session: ClientSession) -> None:
-    """Commit, again and again while the answer is not known. The driver itself asks twice."""
+    """Commit, and repeat while the result is unknown. The driver itself tries only twice."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _COMMIT_SECONDS
     while True:
@@ -225,34 +223,35 @@ async def _commit(session: ClientSession) -> None:
 
 @asynccontextmanager
 async def causal(client: Client) -> AsyncIterator[ClientSession]:
-    """A session whose reads see all that was acknowledged, to whomever, before it began.
+    """A session whose reads see everything that was acknowledged, to any client, before it began.
 
-    Reads of what a majority holds may trail that on a fresh primary, which holds what its
-    predecessor acknowledged but does not know yet that others do. Here they wait for it. A round
-    trip more than a read without a session; the reads have to be told `session=`.
+    On a new primary, majority reads may miss such writes: it has what its predecessor acknowledged,
+    but does not know yet that a majority has it too. These reads wait for that. It costs one round
+    trip more than a read without a session; pass the session to each read as `session=`.
 
-    Raises the driver's errors as they are.
+    Raises the driver's errors unchanged.
     """
     async with await client.start_session(causal_consistency=True) as session:
-        await client.admin.command("ping", session=session)  # brings how far the primary is
+        await client.admin.command("ping", session=session)  # the answer has the primary's time
         yield session
 
 
 @asynccontextmanager
 async def snapshot(client: Client) -> AsyncIterator[ClientSession]:
-    """Reads that all see one moment; nothing to commit, so a round trip less than a transaction.
+    """A session whose reads see one snapshot. It needs no commit, one round trip less than a
+    transaction.
 
-    The moment is one that a majority holds. It may trail what was acknowledged, see `causal`.
-    Raises the driver's errors as they are.
+    A majority has the snapshot. It may miss acknowledged writes, see `causal`. Raises the driver's
+    errors unchanged.
     """
     async with await client.start_session(snapshot=True) as session:
         yield session
 
 
 async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) -> None:
-    """Create what is missing. Safe to repeat and to run in several processes at once.
+    """Create missing indexes. Safe to repeat and to run in several processes at once.
 
-    Raises IndexConflict where the same index exists with other options.
+    Raises IndexConflict if the same index exists with other options.
     """
     try:
         await collection.create_indexes(list(indexes))
@@ -263,21 +262,21 @@ async def ensure_indexes(collection: Collection, indexes: Sequence[IndexModel]) 
 
 
 def due(field: str, by: datetime) -> Document:
-    """The filter for what is due by an instant, by an index over those that have a date there.
+    """The filter for documents due by an instant, for a partial index on dates in that field.
 
-    The type is said although the instant implies it: without it MongoDB reads the whole partial
-    index, everything that is not due yet included.
+    The type is named although the instant implies it: without it MongoDB reads the whole partial
+    index, including everything that is not due yet.
     """
     return {field: {"$lte": by, "$type": "date"}}
 
 
 async def ping(client: Client) -> None:
-    """Ask the primary whether it is there. Raises the driver's error where it is not."""
+    """Check that the primary answers. Raises the driver's error if it does not."""
     await client.admin.command("ping")
 
 
 async def server_time(client: Client) -> datetime:
-    """MongoDB's own clock (aware, UTC)."""
+    """The time by MongoDB's clock (aware, UTC)."""
     hello: Mapping[str, Any] = await client.admin.command(
         "hello", codec_options=CodecOptions(tz_aware=True, tzinfo=UTC)
     )

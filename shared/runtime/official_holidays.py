@@ -1,6 +1,6 @@
-"""Iran's official holidays: what a library expects, corrected by what was announced.
+"""Iran's official holidays: those that a library expects, corrected by announcements.
 
-Those that follow the moon are announced and may differ by a day from any table; others are
+Holidays of the lunar calendar are announced and may differ by a day from any table; others are
 proclaimed from one day to the next.
 """
 
@@ -16,16 +16,16 @@ from typing import Final
 
 from shared.contracts.days import Misread, read_day, written_day
 
-_TOLD: Final = "it must be one, such as 2024-03-11 or 1402/12/21"
+_DAY_EXPECTED: Final = "it must be one, such as 2024-03-11 or 1402/12/21"
 
 
 class BadHolidaysFile(ValueError):
-    """The file of announced holidays cannot be used; the message says why, in one line."""
+    """The file of announced holidays is not valid; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Announced holidays that the library does not know, and those it expects wrongly.
+    """Announced holidays that the library does not know, and wrong ones that it expects.
 
     Removing a holiday that falls on a weekend does not make it a working day.
     """
@@ -37,9 +37,9 @@ class Overrides:
 def read_overrides(path: Path) -> Overrides:
     """Read `added` and `removed`, lists of days, from a .json or .toml file.
 
-    A day is one of the Gregorian calendar, `2024-03-11`, or of the Jalali one, `1402/12/21` in
-    digits of any script. Dashes with a Jalali year are refused, since TOML's own dates look so and
-    are Gregorian. Raises BadHolidaysFile.
+    A day is Gregorian, `2024-03-11`, or Jalali, `1402/12/21`, in digits of any script. A Jalali
+    year with dashes is refused, since it looks like TOML's own dates, which are Gregorian. Raises
+    BadHolidaysFile.
     """
     content = _content(path)
     if not isinstance(content, dict):
@@ -55,7 +55,7 @@ def read_overrides(path: Path) -> Overrides:
 
 @dataclass(slots=True)
 class OfficialHolidays(Container[date]):
-    """Answers `day in holidays`; each year is worked out once."""
+    """Supports `day in holidays`; computes each year once."""
 
     announced: Overrides = Overrides()
     _years: dict[int, frozenset[date]] = field(default_factory=dict, init=False, repr=False)
@@ -69,7 +69,7 @@ class OfficialHolidays(Container[date]):
         return day in known
 
     def _of_year(self, year: int) -> frozenset[date]:
-        # Some 10 MB, which a process that never counts working days need not carry.
+        # It needs some 10 MB, which a process that never counts working days can save.
         from holidays.countries.iran import Iran  # noqa: PLC0415
 
         expected = frozenset(Iran(years=year, expand=False))
@@ -99,7 +99,7 @@ def _json(text: str) -> object:
 
 
 def _once_each(members: list[tuple[str, object]]) -> dict[str, object]:
-    """JSON's object; of a name that is there twice, one list of holidays would be lost."""
+    """A JSON object without repeated names, since one of two lists of holidays would be lost."""
     document = dict(members)
     if len(document) < len(members):
         raise ValueError("a name is there twice")
@@ -113,7 +113,7 @@ def _dates(path: Path, name: str, listed: object) -> frozenset[date]:
 
 
 def _date(path: Path, name: str, entry: object) -> date:
-    """A date as TOML writes one, or the text of a Gregorian or a Jalali day."""
+    """Read a date of TOML, or the text of a Gregorian or Jalali day."""
     try:
         if isinstance(entry, str):
             return _day(entry)
@@ -121,13 +121,13 @@ def _date(path: Path, name: str, entry: object) -> date:
             return _day(entry.isoformat())
     except Misread as misread:
         raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}: {misread}") from misread
-    raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}, which is no day; {_TOLD}")
+    raise BadHolidaysFile(f"{path}: `{name}` holds {entry!r}, which is no day; {_DAY_EXPECTED}")
 
 
 def _day(text: str) -> date:
     written = written_day(text)
     if written is None:
-        raise Misread("written", _TOLD)
+        raise Misread("written", _DAY_EXPECTED)
     if not written.is_jalali:
         return read_day(text)
     day = written.meant()

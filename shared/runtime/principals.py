@@ -1,4 +1,4 @@
-"""Who acts, and in which roles. A vocabulary without any technique of proving it.
+"""Who acts, and in which roles; independent of how a sender proves it.
 
 Roles: `coordination` (the deputy for coordination of provincial affairs, who owns the process),
 `minister-office`, `operator` (keeps the installation running), `system` (another system),
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 COORDINATION = "coordination"
 MINISTER_OFFICE = "minister-office"
@@ -24,12 +24,12 @@ _PROVINCE = "province:"
 
 
 class UnknownRole(ValueError):
-    """A role outside the vocabulary; the message names it and what is allowed."""
+    """A role that does not exist; the message names it and the allowed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who asks for something. Build it with `with_roles`."""
+    """The sender of a request, with its roles. Build it with `with_roles`."""
 
     id: str
     roles: frozenset[str]
@@ -45,10 +45,10 @@ class Principal:
         known_provinces: Collection[str],
     ) -> Self:
         """A principal with those roles. Raises UnknownRole for one that does not exist."""
-        wanted = frozenset(roles)
-        deputies = frozenset(r.removeprefix(_DEPUTY) for r in wanted if r.startswith(_DEPUTY))
-        provinces = frozenset(r.removeprefix(_PROVINCE) for r in wanted if r.startswith(_PROVINCE))
-        for role in sorted(wanted):
+        claimed = frozenset(roles)
+        deputies = frozenset(r.removeprefix(_DEPUTY) for r in claimed if r.startswith(_DEPUTY))
+        provinces = frozenset(r.removeprefix(_PROVINCE) for r in claimed if r.startswith(_PROVINCE))
+        for role in sorted(claimed):
             kind, _, name = role.partition(":")
             if not (
                 role in PLAIN_ROLES
@@ -58,7 +58,7 @@ class Principal:
                 allowed = [*sorted(PLAIN_ROLES), "deputy:<id>", "province:<code>"]
                 template = "{role} is no role; allowed: {allowed}"
                 raise UnknownRole(sentence(template, role=f"'{role}'", allowed=allowed))
-        return cls(user, wanted, deputies, provinces)
+        return cls(user, claimed, deputies, provinces)
 
     @property
     def is_coordination(self) -> bool:
@@ -67,7 +67,7 @@ class Principal:
 
     @property
     def is_minister_office(self) -> bool:
-        """Verifies what coordination itself was responsible for."""
+        """Verifies resolutions for which coordination itself was responsible."""
         return MINISTER_OFFICE in self.roles
 
     @property
@@ -77,15 +77,15 @@ class Principal:
 
     @property
     def is_system(self) -> bool:
-        """Another system, with no person behind the request."""
+        """Another system, without a person behind the request."""
         return SYSTEM in self.roles
 
     def answers_for(self, deputy: str) -> bool:
-        """Whether this is that deputy, or somebody of the deputy's own people."""
+        """Whether this is that deputy or a member of the deputy's staff."""
         return deputy in self.deputies
 
     def speaks_for(self, province: str) -> bool:
-        """Whether this is that province's governor, or somebody of the governor's own people."""
+        """Whether this is that province's governor or a member of the governor's staff."""
         return province in self.provinces
 
 

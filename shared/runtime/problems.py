@@ -1,6 +1,6 @@
-"""Errors at the API as problem details (RFC 9457, `application/problem+json`).
+"""Errors of the API as problem details (RFC 9457, `application/problem+json`).
 
-They are told in English, or in Persian to whoever prefers that (`Accept-Language`).
+They are in English, or in Persian if the request prefers that (`Accept-Language`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from starlette.types import Scope
 from shared.runtime.persian import ENGLISH, SHARED, Persian, preferred
 from shared.runtime.persian.catalogue import ANY_CLIENT_ERROR, ANY_SERVER_ERROR
 from shared.runtime.persian.validation import ANY, PREFIX
-from shared.runtime.told import Told, sentence
+from shared.runtime.sentences import Sentence, sentence
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:peygir:problem:"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PLACE = re.compile(r"at line (\d+) column (\d+)$")
-_TOLD_OF = 20  # fields, in the one sentence of a detail; `errors` names all
+_MOST_IN_DETAIL = 20  # fields that a detail names; `errors` names all
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FieldError:
     """One thing wrong with one field.
 
     `field` is its dotted name (`axes.0.answered`) or the name of a parameter or header;
-    `pointer` is its JSON pointer (RFC 6901) where it stands in the body.
+    `pointer` is its JSON pointer (RFC 6901) if it is in the body.
     """
 
     field: str
@@ -50,17 +50,17 @@ class FieldError:
         return document if self.pointer is None else {**document, "pointer": self.pointer}
 
     def persian(self, persian: Persian) -> dict[str, str]:
-        """The same in Persian, with what people call the field."""
+        """The same in Persian, with the field's Persian name as its label."""
         detail = persian.sentence(self.detail) or persian.sentence(ANY) or ""
         return {**self.document(), "detail": detail, "label": persian.label(self.field)}
 
 
 class Problem(HTTPException):
-    """An answer that says what is wrong: raise it anywhere below a route.
+    """An error response: raise it anywhere in the code of a route.
 
     `slug` ends the problem's type, `urn:peygir:problem:<slug>`; `title` belongs to the type and
-    `detail` to this occurrence. A detail that holds values is made with `sentence`, so that it
-    can be told in Persian too.
+    `detail` to this occurrence. Make a detail with values by `sentence`, so that it can be
+    translated to Persian.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Problem(HTTPException):
         return document
 
     def persian(self, persian: Persian) -> dict[str, Any]:
-        """The same in Persian; what has no words there is left to the type and the fields."""
+        """The same in Persian; a detail without a translation is replaced or left out."""
         any_ = ANY_CLIENT_ERROR if self.status_code < 500 else ANY_SERVER_ERROR
         document = self.document()
         document["title"] = persian.sentence(self.title) or persian.sentence(any_)
@@ -101,11 +101,11 @@ class Problem(HTTPException):
         errors = [error.persian(persian) for error in self.errors]
         detail = None if self.explanation is None else persian.sentence(self.explanation)
         if detail is None and errors:
-            detail = "؛ ".join(f"{e['label']}: {e['detail']}" for e in errors[:_TOLD_OF])
+            detail = "؛ ".join(f"{e['label']}: {e['detail']}" for e in errors[:_MOST_IN_DETAIL])
         if detail is not None:
             document["detail"] = detail
         if errors:
-            document.pop("errors", None)  # behind the detail, as in English
+            document.pop("errors", None)  # puts it after the detail, as in English
             document["errors"] = errors
         return document
 
@@ -117,15 +117,15 @@ def invalid_field(field: str, detail: str) -> Problem:
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
     """422 that names the fields."""
-    told = "; ".join(f"{error.field}: {error.detail}" for error in errors)
-    return Problem(422, "invalid", "The request is not valid", told, errors=errors)
+    detail = "; ".join(f"{error.field}: {error.detail}" for error in errors)
+    return Problem(422, "invalid", "The request is not valid", detail, errors=errors)
 
 
 def invalid_header(header: str, detail: str) -> Problem:
     """400 for a header that cannot be read."""
-    told = sentence("{header}: {detail}", header=header, detail=detail)
+    explanation = sentence("{header}: {detail}", header=header, detail=detail)
     error = FieldError(header, detail)
-    return Problem(400, "invalid-header", "A header cannot be read", told, errors=[error])
+    return Problem(400, "invalid-header", "A header cannot be read", explanation, errors=[error])
 
 
 def not_found(what: str) -> Problem:
@@ -137,17 +137,17 @@ def malformed_json(why: str) -> Problem:
     """400 for a body that is not JSON."""
     if (place := _PLACE.search(why)) is not None:
         where = {"line": int(place[1]), "column": int(place[2])}
-        why = Told.of(why, "not JSON at line {line}, column {column}", where)
+        why = Sentence.of(why, "not JSON at line {line}, column {column}", where)
     return Problem(400, "malformed-json", "The body is not JSON", why)
 
 
 def unavailable(why: str) -> Problem:
-    """503 for what passes by itself."""
+    """503 for a condition that passes by itself."""
     return Problem(503, "unavailable", "Not available now", why)
 
 
 def internal() -> Problem:
-    """500 that tells nothing of what is inside; the log has it."""
+    """500 without any internals; the log has them."""
     return Problem(500, "internal", "The service failed; its log says why")
 
 
@@ -155,7 +155,7 @@ def respond(problem: Problem, scope: Scope) -> Response:
     """The problem as an HTTP answer, in the language that the request prefers."""
     language = preferred(",".join(Headers(scope=scope).getlist("accept-language")))
     document = problem.document() if language == ENGLISH else problem.persian(_persian(scope))
-    # A lone surrogate from the request's own JSON may stand in a field's name.
+    # A field's name may hold a lone surrogate from the request's own JSON.
     content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     headers = {
         **(problem.headers or {}),
@@ -166,7 +166,7 @@ def respond(problem: Problem, scope: Scope) -> Response:
 
 
 def install(app: FastAPI, persian: Persian | None = None) -> None:
-    """Answer every error of this app with a problem; `persian` has its words."""
+    """Answer every error of this app with a problem; `persian` translates it."""
     app.state.persian = persian or Persian(SHARED)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -213,29 +213,29 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
             reason, place = wrong.get("ctx", {}).get("error", wrong["msg"]), wrong["loc"][-1]
             why = f"{reason} at character {place}"
             template = "not JSON at character {place}"
-            problem = malformed_json(Told.of(why, template, {"place": place}))
+            problem = malformed_json(Sentence.of(why, template, {"place": place}))
             return respond(problem, request.scope)
         if wrong["loc"] == ("body",) and wrong["type"] != "missing" and not claims_json(request):
             return respond(_not_json(), request.scope)
-    wrongs = [_field_error(wrong["loc"], _wrong(wrong)) for wrong in errors]
-    return respond(invalid(wrongs), request.scope)
+    fields = [_field_error(wrong["loc"], _message(wrong)) for wrong in errors]
+    return respond(invalid(fields), request.scope)
 
 
-def _wrong(error: Mapping[str, Any]) -> Told:
-    """What is wrong with a value, as pydantic tells it, and by its type."""
+def _message(error: Mapping[str, Any]) -> Sentence:
+    """Pydantic's message about a value; the type of its error is the key of the translation."""
     context = error.get("ctx", {})
-    return Told.of(error["msg"], PREFIX + error["type"], context)
+    return Sentence.of(error["msg"], PREFIX + error["type"], context)
 
 
 def _other_methods(request: Request) -> Response:
-    """What a path of this app answers to a method that none of its routes has.
+    """The response to a method that no route of this path has, with the allowed ones.
 
-    A router tells the methods of one route alone, and a path may have several; HEAD is answered
-    wherever GET is.
+    The framework would list the methods of one route only, and a path may have several routes. HEAD
+    is allowed if GET is.
     """
     found = {method for method in _METHODS if _has_route(request, method)}
-    told = {*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])}
-    allow = {"Allow": ", ".join(sorted(told))}
+    allowed = {*found, "OPTIONS", *(["HEAD"] if "GET" in found else [])}
+    allow = {"Allow": ", ".join(sorted(allowed))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=allow)
     problem = Problem(405, "method-not-allowed", "Method Not Allowed", headers=allow)
@@ -257,9 +257,9 @@ def _not_json() -> Problem:
 
 
 def _field_error(location: Sequence[str | int], message: str) -> FieldError:
-    """FastAPI says first where a value came from: body, query, path, header."""
+    """A location starts with the source of the value: body, query, path or header."""
     source, *path = location or ("body",)
-    if source == "query":  # one of the values of a parameter is wrong: its name tells enough
+    if source == "query":  # for one of several values, the parameter's name is enough
         path = path[:1]
     if source != "body":
         return FieldError(".".join(map(str, path)), message)

@@ -1,7 +1,7 @@
 """Configuration: environment variables with the prefix `PEYGIR_`, or files of the same name.
 
-Files lie in `/run/secrets`, where it exists, and in the folder that `PEYGIR_SECRETS_DIR` names.
-A variable goes before a file, an empty one counts as not set.
+The files are in `/run/secrets`, if it exists, and in the folder that `PEYGIR_SECRETS_DIR` names.
+A variable takes precedence over a file; an empty one counts as not set.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PARTS: tuple[Part, ...] = ("api", "consumer", "relay", "sweeper")
 
 
 def _split(value: Any) -> Any:
-    """`civil, crisis` as the two names that it lists."""
+    """Split `civil, crisis` into its two names."""
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
@@ -52,7 +52,7 @@ Names: TypeAlias = Annotated[tuple[DeputyId, ...], NoDecode, BeforeValidator(_sp
 
 
 def shifted_port(base: int) -> Any:
-    """A port that moves with `PEYGIR_PORT_OFFSET` unless it is set itself."""
+    """A port that `PEYGIR_PORT_OFFSET` shifts unless it is set itself."""
     return Field(
         default_factory=lambda known: base + known.get("port_offset", 0),
         ge=1,
@@ -62,7 +62,7 @@ def shifted_port(base: int) -> Any:
 
 
 class CommonSettings(BaseSettings):
-    """What every service and tool is told. A service adds its own fields in a subclass."""
+    """The settings of every service and tool. A service adds its own fields in a subclass."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
@@ -98,7 +98,7 @@ class CommonSettings(BaseSettings):
     body_limit_bytes: int = Field(1_000_000, ge=1_000, description="Longest body of a request.")
 
     known_deputies: Names = Field(
-        tuple(deputy.id for deputy in DEPUTIES), description="Every deputy there is."
+        tuple(deputy.id for deputy in DEPUTIES), description="All existing deputies."
     )
     deputies: Names = Field(
         default_factory=lambda known: known.get("known_deputies", ()),
@@ -109,22 +109,25 @@ class CommonSettings(BaseSettings):
     )
 
     clock: Literal["system", "simulated"] = Field(
-        "system", description="Where the domain's time comes from."
+        "system", description="The source of the domain's time."
     )
-    thursday_off: bool = Field(False, description="Whether Thursdays are no working days.")
+    thursday_off: bool = Field(False, description="Whether Thursdays are days off.")
     holidays_file: Path | None = Field(
         None,
         description="A .json or .toml file of `added` and `removed` holidays, each a day such as "
         "2024-03-11 or 1402/12/21.",
     )
 
-    batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records a transaction.")
+    batch_max_records: int = Field(2_000, ge=1, le=10_000, description="Records per transaction.")
     sweep_seconds: float = Field(1.0, gt=0, le=3_600, description="Pause between two sweeps.")
     lease_seconds: float = Field(5.0, ge=1, le=60, description="How long a lease lasts.")
     deferred_seconds: float = Field(
-        86_400, ge=0, le=31_536_000, description="How long an event waits for what it is about."
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="How long an event waits for the aggregate that it refers to.",
     )
-    flood_window: int = Field(1_000, ge=1, description="Messages a flood is judged by.")
+    flood_window: int = Field(1_000, ge=1, description="Messages by which a flood is judged.")
     flood_share: float = Field(0.2, gt=0, le=1, description="Share of dead letters among them.")
     flood_minimum: int = Field(200, ge=1, description="Fewer dead letters are never a flood.")
     fault: str = Field("", description="Name of the step at which this process kills itself.")
@@ -134,7 +137,7 @@ class CommonSettings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _seen(cls, value: Any) -> Any:
+    def _visible(cls, value: Any) -> Any:
         hidden = unseen(value.strip()) if isinstance(value, str) else None
         if hidden is not None:
             raise refused(f"holds {hidden}, which nobody sees; take it out")
@@ -169,8 +172,8 @@ class CommonSettings(BaseSettings):
 
     @field_validator("deputies", mode="before")
     @classmethod
-    def _everyone(cls, wanted: Any, info: ValidationInfo) -> Any:
-        return info.data.get("known_deputies", ()) if wanted == "all" else wanted
+    def _all(cls, names: Any, info: ValidationInfo) -> Any:
+        return info.data.get("known_deputies", ()) if names == "all" else names
 
     @field_validator("deputies")
     @classmethod
@@ -183,7 +186,7 @@ class CommonSettings(BaseSettings):
 
     @field_validator("known_deputies", "deputies", "run")
     @classmethod
-    def _some(cls, names: Any) -> Any:
+    def _nonempty_and_distinct(cls, names: Any) -> Any:
         if not names:
             raise refused("names nobody and nothing")
         if len(set(names)) < len(names):
@@ -192,14 +195,14 @@ class CommonSettings(BaseSettings):
 
     @field_validator("clock")
     @classmethod
-    def _real_time(cls, clock: str, info: ValidationInfo) -> str:
+    def _real_in_production(cls, clock: str, info: ValidationInfo) -> str:
         if clock == "simulated" and info.data.get("env") != "development":
             raise refused("a simulated clock is for development alone; allowed: system")
         return clock
 
     @field_validator("fault")
     @classmethod
-    def _no_fault(cls, fault: str, info: ValidationInfo) -> str:
+    def _no_fault_in_production(cls, fault: str, info: ValidationInfo) -> str:
         if fault and info.data.get("env") != "development":
             raise refused("faults are for development alone; leave it empty")
         return fault
@@ -221,20 +224,20 @@ SettingsType = TypeVar("SettingsType", bound=CommonSettings)
 def load(settings: type[SettingsType]) -> SettingsType:
     """Read the settings of this process.
 
-    Where they are wrong, writes one line to standard error that names the variables and what is
-    allowed, and raises SystemExit(2). A variable of nobody's that looks like one of these with a
-    slip is worth a warning there.
+    If they are not valid, writes one line to standard error that names the variables and the
+    allowed values, and raises SystemExit(2). An unknown variable that looks like a misspelt setting
+    gets a warning there.
     """
     try:
         loaded = settings(_secrets_dir=_secret_folders(os.environ))
     except ValidationError as error:
-        wrongs = [
-            wrong for wrong in error.errors() if wrong["type"] != "default_factory_not_called"
+        details = [
+            detail for detail in error.errors() if detail["type"] != "default_factory_not_called"
         ]
-        _stop("; ".join(_complaint(settings, wrong) for wrong in wrongs))
+        _stop("; ".join(_message(settings, detail) for detail in details))
     except SettingsError as error:
         _stop(f"{PREFIX}*: {error}")
-    for name, meant in _slips(os.environ, settings.model_fields):
+    for name, meant in _misspelt(os.environ, settings.model_fields):
         sys.stderr.write(f"warning: {name} is not a setting; was {meant} meant?\n")
     return loaded
 
@@ -257,27 +260,28 @@ def _secret_folders(environment: Mapping[str, str]) -> list[Path]:
     return folders
 
 
-def _complaint(settings: type[CommonSettings], wrong: ErrorDetails) -> str:
-    """`PEYGIR_RUN: Input should be 'api', …, not 'web'`; what may be secret is not repeated."""
-    field, given = str(wrong["loc"][0]), wrong["input"]
+def _message(settings: type[CommonSettings], detail: ErrorDetails) -> str:
+    """`PEYGIR_RUN: Input should be 'api', …, not 'web'`; a secret value is not repeated."""
+    field, given = str(detail["loc"][0]), detail["input"]
     secret = "Secret" in repr(settings.model_fields[field].annotation)
-    repeated = isinstance(given, str) and not secret and wrong["type"] != "refused"
-    told = f", not {given!r}" if repeated else ""
-    return " ".join(f"{PREFIX}{field.upper()}: {wrong['msg']}{told}".split())
+    repeated = isinstance(given, str) and not secret and detail["type"] != "refused"
+    suffix = f", not {given!r}" if repeated else ""
+    return " ".join(f"{PREFIX}{field.upper()}: {detail['msg']}{suffix}".split())
 
 
-def _slips(environment: Iterable[str], fields: Iterable[str]) -> list[tuple[str, str]]:
+def _misspelt(environment: Iterable[str], fields: Iterable[str]) -> list[tuple[str, str]]:
+    """Unknown variables, each with the setting that its name resembles."""
     known = [PREFIX + field.upper() for field in fields]
-    slips = []
+    misspelt = []
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
-            slips += [(name, meant) for meant in near]
-    return slips
+            misspelt += [(name, meant) for meant in near]
+    return misspelt
 
 
 def refuse(variable: str, why: str) -> NoReturn:
-    """End the process for a setting whose value only its user can judge, as `load` does."""
+    """End the process as `load` does, for a value that only the setting's user can check."""
     _stop(f"{variable}: {why}")
 
 

@@ -1,4 +1,4 @@
-"""A simulated domain clock: one owner of the time, whom every process asks. Development only."""
+"""A simulated domain clock: one owner sets its time, every process reads it. Development only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TIME: Final = {"_id": "time"}
 
 
 class SimulatedDomainClock:
-    """Shows the instant that the owner of the time has set last.
+    """Shows the instant that its owner has set last.
 
-    Raises NoTime where nobody has set one yet, and the driver's errors.
+    Raises NoTime if none was set yet, and the driver's errors.
     """
 
     def __init__(self, client: Client, namespace: str) -> None:
@@ -31,13 +31,13 @@ class SimulatedDomainClock:
         return instant
 
     async def set(self, instant: datetime) -> None:
-        """Set the time (aware). For its one owner; it may not go back."""
+        """Set the time (aware), which cannot go back. Only the owner calls this."""
         await self._collection.update_one(
             _TIME, {"$max": {"now": instant.astimezone(UTC)}}, upsert=True
         )
 
     async def moves(self) -> AsyncGenerator[None, None]:
-        """Yield once the clock is watched, and then whenever its time was set forward.
+        """Yield when the clock is being watched, and then each time it is set forward.
 
         Raises the driver's errors.
         """
@@ -49,7 +49,7 @@ class SimulatedDomainClock:
 
 
 def domain_clock(settings: CommonSettings, client: Client) -> DomainClock:
-    """The domain clock that the settings ask for."""
+    """The domain clock that the settings choose."""
     if settings.clock == "simulated":
         return SimulatedDomainClock(client, settings.namespace)
     return SystemDomainClock()

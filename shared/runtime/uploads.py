@@ -1,4 +1,4 @@
-"""What people upload, as handlers see it. They know no database; `files` stores it."""
+"""Uploads as handlers see them, without a database; `files` stores them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 
 class UploadLost(Exception):
-    """A file took so long without a word that it counted as abandoned; send it again."""
+    """An upload paused for so long that it counts as abandoned; send the file again."""
 
 
 class FileDamaged(Exception):
-    """A stored file is not what it was when it was taken."""
+    """A stored file is no longer what was received."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """An upload that came in whole, and the name under which it is to take effect."""
+    """A complete upload, and the name under which it will take effect."""
 
-    upload: str
+    upload: str  # its id
     size: int  # bytes
     name: str

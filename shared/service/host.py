@@ -52,9 +52,9 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.persian import SHARED, Catalogue, Persian
 from shared.runtime.problems import Problem, internal, respond, unavailable
+from shared.runtime.sentences import sentence
 from shared.runtime.settings import CommonSettings, refuse
 from shared.runtime.simulation import SimulatedDomainClock, domain_clock
-from shared.runtime.told import sentence
 from shared.runtime.version import VERSION
 from shared.service import operations
 

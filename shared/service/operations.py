@@ -19,12 +19,12 @@ from shared.messaging.ledger.replies import MongoReplies
 from shared.runtime.clocks import MachineClock
 from shared.runtime.http import Limit, Page, Repeatable, SortKeys
 from shared.runtime.http.lists import DEFAULT_LIMIT
+from shared.runtime.idempotent_replies import Reply, Replying
 from shared.runtime.identity import Caller
 from shared.runtime.mongo import ClientSession, Database
 from shared.runtime.principals import OPERATOR
 from shared.runtime.problems import Problem, not_found, unavailable
-from shared.runtime.replies import Reply, Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _log = structlog.get_logger(__name__)
 

@@ -33,7 +33,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A part of a schema with its references resolved and `null` told apart."""
+    """A part of a schema with its references resolved and `null` separated."""
 
     root: Schema
     keywords: Schema
@@ -62,7 +62,7 @@ class _Node:
 
 
 def breaks(old: Schema, new: Schema) -> list[Break]:
-    """Every change between two JSON Schemas of an event that is not an optional field more."""
+    """Every change between two JSON Schemas of an event except added optional fields."""
     return list(_compare("", _Node.of(old, old), _Node.of(new, new)))
 
 
@@ -112,18 +112,18 @@ def _required(field: str, old: _Node, new: _Node) -> Iterator[Break]:
 
 
 def _keyword(field: str, keyword: str, before: Any, after: Any) -> Iterator[Break]:
-    told = f"{keyword} {before!r} -> {after!r}"
+    difference = f"{keyword} {before!r} -> {after!r}"
     if keyword == "enum" and isinstance(before, list) and isinstance(after, list):
         if gone := [value for value in before if value not in after]:
             yield Break(field, f"no longer takes {gone}", _OLD_MESSAGES)
         if came := [value for value in after if value not in before]:
             yield Break(field, f"now takes {came}", _OLD_READERS)
     elif keyword in _UPPER | _LOWER:
-        yield Break(field, told, _limit(keyword, before, after))
+        yield Break(field, difference, _limit(keyword, before, after))
     elif keyword == "default":
-        yield Break(field, told, "old messages without it change their meaning")
+        yield Break(field, difference, "old messages without it change their meaning")
     else:
-        yield Break(field, told, "the field is another one")
+        yield Break(field, difference, "the field is another one")
 
 
 def _limit(keyword: str, before: float | None, after: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Runs the job that creates the topics, and looks at Kafka with another client."""
+"""Runs the job that creates the topics, and reads from Kafka with another client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-# ConfigResource is public, yet not marked so for type checkers.
+# ConfigResource is public, but not marked so for type checkers.
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import KafkaException, NewTopic
 
@@ -56,9 +56,9 @@ def config(witness: AdminClient, name: str) -> dict[str, str]:
 
 
 def create(
-    witness: AdminClient, name: str, partitions: int, copies: int = 1, **wanted: str
+    witness: AdminClient, name: str, partitions: int, copies: int = 1, **config: str
 ) -> None:
-    settings = {key.replace("_", "."): value for key, value in wanted.items()}
+    settings = {key.replace("_", "."): value for key, value in config.items()}
     topic = NewTopic(name, partitions, copies, config=settings)
     witness.create_topics([topic])[name].result(timeout=10)
     until = time.monotonic() + PATIENCE_SECONDS

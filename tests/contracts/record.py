@@ -22,7 +22,7 @@ def path_of(event: type[EventData]) -> Path:
 
 
 def recorded(event: type[EventData]) -> dict[str, Any]:
-    """The schema of an event that outsiders were told."""
+    """The schema of an event that integrators know."""
     found: dict[str, Any] = json.loads(path_of(event).read_text(encoding="utf-8"))
     return found
 

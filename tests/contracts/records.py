@@ -1,4 +1,4 @@
-"""Records as anybody may send them: proper ones, foreign ones and garbage."""
+"""Records that anybody may send: valid ones, foreign ones and garbage."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ NEAR_VALUES: tuple[Any, ...] = (
     "2024-03-11T25:30:00Z", "1899-12-31T23:00:00-03:30", "normal", "urgent", "visit", "a|b",
     "a b", ["متن"], [""], [1], [None], "0" * 64,
 )  # fmt: skip
-"""Values about the limits that fields have."""
+"""Values near the limits of fields."""
 
 
 @st.composite
 def mutated_data(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """A type and its recorded data with one field, of whatever depth, made something else."""
+    """A type and its recorded data with one field, at any depth, replaced."""
     sample = draw(st.sampled_from(samples.every()))
     document = json.loads(sample.event.data)
     part = document

@@ -1,4 +1,4 @@
-"""Recorded messages: written once, never edited, read by every version after."""
+"""Recorded messages: written once, never edited, read by every later version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sample:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The data, as its JSON says."""
+        """The data, parsed from its JSON."""
         document: dict[str, Any] = json.loads(self.event.data)
         return document
 

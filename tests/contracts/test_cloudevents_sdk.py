@@ -1,4 +1,4 @@
-"""The CloudEvents SDK as the peer: it reads what we write, and we read what it writes."""
+"""The CloudEvents SDK and this code read what the other writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON = {"content-type": b"application/cloudevents+json"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOON = datetime(2024, 3, 11, 12, tzinfo=UTC)
 timed = records.events().map(lambda event: replace(event, time=event.time or NOON))
-"""The peer puts the present time where there is none."""
+"""The SDK sets the current time if there is none."""
 
 
 def _of_the_peer(event: type[EventData]) -> PeersEvent:

@@ -1,4 +1,4 @@
-"""A day and an instant are text of one form, or told which one was meant."""
+"""Days and instants have one form; a message says which one was meant."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def in_script(text: str, digits: str) -> str:
     return text.translate(str.maketrans("0123456789", digits))
 
 
-def told(adapter: TypeAdapter[Any], value: Any) -> str:
-    """What is told of a value that is not taken: the same of JSON and of Python's own."""
+def message_of(adapter: TypeAdapter[Any], value: Any) -> str:
+    """The message for a refused value, which is the same from JSON and from Python."""
     with pytest.raises(ValidationError) as python:
         adapter.validate_python(value)
     with pytest.raises(ValidationError) as read:
@@ -40,14 +40,14 @@ def told(adapter: TypeAdapter[Any], value: Any) -> str:
 
 
 @given(our_days)
-def test_a_day_of_ours_is_read_in_json_and_in_python(day: date) -> None:
+def test_a_day_is_read_from_json_and_from_python(day: date) -> None:
     assert DAY.validate_json(json.dumps(day.isoformat())) == day
     assert DAY.validate_python(day.isoformat()) == DAY.validate_python(day) == day
     assert DAY.dump_json(day) == json.dumps(day.isoformat()).encode()
 
 
 @given(st.datetimes(datetime(1900, 1, 2), datetime(2199, 12, 30)), st.integers(-839, 839))  # noqa: DTZ001
-def test_an_instant_is_read_in_json_and_in_python(moment: datetime, minutes: int) -> None:
+def test_an_instant_is_read_from_json_and_from_python(moment: datetime, minutes: int) -> None:
     there = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     for read in (
         INSTANT.validate_json(json.dumps(there.isoformat())),
@@ -61,15 +61,15 @@ numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.
 
 
 @given(numbers | st.none() | st.lists(numbers, max_size=2) | st.dictionaries(st.text(), numbers))
-def test_what_is_no_text_is_no_date(value: Any) -> None:
-    assert told(DAY, value) == "must be a day, such as 2024-03-11"
-    assert told(INSTANT, value).startswith("must be an RFC 3339 time with an offset")
+def test_only_text_can_be_a_date_in_json(value: Any) -> None:
+    assert message_of(DAY, value) == "must be a day, such as 2024-03-11"
+    assert message_of(INSTANT, value).startswith("must be an RFC 3339 time with an offset")
 
 
 @given(st.integers().map(str) | st.floats().map(str) | st.sampled_from(["", " ", "true", "P1D"]))
-def test_nor_are_its_digits_in_a_text(text: str) -> None:
-    assert told(DAY, text) == "must be a day, such as 2024-03-11"
-    assert told(INSTANT, text).startswith("must be an RFC 3339 time with an offset")
+def test_digits_alone_are_not_a_date(text: str) -> None:
+    assert message_of(DAY, text) == "must be a day, such as 2024-03-11"
+    assert message_of(INSTANT, text).startswith("must be an RFC 3339 time with an offset")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_no_other_value_of_python_is_an_instant(value: Any) -> None:
 
 
 @given(st.text() | st.from_regex(r"\A.{4}-.{2}-.{2}\Z") | st.from_regex(r"\A[0-9]{4}-.{5}\Z"))
-def test_a_text_of_any_other_form_is_no_day(text: str) -> None:
+def test_text_of_any_other_form_is_not_a_day(text: str) -> None:
     try:
         read = read_day(text)
     except Misread:
@@ -107,34 +107,36 @@ def test_a_text_of_any_other_form_is_no_day(text: str) -> None:
 
 
 @given(our_days, scripts, st.sampled_from("-/."), st.sampled_from(["", " ", "\u200f", "\u202b"]))
-def test_a_jalali_day_is_told_with_the_gregorian_one(
+def test_the_message_for_a_jalali_day_has_the_gregorian_one(
     day: date, digits: str, separator: str, around: str
 ) -> None:
     jalali = jdatetime.date.fromgregorian(date=day)
     text = in_script(jalali.strftime(f"%Y{separator}%m{separator}%d"), digits)
-    assert told(DAY, f"{around}{text}{around}") == f"{text} is a Jalali day; it would be {day}"
+    assert (
+        message_of(DAY, f"{around}{text}{around}") == f"{text} is a Jalali day; it would be {day}"
+    )
 
 
 @given(our_days, scripts, st.sampled_from("-/."))
-def test_a_gregorian_day_of_another_form_is_told_with_the_right_one(
+def test_the_message_for_another_form_of_a_day_has_the_right_one(
     day: date, digits: str, separator: str
 ) -> None:
     text = in_script(day.isoformat().replace("-", separator), digits)
     if text != day.isoformat():
-        assert told(DAY, text) == f"{text} has to be written as {day}"
+        assert message_of(DAY, text) == f"{text} has to be written as {day}"
 
 
 @given(st.integers(1279, 1577), st.integers(0, 99), st.integers(0, 99), scripts)
-def test_a_jalali_day_exists_or_is_said_not_to(
+def test_the_message_says_if_a_jalali_day_does_not_exist(
     year: int, month: int, day: int, digits: str
 ) -> None:
     text = in_script(f"{year}-{month:02}-{day:02}", digits)
     try:
         meant = jdatetime.date(year, month, day).togregorian()
     except ValueError:
-        assert told(DAY, text).startswith(f"{text} is no day of the Jalali calendar")
+        assert message_of(DAY, text).startswith(f"{text} is no day of the Jalali calendar")
     else:
-        assert told(DAY, text) == f"{text} is a Jalali day; it would be {meant}"
+        assert message_of(DAY, text) == f"{text} is a Jalali day; it would be {meant}"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +176,8 @@ def test_a_jalali_day_exists_or_is_said_not_to(
         ("امروز", "must be a day, such as 2024-03-11"),
     ],
 )
-def test_what_is_told_of_a_day(text: str, answer: str) -> None:
-    assert told(DAY, text) == answer
+def test_messages_for_days(text: str, answer: str) -> None:
+    assert message_of(DAY, text) == answer
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_what_is_told_of_a_day(text: str, answer: str) -> None:
         ("0001-01-01T00:00:00Z", "must be a year of the Gregorian calendar from 1900 to 2199"),
         ("9999-12-31T23:59:59-14:00", "must be a year of the Gregorian calendar from 1900 to 2199"),
         (
-            "1900-01-01T00:00:00+14:00",  # it is still 1899 in UTC
+            "1900-01-01T00:00:00+14:00",  # it is 1899 in UTC
             "must be a year of the Gregorian calendar from 1900 to 2199",
         ),
         ("2027-01-20T25:00:00Z", "must be an RFC 3339 time with an offset, such as "),
@@ -236,25 +238,25 @@ def test_what_is_told_of_a_day(text: str, answer: str) -> None:
         ("1803686400", "must be an RFC 3339 time with an offset, such as "),
     ],
 )
-def test_what_is_told_of_an_instant(text: str, answer: str) -> None:
-    assert told(INSTANT, text).startswith(answer)
+def test_messages_for_instants(text: str, answer: str) -> None:
+    assert message_of(INSTANT, text).startswith(answer)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ].{0,14})?\Z"))
-def test_whatever_is_written_is_a_day_an_instant_or_told_why_not(text: str) -> None:
+def test_every_text_is_accepted_or_gets_a_message(text: str) -> None:
     try:
         read = read_day(text)
     except Misread as misread:
-        told_why = str(misread)
-        assert told_why
-        assert "\n" not in told_why
+        message = str(misread)
+        assert message
+        assert "\n" not in message
     else:
         assert read.isoformat() == text
     try:
         instant = INSTANT.validate_python(text)
     except ValidationError as error:
-        told_why = error.errors()[0]["msg"]
-        assert "\n" not in told_why
+        message = error.errors()[0]["msg"]
+        assert "\n" not in message
     else:
         assert instant.tzinfo is UTC
 

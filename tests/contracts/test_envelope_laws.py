@@ -1,4 +1,4 @@
-"""What holds for every record, whoever sent it."""
+"""Properties of every record, whoever sent it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.contracts.envelope import (
     CloudEvent,
     Headers,
-    Told,
+    ReadableAttributes,
     Unreadable,
     glimpse,
     read,
@@ -28,7 +28,7 @@ STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 
 def outcome(event: CloudEvent) -> EventData | str:
-    """What becomes of an event's data: itself, or the kind of its refusal."""
+    """The data of an event, or the kind of its refusal."""
     try:
         return parse(event)
     except Invalid as refused:
@@ -40,13 +40,13 @@ def outcome(event: CloudEvent) -> EventData | str:
 
 
 def read_or_refuse(headers: Headers, value: bytes | None) -> None:
-    """Anything else than the three named refusals is a failure."""
-    told = glimpse(headers, value)
+    """Any error except the three named refusals is a failure."""
+    readable = glimpse(headers, value)
     try:
         event = read(headers, value)
     except Unreadable:
         return
-    assert (told.id, told.source, told.type) == (event.id, event.source, event.type)
+    assert (readable.id, readable.source, readable.type) == (event.id, event.source, event.type)
     outcome(event)
     written, data = write(event)
     assert read(written, data) == replace(event, time=_to_the_millisecond(event))
@@ -59,7 +59,7 @@ def _to_the_millisecond(event: CloudEvent) -> Any:
 
 
 @given(records.events())
-def test_what_is_written_is_read_again(event: CloudEvent) -> None:
+def test_a_written_event_is_read_unchanged(event: CloudEvent) -> None:
     assert read(*write(event)) == event
 
 
@@ -100,19 +100,21 @@ def test_the_offset_in_which_a_time_is_written_makes_no_difference(
 
 
 @given(records.garbage_headers, st.none() | st.binary(max_size=200))
-def test_garbage_is_refused_by_name(headers: list[Any], value: bytes | None) -> None:
+def test_garbage_is_refused_with_a_reason(headers: list[Any], value: bytes | None) -> None:
     read_or_refuse(cast(Headers, headers), value)
 
 
 @given(records.nearly_proper_headers, st.binary() | records.json_values.map(json.dumps))
-def test_half_proper_records_are_read_or_refused_by_name(
+def test_partly_valid_records_are_read_or_refused_with_a_reason(
     headers: list[Any], value: bytes | str
 ) -> None:
     read_or_refuse(cast(Headers, headers), value.encode() if isinstance(value, str) else value)
 
 
 @given(st.dictionaries(st.text(max_size=8), records.json_values, max_size=4), records.events())
-def test_structured_garbage_is_refused_by_name(other: dict[str, Any], event: CloudEvent) -> None:
+def test_structured_garbage_is_refused_with_a_reason(
+    other: dict[str, Any], event: CloudEvent
+) -> None:
     members = {**json.loads(records.structured(event)), **other}
 
     read_or_refuse(STRUCTURED, json.dumps(members).encode())
@@ -140,11 +142,11 @@ def test_a_record_cut_or_with_a_byte_changed(event: CloudEvent, data: Any) -> No
 
 
 @given(records.events(), st.booleans(), st.integers(0, 3))
-def test_what_is_told_of_an_event_is_what_it_says(
+def test_the_attributes_of_an_event_are_readable(
     event: CloudEvent, in_headers: bool, left: int
 ) -> None:
-    """Whichever of its required attributes is missing, the others are told."""
-    said = Told(event.id, event.source, event.type, event.subject, event.traceparent)
+    """If one of the required attributes is missing, the others are readable."""
+    said = ReadableAttributes(event.id, event.source, event.type, event.subject, event.traceparent)
     name = ("specversion", "id", "source", "type")[left]
     rest = said if name == "specversion" else replace(said, **{name: None})
     headers, _ = write(event)

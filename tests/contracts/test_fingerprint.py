@@ -1,4 +1,4 @@
-"""What makes an approval another one under the same id, and what does not."""
+"""Which changes make an approval a different one with the same id."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def of(document: dict[str, Any], **style: Any) -> str:
 
 
 @given(approvals, st.randoms(use_true_random=False), st.booleans(), st.sampled_from([None, 1, 8]))
-def test_the_way_it_is_written_makes_no_difference(
+def test_the_formatting_makes_no_difference(
     approval: dict[str, Any], shuffle: random.Random, ascii_only: bool, indent: int | None
 ) -> None:
     fields = list(approval.items())
@@ -104,7 +104,7 @@ def test_unknown_fields_make_no_difference(
 
 
 @given(approvals, approvals)
-def test_two_approvals_have_one_fingerprint_only_if_they_say_the_same(
+def test_only_equal_approvals_have_the_same_fingerprint(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     first, second = (ResolutionApproved.from_json(json.dumps(a).encode()) for a in (one, other))
@@ -123,7 +123,7 @@ def test_a_known_field_that_is_left_out_makes_a_difference(field: str) -> None:
     assert of({name: value for name, value in FULL.items() if name != field}) != of(FULL)
 
 
-def test_it_is_what_it_was_when_it_was_recorded() -> None:
+def test_the_fingerprint_does_not_change_between_versions() -> None:
     """Stored fingerprints are compared with those of later versions."""
     opened = parse(samples.of(FollowupOpened).event)
 

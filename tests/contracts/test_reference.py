@@ -1,4 +1,4 @@
-"""The domain's default data against what the world knows of it."""
+"""The domain's default data compared with other sources."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from shared.contracts.reference import (
     Province,
 )
 
-SUBDIVISIONS: Any = pycountry.subdivisions  # its methods bear no types
+SUBDIVISIONS: Any = pycountry.subdivisions  # its methods have no types
 
 
 def plain(name: str) -> str:
-    """Latin letters without their marks and what parts words: Sīstān va Balūchestān -> sistan…"""
+    """Latin letters without marks and separators: Sīstān va Balūchestān -> sistan…"""
     letters = unicodedata.normalize("NFKD", name).replace(" va ", " and ").lower()
     return "".join(letter for letter in letters if letter.isascii() and letter.isalpha())
 
@@ -37,7 +37,7 @@ IN_ISO_3166_2 = {
     "IR-28": "Khorāsān-e Shomālī",
     "IR-29": "Khorāsān-e Jonūbī",
 }
-"""What the standard transcribes where English has a name or a spelling of its own."""
+"""Names that the standard transcribes although English has its own name or spelling."""
 
 
 def test_there_are_the_31_provinces_of_iso_3166_2() -> None:
@@ -67,7 +67,7 @@ def test_persian_names_are_written_in_persian_letters() -> None:
         assert not set("يكة") & set(text), f"{text}: Arabic ye, kaf or te"
 
 
-def test_no_two_have_the_same_name() -> None:
+def test_names_are_distinct() -> None:
     for names in (
         [province.name_fa for province in PROVINCES],
         [province.name_en for province in PROVINCES],
@@ -79,7 +79,7 @@ def test_no_two_have_the_same_name() -> None:
         assert len(set(names)) == len(names)
 
 
-def test_each_axis_has_a_deputy_of_its_own_and_coordination_has_none() -> None:
+def test_each_axis_has_its_own_deputy_and_coordination_has_none() -> None:
     assert len(AXES) == 8
     assert len(DEPUTIES) == 9
     assert {axis.deputy for axis in AXES} == {deputy.id for deputy in DEPUTIES} - {COORDINATION}

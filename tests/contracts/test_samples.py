@@ -34,7 +34,7 @@ def test_no_field_of_the_first_sample_is_lost(event: type[EventData]) -> None:
 
 @events
 def test_the_samples_together_have_every_field(event: type[EventData]) -> None:
-    """A field that was added later is in a sample of its own."""
+    """A field that was added later has its own sample."""
     fields = {
         field
         for sample in samples.every()
@@ -47,7 +47,7 @@ def test_the_samples_together_have_every_field(event: type[EventData]) -> None:
 
 
 @events
-def test_the_first_sample_is_written_again_as_it_was(event: type[EventData]) -> None:
+def test_the_first_sample_is_written_unchanged(event: type[EventData]) -> None:
     sample = samples.of(event)
     read = sample.event
     data = parse(read).to_json()
@@ -71,7 +71,7 @@ def test_the_first_sample_is_written_again_as_it_was(event: type[EventData]) -> 
 
 
 @events
-def test_the_key_is_the_one_that_its_topic_names(event: type[EventData]) -> None:
+def test_the_key_is_the_field_that_the_topic_names(event: type[EventData]) -> None:
     sample = samples.of(event)
     keys = {spec.key for spec in Topics(["civil"]).all() if event in spec.events}
 
@@ -80,13 +80,13 @@ def test_the_key_is_the_one_that_its_topic_names(event: type[EventData]) -> None
     assert sample.key == sample.data["source" if field == "ce_source" else field]
 
 
-def test_every_sample_is_of_an_event() -> None:
+def test_every_sample_belongs_to_an_event() -> None:
     assert {path.name for path in SAMPLES.iterdir()} == {
         f"{event.__name__}.v1" for event in EVENTS.values()
     }
 
 
-def test_an_outsiders_structured_message() -> None:
+def test_a_structured_message_of_another_system() -> None:
     sample = samples.of(ResolutionApproved, 2)
 
     assert sample.event.id == "شورا-۱۴۰۲-۹"
@@ -101,7 +101,7 @@ def test_an_outsiders_structured_message() -> None:
     )
 
 
-def test_an_outsiders_binary_message_with_nulls_and_fields_of_its_own() -> None:
+def test_a_binary_message_of_another_system_with_nulls_and_unknown_fields() -> None:
     approved = parse(samples.of(ResolutionApproved, 3).event)
 
     assert isinstance(approved, ResolutionApproved)

@@ -1,4 +1,4 @@
-"""The published schemas say what is read: no less, and no more but for texts that nobody sees.
+"""The published schemas accept what is read, and nothing else except invisible texts.
 
 JSON Schema cannot say what shows something; there, `shared.text` does.
 """
@@ -38,7 +38,9 @@ VALIDATORS = {
     name: Draft202012Validator(schema(event), format_checker=formats)
     for name, event in EVENTS.items()
 }
-BLANK_OTHERWISE = re.compile("[\x1c-\x1f\x85\ufeff]")  # what \\s means differs between languages
+BLANK_OTHERWISE = re.compile(
+    "[\x1c-\x1f\x85\ufeff]"
+)  # the meaning of \\s differs between languages
 
 
 def is_read(type_: str, document: Any) -> bool:
@@ -50,7 +52,7 @@ def is_read(type_: str, document: Any) -> bool:
 
 
 def is_seen(value: Any) -> bool:
-    """Whether each text shows something, and nothing in it is hidden."""
+    """Whether each text shows something and has no invisible characters."""
     match value:
         case str():
             return shows(value) and unseen(value) is None and len(normalise(value)) <= len(value)
@@ -63,7 +65,7 @@ def is_seen(value: Any) -> bool:
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
-def test_a_schema_is_a_schema_and_takes_its_samples(event: type[EventData]) -> None:
+def test_each_schema_is_valid_and_accepts_its_samples(event: type[EventData]) -> None:
     Draft202012Validator.check_schema(schema(event))
     for sample in samples.every():
         if sample.event.type == event.TYPE:
@@ -71,7 +73,7 @@ def test_a_schema_is_a_schema_and_takes_its_samples(event: type[EventData]) -> N
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.__name__)
-def test_a_field_takes_what_its_schema_says(event: type[EventData]) -> None:
+def test_a_field_accepts_what_its_schema_accepts(event: type[EventData]) -> None:
     sample = samples.of(event).data
     for name in sample:
         for value in records.NEAR_VALUES:
@@ -86,19 +88,19 @@ def test_a_field_takes_what_its_schema_says(event: type[EventData]) -> None:
 
 @settings(max_examples=200)
 @given(records.mutated_data())
-def test_the_schema_takes_what_is_read_and_no_more_than_nobody_sees(
+def test_the_schema_accepts_what_is_read_and_else_only_invisible_texts(
     typed: tuple[str, dict[str, Any]],
 ) -> None:
     type_, document = typed
     assume(not BLANK_OTHERWISE.search(json.dumps(document, ensure_ascii=False)))
-    assume(not _has_whole_float(document))  # 1.0 is an integer to JSON Schema, not to us
+    assume(not _has_whole_float(document))  # 1.0 is an integer to JSON Schema, but not here
 
     takes, reads = VALIDATORS[type_].is_valid(document), is_read(type_, document)
     assert takes if reads else not (takes and is_seen(document))
 
 
 @given(st.sampled_from(samples.every()), records.json_values)
-def test_unknown_fields_are_passed_over(sample: samples.Sample, value: Any) -> None:
+def test_unknown_fields_are_ignored(sample: samples.Sample, value: Any) -> None:
     document = {"comExample": value, **sample.data}
 
     assert VALIDATORS[sample.event.type].is_valid(document)
@@ -106,7 +108,7 @@ def test_unknown_fields_are_passed_over(sample: samples.Sample, value: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("due_on", "1402-12-21", "1402-12-21 is a Jalali day; it would be 2024-03-11"),
         ("due_on", "1200-12-21", "must be a year of the Gregorian calendar from 1900 to 2199"),
@@ -128,7 +130,7 @@ def test_unknown_fields_are_passed_over(sample: samples.Sample, value: Any) -> N
         ("supporting", ["سازمان برنامه و بودجه", 5], "Input should be a valid string"),
     ],
 )
-def test_a_fault_is_told_with_its_field(field: str, value: Any, told: str) -> None:
+def test_a_refusal_names_the_field(field: str, value: Any, message: str) -> None:
     type_ = "peygir.ResolutionApproved.v1"
     document = {**samples.of(EVENTS[type_]).data, field: value}
 
@@ -136,7 +138,7 @@ def test_a_fault_is_told_with_its_field(field: str, value: Any, told: str) -> No
         parse(CloudEvent("1", "/letters", type_, json.dumps(document).encode()))
 
     assert refused.value.field.split(".")[0] == field
-    assert told in refused.value.detail
+    assert message in refused.value.detail
 
 
 def _has_whole_float(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Texts of events and of requests are cleaned in one way, and have to show something."""
+"""Texts of events and of requests are cleaned in the same way, and have to show something."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_an_events_name_that_shows_nothing_is_invalid(field: str, text: str) -> 
 
 
 @nothing
-def test_so_is_one_among_several_and_one_in_a_part(text: str) -> None:
+def test_invisible_names_in_lists_and_parts_are_invalid_too(text: str) -> None:
     with pytest.raises(Invalid, match=r"supporting\.1: must not be blank"):
         approved(supporting=["سازمان برنامه و بودجه", text])
     scheduled = samples.of(SessionScheduled).data
@@ -95,7 +95,7 @@ def test_a_bodys_text_that_shows_nothing_is_refused(kind: Any, text: str) -> Non
 
 
 @given(st.text(min_size=1, max_size=60))
-def test_what_is_taken_is_what_the_policy_makes_of_it(text: str) -> None:
+def test_accepted_texts_are_cleaned_by_the_rules(text: str) -> None:
     for kind, clean in ((Title, normalise_line), (Name, normalise_line), (Saying, normalise)):
         adapter: TypeAdapter[str] = TypeAdapter(kind)
         if shows(text):
@@ -112,7 +112,7 @@ def test_arabic_letters_and_digits_and_joiners_are_kept_as_they_were_written() -
 
 
 @pytest.mark.parametrize("hidden", [characters[0] for characters in TAKEN_OUT.values()], ids=ascii)
-def test_a_duplicate_stays_one_whatever_nobody_sees_in_it(hidden: str) -> None:
+def test_a_duplicate_with_invisible_characters_stays_a_duplicate(hidden: str) -> None:
     if "\ud800" <= hidden <= "\udfff":
         hidden = "\ufdd0"
     one = approved(title=f"تکمیل {hidden}پل", text=f"یکم\r\n{hidden}دوم")
@@ -125,12 +125,12 @@ def test_composed_and_decomposed_are_one_text() -> None:
     assert fingerprint(approved(title=decomposed)) == fingerprint(approved(title="آب و مسئول"))
 
 
-def test_line_breaks_stay_in_long_texts_alone() -> None:
+def test_only_long_texts_keep_line_breaks() -> None:
     data = approved(title="تکمیل\r\nپل", text="یکم\r\nدوم\u2029سوم")
     assert (data.title, data.text) == ("تکمیل پل", "یکم\nدوم\nسوم")
 
 
-def test_what_grows_when_it_is_composed_is_measured_afterwards() -> None:
+def test_the_length_is_measured_after_composition() -> None:
     grows = "\u0958"  # two characters in NFC
     assert TypeAdapter(Title).validate_python(grows * 250) == unicodedata.normalize(
         "NFC", grows * 250
@@ -140,7 +140,7 @@ def test_what_grows_when_it_is_composed_is_measured_afterwards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("id_", "told"),
+    ("id_", "message"),
     [
         ("a\u200bb", "must not hold U\\+200B, which nobody sees"),
         ("a\u202e", "must not hold U\\+202E"),
@@ -152,8 +152,8 @@ def test_what_grows_when_it_is_composed_is_measured_afterwards() -> None:
         ("a b", "String should match pattern"),
     ],
 )
-def test_an_id_is_refused_rather_than_changed(id_: str, told: str) -> None:
-    with pytest.raises(Invalid, match=told) as refused:
+def test_an_id_is_refused_rather_than_changed(id_: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message) as refused:
         approved(resolution_id=id_)
     assert refused.value.field == "resolution_id"
 
@@ -165,8 +165,8 @@ def test_an_id_stays_as_it_is(id_: str) -> None:
 
 
 @nothing
-def test_what_is_on_record_can_always_be_read(text: str) -> None:
-    """Names without a look at what they show were taken once, and are in stores and topics."""
+def test_recorded_texts_can_always_be_read(text: str) -> None:
+    """Names that show nothing were accepted once, and are in databases and topics."""
     for kind in EVENTS.values():
         fields = samples.of(kind).data
         titled = {n: text for n, v in fields.items() if n in {"title", "note", "name"}}
@@ -177,20 +177,20 @@ def test_what_is_on_record_can_always_be_read(text: str) -> None:
 
 
 @nothing
-def test_what_was_taken_before_can_still_be_told(text: str) -> None:
-    """A follow-up under a title that nobody sees goes on to be overdue."""
-    told = samples.of(FollowupOverdue).data | {"title": text, "followup_id": "f\u200b"}
-    built = FollowupOverdue(**dict(FollowupOverdue.from_json(json.dumps(told).encode())))
-    assert json.loads(built.to_json()) == told
+def test_recorded_texts_can_still_be_sent(text: str) -> None:
+    """A follow-up with an invisible title can still become overdue."""
+    data = samples.of(FollowupOverdue).data | {"title": text, "followup_id": "f\u200b"}
+    built = FollowupOverdue(**dict(FollowupOverdue.from_json(json.dumps(data).encode())))
+    assert json.loads(built.to_json()) == data
     with pytest.raises(ValidationError, match="must be a day"):
         FollowupOverdue(**{**dict(built), "due_on": 1803686400})
     with pytest.raises(ValidationError, match="at most 500"):
         FollowupOverdue(**{**dict(built), "title": "x" * 501})
     with pytest.raises(Invalid):
-        parse(event(FollowupOverdue, told))
+        parse(event(FollowupOverdue, data))
 
 
-def test_a_body_says_the_same_as_an_event() -> None:
+def test_a_body_accepts_the_same_as_an_event() -> None:
     class Body(BaseModel):
         title: Title
         note: Text | None = None

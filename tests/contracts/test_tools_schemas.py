@@ -11,7 +11,7 @@ from shared.contracts.events import EVENTS
 from tools import schemas
 
 
-def test_what_is_in_the_repository_is_what_would_be_written() -> None:
+def test_the_files_in_the_repository_are_up_to_date() -> None:
     assert schemas.differences(schemas.DOCS) == [], "run python -m tools.schemas"
 
 
@@ -46,9 +46,7 @@ def test_stale_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     ]
 
 
-def test_writing_brings_a_folder_to_what_is_wanted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writing_updates_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "events"
     monkeypatch.setattr(schemas, "DOCS", folder)
     schemas.main()

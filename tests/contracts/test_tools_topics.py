@@ -53,7 +53,7 @@ def test_it_can_be_repeated_in_production_too(
     assert partitions(witness, prefix) == before
 
 
-def test_it_adds_what_a_new_deputy_needs(
+def test_it_adds_the_topics_of_a_new_deputy(
     cluster: Cluster, witness: AdminClient, prefix: str
 ) -> None:
     run(cluster.bootstrap, prefix)
@@ -67,7 +67,7 @@ def test_it_adds_what_a_new_deputy_needs(
 
 
 @pytest.mark.parametrize("there", [1, 5])
-def test_another_number_of_partitions_is_reported_and_left(
+def test_another_number_of_partitions_is_reported_and_kept(
     cluster: Cluster, witness: AdminClient, prefix: str, there: int
 ) -> None:
     name = topics(prefix).resolutions("civil")
@@ -105,12 +105,12 @@ def test_a_config_that_differs_is_reported_and_set_when_asked(
     assert f"altered {name}\n" in altered.stdout
     now = config(witness, name)
     assert (now["retention.ms"], now["max.message.bytes"]) == ("-1", "1048576")
-    assert now["segment.bytes"] == "2000000", "what else the operator has set has to stay"
+    assert now["segment.bytes"] == "2000000", "other config of the operator has to stay"
 
     assert run(cluster.bootstrap, prefix).returncode == 0
 
 
-def test_config_that_nobody_set_is_completed_on_topics_that_are_there(
+def test_missing_config_is_added_to_existing_topics(
     cluster: Cluster, witness: AdminClient, prefix: str
 ) -> None:
     name = topics(prefix).resolutions("civil")
@@ -132,9 +132,7 @@ def test_config_that_nobody_set_is_completed_on_topics_that_are_there(
     assert "altered 0, 0 differences" in run(cluster.bootstrap, prefix).stdout
 
 
-def test_more_config_than_declared_is_no_fault(
-    cluster: Cluster, witness: AdminClient, prefix: str
-) -> None:
+def test_additional_config_is_accepted(cluster: Cluster, witness: AdminClient, prefix: str) -> None:
     spec = topics(prefix).all()[0]
     declared = {key.replace(".", "_"): value for key, value in spec.config.items()}
     create(witness, spec.name, spec.partitions, 1, **declared, segment_bytes="2000000")
@@ -165,7 +163,7 @@ async def test_two_jobs_at_once_create_each_topic_once(cluster: Cluster, prefix:
 async def test_when_it_is_done_the_broker_knows_every_topic(
     cluster: Cluster, witness: AdminClient
 ) -> None:
-    """It lists a topic a moment after it said created; services start when this job is done."""
+    """It lists a topic a moment after it reports its creation; services start after this job."""
     for _ in range(5):
         prefix = f"t{uuid.uuid4().hex[:10]}"
         await ensure([cluster.bootstrap], topics(prefix).all(), say=print)
@@ -188,7 +186,7 @@ def test_too_many_copies_are_refused_with_the_reason(
     assert partitions(witness, prefix) == {}
 
 
-def test_without_kafka_it_says_so_and_gives_up() -> None:
+def test_without_kafka_it_reports_that_and_fails() -> None:
     with socket.socket() as nobody:
         nobody.bind((HOST, 0))
         bootstrap = f"{HOST}:{nobody.getsockname()[1]}"
@@ -234,7 +232,7 @@ def test_records_are_dated_by_the_broker(cluster: Cluster, prefix: str) -> None:
 
 
 async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
-    """Kafka answers at an address from the moment on that the job says it waits there."""
+    """Kafka answers at an address after the job has reported that it waits for it."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         said: asyncio.Queue[str] = asyncio.Queue()
@@ -253,7 +251,7 @@ async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
 
 @asynccontextmanager
 async def _way_to(bootstrap: str, listener: socket.socket) -> AsyncIterator[None]:
-    """Let who connects to the listener speak with Kafka."""
+    """Forward connections of the listener to Kafka."""
     host, _, port = bootstrap.partition(":")
 
     async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

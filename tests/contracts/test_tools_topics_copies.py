@@ -1,4 +1,4 @@
-"""How many copies a partition has: what the job asks for, and what it says of other numbers."""
+"""The number of copies of a partition: what the job requests, and reports about others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_another_number_of_copies_is_reported(there: int) -> None:
     ]
 
 
-def test_whoever_says_no_number_takes_the_copies_that_are_there() -> None:
+def test_without_a_number_the_existing_copies_are_accepted() -> None:
     spec = topics("").all()[0]
 
     assert faults_of(spec, Found((3, 3, 3), spec.config_with(3), {})) == []
@@ -39,13 +39,13 @@ def test_a_topic_of_one_copy_is_not_asked_for_two() -> None:
     assert Found((1, 1, 1), spec.config_with(1), {}).differing(spec, 3) == {}
 
 
-def test_a_partition_that_moves_asks_for_no_more_copies_than_it_will_have() -> None:
+def test_a_partition_that_moves_needs_no_more_copies_than_it_will_have() -> None:
     spec = topics("").all()[0]
 
     assert Found((6, 6, 6), spec.config_with(3), {}).differing(spec, 3) == {}
 
 
-def test_copies_that_differ_are_reported_on_the_real_one(
+def test_a_different_number_of_copies_is_reported_on_a_real_broker(
     cluster: Cluster, witness: AdminClient, prefix: str
 ) -> None:
     run(cluster.bootstrap, prefix)
@@ -64,7 +64,7 @@ def test_copies_that_differ_are_reported_on_the_real_one(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "settings", "told"),
+    ("arguments", "settings", "message"),
     [
         ((), {}, "production has to say how many copies"),
         ((), {"PEYGIR_REPLICATION_FACTOR": "1"}, "allowed from 3 on"),
@@ -72,24 +72,24 @@ def test_copies_that_differ_are_reported_on_the_real_one(
         (("--replication-factor", "2"), {"PEYGIR_REPLICATION_FACTOR": "3"}, "allowed from 3 on"),
     ],
 )
-def test_production_has_to_say_that_there_are_copies_enough(
-    arguments: tuple[str, ...], settings: dict[str, str], told: str
+def test_production_requires_a_statement_of_enough_copies(
+    arguments: tuple[str, ...], settings: dict[str, str], message: str
 ) -> None:
     done = run("127.0.0.1:1", "", *arguments, PEYGIR_ENV="production", **settings)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("PEYGIR_REPLICATION_FACTOR: ")
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_production_lists_its_topics_without_a_word_about_copies() -> None:
+def test_production_lists_its_topics_without_a_number_of_copies() -> None:
     assert run("127.0.0.1:1", "", "list", PEYGIR_ENV="production").returncode == 0
 
 
 @pytest.fixture(scope="module")
 def three(local: Path, test_folder: Path) -> Iterator[str]:
-    """The addresses of three brokers, whose own default is two copies in sync."""
+    """The addresses of three brokers with a default of two copies in sync."""
     cluster = Cluster(test_folder / "three", local / "cache", nodes=3)
     try:
         cluster.start("kafka")
@@ -99,7 +99,7 @@ def three(local: Path, test_folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.replicated
-def test_three_copies_get_two_in_sync_and_what_is_there_is_told_apart(
+def test_three_copies_get_two_in_sync_and_existing_topics_are_recognised(
     three: str, prefix: str
 ) -> None:
     names = topics(prefix)

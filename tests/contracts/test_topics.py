@@ -1,4 +1,4 @@
-"""The topics: the names that outsiders know, their settings, who owns what."""
+"""The topics: the names that other systems know, their settings, their owners."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_names_are_exactly_these() -> None:
     ]
 
 
-def test_what_is_named_is_what_is_declared() -> None:
+def test_named_and_declared_topics_are_the_same() -> None:
     named = {
         *(TWO.sessions, TWO.circulars, TWO.reports, TWO.reports_restricted),
         *(TWO.notices, TWO.rejections),
@@ -72,7 +72,7 @@ def test_what_is_named_is_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["", "test-", "t0123456789"])
-def test_a_namespace_goes_before_every_name(namespace: str) -> None:
+def test_a_namespace_precedes_every_name(namespace: str) -> None:
     plain = [spec.name for spec in Topics(EVERYBODY).all()]
 
     assert [spec.name for spec in Topics(EVERYBODY, namespace).all()] == [
@@ -80,7 +80,7 @@ def test_a_namespace_goes_before_every_name(namespace: str) -> None:
     ]
 
 
-def test_every_name_is_one_that_kafka_takes() -> None:
+def test_kafka_accepts_every_name() -> None:
     names = [spec.name for spec in Topics(EVERYBODY, "a" * 20).all()]
 
     assert len(set(names)) == len(names)
@@ -92,7 +92,7 @@ def test_nothing_is_ever_deleted_by_kafka() -> None:
         assert (spec.config["cleanup.policy"], spec.config["retention.ms"]) == ("delete", "-1")
 
 
-def test_a_dead_letter_has_room_for_what_is_noted_about_it() -> None:
+def test_a_dead_letter_has_room_for_its_notes() -> None:
     assert LARGEST_DEAD_LETTER == LARGEST_RECORD + 64 * 1024
     for spec in TWO.all():
         takes_whole_records = ".deadletter." in spec.name or ".replay." in spec.name
@@ -100,23 +100,23 @@ def test_a_dead_letter_has_room_for_what_is_noted_about_it() -> None:
         assert spec.config["max.message.bytes"] == str(size)
 
 
-def test_a_records_size_is_weighed_uncompressed() -> None:
+def test_a_records_size_is_measured_uncompressed() -> None:
     for spec in TWO.all():
         assert spec.config["compression.type"] == "uncompressed"
 
 
-def test_what_was_acknowledged_is_never_cut_off_by_a_replica_that_trails() -> None:
+def test_a_lagging_replica_never_truncates_acknowledged_records() -> None:
     for spec in TWO.all():
         assert spec.config["unclean.leader.election.enable"] == "false"
 
 
-def test_records_bear_the_brokers_time() -> None:
+def test_records_have_the_brokers_time() -> None:
     for spec in TWO.all():
         assert spec.config["message.timestamp.type"] == "LogAppendTime"
 
 
 @pytest.mark.parametrize(("copies", "holding"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
-def test_a_record_is_acknowledged_when_most_copies_hold_it(copies: int, holding: int) -> None:
+def test_a_record_is_acknowledged_when_most_copies_have_it(copies: int, holding: int) -> None:
     for spec in TWO.all():
         config = spec.config_with(copies)
         assert config == {**spec.config, "min.insync.replicas": str(holding)}
@@ -126,7 +126,7 @@ def test_a_record_is_acknowledged_when_most_copies_hold_it(copies: int, holding:
     "event", [ResolutionApproved, ResolutionAmended, FollowupOpened, FollowupAmended]
 )
 def test_the_longest_resolution_fits_its_topic(event: type[EventData]) -> None:
-    """A character that JSON escapes takes six bytes; headers and key take less than 64 KiB."""
+    """A character that JSON escapes has six bytes; headers and key have less than 64 KiB."""
     lengths = {"title": 500, "text": 20_000, "reason": 20_000, "executing_body": 200, "number": 200}
     texts = {name: "\x01" * n for name, n in lengths.items() if name in event.model_fields}
     bodies = ["\x01" * 200] * 100

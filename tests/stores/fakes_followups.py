@@ -15,7 +15,7 @@ from services.followups.handlers import Ahead, Change
 from shared.messaging.core.errors import AlreadyExists, PositionMoved, Stale
 from shared.messaging.core.model import CommitContext, Deferred, Entry, Event
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import ListQuery, Value
+from shared.runtime.list_queries import ListQuery, Value
 from shared.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_files import MemoryFiles

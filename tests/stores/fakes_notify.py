@@ -13,7 +13,7 @@ from services.notify.domain.sessions import Course
 from services.notify.handlers import Saved
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext, Event
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from tests.stores import listed
 from tests.unit.published import as_read
 

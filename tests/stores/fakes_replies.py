@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from shared.runtime.replies import AlreadyReplied, Reply
+from shared.runtime.idempotent_replies import AlreadyReplied, Reply
 
 
 class MemoryReplies:

@@ -11,7 +11,7 @@ from services.reports.domain.records import Expectation
 from services.reports.handlers import Change
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext, Event
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from tests.stores import listed
 from tests.stores.fakes_replies import MemoryReplies
 

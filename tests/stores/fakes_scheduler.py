@@ -9,7 +9,7 @@ from services.scheduler.domain.records import Resolution, Season, Session
 from services.scheduler.handlers import Change, Record
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext, Event
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_replies import MemoryReplies

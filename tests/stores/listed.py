@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from shared.runtime.listing import ListQuery, Place, ValueRange, arranged, is_behind
+from shared.runtime.list_queries import ListQuery, Place, ValueRange, arranged, is_behind
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext
 from shared.runtime import files
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.files import PIECE_BYTES, Files
+from shared.runtime.files import CHUNK_BYTES, Files
 from shared.runtime.mongo import Database
 from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 from tests.component.harness import eventually
@@ -30,7 +30,7 @@ from tests.unit.followups.examples import ACKNOWLEDGED, LETTER, PHOTO, PROGRESSE
 
 AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
 
-SIZES = (1, 1_000, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
+SIZES = (1, 1_000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 7)
 ABANDONED_SECONDS = 0.4
 
 
@@ -112,9 +112,9 @@ async def test_links_stand_in_the_follow_up_alone(shelf: Shelf) -> None:
 async def test_what_no_change_has_kept_is_not_there(shelf: Shelf) -> None:
     await shelf.begun()
     async with shelf.uploads.receive() as upload:
-        await upload.write(b"x" * 2 * PIECE_BYTES)
+        await upload.write(b"x" * 2 * CHUNK_BYTES)
         await upload.finish()
-    assert await shelf.content(a_file(b"x" * 2 * PIECE_BYTES)) is None
+    assert await shelf.content(a_file(b"x" * 2 * CHUNK_BYTES)) is None
 
 
 async def test_a_change_that_comes_too_late_leaves_neither_fact_nor_file(shelf: Shelf) -> None:
@@ -171,7 +171,7 @@ async def test_nothing_is_left_of_what_was_not_kept(database: Database) -> None:
     for broken in (None, OSError("away"), asyncio.CancelledError()):
         try:
             async with uploads.receive() as upload:
-                await upload.write(b"x" * 2 * PIECE_BYTES)
+                await upload.write(b"x" * 2 * CHUNK_BYTES)
                 assert await left(database) == [0, 2, 1]
                 if broken is not None:
                     raise broken
@@ -185,7 +185,7 @@ async def test_what_was_kept_leaves_no_mark_and_every_tool_for_gridfs_reads_it(
 ) -> None:
     store = await prepared(database)
     shelf = Shelf(store, uploads_of(store))
-    content = b"abc" * PIECE_BYTES
+    content = b"abc" * CHUNK_BYTES
     await shelf.put(await shelf.begun(), content)
     assert await left(database) == [1, 3, 0]
 
@@ -201,7 +201,7 @@ async def crashed(files_: Files) -> str:
     """Leave an upload as a process that was killed: nobody says a word any more."""
     receiving = files.Uploads(files_, SystemMachineClock(), ABANDONED_SECONDS).receive()
     upload = await receiving.__aenter__()
-    await upload.write(b"x" * 2 * PIECE_BYTES)
+    await upload.write(b"x" * 2 * CHUNK_BYTES)
     _CRASHED.append(receiving)  # else it would be closed, and clear up after itself
     return upload.id
 
@@ -247,7 +247,7 @@ async def test_an_upload_that_goes_on_is_not_cleared_however_long_it_takes(
     store = await prepared(database)
     shelf, first = Shelf(store, uploads_of(store)), None
     first = await shelf.begun()
-    content = b"x" * PIECE_BYTES
+    content = b"x" * CHUNK_BYTES
     async with shelf.uploads.receive() as upload:
         for _ in range(10):
             await upload.write(content)
@@ -268,13 +268,13 @@ async def test_an_upload_that_was_cleared_meanwhile_can_neither_go_on_nor_take_e
     shelf = Shelf(store, uploads_of(store))
     first = await shelf.begun()
     async with shelf.uploads.receive() as upload:
-        await upload.write(b"x" * PIECE_BYTES)
+        await upload.write(b"x" * CHUNK_BYTES)
         await asyncio.sleep(ABANDONED_SECONDS + 0.1)  # by MongoDB's clock
         assert await uploads_of(store).clear() == 1
         kept = ReceivedFile(upload.id, upload.size, "e")
         late = replace(step(first, PHOTO), files=[kept])
         with pytest.raises(UploadLost):
-            await (upload.write(b"x" * PIECE_BYTES) if goes_on else store.save([late], CAUSE))
+            await (upload.write(b"x" * CHUNK_BYTES) if goes_on else store.save([late], CAUSE))
     assert await left(database) == [0, 0, 0]
     assert await store.get(first.followup_id) == first
 
@@ -288,7 +288,7 @@ async def damaged(database: Database, content: bytes) -> tuple[Shelf, EvidenceAd
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 async def test_a_damaged_file_does_not_come_whole(database: Database, number: int) -> None:
-    shelf, piece = await damaged(database, b"x" * (2 * PIECE_BYTES + 5))
+    shelf, piece = await damaged(database, b"x" * (2 * CHUNK_BYTES + 5))
     chunk = {"n": number}
     stored = await database["evidence.chunks"].find_one(chunk)
     assert stored is not None
@@ -298,13 +298,13 @@ async def test_a_damaged_file_does_not_come_whole(database: Database, number: in
     pieces = await shelf.store.content(piece)
     assert pieces is not None
     for _ in range(2):
-        assert len(await anext(pieces)) == PIECE_BYTES
+        assert len(await anext(pieces)) == CHUNK_BYTES
     with pytest.raises(FileDamaged):
         await anext(pieces)
 
 
 async def test_a_file_whose_pieces_are_gone_does_not_come(database: Database) -> None:
-    shelf, piece = await damaged(database, b"x" * (2 * PIECE_BYTES + 5))
+    shelf, piece = await damaged(database, b"x" * (2 * CHUNK_BYTES + 5))
     await database["evidence.chunks"].delete_one({"n": 2})
     with pytest.raises(FileDamaged):
         await shelf.content(piece)

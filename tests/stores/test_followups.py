@@ -42,7 +42,7 @@ from shared.messaging.scheduling.sweeper import SNOOZED_FOR, Sweeper
 from shared.runtime import mongo
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (

@@ -24,10 +24,10 @@ from services.scheduler.domain.records import Resolution, Session
 from services.scheduler.store import MongoSchedulerRepository
 from shared.messaging.core.model import CommitContext
 from shared.messaging.ledger.ledger import Ledger
-from shared.runtime import pages
+from shared.runtime import mongo_pages
 from shared.runtime.calendar import start_of_day
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange
+from shared.runtime.list_queries import ListQuery, Place, Sort, Value, ValueRange
 from shared.runtime.mongo import Database
 from shared.text import search_key
 from tests.stores.fakes_followups import MemoryFollowups
@@ -434,7 +434,7 @@ async def test_what_changes_while_a_page_is_read_ends_no_walk(
     followups = lives(60)
     store = await mongo_followups(database)
     await saved(store, followups)
-    stored, plain_read, chance = database["followups"], pages._read, random.Random(11)
+    stored, plain_read, chance = database["followups"], mongo_pages._read, random.Random(11)
 
     async def read(*asked: Any) -> list[Any]:
         found = await plain_read(*asked)
@@ -446,7 +446,7 @@ async def test_what_changes_while_a_page_is_read_ends_no_walk(
         return found
 
     moved: set[str] = set()
-    monkeypatch.setattr(pages, "_read", read)
+    monkeypatch.setattr(mongo_pages, "_read", read)
     query = ListQuery({}, None, 7, sort=Sort(sort, descending), as_of=TODAY)
     found: list[str] = []
     for _page in range(100):

@@ -26,8 +26,8 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.files import Uploads
+from shared.runtime.idempotent_replies import AlreadyReplied, Keyed, Reply
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import AlreadyReplied, Keyed, Reply
 from shared.runtime.uploads import ReceivedFile
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.stores.test_evidence import a_file
@@ -244,7 +244,7 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
     before = await begun(civil)
     store = civil.store
     if isinstance(store, MongoFollowupRepository):
-        await store.files.pieces.database["evidence.files"].delete_many({})
+        await store.files.chunks.database["evidence.files"].delete_many({})
     else:
         assert isinstance(store, MemoryFollowups)
         store.files.lose(a_file(b"photo").evidence_id)

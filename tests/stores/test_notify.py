@@ -43,7 +43,7 @@ from shared.messaging.ledger.rollback import RollbackDetector
 from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.runtime import mongo
 from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
-from shared.runtime.listing import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from tests.component.harness import eventually

@@ -18,10 +18,10 @@ from shared.messaging.ledger.replies import MongoReplies
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
 from shared.runtime.http import create_app
+from shared.runtime.idempotent_replies import AlreadyReplied, BeingReplied, Keyed, Reply
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database, transaction
-from shared.runtime.replies import AlreadyReplied, BeingReplied, Keyed, Reply
 from shared.service import operations
 from tests.stores.fakes_replies import MemoryReplies
 from tests.stores.outbox import NOW, Crash, Outbox, dies_at

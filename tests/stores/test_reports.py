@@ -20,7 +20,7 @@ from shared.messaging.core.errors import AlreadyExists, LeaseLost, Stale
 from shared.messaging.core.model import CommitContext, Event, Fence
 from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (

@@ -35,7 +35,7 @@ from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext
 from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.listing import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.mongo import Database
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read

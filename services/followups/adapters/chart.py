@@ -14,7 +14,7 @@ from services.followups.adapters.svg import FAINT, line, picture, rect, short, t
 from services.followups.adapters.tables import gap, title
 from services.followups.domain.scorecard_table import ScorecardTable
 from services.followups.domain.scores import Scorecard
-from shared.runtime.writing import isolated
+from shared.runtime.safe_text import isolated
 from shared.text import persian_digits
 
 _WIDTH: Final = 960

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.followups.adapters.tables import gap, heads, lines
 from services.followups.domain.scorecard_table import ScorecardTable
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8"
 

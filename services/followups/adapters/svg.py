@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from shared.runtime.writing import FSI, PDI, one_line
+from shared.runtime.safe_text import FSI, PDI, one_line
 
 MEDIA_TYPE: Final = "image/svg+xml"
 

@@ -34,7 +34,7 @@ from shared.runtime.calendar import (
     tehran_date,
     to_jalali,
 )
-from shared.runtime.writing import isolated
+from shared.runtime.safe_text import isolated
 from shared.text import persian_digits
 
 _WIDTH: Final = 1_000

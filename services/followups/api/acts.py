@@ -15,9 +15,9 @@ from services.followups.api.schemas import FollowupItem, followup_item
 from services.followups.domain.records import Fact, Followup
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying
 
 Said = TypeVarTuple("Said")
 

@@ -29,13 +29,13 @@ from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Once, Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
+from shared.runtime.idempotent_replies import Keyed, Reply, Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery as Wanted
-from shared.runtime.listing import Place
+from shared.runtime.list_queries import ListQuery as Wanted
+from shared.runtime.list_queries import Place
 from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
-from shared.runtime.replies import Keyed, Reply, Replying
-from shared.runtime.told import Told, sentence
+from shared.runtime.sentences import Sentence, sentence
 
 PATH: Final = "/followups/bulk"
 
@@ -319,7 +319,7 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
 
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
     place = f"rows.{row}" if column is None else f"rows.{row}.{column}"
-    return FieldError(place, Told.of(f"{slug}: {message}", f"row:{slug}", {}))
+    return FieldError(place, Sentence.of(f"{slug}: {message}", f"row:{slug}", {}))
 
 
 def _is_settled(told: _Told) -> bool:

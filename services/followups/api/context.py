@@ -42,11 +42,11 @@ from services.followups.handlers import (
 from shared.messaging.core.errors import StillRecovering
 from shared.messaging.core.model import Entry
 from shared.runtime.http.refusals import refusal
-from shared.runtime.listing import ListQuery, Value
+from shared.runtime.idempotent_replies import Replies
+from shared.runtime.list_queries import ListQuery, Value
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replies
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 from shared.runtime.uploads import UploadLost
 
 _log = structlog.get_logger(__name__)

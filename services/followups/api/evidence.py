@@ -21,10 +21,10 @@ from shared.contracts.events.base import Brief
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
 from shared.runtime.http.disposition import BadDisposition, attachment, named
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.problems import Problem, invalid_field, not_found
-from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 PATH: Final = "/followups/{followup_id}/evidence"
 

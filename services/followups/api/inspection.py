@@ -18,7 +18,7 @@ from services.followups.domain.records import State
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http.lists import Word, any_of
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Value
+from shared.runtime.list_queries import Value
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from shared.runtime.http.lists import (
     until_day,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Value, ValueRange, arranged
+from shared.runtime.list_queries import Place, Value, ValueRange, arranged
 
 _SORTS = Sorts(
     "followups",

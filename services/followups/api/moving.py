@@ -17,12 +17,12 @@ from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, RequestBody, Traceparent
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
 from shared.runtime.problems import Problem, invalid_field
-from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 class Move(RequestBody):

@@ -22,7 +22,7 @@ from shared.runtime.http.disposition import attachment, inline
 from shared.runtime.http.lists import Word, any_of
 from shared.runtime.identity import Caller
 from shared.runtime.problems import invalid_field
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from services.followups.domain.transitions import RULES, Actor, Transition
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import COORDINATION, Principal
 from shared.runtime.refusals import NotAllowed
-from shared.runtime.told import OneOf, sentence
+from shared.runtime.sentences import OneOf, sentence
 
 MOST_AHEAD: Final = timedelta(minutes=5)
 """How far the clocks of two systems may be apart, as Kerberos has it; what is more is a mistake."""

@@ -15,7 +15,7 @@ from services.followups.domain.transitions import Transition
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 from shared.text import normalise_line, shows
 
 MOST: Final = 100  # pieces of one follow-up

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.followups.domain.records import Followup
 from shared.runtime.refusals import Refused
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _MOST_NAMED: Final = 12  # of a circle that is told
 

@@ -25,7 +25,7 @@ from services.followups.domain.work import (
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 from shared.text import search_key
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today

@@ -29,6 +29,7 @@ from services.followups.handlers.ports import (
     recover,
     sweep,
 )
+from shared.runtime.list_queries import ListQuery
 
 __all__ = [
     "MOST_AT_ONCE",

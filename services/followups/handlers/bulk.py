@@ -14,9 +14,9 @@ from services.followups.handlers.ports import Change, FollowupRepository, Handle
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import requested
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replying, no_reply
 
 ROWS_A_COMMIT: Final = 500  # where each row stands for itself
 MOST_TOGETHER: Final = 5_000  # of one deputy, where all stand together: a transaction has seconds

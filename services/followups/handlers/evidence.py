@@ -12,8 +12,8 @@ from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers.ports import FollowupRepository, HandlerContext, changed, load
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import requested
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 
 

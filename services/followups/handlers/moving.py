@@ -16,9 +16,9 @@ from services.followups.handlers.evidence import EvidencedFollowups, Uploads
 from services.followups.handlers.ports import Ahead, Change, HandlerContext, changed
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import CommitContext, Entry, requested
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 
 MOST_AT_ONCE = 50

@@ -36,9 +36,9 @@ from shared.messaging.core.model import (
     published,
     requested,
 )
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replying, no_reply
 from shared.runtime.uploads import ReceivedFile
 
 

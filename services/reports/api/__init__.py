@@ -48,13 +48,13 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.http.refusals import refusal
+from shared.runtime.idempotent_replies import Replies, Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery, Place, Value, ValueRange
+from shared.runtime.list_queries import ListQuery, Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replies, Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _CIRCULARS = Sorts("circulars", "circular_id", {})
 _REPORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})

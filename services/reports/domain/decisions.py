@@ -25,7 +25,7 @@ from services.reports.domain.records import (
 )
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 DUE_BEFORE_THE_SESSION = timedelta(hours=72)
 """When a report is due where the scheduler does not say it."""

@@ -19,9 +19,9 @@ from services.reports.handlers.ports import (
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Fence, requested
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 Decide = Callable[[Expectation], Sequence[Fact]]
 

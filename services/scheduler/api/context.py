@@ -17,11 +17,11 @@ from services.scheduler.handlers import (
 )
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http.refusals import refusal
-from shared.runtime.listing import ListQuery
+from shared.runtime.idempotent_replies import Replies
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.problems import FieldError, invalid, not_found
 from shared.runtime.refusals import Refused
-from shared.runtime.replies import Replies
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 class ReadableRepository(SchedulerRepository, Protocol):

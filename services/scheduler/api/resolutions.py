@@ -51,12 +51,12 @@ from shared.runtime.http.lists import (
     until,
     until_day,
 )
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Value, ValueRange
+from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
-from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts(
     "resolutions",

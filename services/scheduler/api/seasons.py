@@ -24,11 +24,11 @@ from shared.runtime.http import (
     Traceparent,
 )
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place
+from shared.runtime.list_queries import Place
 from shared.runtime.problems import not_found
-from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("seasons", "season", {})
 

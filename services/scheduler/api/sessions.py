@@ -50,12 +50,12 @@ from shared.runtime.http.lists import (
     since,
     until,
 )
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.listing import Place, Value, ValueRange
+from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
-from shared.runtime.replies import Replying
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
 

@@ -32,7 +32,7 @@ from shared.contracts.reference import AXES
 from shared.runtime.calendar import tehran_date
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
-from shared.runtime.told import OneOf, sentence
+from shared.runtime.sentences import OneOf, sentence
 
 _AXES = frozenset(axis.id for axis in AXES)
 

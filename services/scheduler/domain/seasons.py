@@ -9,7 +9,7 @@ from services.scheduler.domain.decisions import Fault, Invalid
 from services.scheduler.domain.records import Gathering, Season
 from shared.contracts.reference import PROVINCE_CODES, PROVINCE_NAMES_FA, PROVINCES
 from shared.runtime.calendar import TEHRAN, WorkingCalendar
-from shared.runtime.told import Told, sentence
+from shared.runtime.sentences import Sentence, sentence
 
 _WEEK = 7
 _SATURDAY = 5  # as date.weekday() counts; Iran's week begins with it
@@ -41,7 +41,7 @@ def require_each_once(provinces: Sequence[str]) -> None:
         if codes
     ]
     if told:
-        wrongs = Told.of("; ".join(told), "{parts}", {"parts": told})
+        wrongs = Sentence.of("; ".join(told), "{parts}", {"parts": told})
         raise Invalid([Fault("provinces", sentence("each exactly once; {wrong}", wrong=wrongs))])
 
 

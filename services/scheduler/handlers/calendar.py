@@ -24,9 +24,9 @@ from services.scheduler.handlers.ports import (
     existing_session,
     saved,
 )
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 async def create_season(

@@ -12,8 +12,8 @@ from shared.contracts.topics import Topics
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import CommitContext, Event, requested
 from shared.runtime.calendar import WorkingCalendar
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
 
 R = TypeVar("R")
 

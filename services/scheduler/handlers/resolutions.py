@@ -26,8 +26,8 @@ from services.scheduler.handlers.ports import (
     existing_session,
     saved,
 )
+from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Replying, no_reply
 
 
 @dataclass(frozen=True, slots=True)

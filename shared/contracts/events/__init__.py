@@ -126,7 +126,7 @@ class UnknownType(Exception):
 
 
 class Invalid(Exception):
-    """The data is not what its type asks for; `field` is the dotted name of the first fault."""
+    """The data is not valid for its type; `field` is the dotted name of the first fault."""
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
@@ -135,7 +135,7 @@ class Invalid(Exception):
 
 
 def parse(event: CloudEvent, *, recorded: bool = False) -> EventData:
-    """Read an event's data by its type. Texts of one that we have `recorded` stay as they are.
+    """Read an event's data by its type. Texts of one that was `recorded` before stay as they are.
 
     Raises UnknownType, Unreadable("broken-json") and Invalid.
     """
@@ -150,7 +150,8 @@ def parse(event: CloudEvent, *, recorded: bool = False) -> EventData:
         if faults[0]["type"] == "json_invalid":
             raise Unreadable("broken-json", faults[0]["msg"]) from None
         named = [(".".join(map(str, fault["loc"])) or "data", fault["msg"]) for fault in faults]
-        raise Invalid(named[0][0], "; ".join(f"{field}: {told}" for field, told in named)) from None
+        detail = "; ".join(f"{field}: {message}" for field, message in named)
+        raise Invalid(named[0][0], detail) from None
 
 
 __all__ = [

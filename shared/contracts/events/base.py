@@ -1,4 +1,4 @@
-"""What all events have in common: the kinds of their fields, and how data is read and written."""
+"""What all events have in common: the types of their fields, and how data is read and written."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from shared.contracts.days import (
-    TOLD_OF_DAYS,
-    TOLD_OF_INSTANTS,
+    DAY_EXPECTED,
+    INSTANT_EXPECTED,
     YEARS,
     Misread,
-    no_instant,
-    no_year_of_ours,
+    instant_misread,
     read_day,
+    year_out_of_range,
 )
 from shared.contracts.envelope import RFC3339, rfc3339
 from shared.contracts.reference import PROVINCE_CODES
 from shared.text import is_plain, normalise, normalise_line, shows, unseen
 
 LARGEST_NUMBER: Final = 2**53 - 1
-"""Beyond it a number is not the same in every language that reads JSON (RFC 8259, section 6)."""
+"""A larger number is not the same in every language that reads JSON (RFC 8259, section 6)."""
 
 LONGEST_TITLE: Final = 500
 LONGEST_NAME: Final = 200
@@ -48,16 +48,16 @@ LONGEST_ID: Final = 200
 _RECORDED: Final = {"recorded": True}
 
 
-def _untaken(misread: Misread) -> PydanticCustomError:
-    # The message is a template of Python's in either place; only pydantic asks for a literal.
+def _invalid(misread: Misread) -> PydanticCustomError:
+    # Both use the same kind of template; only pydantic's type asks for a literal.
     return PydanticCustomError(misread.kind, misread.template, dict(misread.context))
 
 
 class _Day:
-    """A day is text of one form, of JSON and of Python alike, or a date of Python's own.
+    """A day is a text of one form, or a `date` object.
 
-    Left alone, pydantic takes a number, or its digits in a text, for Unix time, and guesses
-    whether it counts seconds or milliseconds.
+    By itself, pydantic would take a number, or a text of digits, for Unix time, and guess whether
+    it counts seconds or milliseconds.
     """
 
     def __get_pydantic_core_schema__(
@@ -70,10 +70,10 @@ class _Day:
             try:
                 return read_day(value)
             except Misread as misread:
-                raise _untaken(misread) from None
+                raise _invalid(misread) from None
         if type(value) is date:
             return read_day(value.isoformat())
-        raise PydanticCustomError("written", TOLD_OF_DAYS)
+        raise PydanticCustomError("written", DAY_EXPECTED)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -83,7 +83,7 @@ class _Day:
 
 
 class _Instant:
-    """An instant is text of RFC 3339, as a day is text, or an aware datetime of Python's own."""
+    """An instant is a text of RFC 3339, or an aware `datetime` object."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -99,17 +99,18 @@ class _Instant:
             try:
                 instant: datetime = handler(value)
             except ValidationError:
-                raise _untaken(no_instant(value)) from None
+                raise _invalid(instant_misread(value)) from None
         elif isinstance(value, datetime) and value.utcoffset() is not None:
             instant = value
         else:
-            raise PydanticCustomError("written", TOLD_OF_INSTANTS)
+            raise PydanticCustomError("written", INSTANT_EXPECTED)
         if instant.year not in YEARS:
-            raise _untaken(no_instant(value if isinstance(value, str) else instant.isoformat()))
-        sent = instant.astimezone(UTC)
-        if sent.year not in YEARS:  # it could not be read again
-            raise _untaken(no_year_of_ours())
-        return sent
+            text = value if isinstance(value, str) else instant.isoformat()
+            raise _invalid(instant_misread(text))
+        in_utc = instant.astimezone(UTC)
+        if in_utc.year not in YEARS:  # once sent, it could not be read again
+            raise _invalid(year_out_of_range())
+        return in_utc
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -120,10 +121,10 @@ class _Instant:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A text for people, by what `shared.text` says that one may hold.
+    """A text for people, cleaned by the rules of `shared.text`.
 
-    It is cleaned rather than refused, always in the same way: a duplicate stays one. Only what
-    shows nothing is refused. What was recorded stays as it was taken then.
+    It is cleaned rather than refused, always in the same way, so that a duplicate stays one. Only a
+    text that shows nothing is refused. A recorded text stays as it was recorded.
     """
 
     longest: int
@@ -143,7 +144,7 @@ class Readable:
             if not self.may_be_blank:
                 raise PydanticCustomError("blank", "must not be blank")
             return ""
-        if len(cleaned) > self.longest:  # some characters are several when composed
+        if len(cleaned) > self.longest:  # NFC turns some characters into several
             longest = {"max_length": self.longest}
             raise PydanticCustomError(
                 "string_too_long", "String should have at most {max_length} characters", longest
@@ -153,7 +154,7 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class NullIsAbsent:
-    """A field that has a default may also be null: many clients write what they leave out so."""
+    """A field with a default may also be null: many clients send null for what they leave out."""
 
     default: Any
 
@@ -168,8 +169,8 @@ class NullIsAbsent:
         return self.default if value is None else value
 
 
-def told_apart(id_: str, info: ValidationInfo) -> str:
-    """An id that shows something and holds nothing that nobody sees. Raises PydanticCustomError."""
+def visible_id(id_: str, info: ValidationInfo) -> str:
+    """An id that shows something and has no invisible characters. Raises PydanticCustomError."""
     if (id_.isascii() and id_.isprintable()) or info.context is _RECORDED:
         return id_
     hidden = unseen(id_)
@@ -196,7 +197,7 @@ Instant: TypeAlias = Annotated[
 """An instant with an offset; sent in UTC to the millisecond."""
 
 Day: TypeAlias = Annotated[date, _Day()]
-"""A day of the Gregorian calendar in Asia/Tehran. Years beyond ours are mostly Jalali ones."""
+"""A day of the Gregorian calendar in Asia/Tehran. Years out of range are mostly Jalali ones."""
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_NUMBER, strict=True)]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, strict=True)]
@@ -204,9 +205,9 @@ Version: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_NUMBER, strict=True)]
 Id: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(told_apart),
+    AfterValidator(visible_id),
 ]
-"""An id: no white space, no control characters, no vertical line, nothing that nobody sees."""
+"""An id: no white space, no control characters, no vertical line, no invisible characters."""
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 Title: TypeAlias = Annotated[
@@ -228,28 +229,28 @@ Text: TypeAlias = Annotated[
     StringConstraints(max_length=LONGEST_TEXT),
     Readable(LONGEST_TEXT, lines=True, may_be_blank=True),
 ]
-"""A text of several lines; what shows nothing is empty."""
+"""A text of several lines; one that shows nothing becomes empty."""
 
 Brief: TypeAlias = Annotated[
     str,
     StringConstraints(max_length=LONGEST_BRIEF),
     Readable(LONGEST_BRIEF, lines=True, may_be_blank=True),
 ]
-"""A short text of several lines; what shows nothing is empty."""
+"""A short text of several lines; one that shows nothing becomes empty."""
 
 Saying: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_TEXT),
     Readable(LONGEST_TEXT, lines=True),
 ]
-"""A text of several lines that has to say something."""
+"""A text of several lines that has to show something."""
 
 BriefSaying: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_BRIEF),
     Readable(LONGEST_BRIEF, lines=True),
 ]
-"""A short text of several lines that has to say something."""
+"""A short text of several lines that has to show something."""
 
 ProvinceCode: TypeAlias = Annotated[
     str, AfterValidator(_province), Field(json_schema_extra={"enum": sorted(PROVINCE_CODES)})
@@ -259,24 +260,24 @@ ProvinceCode: TypeAlias = Annotated[
 class Part(BaseModel):
     """A part of an event's data.
 
-    What is built here, field by field, tells what was taken before: its texts are left as they are.
+    One that is built field by field holds texts that were accepted before: they stay as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    if not TYPE_CHECKING:  # where the fields are its arguments
+    if not TYPE_CHECKING:  # a type checker reads the arguments from the fields
 
         def __init__(self, /, **fields: Any) -> None:
             self.__pydantic_validator__.validate_python(
                 fields, self_instance=self, context=_RECORDED
             )
 
-        # As pydantic marks its own: reading JSON does not come by here.
+        # Pydantic marks its own constructor so: then reading JSON does not call this one.
         __init__.__pydantic_base_init__ = True
 
 
 class EventData(Part):
-    """The data of one type of event. Fields that are not known are passed over."""
+    """The data of one type of event. Unknown fields are ignored."""
 
     TYPE: ClassVar[str]
     """Its `ce_type`."""
@@ -300,9 +301,9 @@ class EventData(Part):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Build the data from values that were validated before; no value is looked at.
+        """Build the data from values that were validated before; none is checked again.
 
-        What `model_construct` does, at a fraction of its cost: this is on the way of every event.
+        The same as `model_construct` at a fraction of its cost, which counts for every event.
         """
         data = cls.__new__(cls)
         content = dict(cls._BLANK)
@@ -315,9 +316,9 @@ class EventData(Part):
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read data that was taken before, from our own store or log.
+        """Read data that was accepted before, from the service's own database or topic.
 
-        Its texts stay as they were taken then; what comes from outside, `parse` reads and cleans.
+        Its texts stay as they were recorded; `parse` reads and cleans data from other systems.
         Raises pydantic's ValidationError.
         """
         return cls.model_validate_json(data, context=_RECORDED)

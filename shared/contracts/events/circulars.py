@@ -15,7 +15,7 @@ from shared.contracts.events.base import (
 
 
 class SubAxis(Part):
-    """A sub-axis, settled by a specialised working group."""
+    """A sub-axis, decided by a specialised working group."""
 
     sub_axis: Slug
     title: Title

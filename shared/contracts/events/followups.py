@@ -1,4 +1,5 @@
-"""Events of follow-ups; the service `followups` owns them. Together they tell all of its state."""
+"""Events of follow-ups; the service `followups` owns them. Its whole state can be rebuilt from
+them."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ Progress: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
 
 
 class FollowupEvent(EventData):
-    """What every event of a follow-up carries."""
+    """The fields of every event of a follow-up."""
 
     followup_id: Id
     resolution_id: Id
@@ -36,7 +37,7 @@ class FollowupEvent(EventData):
 
 
 class FollowupOpened(FollowupEvent):
-    """A deputy is followed for a resolution from now on."""
+    """The follow-up of a resolution with its deputy begins."""
 
     title: Title
     approved_at: Instant
@@ -59,10 +60,10 @@ class FollowupOpened(FollowupEvent):
 
 
 class FollowupAmended(FollowupEvent):
-    """The resolution was changed; here is what it says now.
+    """The resolution was changed; these are its new values.
 
-    `by` and `amendment` are source and id of the ResolutionAmended that changed it. It has no
-    `amended_at` where that lay ahead of its time.
+    `by` and `amendment` are the source and the id of the ResolutionAmended that changed it.
+    `amended_at` is left out if that event gave a date in the future.
     """
 
     at: Instant
@@ -80,7 +81,7 @@ class FollowupAmended(FollowupEvent):
 
 
 class FollowupAcknowledged(FollowupEvent):
-    """The deputy has taken note, and agrees or disputes."""
+    """The deputy has acknowledged the resolution, and agrees or disputes."""
 
     at: Instant
     by: By
@@ -89,7 +90,7 @@ class FollowupAcknowledged(FollowupEvent):
 
 
 class FollowupUnacknowledged(FollowupEvent):
-    """The deputy has not taken note in time: the last day to do so is past. Told once."""
+    """The deputy has not acknowledged in time: the last day to do so is over. Sent once."""
 
     title: Title
     acknowledge_by: Day
@@ -100,7 +101,7 @@ class FollowupUnacknowledged(FollowupEvent):
 
 
 class FollowupSettled(FollowupEvent):
-    """Coordination decided what the deputy disputes: it stands."""
+    """Coordination settled a dispute of the deputy: the resolution remains in force."""
 
     at: Instant
     by: By
@@ -108,7 +109,7 @@ class FollowupSettled(FollowupEvent):
 
 
 class FollowupBlocked(FollowupEvent):
-    """The deputy can't go on until somebody else has acted; due dates go on."""
+    """The deputy cannot continue until somebody else has acted; due dates do not change."""
 
     at: Instant
     by: By
@@ -117,7 +118,7 @@ class FollowupBlocked(FollowupEvent):
 
 
 class FollowupUnblocked(FollowupEvent):
-    """What was in the way is gone."""
+    """The deputy can continue: the obstacle is gone."""
 
     at: Instant
     by: By
@@ -125,7 +126,7 @@ class FollowupUnblocked(FollowupEvent):
 
 
 class FollowupProgressed(FollowupEvent):
-    """The deputy reports how far it is."""
+    """The deputy reports progress."""
 
     at: Instant
     by: By
@@ -134,7 +135,7 @@ class FollowupProgressed(FollowupEvent):
 
 
 class FollowupDueSoon(FollowupEvent):
-    """The due date comes near."""
+    """The due date is near."""
 
     title: Title
     due_on: Day
@@ -142,7 +143,7 @@ class FollowupDueSoon(FollowupEvent):
 
 
 class FollowupOverdue(FollowupEvent):
-    """A level was reached, once for a due date: 1 deputy, 2 coordination, 3 minister."""
+    """An escalation level was reached, once per due date: 1 deputy, 2 coordination, 3 minister."""
 
     title: Title
     due_on: Day
@@ -157,7 +158,7 @@ class FollowupOverdue(FollowupEvent):
 
 
 class FollowupExtensionRequested(FollowupEvent):
-    """The deputy asks for a later due date; until it is decided or lapses, escalation pauses."""
+    """The deputy requests a later due date; escalation pauses until a decision or its lapse."""
 
     at: Instant
     by: By
@@ -168,7 +169,7 @@ class FollowupExtensionRequested(FollowupEvent):
 
 
 class FollowupExtended(FollowupEvent):
-    """Coordination grants a later due date; the original one stays on record."""
+    """Coordination granted a later due date; the original one stays on record."""
 
     at: Instant
     by: By
@@ -179,7 +180,7 @@ class FollowupExtended(FollowupEvent):
 
 
 class FollowupExtensionRefused(FollowupEvent):
-    """A later due date was refused; where `lapsed`, because nobody decided in time."""
+    """A later due date was refused; if `lapsed`, because nobody decided in time."""
 
     at: Instant
     by: By
@@ -189,7 +190,7 @@ class FollowupExtensionRefused(FollowupEvent):
 
 
 class FollowupCompleted(FollowupEvent):
-    """The deputy claims that it is done; somebody else has to confirm."""
+    """The deputy claims that the resolution is done; somebody else has to confirm."""
 
     at: Instant
     by: By
@@ -198,7 +199,7 @@ class FollowupCompleted(FollowupEvent):
 
 
 class FollowupVerified(FollowupEvent):
-    """Somebody else confirmed that it is done."""
+    """Somebody else confirmed that the resolution is done."""
 
     at: Instant
     by: By
@@ -207,7 +208,7 @@ class FollowupVerified(FollowupEvent):
 
 
 class FollowupReopened(FollowupEvent):
-    """A claim was not confirmed, or a confirmation taken back."""
+    """A claim was not confirmed, or a confirmation was withdrawn."""
 
     at: Instant
     by: By
@@ -215,7 +216,7 @@ class FollowupReopened(FollowupEvent):
 
 
 class FollowupClosed(FollowupEvent):
-    """It ended otherwise than done."""
+    """The follow-up ended without being done in full."""
 
     at: Instant
     by: By
@@ -224,9 +225,9 @@ class FollowupClosed(FollowupEvent):
 
 
 class FollowupEvidenceAdded(FollowupEvent):
-    """A piece of evidence was handed in: a file with its name, kind, size and hash, or a link.
+    """A piece of evidence was added: a file with its name, type, size and hash, or a link.
 
-    A link has a `url`, and a `sha256` where whoever gave it said what is to be found there.
+    A link has a `url`, and a `sha256` if its sender gave the hash of the linked content.
     """
 
     at: Instant

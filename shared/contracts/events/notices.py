@@ -10,7 +10,7 @@ Channel: TypeAlias = Literal["email", "webhook", "sms", "in-app"]
 
 
 class NoticeDelivered(EventData):
-    """The channel has taken a notice."""
+    """The channel has accepted a notice."""
 
     notice_id: Id
     channel: Channel

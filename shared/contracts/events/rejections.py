@@ -1,4 +1,4 @@
-"""What an integrator hears of its own mistake."""
+"""The event that reports a refused event to its sender."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from shared.contracts.events.base import Count, EventData, Name, Slug, Text
 
 
 class EventRejected(EventData):
-    """An event was given up; id, type, source and subject where they could be read.
+    """An event was refused; id, type, source and subject are given if they could be read.
 
-    Each service that gives it up tells so once: `service`, and in `ce_source`. The key is the
-    event's source, or `unknown`.
+    Each service that refuses it, named in `service` and `ce_source`, reports that once. The key is
+    the event's source, or `unknown`.
     """
 
     topic: Name

@@ -29,7 +29,7 @@ class AxisAnswers(Part):
 
 
 class ReportReminderDue(EventData):
-    """A report is not there yet, and its due time comes near."""
+    """A report is missing, and its due time is near."""
 
     session_id: Id
     province: ProvinceCode
@@ -56,7 +56,7 @@ class ReportSubmitted(EventData):
 
 
 class ReportOverdue(EventData):
-    """A report was not there when it was due."""
+    """A report was missing when it was due."""
 
     session_id: Id
     province: ProvinceCode
@@ -65,7 +65,7 @@ class ReportOverdue(EventData):
 
 
 class ReportDistributed(EventData):
-    """A report went to the deputies and others, for their overview before the session."""
+    """A report was sent to the deputies and others, for their overview before the session."""
 
     report_id: Id
     session_id: Id
@@ -76,7 +76,7 @@ class ReportDistributed(EventData):
 
 
 class InitiativeHighlighted(EventData):
-    """A province's initiative was put forward as an example."""
+    """A province's initiative was presented as an example."""
 
     session_id: Id
     report_id: Id

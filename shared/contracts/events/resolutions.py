@@ -24,13 +24,14 @@ from shared.contracts.events.sessions import SessionKind
 Priority: TypeAlias = Literal["normal", "urgent"]
 OrNormal: TypeAlias = Annotated[Priority, NullIsAbsent("normal")]
 Bodies: TypeAlias = Annotated[tuple[Name, ...], Field(max_length=100)]
-"""Bodies that support an execution; a follow-up's events carry all of them, and have to fit."""
+"""Bodies that support the execution; the limit keeps a follow-up's events, which list them all,
+within the largest record."""
 
 Supporting: TypeAlias = Annotated[Bodies, NullIsAbsent(())]
 
 
 class ResolutionApproved(EventData):
-    """A resolution was approved; one deputy answers for it."""
+    """A resolution was approved; one deputy is responsible for it."""
 
     resolution_id: Id
     deputy: Slug
@@ -50,11 +51,11 @@ class ResolutionApproved(EventData):
 
 
 class ResolutionAmended(EventData):
-    """A resolution was changed: what is named here is so from now on, the rest stays.
+    """A resolution was changed: fields given here replace its values, the rest stays.
 
-    One that is older by `amended_at` than what was applied is refused (`outdated`). A date more
-    than 5 minutes ahead of the record's own timestamp, which is the broker's, is none: such an
-    amendment counts in the order of the topic, and shuts no later one out.
+    One whose `amended_at` is before that of an applied amendment is refused (`outdated`). A date
+    more than 5 minutes after the record's own timestamp, which the broker sets, is ignored: such
+    an amendment counts in the order of the topic, and causes no refusal of a later one.
     """
 
     resolution_id: Id
@@ -71,7 +72,7 @@ class ResolutionAmended(EventData):
 
 
 class ResolutionWithdrawn(EventData):
-    """A resolution no longer stands."""
+    """A resolution is no longer in force."""
 
     resolution_id: Id
     deputy: Slug
@@ -80,9 +81,9 @@ class ResolutionWithdrawn(EventData):
 
 
 def fingerprint(approved: ResolutionApproved) -> str:
-    """SHA-256 (hex) of the known data.
+    """SHA-256 (hex) of the data in known fields.
 
-    Order of fields, white space, the offset in which a time is written, unknown fields, and
-    whether an absent field is left out or null, make no difference.
+    The order of fields, white space, the offset of a time, unknown fields, and whether an absent
+    field is left out or null make no difference.
     """
     return hashlib.sha256(approved.to_json()).hexdigest()

@@ -27,7 +27,7 @@ SessionMode: TypeAlias = Literal["in-person", "webinar"]
 
 
 class SessionScheduled(EventData):
-    """A session stands in the calendar. A provincial one's report is due 72 hours before it."""
+    """A session was scheduled. The report of a provincial one is due 72 hours before it."""
 
     session_id: Id
     kind: SessionKind
@@ -62,7 +62,7 @@ class SessionCancelled(EventData):
 
 
 class InvitationIssued(EventData):
-    """A province was invited, and told by when its report is due."""
+    """A province was invited, with the due time of its report."""
 
     session_id: Id
     province: ProvinceCode
@@ -80,7 +80,7 @@ class SessionOpened(EventData):
 
 
 class SessionClosed(EventData):
-    """The Minister has summed up; the resolutions are counted."""
+    """A session has ended with the Minister's summary and the number of resolutions."""
 
     session_id: Id
     closed_at: Instant

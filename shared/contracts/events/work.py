@@ -9,7 +9,7 @@ from shared.contracts.events.followups import By, FollowupEvent, Progress
 class FollowupAssigned(FollowupEvent):
     """The deputy named an officer, who may report progress, block and unblock; one at a time.
 
-    Without `officer` nobody is it any more.
+    Without `officer` there is no officer any more.
     """
 
     at: Instant
@@ -19,9 +19,9 @@ class FollowupAssigned(FollowupEvent):
 
 
 class FollowupDelegated(FollowupEvent):
-    """The deputy has all of his steps taken by another, `until` a day: it counts too.
+    """The deputy delegated all steps to somebody else, up to and including the day `until`.
 
-    After that day it no longer holds, which no event tells. It takes the place of one before.
+    The delegation ends after that day without an event. It replaces an earlier one.
     """
 
     at: Instant
@@ -32,7 +32,7 @@ class FollowupDelegated(FollowupEvent):
 
 
 class FollowupDelegationEnded(FollowupEvent):
-    """What was delegated was taken, or given, back before its last day."""
+    """A delegation was revoked or returned before its last day."""
 
     at: Instant
     by: By
@@ -40,7 +40,7 @@ class FollowupDelegationEnded(FollowupEvent):
 
 
 class FollowupCommented(FollowupEvent):
-    """Somebody who is concerned said something about it; nothing changes."""
+    """Somebody involved commented on the follow-up; nothing else changes."""
 
     at: Instant
     by: By
@@ -48,9 +48,9 @@ class FollowupCommented(FollowupEvent):
 
 
 class FollowupItemAdded(FollowupEvent):
-    """A part of the work was given an owner and a due date; `item` is its number, from 1.
+    """A part of the work got an owner and a due date; `item` is its number, from 1.
 
-    Where the follow-up's own date comes to lie earlier, that one counts.
+    If the follow-up's own due date is moved before that date, the follow-up's counts.
     """
 
     at: Instant
@@ -80,7 +80,7 @@ class FollowupItemDropped(FollowupEvent):
 
 
 class FollowupPartReported(FollowupEvent):
-    """A supporting or executing body is so far with its part."""
+    """The progress of a supporting or executing body with its part was reported."""
 
     at: Instant
     by: By
@@ -90,10 +90,10 @@ class FollowupPartReported(FollowupEvent):
 
 
 class FollowupMoved(FollowupEvent):
-    """Another deputy answers for it from now on: `deputy`.
+    """Another deputy is responsible from now on: `deputy`.
 
-    It stands in the topics of both. In that of the new one the whole history goes before it, event
-    by event as it was, with the same ids and numbers.
+    The event is in the topics of both. In the new deputy's topic the whole history precedes it,
+    event by event, with the same ids and sequence numbers.
     """
 
     at: Instant
@@ -103,9 +103,9 @@ class FollowupMoved(FollowupEvent):
 
 
 class FollowupLinked(FollowupEvent):
-    """The follow-up continues another resolution, its predecessor; the latest word counts.
+    """The follow-up continues another resolution, its predecessor; the latest such event counts.
 
-    `predecessor_deputy` says whose follow-up of it, where it had several.
+    `predecessor_deputy` names the deputy if the predecessor has several follow-ups.
     """
 
     at: Instant

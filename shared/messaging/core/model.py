@@ -11,9 +11,9 @@ from uuid import UUID
 
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
+from shared.runtime.idempotent_replies import Reply
 from shared.runtime.ids import name_id
 from shared.runtime.principals import Principal
-from shared.runtime.replies import Reply
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 

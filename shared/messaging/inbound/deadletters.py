@@ -14,7 +14,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.core.model import Origin, Record, Refusal, event_id
 from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, TooLarge
 from shared.runtime.clocks import MachineClock
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 
 TYPE: Final = "x-error-type"
 ERROR: Final = "x-error"

@@ -13,8 +13,8 @@ from pymongo.errors import PyMongoError
 from shared.messaging.core.classification import conflict_in
 from shared.messaging.core.errors import AlreadyExists
 from shared.runtime.clocks import MachineClock
+from shared.runtime.idempotent_replies import AlreadyReplied, BeingReplied, Keyed, Reply
 from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
-from shared.runtime.replies import AlreadyReplied, BeingReplied, Keyed, Reply
 
 KEPT: Final = timedelta(days=1)
 _SPARE: Final = timedelta(hours=1)  # MongoDB removes by its own clock; ours says what is over

@@ -1,4 +1,4 @@
-"""The HTTP that every service speaks in the same way: errors, lists, limits, health, pages."""
+"""The parts of HTTP that all services share: errors, lists, limits, health, pages."""
 
 from shared.runtime.http.app import create_app
 from shared.runtime.http.idempotency import Once, Repeatable

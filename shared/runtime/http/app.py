@@ -1,4 +1,4 @@
-"""Build the FastAPI app of a service: its routes come on top, all else is the same everywhere."""
+"""Build the FastAPI app of a service, with everything except its own routes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from shared.runtime import problems
 from shared.runtime.health import Health
 from shared.runtime.http import docs, idempotency, operations
-from shared.runtime.http.middleware import BodyLimit, Head, LongBody, Surroundings
+from shared.runtime.http.middleware import BodyLimit, Head, LongBody, Observation
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
 from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
@@ -32,11 +32,11 @@ def create_app(
     persian: Persian | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, where the service has
-    events, /asyncapi and /asyncapi.json. Nothing is opened before its lifespan begins.
+    """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, if the service has events,
+    /asyncapi and /asyncapi.json. It opens nothing before its lifespan begins.
 
-    `body_limit` is in bytes; it is that of all routes but those of `long_bodies`. `asyncapi` gives
-    the AsyncAPI document when it is asked for. `persian` has the words of the service's problems.
+    `body_limit` is in bytes and holds for all routes except those of `long_bodies`. `asyncapi`
+    makes the AsyncAPI document on request. `persian` translates the service's problems.
     """
     app = FastAPI(
         title=title,
@@ -58,5 +58,5 @@ def create_app(
         app.include_router(docs.events(asyncapi))
     app.add_middleware(BodyLimit, limit=body_limit, long=tuple(long_bodies))
     app.add_middleware(Head)
-    app.add_middleware(Surroundings, metrics=metrics)
+    app.add_middleware(Observation, metrics=metrics)
     return app

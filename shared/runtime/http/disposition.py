@@ -1,7 +1,7 @@
 """Names of files in Content-Disposition (RFC 6266), in any script (RFC 8187).
 
-Written as the RFCs have it, and read as clients write it: what they do is older than the RFCs,
-and differs.
+Written as the RFCs demand, and read as clients write it: some of their practice is older than the
+RFCs, and differs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 
 _CHARSETS: Final = {
     "utf-8": "utf-8",
@@ -22,7 +22,7 @@ _CHARSETS: Final = {
     "us-ascii": "ascii",
     "iso-8859-1": "iso-8859-1",
 }
-_PLAIN: Final = "!#$&+-.^_`|~"  # what RFC 8187 leaves as it is, besides letters and figures
+_PLAIN: Final = "!#$&+-.^_`|~"  # what RFC 8187 does not escape, besides letters and digits
 _QUOTABLE: Final = re.compile(r"(?!.*=\?)[ !#$&-;=?-\[\]-~]+")  # means the same to every reader
 
 _PART: Final = re.compile(
@@ -38,30 +38,34 @@ _PART: Final = re.compile(
     re.VERBOSE | re.DOTALL | re.ASCII,  # NEL and NBSP of Latin-1 are parts of UTF-8's letters
 )
 _BLANKS: Final = " \t\r\n"
-_ESCAPED: Final = re.compile(r"\\([\"\\])")  # before anything else it is a path of Windows
+_ESCAPED: Final = re.compile(r"\\([\"\\])")  # any other backslash is part of a Windows path
 _WORD: Final = r"=\?[^?\s]+\?[BbQq]\?[^?]*\?="
 _WORDS: Final = re.compile(rf"{_WORD}(?:\s*{_WORD})*")
 _PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}")
-_LETTERS: Final = re.compile(rb"[\x80-\xff]{3}")  # not ASCII: no Latin word has so many in a row
+_LETTERS: Final = re.compile(rb"[\x80-\xff]{3}")  # no Latin word has three such in a row
 
 
 class BadDisposition(ValueError):
-    """A name in Content-Disposition cannot be read; the message says how it is written."""
+    """A name in Content-Disposition cannot be read; the message shows the correct form."""
 
 
 def named(header: str) -> str | None:
-    """The name that a header tells; None where it tells none, or an empty one.
+    """The file name in a header; None if there is none, or an empty one.
 
-    `header` is as ASGI has it: its bytes as Latin-1. `filename*` goes before `filename`, in one
-    piece or several (RFC 2231), unless it cannot be read. `filename` holds UTF-8, else what old
+    `header` is its bytes as Latin-1, as in ASGI. `filename*`, in one part or several (RFC 2231),
+    takes precedence over `filename` unless it cannot be read. `filename` holds UTF-8, or what old
     clients on Windows send: Persian in Windows-1256, or Windows-1252. Encoded words (RFC 2047) and
-    percent escapes of UTF-8 in it are decoded. Folders are left before the name. Raises
+    percent escapes of UTF-8 in it are decoded. Folders before the name stay. Raises
     BadDisposition.
     """
-    told = _parameters(header)
-    plain = told.get("filename")
+    parameters = _parameters(header)
+    plain = parameters.get("filename")
     try:
-        name = _extended(told["filename*"]) if "filename*" in told else _continued(told)
+        name = (
+            _extended(parameters["filename*"])
+            if "filename*" in parameters
+            else _continued(parameters)
+        )
     except BadDisposition:
         if plain is None:
             raise
@@ -72,12 +76,12 @@ def named(header: str) -> str | None:
 
 
 def attachment(name: str) -> str:
-    """The header of an answer that is to be saved under that name."""
+    """The header of a response that the client should save under that name."""
     return _header("attachment", name)
 
 
 def inline(name: str) -> str:
-    """The header of an answer that is to be shown, and may be saved under that name."""
+    """The header of a response that the client should show, and may save under that name."""
     return _header("inline", name)
 
 
@@ -92,19 +96,19 @@ def _header(how: str, name: str) -> str:
 
 
 def _parameters(header: str) -> dict[str, str]:
-    """The header's parameters by their names in lower case; of a name that comes twice the first.
+    """The header's parameters by their names in lower case; of a repeated name, the first.
 
-    The type before them is passed over, and may be missing.
+    The type before them is ignored, and may be missing.
     """
-    told: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for part in _PART.finditer(header):
         if part["name"] is not None:
             if part["quoted"] is not None:
                 value = _ESCAPED.sub(r"\1", part["quoted"])
             else:
                 value = (part["raw"] or part["open"] or part["token"] or "").strip(_BLANKS)
-            told.setdefault(part["name"].lower(), value)
-    return told
+            parameters.setdefault(part["name"].lower(), value)
+    return parameters
 
 
 def _extended(value: str) -> str:
@@ -112,17 +116,17 @@ def _extended(value: str) -> str:
     return _decoded(unquote_to_bytes(_bytes(value)), charset)
 
 
-def _continued(told: Mapping[str, str]) -> str | None:
-    """A name in several parameters (RFC 2231, 3 and 4.1): one character may lie in two of them."""
+def _continued(parameters: Mapping[str, str]) -> str | None:
+    """A name in several parameters (RFC 2231, 3 and 4.1), which may split one character."""
     charset: str | None = None
     raw = b""
     for number in count():
         name = f"filename*{number}"
-        if (encoded := told.get(f"{name}*")) is not None:
+        if (encoded := parameters.get(f"{name}*")) is not None:
             if number == 0:
                 charset, encoded = _charset(encoded)
             raw += unquote_to_bytes(_bytes(encoded))
-        elif (plain := told.get(name)) is not None:
+        elif (plain := parameters.get(name)) is not None:
             raw += _bytes(plain)
         elif number == 0:
             return None
@@ -132,7 +136,7 @@ def _continued(told: Mapping[str, str]) -> str | None:
 
 
 def _charset(value: str) -> tuple[str, str]:
-    """What stands before an extended value, and the value itself."""
+    """The charset before an extended value, and the value itself."""
     charset, _, rest = value.partition("'")
     _language, mark, encoded = rest.partition("'")
     known = _CHARSETS.get(charset.strip().lower())
@@ -163,7 +167,7 @@ def _lenient(raw: bytes) -> str:
 
 
 def _word(words: str) -> str:
-    """Encoded words that stand side by side; one character may lie in two of them."""
+    """Decode adjacent encoded words, which may split one character."""
     try:
         return "".join(
             part if isinstance(part, str) else part.decode((charset or "ascii").partition("*")[0])
@@ -185,7 +189,7 @@ def _text(raw: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """As they came; what ASGI cannot have handed over is taken for text that is decoded already."""
+    """The original bytes; text that cannot come from ASGI counts as decoded already."""
     try:
         return text.encode("latin-1")
     except UnicodeError:

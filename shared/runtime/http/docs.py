@@ -1,5 +1,5 @@
-"""Pages that describe the service to people. They load nothing from another host: sites run on
-closed networks."""
+"""Pages that describe the service to people. They load nothing from other hosts, since
+installations may run on closed networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from shared.runtime.http import events_page
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -42,7 +42,7 @@ def swagger(title: str) -> APIRouter:
 
     @router.get("/docs/start.js")
     async def start(request: Request) -> Response:
-        # A file of its own: the content security policy lets no script stand in a page.
+        # A separate file: the content security policy allows no script within a page.
         script = _START % json.dumps(f"{_root(request)}/openapi.json")
         return Response(script, media_type="text/javascript")
 
@@ -52,7 +52,7 @@ def swagger(title: str) -> APIRouter:
 
 
 def events(asyncapi: Callable[[], Mapping[str, Any]]) -> APIRouter:
-    """/asyncapi.json, the AsyncAPI document, and /asyncapi, the same for reading."""
+    """/asyncapi.json, the AsyncAPI document, and /asyncapi, the same as a page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/asyncapi.json")
@@ -84,7 +84,7 @@ def _asset(name: str, media_type: str) -> Callable[[], Any]:
 
 
 def _assets() -> Path:
-    """Where fastapi-offline keeps Swagger UI. Raises FileNotFoundError where it is missing."""
+    """The folder of Swagger UI in fastapi-offline. Raises FileNotFoundError if it is missing."""
     package = find_spec("fastapi_offline")
     if package is None or package.origin is None:
         raise FileNotFoundError("the package fastapi-offline is not installed")
@@ -92,13 +92,13 @@ def _assets() -> Path:
 
 
 def _root(request: Request) -> str:
-    """What a proxy in front took off the path."""
+    """The part of the path that a proxy has removed."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 
 
 def _render(template: str, **values: Any) -> str:
-    # Some 5 MB for pages that are seldom asked for.
+    # It needs some 5 MB, for pages that are rarely read.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
@@ -113,5 +113,5 @@ def _render(template: str, **values: Any) -> str:
 
 
 def _writable(value: Any) -> Any:
-    """What a template writes, but for markup and what is no text."""
+    """A value of a template made safe; markup and other types stay as they are."""
     return writable(value) if type(value) is str else value

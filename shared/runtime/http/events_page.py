@@ -1,4 +1,4 @@
-"""An AsyncAPI document as a page that people read: topics, their events, the events' fields."""
+"""An AsyncAPI document prepared for a page: topics, their events, the events' fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MessageView:
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """One topic: what the service does with it and the names of its events."""
+    """One topic: whether the service sends or receives, and the names of its events."""
 
     address: str
     actions: tuple[str, ...]
@@ -88,7 +88,7 @@ def _rows(spec: Spec, schema: Spec, before: str) -> Iterator[FieldRow]:
 
 
 def _inside(spec: Spec, field: Spec) -> tuple[Spec, str]:
-    """The object that a field holds, by itself, in a list, or beside null."""
+    """The object in a field, directly, in a list, or as an alternative to null."""
     field = _resolved(spec, field)
     if "items" in field:
         return field["items"], "[]"

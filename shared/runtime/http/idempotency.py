@@ -1,7 +1,7 @@
 """`Idempotency-Key`: a request that its sender may repeat, and that takes effect once.
 
-After the draft of the IETF's httpapi working group (draft-ietf-httpapi-idempotency-key-header),
-with what clients do in practice: most send the key bare, not as the quoted string of RFC 9651.
+Follows the draft of the IETF's httpapi working group (draft-ietf-httpapi-idempotency-key-header),
+and the practice of clients: most send the key bare, not as the quoted string of RFC 9651.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from shared.runtime.http.middleware import has_long_body
-from shared.runtime.identity import Caller
-from shared.runtime.principals import Principal
-from shared.runtime.problems import FieldError, Problem, claims_json, invalid_header, respond
-from shared.runtime.replies import (
+from shared.runtime.idempotent_replies import (
     AlreadyReplied,
     BeingReplied,
     Keyed,
@@ -31,27 +28,30 @@ from shared.runtime.replies import (
     Replying,
     no_reply,
 )
-from shared.runtime.told import sentence
+from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
+from shared.runtime.problems import FieldError, Problem, claims_json, invalid_header, respond
+from shared.runtime.sentences import sentence
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 
 _LONGEST: Final = 255
-_BARE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")  # what is visible, but for " , ; and \
+_BARE: Final = re.compile(r"[!#-+\--:<-\[\]-~]+")  # visible characters except " , ; and \
 _QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"(?: *;[ -~]*)?')  # RFC 9651, 3.3.3
-_HOW: Final = sentence(
+_FORM: Final = sentence(
     '1 to {most} visible ASCII characters, such as a UUID, bare or in "quotes"', most=_LONGEST
 )
-_DECIDED: Final = frozenset({403, 409})
-_PASSES: Final = frozenset({"busy", "in-progress", "rows-refused", "upload-lost"})
-_OF_THE_BODY: Final = ("content-type", "content-disposition")  # of one that a route reads itself
+_FINAL_STATUSES: Final = frozenset({403, 409})
+_TEMPORARY_SLUGS: Final = frozenset({"busy", "in-progress", "rows-refused", "upload-lost"})
+_BODY_HEADERS: Final = ("content-type", "content-disposition")  # of a body read by the route
 
 R = TypeVar("R")
 Item = TypeVar("Item", bound=BaseModel)
 
 
 class Replay(Exception):
-    """The request was answered before, and is answered the same."""
+    """The request has a reply already, and gets it again."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.keyed.id)
@@ -59,7 +59,7 @@ class Replay(Exception):
 
 
 class Once:
-    """One request, which takes effect once where its sender gave it a key."""
+    """One request, which takes effect once if its sender gave it a key."""
 
     def __init__(
         self, request: Request, response: Response, by: Principal, key: str | None
@@ -79,16 +79,16 @@ class Once:
         body: str | None = None,
         settled: Callable[[R], bool] = lambda _: True,
     ) -> Item:
-        """Act, and answer what `show` makes of the result; or answer what was answered before.
+        """Act, and return what `show` makes of the result; or repeat the earlier reply.
 
-        `act` commits the reply that it is given a way to make with what it brings about. `about`
-        goes with the reply. `body` is a digest of a body that the route reads itself. A result that
-        is not `settled` is not kept.
+        `act` gets a function that makes the reply, and commits the reply together with its changes.
+        `about` is stored with the reply. `body` is a digest of a body that the route reads itself.
+        The reply of a result that is not `settled` is not stored.
 
-        What the domain refuses to do (403, 409) is kept as well. What is not valid (422) is not,
-        so that it may be mended under its key; nor what passes by itself; nor 404, since what is
-        not there yet may come by an event. Raises Replay, and Problem: 422 where the key was used
-        for another request, 409 where that is not yet answered.
+        Refusals of the domain (403, 409) are stored too. An invalid request (422) is not, so that
+        it can be corrected under its key; nor is a temporary problem; nor a 404, since an event may
+        still create what is missing. Raises Replay, and Problem: 422 if the key was used for
+        another request, 409 if the same request has no reply yet.
         """
         if self._key is None:
             return show(await act(no_reply))
@@ -104,21 +104,21 @@ class Once:
         try:
             result = await act(reply)
         except (AlreadyReplied, BeingReplied):
-            raise await _by_another(replies, keyed) from None
+            raise await _concurrent(replies, keyed) from None
         except Problem as problem:
-            if problem.status_code in _DECIDED and problem.slug not in _PASSES:
-                await _keep(replies, self._refusal(keyed, problem, about))
-            elif (found := await replies.find(keyed.id)) is not None:  # done while we decided
+            if problem.status_code in _FINAL_STATUSES and problem.slug not in _TEMPORARY_SLUGS:
+                await _store(replies, self._refusal(keyed, problem, about))
+            elif (found := await replies.find(keyed.id)) is not None:  # another was faster
                 raise repeated(found, keyed) from None
             raise
         if len(made) != 1 and settled(result):  # nothing was committed, or by a later attempt
-            await _keep(replies, reply(result))
+            await _store(replies, reply(result))
         return show(result)
 
     async def answer_again(self, replies: Replies) -> None:
-        """Before a route takes a body piece by piece: answer, where that request was answered.
+        """Repeat the reply, if there is one, before a route reads a body in parts.
 
-        The body is read to compare it, and kept nowhere. Raises Replay, and Problem 422.
+        The body is read to compare it, and is not stored. Raises Replay, and Problem 422.
         """
         if self._key is not None and (found := await replies.find(self.id)) is not None:
             digest = hashlib.sha256()
@@ -130,31 +130,31 @@ class Once:
             raise repeated(found, await self._keyed(digest.hexdigest()))
 
     async def keyed(self, body: str | None = None) -> Keyed | None:
-        """The request as it is told from others, where it has a key."""
+        """The id and the fingerprint of the request; None if it has no key."""
         return None if self._key is None else await self._keyed(body)
 
     async def _keyed(self, body: str | None) -> Keyed:
         request, by = self._request, self._by
-        said: list[object] = [sorted(by.roles), sorted(request.query_params.multi_items())]
+        content: list[object] = [sorted(by.roles), sorted(request.query_params.multi_items())]
         if has_long_body(request.scope):
-            said += [request.headers.get(name) for name in _OF_THE_BODY]
-        said.append(await _digest(request) if body is None else body)
-        return Keyed(self.id, hashlib.sha256(_json(said)).hexdigest())
+            content += [request.headers.get(name) for name in _BODY_HEADERS]
+        content.append(await _digest(request) if body is None else body)
+        return Keyed(self.id, hashlib.sha256(_json(content)).hexdigest())
 
     @property
     def id(self) -> str:
-        """By whom, to which address, under which key."""
+        """Made of the sender, the address and the key."""
         scope = self._request.scope
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         return json.dumps([self._by.id, scope["method"], path, self._key], ensure_ascii=False)
 
     def require_same(self, found: Reply, keyed: Keyed) -> None:
-        """Raises Problem 422 where a part is of another request under the same key."""
+        """Raises Problem 422 if a part belongs to another request with the same key."""
         if found.keyed.fingerprint != keyed.fingerprint:
             raise repeated(found, keyed)
 
     def part(self, keyed: Keyed, number: int, body: bytes) -> Reply:
-        """What is known after a part of a request that takes several commits."""
+        """The reply stored after one part of a request that takes several commits."""
         id_ = json.dumps([keyed.id, number], ensure_ascii=False)
         return Reply(Keyed(id_, keyed.fingerprint), 202, (), body, about=keyed.id)
 
@@ -162,9 +162,9 @@ class Once:
         route: Any = self._request.scope.get("route")
         status = self._response.status_code or getattr(route, "status_code", None) or 200
         headers = [*self._response.headers.items(), ("content-type", "application/json")]
-        told = [(n, v) for n, v in headers if n != "content-length"]
+        kept = [(n, v) for n, v in headers if n != "content-length"]
         body = item.model_dump_json().encode()  # as FastAPI writes it
-        return Reply(keyed, status, tuple(told), body, about)
+        return Reply(keyed, status, tuple(kept), body, about)
 
     def _refusal(self, keyed: Keyed, problem: Problem, about: str | None) -> Reply:
         answer = respond(problem, self._request.scope)
@@ -180,16 +180,15 @@ async def once(
         str | None,
         Header(
             alias=HEADER,
-            description="A key of the sender's, such as a UUID. For a day, the same request under "
-            "the same key takes effect once and is answered the same; another one is refused "
-            "with 422.",
+            description="A key of the sender, such as a UUID. For one day, the same request with "
+            "the same key takes effect once and gets the same reply; another request with it is "
+            "refused with 422.",
         ),
     ] = None,
 ) -> Once:
-    """Dependency of every route that brings something about. Raises Problem 400."""
-    told = request.headers.getlist(HEADER)
-    if len(told) > 1:
-        raise invalid_header(HEADER, _HOW)
+    """Dependency of every route that changes something. Raises Problem 400."""
+    if len(request.headers.getlist(HEADER)) > 1:
+        raise invalid_header(HEADER, _FORM)
     return Once(request, response, by, None if key is None else key_of(key))
 
 
@@ -198,21 +197,21 @@ Repeatable: TypeAlias = Annotated[Once, Depends(once)]
 
 
 def install(app: FastAPI) -> None:
-    """Let this app answer again what it answered before."""
+    """Let this app repeat replies."""
     app.add_exception_handler(Replay, _replayed)
 
 
 def key_of(header: str) -> str:
-    """The key that a header tells. Raises Problem 400."""
-    told = header.strip(" \t")
-    if (quoted := _QUOTED.fullmatch(told)) is not None:
+    """The key in a header. Raises Problem 400."""
+    value = header.strip(" \t")
+    if (quoted := _QUOTED.fullmatch(value)) is not None:
         key = re.sub(r"\\(.)", r"\1", quoted[1])
-    elif _BARE.fullmatch(told):
-        key = told
+    elif _BARE.fullmatch(value):
+        key = value
     else:
-        raise invalid_header(HEADER, _HOW)
+        raise invalid_header(HEADER, _FORM)
     if len(key) > _LONGEST or not key.strip():
-        raise invalid_header(HEADER, _HOW)
+        raise invalid_header(HEADER, _FORM)
     return key
 
 
@@ -235,7 +234,8 @@ def repeated(found: Reply, keyed: Keyed) -> Exception:
     )
 
 
-async def _by_another(replies: Replies, keyed: Keyed) -> Exception:
+async def _concurrent(replies: Replies, keyed: Keyed) -> Exception:
+    """What to raise for a request that is being processed elsewhere: Replay or Problem."""
     found = await replies.find(keyed.id)
     if found is not None:
         return repeated(found, keyed)
@@ -248,21 +248,21 @@ async def _by_another(replies: Replies, keyed: Keyed) -> Exception:
     )
 
 
-async def _keep(replies: Replies, reply: Reply) -> None:
-    """Keep a reply that no commit has. Raises Replay or Problem where another was faster."""
+async def _store(replies: Replies, reply: Reply) -> None:
+    """Store a reply without a commit. Raises Replay or Problem if another process was faster."""
     try:
         await replies.add(reply)
     except (AlreadyReplied, BeingReplied):
         found = await replies.find(reply.keyed.id)
         if found != reply:
-            raise await _by_another(replies, reply.keyed) from None
+            raise await _concurrent(replies, reply.keyed) from None
 
 
 async def _digest(request: Request) -> str:
-    """Of a body, however it writes the same JSON."""
+    """The digest of a body; the same for every way to write the same JSON."""
     body = await request.body()
     if body and claims_json(request):
-        with suppress(ValueError):  # a whole number of thousands of digits, for one
+        with suppress(ValueError):  # such as for an integer of thousands of digits
             body = _json(from_json(body))
     return hashlib.sha256(body).hexdigest()
 

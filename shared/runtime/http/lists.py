@@ -1,7 +1,7 @@
-"""Lists answer a page and an opaque cursor, which points behind the page's last item.
+"""Lists return a page and an opaque cursor, which points after the page's last item.
 
-A filter that is given several times is an OR; dates are filtered from and to; a sort is the name
-of a field, with a minus where it descends.
+A filter that is given several times means OR; dates have filters from and to; a sort is the name
+of a field, with a minus if it descends.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.events.base import Day, Instant
-from shared.runtime import listing
+from shared.runtime import list_queries
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import Place, Sort, Value, ValueRange
+from shared.runtime.list_queries import Place, Sort, Value, ValueRange
 from shared.runtime.problems import Problem, invalid_field
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 from shared.text import search_key
 
 Item = TypeVar("Item")
@@ -45,7 +45,7 @@ DEFAULT_LIMIT = 100
 _MOST_VALUES: Final = 100
 _YEARS: Final = range(1900, 2200)
 _DAY: Final = timedelta(days=1)
-_LEAST: Final = timedelta(milliseconds=1)  # as fine as instants are stored
+_RESOLUTION: Final = timedelta(milliseconds=1)  # of stored instants
 
 
 class Page(BaseModel, Generic[Item]):
@@ -55,7 +55,7 @@ class Page(BaseModel, Generic[Item]):
     next_cursor: str | None = Field(None, description="Asks for the next page; null on the last.")
 
 
-# -- what a parameter may be --------------------------------------------------------------------
+# -- types of parameters ------------------------------------------------------------------------
 
 
 def _number(value: object) -> object:
@@ -63,14 +63,14 @@ def _number(value: object) -> object:
 
 
 AnyFigures: Final = BeforeValidator(_number)
-"""Takes a whole number in figures of any script."""
+"""Accepts a whole number in digits of any script."""
 
 Limit: TypeAlias = Annotated[
-    int, AnyFigures, Query(ge=1, le=500, description="Longest page wanted.")
+    int, AnyFigures, Query(ge=1, le=500, description="Most items on a page.")
 ]
 
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
-"""A value to look for; an empty one is a slip of whoever asks."""
+"""A value to look for; an empty one is a mistake of the caller."""
 
 
 def _key(text: str) -> str:
@@ -81,13 +81,13 @@ def _key(text: str) -> str:
 
 
 SearchKey: TypeAlias = Annotated[Word, AfterValidator(_key)]
-"""Words to look for, read as their `search_key`: however they are spelt."""
+"""Words to look for, converted to their `search_key`, so that spelling variants match."""
 
 
 def any_of(description: str) -> Any:
-    """A filter for a tuple of values: what has one of them is wanted."""
-    told = f"{description} Given several times: any of them."
-    return Query(max_length=_MOST_VALUES, description=told)
+    """A filter with several values, of which an item has to have one."""
+    whole = f"{description} Given several times: any of them."
+    return Query(max_length=_MOST_VALUES, description=whole)
 
 
 _DAYS: Final[TypeAdapter[date]] = TypeAdapter(Day)
@@ -98,13 +98,13 @@ def _bound(text: object) -> date | datetime:
     try:
         return _DAYS.validate_python(text)
     except ValidationError as error:
-        wrong = error.errors()[0]["msg"]
+        message = error.errors()[0]["msg"]
     try:
         return _INSTANTS.validate_python(text)
     except ValidationError:
         hint = "or an RFC 3339 time with an offset, its + written as %2B"
         raise PydanticCustomError(
-            "bound", "{wrong}, {hint}", {"wrong": wrong, "hint": hint}
+            "bound", "{wrong}, {hint}", {"wrong": message, "hint": hint}
         ) from None
 
 
@@ -113,52 +113,53 @@ Bound: TypeAlias = Annotated[
     PlainValidator(_bound),
     WithJsonSchema({"type": "string", "examples": ["2024-03-11", "2024-03-11T09:00:00+03:30"]}),
 ]
-"""A day in Asia/Tehran, the whole of it, or an instant."""
+"""A whole day in Asia/Tehran, or an instant."""
 
 
 AnySpelling: TypeAlias = Annotated[
     tuple[SearchKey, ...],
-    any_of("The whole name; Arabic and Persian letters, spaces and figures are as one."),
+    any_of("The whole name; variants of Arabic and Persian letters, spaces and digits are equal."),
 ]
-"""A filter for names, however they are spelt."""
+"""A filter for names in any spelling."""
 
 
 def since_day(what: str) -> Any:
-    """The parameter for the first day that is wanted."""
+    """The parameter for the first day of a range."""
     return Query(description=f"{what} on this day (Asia/Tehran) or later.")
 
 
 def until_day(what: str) -> Any:
-    """The parameter for the last day that is wanted."""
+    """The parameter for the last day of a range."""
     return Query(description=f"{what} on this day (Asia/Tehran) or earlier.")
 
 
 def since(what: str) -> Any:
-    """The parameter for the first day or instant that is wanted."""
+    """The parameter for the first day or instant of a range."""
     return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or later.")
 
 
 def until(what: str) -> Any:
-    """The parameter for the last day or instant that is wanted."""
+    """The parameter for the last day or instant of a range."""
     return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or earlier.")
 
 
 def day_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
-    """What `<name>_from` and `<name>_to` ask of a day; None where they ask nothing.
+    """The range of days of `<name>_from` and `<name>_to`; None if neither is given.
 
-    Raises Problem 422 where the one is after the other.
+    Raises Problem 422 if the first is after the last.
     """
     return _span(name, first, last)
 
 
 def instant_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
-    """What `<name>_from` and `<name>_to` ask of an instant; a day is the whole of it in Tehran.
+    """The range of instants of `<name>_from` and `<name>_to`; a day means all of it in Tehran.
 
-    None where they ask nothing. Raises Problem 422 where the one is after the other.
+    None if neither is given. Raises Problem 422 if the first is after the last.
     """
     begin = first if first is None or isinstance(first, datetime) else start_of_day(first)
-    end = last if last is None or isinstance(last, datetime) else start_of_day(last + _DAY) - _LEAST
-    return _span(name, begin, end)
+    if last is None or isinstance(last, datetime):
+        return _span(name, begin, last)
+    return _span(name, begin, start_of_day(last + _DAY) - _RESOLUTION)
 
 
 def _span(name: str, first: date | None, last: date | None) -> ValueRange | None:
@@ -168,12 +169,12 @@ def _span(name: str, first: date | None, last: date | None) -> ValueRange | None
 
 
 def chosen(values: Mapping[str, Sequence[Value]]) -> dict[str, Collection[Value]]:
-    """The filters that ask for something, each value once."""
+    """The filters that have values, each value once."""
     return {name: tuple(dict.fromkeys(given)) for name, given in values.items() if given}
 
 
 def bounded(spans: Mapping[str, ValueRange | None]) -> dict[str, ValueRange]:
-    """The spans that ask for something."""
+    """The ranges that are given."""
     return {name: span for name, span in spans.items() if span is not None}
 
 
@@ -181,15 +182,15 @@ def bounded(spans: Mapping[str, ValueRange | None]) -> dict[str, ValueRange]:
 
 
 class SortKeys:
-    """The keys that a list is sorted by, and their cursor: a dependency of its route.
+    """The keys by which a list is sorted, and their cursor: a dependency of its route.
 
         BY_DUE = SortKeys(date, str)
 
         async def followups(after: Annotated[tuple[Any, ...] | None, Depends(BY_DUE)]): ...
 
-    gives the route the keys of the last item that its caller has seen, or None at the start. A
-    list's last key has to be unique. Kinds are those that JSON can tell: str, int, float, bool,
-    date, AwareDatetime, or a union with None.
+    gives the route the keys of the last item that the caller has seen, or None at the start. The
+    last key has to be unique. Types are those that JSON can express: str, int, float, bool, date,
+    AwareDatetime, or a union with None.
     """
 
     def __init__(self, *kinds: Any) -> None:
@@ -204,12 +205,12 @@ class SortKeys:
         return None if cursor is None else self.read(cursor)
 
     def write(self, *keys: Any) -> str:
-        """The cursor behind an item with these keys."""
+        """The cursor after an item with these keys."""
         text = self._adapter.dump_json(keys)
         return base64.urlsafe_b64encode(text).rstrip(b"=").decode("ascii")
 
     def read(self, cursor: str) -> tuple[Any, ...]:
-        """The keys that a cursor holds. Raises Problem 422 where it is none of this list."""
+        """The keys in a cursor. Raises Problem 422 if it is not a cursor of this list."""
         try:
             return self._adapter.validate_json(_decoded(cursor), strict=True)
         except (UnicodeEncodeError, binascii.Error, ValidationError) as error:
@@ -224,46 +225,48 @@ def _decoded(cursor: str) -> bytes:
 # -- sorts --------------------------------------------------------------------------------------
 
 
-def _in_our_time(day: date) -> date:
+def _in_range(day: date) -> date:
     if day.year not in _YEARS:
         raise PydanticCustomError("year", "beyond any date of a list")
     return day
 
 
-DAY: Final = Annotated[date, AfterValidator(_in_our_time)]
-INSTANT: Final = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+DAY: Final = Annotated[date, AfterValidator(_in_range)]
+INSTANT: Final = Annotated[AwareDatetime, AfterValidator(_in_range)]
 DAYS_LATE: Final = Annotated[int, Field(ge=0, le=366 * len(_YEARS))]
-"""Kinds of the fields that lists are sorted by; None is added where not every item has a value."""
+"""Types of sort fields; if some items have no value, add None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a page is asked for: by which sort, and behind which place."""
+    """The order of a requested page, and the place after which it begins."""
 
-    name: str  # of the sort, as requests have it
+    name: str  # of the sort, as in the request
     sort: Sort
     after: Place | None = None
-    as_of: date | None = None  # the day of the first page (Asia/Tehran), where the sort hangs on it
+    as_of: date | None = None  # the day of the first page (Asia/Tehran), if the sort depends on it
 
     def query(
         self,
         limit: int,
         fields: Mapping[str, Collection[Value]],
         spans: Mapping[str, ValueRange] | None = None,
-    ) -> listing.ListQuery:
-        """A page, and an item more, by which `Sorts.cut` sees whether another page follows."""
-        return listing.ListQuery(fields, self.after, limit + 1, spans or {}, self.sort, self.as_of)
+    ) -> list_queries.ListQuery:
+        """A query for the page and one item more, which tells `Sorts.cut` if a page follows."""
+        return list_queries.ListQuery(
+            fields, self.after, limit + 1, spans or {}, self.sort, self.as_of
+        )
 
 
 class Sorts:
-    """The sorts that a list knows, and their cursors: a dependency of its route.
+    """The sorts of a list, and their cursors: a dependency of its route.
 
         SORTS = Sorts("followups", "followup_id", {"due_on": DAY, "number": str | None})
 
         async def followups(order: Annotated[Order, Depends(SORTS)]): ...
 
-    takes `sort=due_on`, `sort=-due_on` and so on, by default the id. A cursor is good for the
-    list and the sort that it came from.
+    accepts `sort=due_on`, `sort=-due_on` and so on; the default is the id. A cursor is valid only
+    for the list and the sort that it came from.
     """
 
     def __init__(self, name: str, id_: str, kinds: Mapping[str, Any]) -> None:
@@ -273,13 +276,13 @@ class Sorts:
             for sort in (field, f"-{field}"):
                 stored = "" if field == id_ else field
                 self._sorts[sort] = Sort(stored, descending=sort.startswith("-"))
-                of_this = (Literal[name], Literal[sort])
-                self._cursors[sort] = SortKeys(*of_this, kind, str, DAY | None)
+                origin = (Literal[name], Literal[sort])
+                self._cursors[sort] = SortKeys(*origin, kind, str, DAY | None)
         self._name = name
         self.__signature__ = _signature(list(self._sorts), id_)
 
     async def __call__(self, sort: str, cursor: str | None) -> Order:
-        """Read what a request asks. Raises Problem 422 for a cursor of another list or sort."""
+        """Read a request's parameters. Raises Problem 422 for a cursor of another list or sort."""
         if cursor is None:
             return Order(sort, self._sorts[sort])
         try:
@@ -295,7 +298,7 @@ class Sorts:
         order: Order,
         place: Callable[[Item], Place],
     ) -> tuple[Sequence[Item], str | None]:
-        """What a page shows of one item more than it may, and the cursor behind it."""
+        """Cut the one item more off a page, and make the cursor after it; None on the last page."""
         if len(found) <= limit:
             return found, None
         last = place(found[limit - 1])
@@ -312,15 +315,16 @@ class Sorts:
 
 
 def _signature(sorts: Sequence[str], default: str) -> inspect.Signature:
-    """What FastAPI is to read of a request: the names of the sorts are known at start only."""
-    told = (
-        "By which field; with a minus it descends. Equals follow by id, what has none comes last."
+    """The parameters that FastAPI reads: the names of the sorts are known only at the start."""
+    description = (
+        "Name of a field; with a minus it descends. Items with equal values are ordered by id, "
+        "those without a value come last."
     )
     kinds = {
-        "sort": Annotated[Literal[tuple(sorts)], Query(description=told)],
+        "sort": Annotated[Literal[tuple(sorts)], Query(description=description)],
         "cursor": Annotated[
             str | None,
-            Query(max_length=4_000, description="`next_cursor` of the page before, by that sort."),
+            Query(max_length=4_000, description="`next_cursor` of the page before, with its sort."),
         ],
     }
     defaults = {"sort": default, "cursor": None}

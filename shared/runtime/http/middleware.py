@@ -1,6 +1,6 @@
-"""What surrounds every request: its measure, its trace, its safety, and the limit of its body.
+"""Middleware around every request: metrics, trace, security headers, and the limit of its body.
 
-Plain ASGI, so that a body is never held here.
+Plain ASGI, so that no body is buffered here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.runtime.logs import trace_id
 from shared.runtime.metrics import Metrics
 from shared.runtime.problems import Problem, internal, respond
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -35,13 +35,13 @@ UNMATCHED = "unmatched"
 
 _LONG: Final = "peygir.long-body"  # in the scope of a request whose route reads its body itself
 
-_HEARD_SECONDS: Final = 2.0
+_DRAIN_SECONDS: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Head:
-    """Answers HEAD wherever GET is answered: the same status and headers, and no content
+    """Answers HEAD on every route of GET, with the same status and headers and no content
     (RFC 9110, 9.3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -53,12 +53,12 @@ class Head:
             return
 
         async def without_content(message: Message) -> None:
-            scope["method"] = "HEAD"  # by which the server knows that no content comes
+            scope["method"] = "HEAD"  # so the server knows that there is no content
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        # The scope itself, in which the router leaves the route: what surrounds this tells of it.
+        # Not a copy of the scope: the router puts the route into it, and outer middleware reads it.
         scope["method"] = "GET"
         try:
             await self._app(scope, receive, without_content)
@@ -66,9 +66,9 @@ class Head:
             scope["method"] = "HEAD"
 
 
-class Surroundings:
-    """Measures and traces each request, adds the security headers, and turns an error that
-    nobody foresaw into a 500 that tells nothing, and a line in the log that tells all."""
+class Observation:
+    """Measures and traces each request, and adds the security headers. An unexpected error becomes
+    a 500 without details, and a log line with them."""
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic
@@ -97,21 +97,21 @@ class Surroundings:
                 await self._app(scope, receive, guarded)
             except Exception:
                 _log.exception("request failed", method=scope["method"], route=template(scope))
-                if status:  # half an answer cannot be taken back; the connection has to break
+                if status:  # the response has begun; only a broken connection shows the error
                     raise
                 await respond(internal(), scope)(scope, receive, guarded)
             finally:
                 self._metrics.request_answered(
                     scope["method"],
                     template(scope),
-                    status or 499,  # the client left before any answer
+                    status or 499,  # the client disconnected before a response
                     self._monotonic() - started,
                 )
 
 
 @dataclass(frozen=True, slots=True)
 class LongBody:
-    """A route that takes its body piece by piece, never whole, and so has a limit of its own.
+    """A route that reads its body in parts, never as a whole, and so has its own limit.
 
     `path` is the route's template; `limit` is in bytes.
     """
@@ -122,12 +122,12 @@ class LongBody:
 
 
 class BodyLimit:
-    """Refuses a body longer than `limit` bytes with 413, without reading on.
+    """Refuses a body longer than `limit` bytes with 413, and reads no more of it.
 
-    By its Content-Length before anything is read, else as soon as so many bytes have come. A
-    route of `long` has its own limit; there the rest is passed over for a moment, since whoever
-    is still sending does not hear an answer on a connection that is closed at once (RFC 9112,
-    9.6).
+    The Content-Length decides before anything is read, or else the number of bytes received. A
+    route of `long` has its own limit. There the rest of the body is read for a moment and ignored:
+    a client that is still sending may miss a response on a connection that is closed at once
+    (RFC 9112, 9.6).
     """
 
     def __init__(self, app: ASGIApp, limit: int, long: Iterable[LongBody] = ()) -> None:
@@ -140,26 +140,26 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limit_of(scope)
-        taken = self._announced(scope)
+        size = self._announced(scope)
 
         async def answer(message: Message) -> None:
             is_last = message["type"] == "http.response.body" and not message.get("more_body")
-            if is_last and taken > limit and has_long_body(scope):
+            if is_last and size > limit and has_long_body(scope):
                 await send({**message, "more_body": True})
-                await _pass_over(receive)
+                await _drain(receive)
                 message = {"type": "http.response.body"}
             await send(message)
 
-        if taken > limit:
+        if size > limit:
             await respond(self._too_large(limit), scope)(scope, receive, answer)
             return
-        taken = 0
+        size = 0
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal size
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > limit:
+            size += len(message.get("body", b""))
+            if size > limit:
                 raise self._too_large(limit)
             return message
 
@@ -187,23 +187,23 @@ class BodyLimit:
         )
 
 
-async def _pass_over(receive: Receive) -> None:
-    """Read the rest of a body and forget it, for as long as an answer takes to be heard."""
+async def _drain(receive: Receive) -> None:
+    """Read and ignore the rest of a body, for long enough that the client gets the response."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_HEARD_SECONDS):
+        async with asyncio.timeout(_DRAIN_SECONDS):
             while (await receive()).get("more_body"):
                 pass
 
 
 def has_long_body(scope: Scope) -> bool:
-    """Whether the route of a request reads its body itself, piece by piece."""
+    """Whether the route of a request reads its body itself, in parts."""
     return bool(scope.get(_LONG))
 
 
 def template(scope: Scope) -> str:
-    """The path of the route that answered, with names for its variables: never the path itself.
+    """The path template of the route that answered, never the path itself.
 
-    A router's own prefix stands in FastAPI's record of how it was included.
+    A router's own prefix is in FastAPI's record of its inclusion.
     """
     included = scope.get("fastapi", {}).get("effective_route_context")
     path: str = getattr(included or scope.get("route"), "path", UNMATCHED)

@@ -1,4 +1,4 @@
-"""OpenAPI says of errors what is true here: every one is a problem document."""
+"""Describe errors in OpenAPI: every one is a problem document."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PROBLEM: dict[str, Any] = {
                     "pointer": {"type": "string", "description": "JSON pointer into the body."},
                     "label": {
                         "type": "string",
-                        "description": "What people call the field, where told in Persian.",
+                        "description": "The field's Persian name, in a Persian problem.",
                     },
                 },
             },
@@ -57,4 +57,4 @@ def describe_problems(app: FastAPI) -> None:
         schemas.setdefault("Problem", _PROBLEM)
         return document
 
-    app.openapi = described  # type: ignore[method-assign]  # the way that FastAPI documents
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI documents this way

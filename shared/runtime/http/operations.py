@@ -1,4 +1,4 @@
-"""What probes and Prometheus ask a process."""
+"""The routes for probes and Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the requests of every service hold in the same way: bodies, new ids, traces."""
+"""Parts of requests that all services share: bodies, new ids, traces."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.envelope import traceparent_of
-from shared.contracts.events.base import told_apart
+from shared.contracts.events.base import visible_id
 
 _NOT_IN_EVENTS: Final = frozenset({"Cc", "Cn", "Cs"})
-"""Unicode's categories of what CloudEvents 1.0 keeps out of `subject`."""
+"""Unicode categories of characters that CloudEvents 1.0 forbids in `subject`."""
 
 
 class RequestBody(BaseModel):
-    """A body, or a part of one. A field that is not known is named in a 422, never passed over:
-    a misspelt one would else be answered as if it had been done.
+    """A body, or a part of one. An unknown field is refused with a 422 that names it: otherwise a
+    misspelt one would be ignored, and the request answered as if it had been obeyed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -35,13 +35,13 @@ def _addressable(id_: str) -> str:
 NewId: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=190, pattern=r"^[^\s\x00-\x1f|]+$"),
-    AfterValidator(told_apart),
+    AfterValidator(visible_id),
     AfterValidator(_addressable),
 ]
-"""An id that whoever asks gives; shorter than an event's, so that ids can be made from it."""
+"""An id that the sender chooses; shorter than an event's, so that ids can be made from it."""
 
 
 Traceparent: TypeAlias = Annotated[
     str | None, Header(description="W3C Trace Context."), AfterValidator(traceparent_of)
 ]
-"""The trace that a request belongs to, which its events bear on; None where it is not valid."""
+"""The trace of a request, which its events continue; None if it is not valid."""

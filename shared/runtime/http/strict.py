@@ -1,4 +1,4 @@
-"""What a request may hold beyond what FastAPI itself looks at."""
+"""Checks of a request that FastAPI itself does not make."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pydantic_core import from_json
 
 from shared.runtime.http.middleware import has_long_body, template
 from shared.runtime.problems import FieldError, claims_json, invalid, malformed_json
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 
 async def known_parameters(request: Request) -> None:
-    """Dependency of every route: Problem 422 names each query parameter it does not document, and
-    each that is given several times and has one value.
+    """Dependency of every route: raises Problem 422 for query parameters that the route does not
+    document, and for those that are repeated but take one value.
 
-    A misspelt filter would else answer everything, and of a repeated one the last alone count.
+    Otherwise a misspelt filter would return everything, and of a repeated one only the last would
+    count.
     """
     known = _documented(request)
     if known is None:
@@ -35,11 +36,11 @@ async def known_parameters(request: Request) -> None:
 
 
 async def standard_json(request: Request) -> None:
-    """Dependency of every route: Problem 400 where a JSON body is not what RFC 8259 calls JSON.
+    """Dependency of every route: raises Problem 400 for a JSON body that is not JSON by RFC 8259.
 
-    Python's parser also takes NaN and half a surrogate pair, which can be neither stored nor
-    sent. The one used here is that of events from Kafka. A body that its route reads piece by piece
-    is a file, whatever kind it claims to be.
+    Python's parser also accepts NaN and half a surrogate pair, which can be neither stored nor
+    sent. This uses the same parser as events from Kafka. A body that its route reads in parts is a
+    file, whatever type it claims to have, and is not checked.
     """
     if has_long_body(request.scope):
         return
@@ -51,7 +52,7 @@ async def standard_json(request: Request) -> None:
 
 
 def _documented(request: Request) -> dict[str, str] | None:
-    """How often each parameter can be given, `once` or `often`, by its name."""
+    """Whether each parameter can be given `once` or `often`, by its name; None without a route."""
     app: FastAPI = request.app
     operations = app.openapi()["paths"].get(template(request.scope), {})
     operation = operations.get(request.method.lower())

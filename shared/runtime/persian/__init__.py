@@ -1,7 +1,7 @@
-"""Problems in Persian: one catalogue of what all services say, to which each adds its own."""
+"""Problems in Persian: a catalogue shared by all services, to which each adds its own."""
 
 from shared.runtime.persian.catalogue import SHARED
 from shared.runtime.persian.language import ENGLISH, PERSIAN, preferred
-from shared.runtime.persian.telling import Catalogue, Persian, isolated
+from shared.runtime.persian.translation import Catalogue, Persian, isolated
 
 __all__ = ["ENGLISH", "PERSIAN", "SHARED", "Catalogue", "Persian", "isolated", "preferred"]

@@ -1,4 +1,4 @@
-"""What is told alike by all services, in Persian."""
+"""Persian for the messages that all services share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
-from shared.runtime.persian.telling import Catalogue
+from shared.runtime.persian.translation import Catalogue
 from shared.runtime.persian.validation import VALIDATION
 
 _TITLES: Final[Mapping[str, str]] = {
@@ -25,7 +25,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "The key was used for another request": "این کلید برای درخواست دیگری به کار رفته است",
     "The same request is being answered": "همین درخواست در دست پاسخ است",
     "The upload was given up": "بارگذاری رهاشده به شمار آمد",
-    # HTTP's own phrases, as the framework has them
+    # HTTP's own phrases, which the framework sends
     "Bad Request": "درخواست نادرست است",
     "Unauthorized": "هویت درخواست‌کننده روشن نیست",
     "Forbidden": "اجازه داده نشده است",

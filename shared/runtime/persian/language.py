@@ -1,4 +1,4 @@
-"""Which language somebody wants, of the two in which problems are told."""
+"""Choose between the two languages of problems, Persian and English."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MOST_RANGES: Final = 50
 
 
 def preferred(accept_language: str) -> str:
-    """`fa` or `en` by an Accept-Language (RFC 9110, 12.5.4): the heavier one, then the former.
+    """`fa` or `en` by an Accept-Language (RFC 9110, 12.5.4): by weight, then the first one.
 
-    Of a range the language alone counts, so `fa-IR` and `fa-AF` are Persian. English is also the
-    answer to `*`, to other languages alone, and to what cannot be read.
+    Only the language of a range counts, so `fa-IR` and `fa-AF` are Persian. English is also the
+    result for `*`, for other languages only, and for a header that cannot be read.
     """
     weights: dict[str, float] = {}
     for range_ in accept_language.split(",")[:_MOST_RANGES]:

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in Persian, by the type of pydantic's error and its context."""
+"""Persian for what is wrong with a value, by the type of pydantic's error and its context."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 PREFIX: Final = "pydantic:"
 ANY: Final = f"{PREFIX}any"
-"""What is said of an error of a type that nobody foresaw."""
+"""The text for an error of any other type."""
 
 _WHOLE: Final = "باید عددی صحیح باشد"
 _TEXT: Final = "باید متن باشد"
@@ -127,7 +127,7 @@ _BY_TYPE: Final[Mapping[str, str]] = {
     # validators
     "value_error": _NOT_TAKEN,
     "assertion_error": _NOT_TAKEN,
-    # our own
+    # types of this project
     "written": "به شکل خواسته‌شده نوشته نشده است",
     "written(example)": "باید متنی به این شکل باشد: {example}",
     "day": _DAY,
@@ -165,5 +165,5 @@ _BY_TYPE: Final[Mapping[str, str]] = {
     "no_offset(given,meant)": "{given} اختلاف ساعت ندارد؛ به وقت تهران {meant} است",
 }
 
-VALIDATION: Final[Mapping[str, str]] = {PREFIX + type_: told for type_, told in _BY_TYPE.items()}
-"""By `pydantic:<type>`, and where the context has to hold something, its names in parentheses."""
+VALIDATION: Final[Mapping[str, str]] = {PREFIX + type_: text for type_, text in _BY_TYPE.items()}
+"""By `pydantic:<type>`; if the text needs a context, its names follow in parentheses."""

@@ -21,8 +21,8 @@ from shared.messaging.core.model import CommitContext
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.http import Repeatable
 from shared.runtime.http.idempotency import HEADER, REPLAYED, key_of
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.problems import Problem, not_found
-from shared.runtime.replies import Replying
 from shared.service import operations
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_replies import MemoryReplies

@@ -19,7 +19,7 @@ from services.followups import api as followups
 from services.followups.domain.records import Followup
 from services.followups.handlers import Change
 from shared.messaging.core.model import CommitContext
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.test_lists import BODIES, lives
 from tests.unit.api.offices import OFFICES, Away, Counter, followups_house, open_followups, over

@@ -20,7 +20,7 @@ from services.followups.adapters.csv_file import harmless
 from services.followups.domain.scorecard_table import ScorecardTable, scorecard_table
 from services.followups.domain.scores import By
 from shared.contracts.reference import AXIS_TITLES_FA
-from shared.runtime.writing import isolated
+from shared.runtime.safe_text import isolated
 from shared.text import persian_digits
 from tests.pictures import SCORECARD
 from tests.unit.followups.examples import unhurried

@@ -22,7 +22,7 @@ from services.followups.domain.records import EvidenceAdded, Fact, Followup, Sta
 from services.followups.domain.refusals import NotNow
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     ASSIGNED,

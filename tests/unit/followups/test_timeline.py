@@ -39,7 +39,7 @@ from services.followups.domain.records import (
 from services.followups.domain.timeline import MARKS, Kind, timeline
 from services.followups.domain.work import Commented
 from shared.runtime.calendar import jalali_date
-from shared.runtime.writing import isolated
+from shared.runtime.safe_text import isolated
 from tests.pictures import TIMELINE
 from tests.unit.followups.examples import TOPIC, lives, steps, unhurried
 from tests.unit.followups.timelines import BEGUN, NOW, bridge

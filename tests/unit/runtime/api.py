@@ -1,4 +1,4 @@
-"""A small service on the shared HTTP, for the tests of it."""
+"""A small service on the shared HTTP code, for its tests."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BY_DUE = SortKeys(date, str)
 
 
 class Axis(BaseModel):
-    """A part of the body that lies deep."""
+    """A nested part of the body."""
 
     answered: int
 
 
 class Body(BaseModel):
-    """What POST /v1/things takes."""
+    """The body of POST /v1/things."""
 
     title: str
     axes: list[Axis] = []
@@ -51,20 +51,20 @@ async def list_things(
     after: Annotated[tuple[Any, ...] | None, Depends(BY_DUE)],
     limit: Limit = 100,
 ) -> Page[str]:
-    """Answers what it understood."""
+    """Returns what it understood."""
     items = [f"{filters.deputy} {limit} {after}"]
     return Page(items=items, next_cursor=BY_DUE.write(date(2024, 3, 11), "الف/۱"))
 
 
 @things.post("", status_code=201)
 async def make(body: Body, caller: Caller) -> dict[str, str]:
-    """Answers who made what."""
+    """Returns the sender and what was made."""
     return {"title": body.title, "by": caller.id}
 
 
 @things.get("/{thing_id}")
 async def show(thing_id: str) -> dict[str, str]:
-    """Knows nothing, and fails for one id in a way that nobody foresaw."""
+    """Finds nothing, and fails unexpectedly for one id."""
     if thing_id == "boom":
         raise RuntimeError("the password is hunter2")
     if thing_id == "teapot":
@@ -75,7 +75,7 @@ async def show(thing_id: str) -> dict[str, str]:
 @things.put("/{thing_id}/file")
 @things.put("/{thing_id}/raw")
 async def raw(thing_id: str, request: Request) -> dict[str, int]:
-    """Reads the body by itself, as it comes."""
+    """Reads the body itself, in parts."""
     size = 0
     async for part in request.stream():
         size += len(part)
@@ -104,7 +104,7 @@ def build(
 
 @asynccontextmanager
 async def calling(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of that app, without any network."""
+    """A client of that app, without a network."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as client:
         yield client

@@ -1,4 +1,4 @@
-"""Variables of ours for one test, and the line that a wrong one brings."""
+"""Environment variables for one test, and the error line for a wrong one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.runtime.settings import CommonSettings, load
 
 
 class Environment:
-    """Sets variables of ours for one test; starts with none but PEYGIR_ENV=development."""
+    """Sets variables for one test; starts with PEYGIR_ENV=development alone."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._patch = patch
@@ -28,7 +28,7 @@ class Environment:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], settings: type[CommonSettings]) -> str:
-    """The line that a refused start writes."""
+    """The line that is written when the settings are refused."""
     with pytest.raises(SystemExit) as stopped:
         load(settings)
     assert stopped.value.code == 2

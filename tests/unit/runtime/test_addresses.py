@@ -1,4 +1,4 @@
-"""Where Kafka and MongoDB are: what is taken, and the one line about what is not."""
+"""Addresses of Kafka and MongoDB: which are valid, and the one line about others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_kafkas_addresses_are_a_comma_list(
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("kafka", "'kafka' has no port from 1 to 65535"),
         ("h:99999", "'h:99999' has no port from 1 to 65535"),
@@ -67,13 +67,13 @@ def test_kafkas_addresses_are_a_comma_list(
         ("[::1]:9092,[0::1]:9092", "'[0::1]:9092' is listed twice"),
     ],
 )
-def test_a_list_that_is_none_is_refused_in_one_line(
-    environment: Environment, capsys: pytest.CaptureFixture[str], value: str, told: str
+def test_an_invalid_list_is_refused_in_one_line(
+    environment: Environment, capsys: pytest.CaptureFixture[str], value: str, message: str
 ) -> None:
     environment.set(KAFKA_BOOTSTRAP_SERVERS=value)
     line = complaint(capsys, CommonSettings)
     assert line.startswith("PEYGIR_KAFKA_BOOTSTRAP_SERVERS: ")
-    assert told in line
+    assert message in line
     assert len(line) < 300
 
 
@@ -104,7 +104,7 @@ _ANYTHING = st.lists(
 @example("[::1]:9092, a:1")
 @example("1:2:3:4:5:6:7:8")
 @example("[fe80::1%eth0]:9092")
-def test_kafkas_client_reads_every_list_that_is_taken_as_it_was_meant(written: str) -> None:
+def test_kafkas_client_reads_every_valid_list_in_the_same_way(written: str) -> None:
     try:
         taken = servers(written)
     except PydanticCustomError:
@@ -150,7 +150,7 @@ def test_kafkas_client_reads_every_list_that_is_taken_as_it_was_meant(written: s
         "mongodb+srv://u:hidden@db.example/?hidden",
     ],
 )
-def test_what_is_no_connection_string_is_told_without_its_password(
+def test_the_refusal_of_a_connection_string_hides_its_password(
     environment: Environment, capsys: pytest.CaptureFixture[str], uri: str
 ) -> None:
     environment.set(MONGODB_URI=uri)
@@ -173,7 +173,7 @@ def test_what_is_no_connection_string_is_told_without_its_password(
         "&retryWrites=true&directConnection=false",
     ],
 )
-def test_connection_strings_are_taken_without_asking_anybody(
+def test_connection_strings_are_checked_without_a_connection(
     environment: Environment, uri: str
 ) -> None:
     environment.set(MONGODB_URI=uri)
@@ -181,7 +181,7 @@ def test_connection_strings_are_taken_without_asking_anybody(
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         *((f"w={w}", "w may be nothing but majority") for w in ("0", "1", "2", "Majority", "dc")),
         ("W=0", "w may be nothing but majority"),
@@ -203,16 +203,16 @@ def test_connection_strings_are_taken_without_asking_anybody(
 )
 @pytest.mark.parametrize("start", ["mongodb://u:hidden@a:1,b:2", "mongodb+srv://u:hidden@db.x.y"])
 @pytest.mark.filterwarnings("ignore:Duplicate URI option")
-def test_what_would_undo_the_promise_is_refused_with_the_reason(
+def test_options_that_break_the_promise_are_refused_with_the_reason(
     environment: Environment,
     capsys: pytest.CaptureFixture[str],
     start: str,
     option: str,
-    told: str,
+    message: str,
 ) -> None:
     if "directConnection" in option:
-        start = start.replace(",b:2", "")  # with two the driver refuses it itself
+        start = start.replace(",b:2", "")  # the driver itself refuses it with two
     environment.set(MONGODB_URI=f"{start}/?{option}")
     line = complaint(capsys, CommonSettings)
-    assert line.startswith(f"PEYGIR_MONGODB_URI: {told}: ")
+    assert line.startswith(f"PEYGIR_MONGODB_URI: {message}: ")
     assert "hidden" not in line

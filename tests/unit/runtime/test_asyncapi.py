@@ -1,4 +1,4 @@
-"""The AsyncAPI document: the rules of its structure, and that it says what the contracts say."""
+"""The AsyncAPI document: its structure, and its agreement with the contracts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_required_parts_are_there(spec: dict[str, Any]) -> None:
     assert spec.keys() <= allowed
 
 
-def test_every_reference_leads_somewhere(spec: dict[str, Any]) -> None:
+def test_every_reference_has_a_target(spec: dict[str, Any]) -> None:
     all_of_them = list(references(spec))
     assert all_of_them
     for reference in all_of_them:
@@ -88,8 +88,8 @@ def test_component_names_are_of_the_allowed_characters(spec: dict[str, Any]) -> 
 
 
 def test_what_is_sent_and_what_is_received(spec: dict[str, Any]) -> None:
-    told = {(o["action"], o["channel"]["$ref"]) for o in spec["operations"].values()}
-    assert told == {("send", f"#/channels/{name}") for name in ALL[:2]} | {
+    operations = {(o["action"], o["channel"]["$ref"]) for o in spec["operations"].values()}
+    assert operations == {("send", f"#/channels/{name}") for name in ALL[:2]} | {
         ("receive", f"#/channels/{name}") for name in ALL
     }
 
@@ -131,6 +131,6 @@ def test_a_namespace_is_part_of_the_addresses() -> None:
     assert all(c["address"].startswith("site1-") for c in document["channels"].values())
 
 
-def test_a_topic_that_nobody_declared_is_refused() -> None:
+def test_an_undeclared_topic_is_refused() -> None:
     with pytest.raises(UnknownTopic, match="nowhere"):
         asyncapi("followups", ["nowhere"], (), TOPICS, "1")

@@ -33,22 +33,22 @@ calendars = st.sampled_from([IRAN, IRAN_WITHOUT_THURSDAYS, WorkingCalendar()])
 
 
 def working_days(calendar: WorkingCalendar, after: date, until: date) -> int:
-    """How many days in (after, until] are worked."""
+    """The number of working days in (after, until]."""
     count = (until - after).days
     return sum(calendar.is_working(after + timedelta(n)) for n in range(1, count + 1))
 
 
 @given(calendars, days, st.integers(0, 60))
 def test_after_counts_exactly_that_many_working_days(
-    calendar: WorkingCalendar, day: date, wanted: int
+    calendar: WorkingCalendar, day: date, count: int
 ) -> None:
-    result = calendar.after(day, wanted)
-    assert working_days(calendar, day, result) == wanted
+    result = calendar.after(day, count)
+    assert working_days(calendar, day, result) == count
 
 
 @given(calendars, days, st.integers(1, 60))
-def test_after_ends_on_a_working_day(calendar: WorkingCalendar, day: date, wanted: int) -> None:
-    assert calendar.is_working(calendar.after(day, wanted))
+def test_after_ends_on_a_working_day(calendar: WorkingCalendar, day: date, count: int) -> None:
+    assert calendar.is_working(calendar.after(day, count))
 
 
 @given(calendars, days, st.integers(0, 30), st.integers(0, 30))
@@ -83,7 +83,7 @@ def test_fridays_are_never_worked(day: date) -> None:
 
 
 @given(days)
-def test_thursdays_are_left_out_where_configured(day: date) -> None:
+def test_thursdays_are_off_if_configured(day: date) -> None:
     if day.weekday() == THURSDAY:
         assert not IRAN_WITHOUT_THURSDAYS.is_working(day)
     else:
@@ -155,7 +155,7 @@ def test_the_jalali_calendar_there_and_back(day: date) -> None:
 
 
 @given(days)
-def test_the_jalali_calendar_takes_a_day_as_a_day(day: date) -> None:
+def test_consecutive_days_are_consecutive_in_the_jalali_calendar(day: date) -> None:
     today, tomorrow = to_jalali(day), to_jalali(day + timedelta(1))
     next_day = (tomorrow.year, tomorrow.month, tomorrow.day) > (today.year, today.month, today.day)
     assert next_day
@@ -168,7 +168,7 @@ def test_a_day_in_words_and_in_figures() -> None:
     assert jalali_date_short(date(2023, 6, 5)) == "۱۴۰۲/۰۳/۱۵"
 
 
-def test_a_moment_in_words_and_in_figures_is_in_tehrans_time() -> None:
+def test_an_instant_in_words_and_in_figures_is_in_tehrans_time() -> None:
     moment = datetime(2024, 3, 11, 6, 0, tzinfo=UTC)
     assert jalali_datetime(moment) == "دوشنبه ۲۱ اسفند ۱۴۰۲، ساعت ۰۹:۳۰"
     assert jalali_datetime_short(moment) == "۱۴۰۲/۱۲/۲۱ ۰۹:۳۰"
@@ -195,7 +195,7 @@ def test_a_day_begins_when_its_date_begins(day: date) -> None:
 
 
 @given(instants)
-def test_an_instant_lies_in_its_day(instant: datetime) -> None:
+def test_an_instant_is_within_its_day(instant: datetime) -> None:
     day = tehran_date(instant)
     assert start_of_day(day) <= instant < start_of_day(day + timedelta(1))
 
@@ -245,7 +245,7 @@ def test_the_leap_years_as_they_are_proclaimed(year: int) -> None:
     assert to_jalali(from_jalali(year + 1, 1, 1) - timedelta(1)).day == 30
 
 
-def test_a_holiday_that_was_moved_by_the_moon_moves_what_is_counted() -> None:
+def test_a_corrected_lunar_holiday_changes_the_count() -> None:
     expected, announced = date(2024, 4, 10), date(2024, 4, 9)
     moved = WorkingCalendar(
         frozenset({FRIDAY}),

@@ -1,4 +1,4 @@
-"""Names of files in Content-Disposition, in Persian above all."""
+"""Names of files in Content-Disposition, above all in Persian."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.runtime.http.disposition import BadDisposition, attachment, named
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 from tests.unit.written.any_text import ANY_TEXT
 
 PERSIAN = "عکس پل روستای سرآسیاب.jpg"
@@ -52,14 +52,14 @@ def test_the_name_is_read_as_it_was_meant(header: str, name: str | None) -> None
 
 
 def sent(header: str) -> str:
-    """As a client sends it in UTF-8, and ASGI hands it over."""
+    """A header as ASGI receives it from a client that sends UTF-8."""
     return header.encode().decode("latin-1")
 
 
 @pytest.mark.parametrize(
     ("header", "name"),
     [
-        # browsers, Go, PHP: UTF-8 as it is; quotes and line ends escaped, or quotes left alone
+        # browsers, Go, PHP: plain UTF-8; quotes and line ends escaped, or quotes unchanged
         (sent('form-data; name="file"; filename="پل.pdf"'), "پل.pdf"),
         ('attachment; filename="a %22b%22.pdf"', 'a "b".pdf'),
         ('attachment; filename="a "b".pdf"; size=3', 'a "b".pdf'),
@@ -69,7 +69,7 @@ def sent(header: str) -> str:
         (f"attachment; filename=\"=?utf-8?B?2b4=?=\"; filename*=utf-8''{ENCODED}", PERSIAN),
         ('attachment; filename="=?utf-8?B?2b7ZhC5wZGY=?="', "پل.pdf"),
         ("attachment; filename==?utf-8?Q?=D9=BE=D9=84_1.pdf?=", "پل 1.pdf"),
-        # Java: words folded within a letter, of another language, in quotes where none may be
+        # Java: words folded within a letter, of another language, in forbidden quotes
         ('attachment; filename="=?UTF-8?Q?=D9=BE=D9?=\r\n =?UTF-8?Q?=84?=.pdf"', "پل.pdf"),
         ('attachment; filename="=?utf-8*fa?B?2b4=?= =?windows-1256?Q?=E1?="', "پل"),
         ('attachment; filename="?.pdf"; filename*="UTF-8\'\'%D9%BE%D9%84.pdf"', "پل.pdf"),
@@ -78,7 +78,7 @@ def sent(header: str) -> str:
         ('attachment; filename*1="l.pdf"; filename*0="po"; filename*3=x', "pol.pdf"),
         ('attachment; filename*0="=?UTF-8?Q?=D9="; filename*1="BE?=.pdf"', "پ.pdf"),
         ("attachment; filename*0*=utf-8''a; filename=b; filename*=utf-8''c", "c"),
-        # Internet Explorer, and what writes the same
+        # Internet Explorer and others
         (sent(r'attachment; filename="C:\fakepath\پل.pdf"'), r"C:\fakepath\پل.pdf"),
         (r'attachment; filename="\\server\share\new.pdf"', r"\server\share\new.pdf"),
         (r'attachment; filename="C:\folder\"; size=3', "C:\\folder\\"),
@@ -104,7 +104,7 @@ def sent(header: str) -> str:
         ('attachment; filename="a+b\'c.pdf"', "a+b'c.pdf"),
         ("attachment; filename*=utf8''%D9%BE", "پ"),
         (sent("attachment; filename*=UTF-8''پل.pdf"), "پل.pdf"),
-        # what goes before cannot be read
+        # the preferred one cannot be read
         ("attachment; filename=a.pdf; filename*=UTF-8''%D9", "a.pdf"),
         ("attachment; filename=a.pdf; filename*=UTF-8'b.pdf", "a.pdf"),
         ("attachment; filename=a.pdf; filename*=UTF-8''", "a.pdf"),
@@ -130,7 +130,7 @@ def test_clients_write_names_in_many_ways(header: str, name: str) -> None:
         "attachment; filename*=a.pdf",
     ],
 )
-def test_what_cannot_be_read_is_refused(header: str) -> None:
+def test_an_unreadable_name_is_refused(header: str) -> None:
     with pytest.raises(BadDisposition, match="filename"):
         named(header)
 
@@ -142,7 +142,7 @@ def test_a_persian_name_is_sent_with_a_plain_one_for_old_clients() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1))
-def test_every_name_comes_back(name: str) -> None:
+def test_every_written_name_is_read_unchanged(name: str) -> None:
     header = attachment(name)
     assert header.isascii()
     assert header.isprintable()
@@ -156,7 +156,7 @@ def test_every_name_comes_back(name: str) -> None:
 @example("=?utf-8?Q?a?=")
 @example("\ud800")
 @example("<a.pdf>")
-def test_others_read_the_name_that_was_written(name: str) -> None:
+def test_other_readers_read_the_same_name(name: str) -> None:
     written = f"Content-Disposition: {attachment(name)}\r\nX-Last: 1\r\n\r\n"
     message = BytesParser(policy=compat32).parsebytes(written.encode("ascii"))
     assert message.keys() == ["Content-Disposition", "X-Last"]
@@ -165,7 +165,7 @@ def test_others_read_the_name_that_was_written(name: str) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=0xFF)))
-def test_whatever_header_comes_is_read_or_refused(header: str) -> None:
+def test_every_header_is_read_or_refused(header: str) -> None:
     with suppress(BadDisposition):
         assert named(f"attachment; {header}") != ""
         assert named(f'attachment; filename="{header}') != ""
@@ -194,7 +194,7 @@ def test_encoded_words_are_read_as_mail_libraries_write_them(
 
 
 @given(NAMES)
-def test_names_in_pieces_are_read_as_mail_libraries_write_them(name: str) -> None:
+def test_names_in_several_parts_are_read_as_mail_libraries_write_them(name: str) -> None:
     message = EmailMessage(policy=SMTP)
     message.add_header("Content-Disposition", "attachment", filename=name)
     header = message.as_bytes().decode("latin-1").partition(": ")[2].partition("\r\n\r\n")[0]

@@ -26,7 +26,7 @@ async def hanging() -> None:
 
 
 def health(**checks: object) -> Health:
-    built = Health(patience=0.05)
+    built = Health(timeout=0.05)
     for name, check in checks.items():
         assert callable(check)
         built.register(name, check)
@@ -38,7 +38,7 @@ async def test_all_is_well() -> None:
     assert report == (True, {"status": "ok", "checks": {"kafka": "ok", "mongodb": "ok"}})
 
 
-async def test_the_reason_is_told() -> None:
+async def test_the_reason_is_reported() -> None:
     ok, report = await health(kafka=away, mongodb=well).report()
     assert not ok
     assert report == {
@@ -47,7 +47,7 @@ async def test_the_reason_is_told() -> None:
     }
 
 
-async def test_an_excluded_check_is_not_asked() -> None:
+async def test_an_excluded_check_does_not_run() -> None:
     ok, report = await health(kafka=away, mongodb=well).report(exclude=["kafka", "unheard-of"])
     assert ok
     assert report["checks"] == {"kafka": "excluded", "mongodb": "ok"}
@@ -66,13 +66,13 @@ async def test_checks_that_hang_do_not_add_up() -> None:
     assert not ok
 
 
-async def test_a_check_that_breaks_is_a_failure_that_tells_no_secret() -> None:
+async def test_an_error_in_a_check_is_a_failure_without_details() -> None:
     ok, report = await health(kafka=broken).report()
     assert not ok
     assert report["checks"]["kafka"] == "KeyError"
 
 
-async def test_no_checks_are_no_trouble() -> None:
+async def test_no_checks_at_all_are_fine() -> None:
     assert await Health().report() == (True, {"status": "ok", "checks": {}})
 
 

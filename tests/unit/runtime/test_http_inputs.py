@@ -1,4 +1,4 @@
-"""Texts, days and instants in bodies, parameters and addresses: one answer in all of them."""
+"""Texts, days and instants in bodies, parameters and addresses: the same reply for all."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def refused(answer: httpx.Response) -> dict[str, str]:
-    """What is told of each field."""
+    """The message for each field."""
     assert answer.status_code == 422, answer.text
     return {error["field"]: error["detail"] for error in answer.json()["errors"]}
 
@@ -60,15 +60,15 @@ async def refused(answer: httpx.Response) -> dict[str, str]:
     "value", [1803686400, 0, -1, 20_000, 1.5, True, False, [], {}, ["2024-03-11"], None]
 )
 async def test_nothing_but_text_is_a_day(client: httpx.AsyncClient, value: Any) -> None:
-    told = await refused(await client.post("/v1/things", json={"due_on": value}))
-    assert told == {"due_on": "must be a day, such as 2024-03-11"}
+    errors = await refused(await client.post("/v1/things", json={"due_on": value}))
+    assert errors == {"due_on": "must be a day, such as 2024-03-11"}
 
 
 @pytest.mark.parametrize("value", [1803686400, 1803686400.5, True, [], {}])
 async def test_nothing_but_text_is_an_instant(client: httpx.AsyncClient, value: Any) -> None:
     body = {"due_on": "2024-03-11", "at": value}
-    told = await refused(await client.post("/v1/things", json=body))
-    assert told["at"].startswith("must be an RFC 3339 time")
+    errors = await refused(await client.post("/v1/things", json=body))
+    assert errors["at"].startswith("must be an RFC 3339 time")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_an_instant_is_answered_alike_too(client: httpx.AsyncClient) -> No
     assert await refused(parameter) == {"since": answer}
 
 
-async def test_what_is_right_is_taken(client: httpx.AsyncClient) -> None:
+async def test_valid_values_are_accepted(client: httpx.AsyncClient) -> None:
     answer = await client.get(
         "/v1/things/م-۱", params={"as_of": "2027-01-20", "since": "2027-01-20T09:00:00+03:30"}
     )
@@ -122,12 +122,12 @@ async def test_texts_are_cleaned_and_have_to_show_something(client: httpx.AsyncC
     assert (taken["title"], taken["note"]) == ("تكميل پل", "الف\n\nب")
     for nothing in ("\u200b\u200c", "\u3164", "\u0301", "\x1c", "\U000e0041", "\ue000", "\u2800"):
         body |= {"title": nothing, "parts": [{"owner": nothing}]}
-        told = await refused(await client.post("/v1/things", json=body))
-        assert told == {"title": "must not be blank", "parts.0.owner": "must not be blank"}
+        errors = await refused(await client.post("/v1/things", json=body))
+        assert errors == {"title": "must not be blank", "parts.0.owner": "must not be blank"}
 
 
 @pytest.mark.parametrize("id_", ["a\u200b", "\u202ea", "a\u3164", "a\x7f", "\ufeffa"])
-async def test_an_id_that_holds_what_nobody_sees_is_refused(
+async def test_an_id_with_invisible_characters_is_refused(
     client: httpx.AsyncClient, id_: str
 ) -> None:
     body = await client.post("/v1/things", json={"due_on": "2027-01-20", "id": id_})

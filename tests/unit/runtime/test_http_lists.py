@@ -31,13 +31,13 @@ def encoded(keys: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(keys).encode()).rstrip(b"=").decode()
 
 
-async def test_a_list_answers_a_page(client: httpx.AsyncClient) -> None:
+async def test_a_list_returns_a_page(client: httpx.AsyncClient) -> None:
     page = (await client.get("/v1/things")).json()
     assert page.keys() == {"items", "next_cursor"}
     assert page["items"] == ["None 100 None"]
 
 
-async def test_a_cursor_goes_there_and_back(client: httpx.AsyncClient) -> None:
+async def test_a_cursor_is_read_as_it_was_written(client: httpx.AsyncClient) -> None:
     cursor = (await client.get("/v1/things")).json()["next_cursor"]
     page = (await client.get("/v1/things", params={"cursor": cursor})).json()
     assert page["items"] == [f"None 100 {(date(2024, 3, 11), 'الف/۱')}"]
@@ -75,7 +75,7 @@ async def test_limits_within_bounds(client: httpx.AsyncClient, limit: int) -> No
         "A" * 2_001,
     ],
 )
-async def test_a_cursor_of_no_list_is_refused_by_name(
+async def test_the_refusal_of_an_invalid_cursor_names_the_parameter(
     client: httpx.AsyncClient, cursor: str
 ) -> None:
     answer = await client.get("/v1/things", params={"cursor": cursor})
@@ -92,11 +92,11 @@ def test_every_key_survives(day: date, text: str) -> None:
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**62), st.none() | st.just("x"))
-def test_moments_numbers_and_nothing_survive(moment: datetime, number: int, text: str) -> None:
+def test_instants_numbers_and_null_survive(moment: datetime, number: int, text: str) -> None:
     assert MOMENTS.read(MOMENTS.write(moment, number, text)) == (moment, number, text)
 
 
 @given(st.text())
-def test_what_is_no_cursor_is_refused_and_nothing_else_is_raised(text: str) -> None:
+def test_an_invalid_cursor_raises_only_a_refusal(text: str) -> None:
     with suppress(Problem):
         assert isinstance(BY_DUE.read(text)[0], date)

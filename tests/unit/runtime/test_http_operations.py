@@ -1,4 +1,4 @@
-"""What every service shows beside its API: probes, metrics, documents and pages."""
+"""What every service has besides its API: probes, metrics, documents and pages."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_every_answer_has_the_security_headers(client: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_loads_from_this_host_alone(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_loads_only_from_this_host(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.text.startswith("<!DOCTYPE html>")
@@ -132,7 +132,7 @@ async def test_a_page_loads_from_this_host_alone(client: httpx.AsyncClient, path
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_no_script_stands_in_a_page(client: httpx.AsyncClient, path: str) -> None:
+async def test_no_page_contains_a_script(client: httpx.AsyncClient, path: str) -> None:
     page = (await client.get(path)).text
     for attributes, content in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
         assert "src=" in attributes
@@ -150,7 +150,7 @@ async def test_swagger_reads_this_services_document(client: httpx.AsyncClient) -
     }
 
 
-async def test_behind_a_proxy_that_takes_a_prefix_off() -> None:
+async def test_behind_a_proxy_that_removes_a_prefix() -> None:
     app = build(asyncapi=document)
     transport = httpx.ASGITransport(app, root_path="/followups")
     async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as client:

@@ -38,15 +38,15 @@ def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
 async def test_wrong_fields_are_named(client: httpx.AsyncClient) -> None:
     body = {"axes": [{"answered": 1}, {"answered": "many"}], "notes": {"a/b~c": "x"}}
     document = problem(await client.post("/v1/things", json=body), 422, "invalid")
-    told = {error["field"]: error for error in document["errors"]}
-    assert told.keys() == {"title", "axes.1.answered", "notes.a/b~c"}
-    assert told["axes.1.answered"]["pointer"] == "/axes/1/answered"
-    assert told["notes.a/b~c"]["pointer"] == "/notes/a~1b~0c"
-    assert "integer" in told["axes.1.answered"]["detail"]
+    errors = {error["field"]: error for error in document["errors"]}
+    assert errors.keys() == {"title", "axes.1.answered", "notes.a/b~c"}
+    assert errors["axes.1.answered"]["pointer"] == "/axes/1/answered"
+    assert errors["notes.a/b~c"]["pointer"] == "/notes/a~1b~0c"
+    assert "integer" in errors["axes.1.answered"]["detail"]
     assert "title: Field required" in document["detail"]
 
 
-async def test_what_was_sent_is_not_sent_back(client: httpx.AsyncClient) -> None:
+async def test_the_input_is_not_repeated(client: httpx.AsyncClient) -> None:
     body = {"title": "t", "axes": [{"answered": "a-secret"}]}
     answer = await client.post("/v1/things", json=body)
     problem(answer, 422, "invalid")
@@ -62,7 +62,7 @@ async def test_a_broken_body_is_refused(client: httpx.AsyncClient, body: bytes) 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_malformed_json_is_told_by_its_place(client: httpx.AsyncClient) -> None:
+async def test_the_refusal_of_malformed_json_names_the_position(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/things", content=b'{"title": }', headers=JSON)
     document = problem(answer, 400, "malformed-json")
     assert document["detail"] == "Expecting value at character 10"
@@ -85,7 +85,7 @@ async def test_no_body_makes_the_service_fail(body: bytes) -> None:
         '{"title": "t"}'.encode("utf-16"),
     ],
 )
-async def test_what_only_python_takes_for_json_is_refused(
+async def test_json_that_only_python_accepts_is_refused(
     client: httpx.AsyncClient, body: bytes
 ) -> None:
     problem(await client.post("/v1/things", content=body, headers=JSON), 400, "malformed-json")
@@ -97,12 +97,12 @@ async def test_a_whole_surrogate_pair_is_a_character(client: httpx.AsyncClient) 
     assert answer.json()["title"] == "\U0001f4c5"
 
 
-async def test_a_form_is_told_to_be_json(client: httpx.AsyncClient) -> None:
+async def test_the_refusal_of_a_form_asks_for_json(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/things", data={"title": "t"})
     assert "application/json" in problem(answer, 415, "unsupported-media-type")["detail"]
 
 
-async def test_a_missing_body_is_a_field_that_is_missing(client: httpx.AsyncClient) -> None:
+async def test_a_missing_body_is_a_missing_field(client: httpx.AsyncClient) -> None:
     document = problem(await client.post("/v1/things"), 422, "invalid")
     assert document["errors"] == [{"field": "body", "detail": "Field required", "pointer": ""}]
 
@@ -127,7 +127,7 @@ async def test_an_item_takes_no_parameters(client: httpx.AsyncClient) -> None:
     assert document["errors"][0]["field"] == "verbose"
 
 
-async def test_documented_parameters_are_taken(client: httpx.AsyncClient) -> None:
+async def test_documented_parameters_are_accepted(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/things?limit=5&deputy=civil")
     assert answer.status_code == 200
     assert answer.json()["items"] == ["civil 5 None"]
@@ -140,23 +140,23 @@ async def test_a_problem_of_the_service(client: httpx.AsyncClient) -> None:
     assert answer.headers["retry-after"] == "3"
 
 
-async def test_an_item_that_is_not_there(client: httpx.AsyncClient) -> None:
+async def test_a_missing_item(client: httpx.AsyncClient) -> None:
     document = problem(await client.get("/v1/things/7"), 404, "not-found")
     assert document["detail"] == "no thing 7"
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/things/7/", "/docs/nothing.js"])
-async def test_a_path_that_is_not_there(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_path(client: httpx.AsyncClient, path: str) -> None:
     problem(await client.get(path), 404, "not-found")
 
 
-async def test_a_method_that_is_not_there(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_method(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/v1/things/7")
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-async def test_an_unforeseen_error_tells_nothing_outside_and_all_in_the_log(
+async def test_only_the_log_has_the_details_of_an_unexpected_error(
     client: httpx.AsyncClient,
 ) -> None:
     structlog.contextvars.clear_contextvars()
@@ -176,7 +176,7 @@ async def test_an_unforeseen_error_tells_nothing_outside_and_all_in_the_log(
     assert structlog.contextvars.get_contextvars() == {}
 
 
-async def test_a_body_within_the_limit_is_taken(client: httpx.AsyncClient) -> None:
+async def test_a_body_within_the_limit_is_accepted(client: httpx.AsyncClient) -> None:
     empty = len(json.dumps({"title": ""}))
     body = json.dumps({"title": "x" * (BODY_LIMIT - empty)}).encode()
     assert len(body) == BODY_LIMIT
@@ -187,7 +187,7 @@ async def test_a_body_within_the_limit_is_taken(client: httpx.AsyncClient) -> No
 
 
 class Upload:
-    """Fifty megabytes, made as they are taken."""
+    """Fifty megabytes, made as they are read."""
 
     SIZE = 50_000_000
     PART = 1_000
@@ -220,7 +220,7 @@ async def test_an_announced_body_is_not_read_at_all(client: httpx.AsyncClient) -
     assert upload.taken == 0
 
 
-async def test_a_route_that_reads_its_body_itself_has_a_limit_of_its_own(
+async def test_a_route_that_reads_its_body_itself_has_its_own_limit(
     client: httpx.AsyncClient,
 ) -> None:
     path = "/v1/things/7/file"
@@ -235,12 +235,14 @@ async def test_a_route_that_reads_its_body_itself_has_a_limit_of_its_own(
         problem(answer, 413, "body-too-large")
 
 
-async def test_a_file_is_taken_whatever_kind_it_claims_to_be(client: httpx.AsyncClient) -> None:
+async def test_a_file_is_accepted_whatever_type_it_claims_to_have(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.put("/v1/things/7/file", content=b"{NaN", headers=JSON)
     assert (answer.status_code, answer.json()) == (200, {"bytes": 4})
 
 
-async def test_openapi_tells_of_problems(client: httpx.AsyncClient) -> None:
+async def test_openapi_describes_problems(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     responses = document["paths"]["/v1/things"]["post"]["responses"]
     assert set(responses) == {"201", "400", "413", "422", "default"}

@@ -1,4 +1,4 @@
-"""The open identity of development: whoever asks is whom the headers claim."""
+"""The open identity for development: the headers are believed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_nobody_in_particular_is_the_developer_in_every_role(
+async def test_without_headers_the_sender_is_the_developer_in_every_role(
     client: httpx.AsyncClient,
 ) -> None:
     me = (await client.get("/v1/me")).json()
@@ -89,7 +89,7 @@ async def test_a_broken_claim_is_a_problem_that_names_the_header(
     assert problem["errors"][0]["field"] == header
 
 
-async def test_two_users_are_nobody_and_roles_in_parts_are_one_list(
+async def test_two_users_are_refused_and_roles_in_parts_are_one_list(
     client: httpx.AsyncClient,
 ) -> None:
     two = [("X-Peygir-User", "s.karimi"), ("X-Peygir-User", "c.ahmadi")]
@@ -99,7 +99,7 @@ async def test_two_users_are_nobody_and_roles_in_parts_are_one_list(
     assert me["roles"] == ["coordination", "deputy:civil"]
 
 
-async def test_a_site_with_other_deputies(client: httpx.AsyncClient) -> None:
+async def test_an_installation_with_other_deputies(client: httpx.AsyncClient) -> None:
     transport = client._transport
     assert isinstance(transport, httpx.ASGITransport)
     app = transport.app

@@ -1,4 +1,4 @@
-"""Ids that follow from names, against the standard library's."""
+"""Ids derived from names, compared with the standard library's."""
 
 from __future__ import annotations
 

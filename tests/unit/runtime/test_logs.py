@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, ours and those of libraries."""
+"""Logs as lines of JSON, of this code and of libraries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def restored() -> Iterator[None]:
 
 @pytest.fixture
 def written(restored: None) -> StringIO:
-    """Where the test's logs go."""
+    """The stream of the test's logs."""
     return StringIO()
 
 
@@ -44,7 +44,7 @@ def lines(written: StringIO) -> Lines:
     return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
-def test_a_line_of_ours(lines: Lines) -> None:
+def test_a_line_of_this_code(lines: Lines) -> None:
     structlog.get_logger().info("پیگیری باز شد", deputy="civil", count=3)
     (line,) = lines()
     instant = datetime.fromisoformat(line.pop("time"))
@@ -85,10 +85,12 @@ def test_uvicorns_own_handlers_do_not_write_twice(written: StringIO) -> None:
     assert "\\u001b" not in line
 
 
-def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds(lines: Lines) -> None:
+def test_a_repeated_message_of_a_library_is_logged_once_in_ten_seconds(lines: Lines) -> None:
     def says(message: str, seconds: float, logger: str = "aiokafka.client") -> None:
-        told = {"name": logger, "msg": message, "args": (seconds,), "created": 1e9 + seconds}
-        logging.getLogger(logger).handle(logging.makeLogRecord({**told, "levelno": logging.ERROR}))
+        fields = {"name": logger, "msg": message, "args": (seconds,), "created": 1e9 + seconds}
+        logging.getLogger(logger).handle(
+            logging.makeLogRecord({**fields, "levelno": logging.ERROR})
+        )
 
     for seconds in (0, 0.5, 9.9, 10, 10.1, 31):
         says("no node, %s", seconds)
@@ -115,7 +117,7 @@ def test_levels(lines: Lines) -> None:
     assert [line["message"] for line in lines()] == ["started"]
 
 
-def test_an_events_lines_name_it_and_its_trace(lines: Lines) -> None:
+def test_the_lines_of_an_event_name_it_and_its_trace(lines: Lines) -> None:
     log = structlog.get_logger()
     with bind_event("e-1", TRACEPARENT):
         log.info("inside")
@@ -153,7 +155,7 @@ def test_secrets_show_as_stars(lines: Lines) -> None:
     assert "*" in line["uri"]
 
 
-def test_what_no_encoding_knows_is_escaped(lines: Lines) -> None:
+def test_characters_that_cannot_be_encoded_are_escaped(lines: Lines) -> None:
     structlog.get_logger().info("odd", name="\ud800")
     (line,) = lines()
     assert line["name"] == "\ud800"
@@ -186,7 +188,7 @@ def test_a_console_line_is_for_people(written: StringIO) -> None:
         (TRACEPARENT.upper(), None),
     ],
 )
-def test_the_traces_id(traceparent: str | None, expected: str | None) -> None:
+def test_the_id_of_a_trace(traceparent: str | None, expected: str | None) -> None:
     assert trace_id(traceparent) == expected
 
 

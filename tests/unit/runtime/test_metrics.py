@@ -1,4 +1,4 @@
-"""The metrics that outsiders built alerts on: names, labels, and what promtool says of them."""
+"""The metrics that others build alerts on: names, labels, and promtool's checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.runtime.batch_histogram import BatchHistogram
-from shared.runtime.metrics import FollowupsMetrics, Metrics
+from shared.runtime.metrics import Metrics
+from shared.runtime.service_metrics import FollowupsMetrics
 from shared.runtime.version import VERSION
 
 KNOWN = "peygir.ResolutionApproved.v1"
@@ -77,9 +78,9 @@ def labels(metrics: Metrics) -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for sample in samples(metrics)}
 
 
-def value(metrics: Metrics, name: str, **wanted: str) -> float | None:
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     for sample in samples(metrics):
-        if sample.name == name and sample.labels == wanted:
+        if sample.name == name and sample.labels == labels:
             return float(sample.value)
     return None
 
@@ -105,10 +106,10 @@ def test_scores_are_counts_and_the_median_is_in_seconds() -> None:
     assert value(metrics, age, deputy="civil") == 6.5 * 86_400
     none = value(metrics, age, deputy="crisis")
     assert none is not None
-    assert math.isnan(none), "where nothing is open there is no age"
+    assert math.isnan(none), "without an open follow-up there is no age"
 
 
-def test_what_is_put_off_is_summed_over_databases() -> None:
+def test_items_put_off_are_summed_over_databases() -> None:
     metrics = Metrics()
     for database, count in (("a", 2), ("b", 1), ("a", 0)):
         metrics.set_put_off(database, count)
@@ -120,7 +121,7 @@ def test_no_series_of_creation_times() -> None:
 
 
 @pytest.mark.parametrize("metrics", [Metrics, FollowupsMetrics])
-def test_promtool_has_nothing_to_say(metrics: type[Metrics]) -> None:
+def test_promtool_has_no_complaints(metrics: type[Metrics]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (apt-get install prometheus)")
@@ -140,7 +141,7 @@ def test_two_processes_worth_of_metrics_do_not_mix() -> None:
     assert value(other, "peygir_dead_letters_total", reason="conflict") is None
 
 
-def test_a_strangers_event_types_are_one_series() -> None:
+def test_unknown_event_types_share_one_series() -> None:
     metrics = Metrics()
     for number in range(100):
         metrics.event_consumed(f"com.example.Thing{number}.v1", "dead_lettered")
@@ -154,7 +155,7 @@ def test_a_strangers_event_types_are_one_series() -> None:
     assert consumed == 100
 
 
-def test_a_strangers_methods_are_one_series() -> None:
+def test_unknown_methods_share_one_series() -> None:
     metrics = Metrics()
     for number in range(10):
         metrics.request_answered(f"BREW{number}", "unmatched", 405, 0.001)
@@ -193,7 +194,7 @@ def test_the_lag_of_a_lost_partition_is_forgotten() -> None:
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="1") == 6
 
 
-def test_of_several_groups_on_one_topic_the_furthest_behind_is_shown() -> None:
+def test_the_lag_of_a_topic_is_that_of_its_slowest_group() -> None:
     metrics = Metrics()
     metrics.set_lag("civil", OURS, 0, 5)
     metrics.set_lag("social", OURS, 0, 2)
@@ -215,7 +216,7 @@ def test_build_info_names_the_version() -> None:
     assert build.value == 1
 
 
-def test_a_clock_that_went_back_is_no_negative_delay() -> None:
+def test_a_clock_set_back_gives_no_negative_delay() -> None:
     metrics = Metrics()
     metrics.event_committed(KNOWN, 0.1, -3.0)
     assert value(metrics, "peygir_event_delay_seconds_sum", type=KNOWN) == 0

@@ -1,4 +1,4 @@
-"""What MongoDB is refused, and what a transaction and a causal session hold, on the real one."""
+"""Refused servers, and the guarantees of a transaction and a causal session, on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from shared.runtime.mongo import Client, ClientSession, Database, Document
 
 SET = "own"
 PATIENCE_SECONDS = 30.0
-WAIT_MS = 500  # for a primary that does not come
+WAIT_MS = 500  # for a primary that never appears
 UNKNOWN = "UnknownTransactionCommitResult"
 
 Admin = MongoClient[dict[str, Any]]
@@ -40,7 +40,7 @@ Admin = MongoClient[dict[str, Any]]
 
 @contextmanager
 def own_mongod(folder: Path, *arguments: str) -> Iterator[Admin]:
-    """A mongod of this module alone, and a client of that one process."""
+    """A mongod for this module, and a client of that one process."""
     reservation = reserve_ports()
     port = reservation.ports.mongod
     folder.mkdir()
@@ -54,7 +54,7 @@ def own_mongod(folder: Path, *arguments: str) -> Iterator[Admin]:
         )
         admin: Admin = MongoClient(HOST, port, directConnection=True)
         try:
-            admin.admin.command("ping")  # waits for it, up to half a minute
+            admin.admin.command("ping")  # waits for it, up to 30 seconds
             yield admin
         finally:
             admin.close()
@@ -64,14 +64,14 @@ def own_mongod(folder: Path, *arguments: str) -> Iterator[Admin]:
 
 @pytest.fixture(scope="module")
 def alone(test_folder: Path) -> Iterator[str]:
-    """The address of a mongod that is in no replica set."""
+    """The address of a mongod outside any replica set."""
     with own_mongod(test_folder / "alone") as admin:
         yield _address(admin)
 
 
 @pytest.fixture(scope="module")
 def member(test_folder: Path) -> Iterator[Admin]:
-    """The one member of a set, which fails where a test tells it to."""
+    """The only member of a set, which a test can make fail."""
     failing = ("--setParameter", "enableTestCommands=1")
     with own_mongod(test_folder / "member", "--replSet", SET, *failing) as admin:
         members = [{"_id": 0, "host": _address(admin)}]
@@ -90,7 +90,7 @@ async def client(member: Admin) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def database(client: Client) -> Database:
-    """A database of this test alone, whose collection is there."""
+    """A database for this test, with its collection."""
     found = mongo.database(client, f"t{uuid.uuid4().hex}")
     await found.create_collection("acts")
     return found
@@ -145,7 +145,7 @@ def _address(admin: Admin) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-async def test_a_replica_set_is_taken_even_of_one_member(cluster: Cluster) -> None:
+async def test_a_replica_set_of_one_member_is_accepted(cluster: Cluster) -> None:
     async with connected(cluster.mongodb_uri) as client:
         await mongo.require_replica_set(client)
 
@@ -158,7 +158,7 @@ async def test_a_single_mongod_is_refused_in_one_line(alone: str, options: str) 
     assert "\n" not in str(refusal.value)
 
 
-async def test_two_single_mongods_are_no_set_either(alone: str) -> None:
+async def test_two_single_mongods_are_refused_too(alone: str) -> None:
     async with connected(f"mongodb://{alone},{alone.replace(HOST, 'localhost')}") as client:
         with pytest.raises(mongo.NoReplicaSet):
             await mongo.require_replica_set(client)
@@ -170,12 +170,12 @@ async def test_another_replica_set_than_the_one_named_is_refused(member: Admin) 
             await mongo.require_replica_set(client)
 
 
-async def test_the_driver_finds_the_set_where_its_name_is_not_told(member: Admin) -> None:
+async def test_the_driver_finds_the_set_without_its_name(member: Admin) -> None:
     async with connected(f"mongodb://{_address(member)}") as client:
         await mongo.require_replica_set(client)
 
 
-async def test_nobody_who_answers_is_no_reason_to_refuse() -> None:
+async def test_an_unreachable_server_is_not_refused() -> None:
     reservation = reserve_ports()
     async with connected(f"mongodb://{HOST}:{reservation.ports.mongod}/?replicaSet=x") as client:
         with pytest.raises(ServerSelectionTimeoutError):
@@ -183,8 +183,8 @@ async def test_nobody_who_answers_is_no_reason_to_refuse() -> None:
     reservation.close()
 
 
-async def test_mongos_is_taken() -> None:
-    """There is none here to ask; this is what it says of itself."""
+async def test_mongos_is_accepted() -> None:
+    """None runs here; this is its reply to `hello`."""
 
     async def command(name: str) -> Mapping[str, object]:
         assert name == "hello"
@@ -210,17 +210,17 @@ async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
         ),
     ],
 )
-async def test_a_commit_is_asked_for_until_its_fate_is_known(
+async def test_a_commit_is_repeated_until_its_result_is_known(
     database: Database, member: Admin, failure: Mapping[str, object], happened: str
 ) -> None:
-    """Five times is more than the driver asks by itself."""
+    """Five times is more than the driver tries by itself."""
     commits = ["commitTransaction"]
     with failing(member, "failCommand", {"times": 5}, failCommands=commits, **failure):
         await write(database, {"k": 1})
     assert await database.acts.count_documents({"k": 1}) == 1, happened
 
 
-async def test_a_fate_that_stays_unknown_is_told(
+async def test_a_result_that_stays_unknown_is_raised(
     database: Database, member: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mongo, "_COMMIT_SECONDS", 0.5)
@@ -235,13 +235,11 @@ async def test_a_fate_that_stays_unknown_is_told(
     assert not error.value.has_error_label("TransientTransactionError")
 
 
-async def test_a_transaction_that_is_gone_is_told_at_once(
-    database: Database, member: Admin
-) -> None:
-    """As a fresh primary says it of one that its predecessor did not replicate."""
+async def test_a_lost_transaction_is_raised_at_once(database: Database, member: Admin) -> None:
+    """A new primary replies so if its predecessor did not replicate the transaction."""
 
     def kill(session: ClientSession) -> None:
-        ended: Any = session.session_id  # a method by Motor's types, yet it is none
+        ended: Any = session.session_id  # not a method, whatever Motor's types say
         member.admin.command({"killSessions": [{"id": ended["id"]}]})
 
     began = time.monotonic()
@@ -253,10 +251,10 @@ async def test_a_transaction_that_is_gone_is_told_at_once(
 
 
 @pytest.mark.parametrize("lost", ["insert", "commitTransaction"])
-async def test_what_a_transaction_had_locked_is_free_for_the_next(
+async def test_the_locks_of_an_abandoned_transaction_are_freed_for_the_next(
     database: Database, member: Admin, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    """Left alone, a transaction of whose end nobody heard keeps its locks for a minute."""
+    """Otherwise a transaction whose abort was lost keeps its locks for a minute."""
     monkeypatch.setattr(mongo, "_COMMIT_SECONDS", 0.2)
     await database.acts.insert_one({"_id": 1})
     client = mongo.connect(f"mongodb://{_address(member)}/?replicaSet={SET}", app="tests")
@@ -275,10 +273,10 @@ async def test_what_a_transaction_had_locked_is_free_for_the_next(
     client.close()
 
 
-async def test_a_causal_session_waits_for_what_the_primary_holds(
+async def test_a_causal_session_waits_for_what_the_primary_acknowledged(
     database: Database, member: Admin
 ) -> None:
-    """A primary whose majority trails, as a fresh one's does: plain reads pass over its newest."""
+    """A primary whose majority lags, as a new one's does: plain reads miss its newest writes."""
     single = member[database.name].get_collection("acts", write_concern=WriteConcern(1))
 
     async def count() -> int:
@@ -292,5 +290,5 @@ async def test_a_causal_session_waits_for_what_the_primary_holds(
         assert await count_in_a_transaction(database) == 1
         done, _ = await asyncio.wait([counting], timeout=0.3)
         assert not done, "it has to wait for the majority"
-    single.insert_one({"_id": 2})  # with it the server looks again how far the majority is
+    single.insert_one({"_id": 2})  # makes the server check the majority again
     assert await asyncio.wait_for(counting, PATIENCE_SECONDS) >= 1

@@ -1,4 +1,4 @@
-"""The file by which announced holidays correct what the library expects."""
+"""The file of announced holidays, which corrects those that the library expects."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_day_is_a_gregorian_or_a_jalali_one_in_digits_of_any_script(
     assert read_overrides(path).added == {ORDINARY}
 
 
-def test_the_noughts_of_a_jalali_day_may_be_left_out(tmp_path: Path) -> None:
+def test_the_leading_zeros_of_a_jalali_day_are_optional(tmp_path: Path) -> None:
     path = written(tmp_path, "h.json", '{"added": ["1405/2/1"], "removed": ["۱۴۰۳/۱۲/۳۰"]}')
     assert read_overrides(path) == Overrides(
         frozenset({date(2026, 4, 21)}), frozenset({date(2025, 3, 20)})
@@ -82,7 +82,7 @@ def test_a_day_in_both_calendars_is_one_day(tmp_path: Path) -> None:
         read_overrides(path)
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     for name, text in (("h.json", JSON), ("h.toml", TOML)):
         assert read_overrides(written(tmp_path, name, f"\ufeff{text}")).added == {ORDINARY}
 
@@ -133,16 +133,16 @@ def test_an_empty_file_corrects_nothing(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(
+def test_the_refusal_of_a_file_is_one_line(
     tmp_path: Path, name: str, text: str, complaint: str
 ) -> None:
     path = written(tmp_path, name, text)
     with pytest.raises(BadHolidaysFile) as caught:
         read_overrides(path)
-    told = str(caught.value)
-    assert complaint in told
-    assert str(path) in told
-    assert "\n" not in told
+    message = str(caught.value)
+    assert complaint in message
+    assert str(path) in message
+    assert "\n" not in message
 
 
 def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How problems are told in Persian: to whom, in which words, and how values stand in them."""
+"""Problems in Persian: for which requests, in which words, and with isolated values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic_core.core_schema import ErrorType
 
 from shared.runtime.persian import SHARED, Catalogue, Persian, isolated, preferred
 from shared.runtime.persian.validation import PREFIX
-from shared.runtime.told import OneOf, Told, sentence
+from shared.runtime.sentences import OneOf, Sentence, sentence
 from shared.text import persian_digits
 from tests.unit.runtime.api import BODY_LIMIT, build, calling
 
@@ -38,7 +38,7 @@ NOT_RAISED_IN_PYTHON = {
 
 
 def without_values(text: str) -> str:
-    """What is left of a sentence without what is isolated in it."""
+    """A sentence without its isolated values."""
     return re.sub("\u2068[^\u2068\u2069]*\u2069", "", text)
 
 
@@ -76,7 +76,7 @@ def without_values(text: str) -> str:
         ("فارسی", "en"),
     ],
 )
-def test_the_heavier_language_is_told(header: str, language: str) -> None:
+def test_the_language_with_the_greater_weight_is_chosen(header: str, language: str) -> None:
     assert preferred(header) == language
 
 
@@ -86,21 +86,21 @@ def test_whatever_is_preferred_is_one_of_two(header: str) -> None:
 
 
 def test_a_sentence_is_its_english_text() -> None:
-    told = sentence("{by} may not {step}: {other}", by="a", step="verify", other=("x", "y"))
-    assert told == "a may not verify: x, y"
-    assert str(Exception(told)) == told
-    assert isinstance(str(Exception(told)), Told)
+    text = sentence("{by} may not {step}: {other}", by="a", step="verify", other=("x", "y"))
+    assert text == "a may not verify: x, y"
+    assert str(Exception(text)) == text
+    assert isinstance(str(Exception(text)), Sentence)
     assert sentence("the session is {state}", state=OneOf(["a", "b"])) == "the session is a or b"
     assert sentence("braces {") == "braces {"
 
 
-def test_words_are_told_and_values_isolated() -> None:
-    told = sentence("{by} may not {step}", by="c.ahmadi", step="verify")
-    assert PERSIAN.sentence(told) == "\u2068c.ahmadi\u2069 اجازهٔ «تأیید انجام» ندارد"
+def test_words_are_translated_and_values_isolated() -> None:
+    text = sentence("{by} may not {step}", by="c.ahmadi", step="verify")
+    assert PERSIAN.sentence(text) == "\u2068c.ahmadi\u2069 اجازهٔ «تأیید انجام» ندارد"
     assert PERSIAN.sentence(sentence("no such words {x}", x=1)) is None
 
 
-def test_days_are_told_in_both_calendars() -> None:
+def test_days_are_shown_in_both_calendars() -> None:
     day = PERSIAN.value(date(2024, 3, 11))
     assert day == "۱۴۰۲/۱۲/۲۱ (\u20682024-03-11\u2069)"
     instant = PERSIAN.value(datetime(2024, 3, 11, 5, 30, tzinfo=UTC))
@@ -111,12 +111,12 @@ def test_days_are_told_in_both_calendars() -> None:
 
 @given(st.text(max_size=400))
 def test_a_value_cannot_leave_its_isolate(value: str) -> None:
-    told = isolated(value)
-    assert (told[0], told[-1]) == ("\u2068", "\u2069")
-    assert not re.search("[\u202a-\u202e\u2066-\u2069]", told[1:-1])
+    text = isolated(value)
+    assert (text[0], text[-1]) == ("\u2068", "\u2069")
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", text[1:-1])
 
 
-def test_a_field_has_the_name_that_people_know() -> None:
+def test_a_field_has_its_persian_name() -> None:
     assert PERSIAN.label("resolutions.0.due_on") == "مصوبه‌ها شمارهٔ ۱، مهلت"
     assert PERSIAN.label("rows.2.due_on") == "ردیف‌ها شمارهٔ ۲، مهلت"
     assert PERSIAN.label("no_such") == "\u2068no_such\u2069"
@@ -128,15 +128,15 @@ def types() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("type_", types())
-def test_every_error_of_pydantic_has_words(type_: str) -> None:
+def test_every_error_of_pydantic_has_a_translation(type_: str) -> None:
     assert PERSIAN.has(PREFIX + type_)
 
 
 @pytest.mark.parametrize("template", sorted({**SHARED.sentences}))
-def test_persian_sentences_hold_no_words_of_english(template: str) -> None:
-    told = SHARED.sentences[template]
-    bare = re.sub(r"\{[a-z_]+\}", "", without_values(told))
-    assert not re.search("[A-Za-z]", bare), told
+def test_persian_sentences_have_no_english_words(template: str) -> None:
+    text = SHARED.sentences[template]
+    bare = re.sub(r"\{[a-z_]+\}", "", without_values(text))
+    assert not re.search("[A-Za-z]", bare), text
 
 
 async def _get(headers: dict[str, str], path: str, method: str = "GET", **more: Any) -> Any:
@@ -163,16 +163,16 @@ async def _get(headers: dict[str, str], path: str, method: str = "GET", **more: 
         ("POST", "/v1/things", {"json": None}, 422),
     ],
 )
-async def test_whatever_the_framework_refuses_is_told_in_persian(
+async def test_refusals_of_the_framework_are_translated(
     method: str, path: str, more: dict[str, Any], status: int
 ) -> None:
     kind = {"Content-Type": more.pop("type", "application/json")} if "content" in more else {}
     plain = await _get(kind, path, method, **more)
     answer = await _get({**kind, "Accept-Language": "fa-IR"}, path, method, **more)
     assert (answer.status_code, plain.status_code) == (status, status)
-    for told, language in ((plain, "en"), (answer, "fa")):
-        assert told.headers["Content-Language"] == language
-        assert "Accept-Language" in told.headers["Vary"]
+    for response, language in ((plain, "en"), (answer, "fa")):
+        assert response.headers["Content-Language"] == language
+        assert "Accept-Language" in response.headers["Vary"]
     same, problem = plain.json(), answer.json()
     assert (problem["type"], problem["status"]) == (same["type"], same["status"])
     assert_persian(problem)
@@ -182,7 +182,7 @@ async def test_whatever_the_framework_refuses_is_told_in_persian(
 
 
 def assert_persian(problem: dict[str, Any]) -> None:
-    """Of a problem nothing that people read is English, but for names and values."""
+    """People read no English in a problem except names and values."""
     errors = problem.get("errors", [])
     texts = [problem["title"], problem.get("detail", ""), *(e["detail"] for e in errors)]
     for text in (*texts, *(e["label"] for e in errors)):
@@ -191,7 +191,7 @@ def assert_persian(problem: dict[str, Any]) -> None:
         assert not re.search("[0-9]", without_values(text)), text
 
 
-async def test_a_header_that_cannot_be_read_is_told_in_persian() -> None:
+async def test_the_refusal_of_a_header_is_translated() -> None:
     headers = {"Accept-Language": "fa", "X-Peygir-Roles": "king"}
     answer: httpx.Response = await _get(headers, "/v1/things", "POST", json={"title": "ی"})
     assert answer.status_code == 400
@@ -200,5 +200,5 @@ async def test_a_header_that_cannot_be_read_is_told_in_persian() -> None:
 
 
 def test_numbers_of_sentences_are_persian() -> None:
-    limits = Told.of("", f"{PREFIX}string_too_long", {"max_length": 500})
+    limits = Sentence.of("", f"{PREFIX}string_too_long", {"max_length": 500})
     assert PERSIAN.sentence(limits) == f"حداکثر {persian_digits(500)} نویسه می‌پذیرد"

@@ -14,7 +14,7 @@ def having(*roles: str) -> Principal:
     return Principal.with_roles("someone", roles, DEPUTIES, PROVINCES)
 
 
-def test_a_deputy_answers_for_itself_alone() -> None:
+def test_a_deputy_answers_only_for_itself() -> None:
     civil = having("deputy:civil")
     assert civil.answers_for("civil")
     assert not civil.answers_for("coordination")
@@ -22,14 +22,14 @@ def test_a_deputy_answers_for_itself_alone() -> None:
     assert civil.deputies == {"civil"}
 
 
-def test_a_province_speaks_for_itself_alone() -> None:
+def test_a_province_speaks_only_for_itself() -> None:
     province = having("province:IR-07")
     assert province.speaks_for("IR-07")
     assert not province.speaks_for("IR-00")
     assert not province.deputies
 
 
-def test_coordination_is_a_role_and_a_deputy_of_its_own() -> None:
+def test_coordination_is_a_role_and_also_a_deputy() -> None:
     assert having("coordination").is_coordination
     assert not having("coordination").answers_for("coordination")
     assert not having("deputy:coordination").is_coordination
@@ -40,8 +40,13 @@ def test_the_other_roles() -> None:
     assert having("operator").is_operator
     assert having("system").is_system
     nobody = having()
-    told = (nobody.is_coordination, nobody.is_minister_office, nobody.is_operator, nobody.is_system)
-    assert not any(told)
+    roles = (
+        nobody.is_coordination,
+        nobody.is_minister_office,
+        nobody.is_operator,
+        nobody.is_system,
+    )
+    assert not any(roles)
 
 
 def test_every_role_is_every_role() -> None:
@@ -58,7 +63,7 @@ def test_every_role_is_every_role() -> None:
     "role",
     ["king", "", "deputy", "deputy:", "deputy:crisis", "province:IR-99", "Coordination", "civil"],
 )
-def test_an_unknown_role_is_refused_by_name(role: str) -> None:
+def test_the_refusal_of_an_unknown_role_names_it(role: str) -> None:
     with pytest.raises(UnknownRole) as refused:
         having("coordination", role)
     assert repr(role) in str(refused.value)

@@ -1,4 +1,4 @@
-"""Configuration: what is read from where, and the one line where it is wrong."""
+"""Configuration: its sources, and the one line about a wrong one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ALL = tuple(deputy.id for deputy in DEPUTIES)
 
 
 class ServiceSettings(CommonSettings):
-    """Settings as a service has them."""
+    """The settings of a service."""
 
     http_port: int = shifted_port(8103)
     smtp_password: SecretStr = Field(SecretStr("not-this-one"), min_length=8)
 
 
 @pytest.mark.usefixtures("environment")
-def test_defaults_are_those_of_one_machine() -> None:
+def test_the_defaults_suit_a_single_machine() -> None:
     settings = load(ServiceSettings)
     assert settings.kafka_bootstrap_servers == ("127.0.0.1:29092",)
     assert settings.mongodb_uri.get_secret_value() == (
@@ -45,7 +45,7 @@ def test_the_port_offset_moves_every_default_port(environment: Environment) -> N
     assert "127.0.0.1:27217" in settings.mongodb_uri.get_secret_value()
 
 
-def test_an_address_that_is_set_stays_where_it_is(environment: Environment) -> None:
+def test_a_given_address_ignores_the_port_offset(environment: Environment) -> None:
     environment.set(PORT_OFFSET="100", HTTP_PORT="9000", KAFKA_BOOTSTRAP_SERVERS="k1:9092,k2:9092")
     settings = load(ServiceSettings)
     assert settings.http_port == 9000
@@ -69,7 +69,7 @@ def test_deputies_are_a_comma_list(
     assert load(CommonSettings).deputies == read
 
 
-def test_a_site_may_have_other_deputies(environment: Environment) -> None:
+def test_an_installation_may_have_other_deputies(environment: Environment) -> None:
     environment.set(KNOWN_DEPUTIES="north,south", DEPUTIES="south")
     settings = load(CommonSettings)
     assert settings.known_deputies == ("north", "south")
@@ -92,13 +92,13 @@ def test_secrets_come_from_files(environment: Environment, tmp_path: Path) -> No
     assert "hidden" not in str(settings.model_dump())
 
 
-def test_a_variable_goes_before_a_file(environment: Environment, tmp_path: Path) -> None:
+def test_a_variable_takes_precedence_over_a_file(environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "PEYGIR_NAMESPACE").write_text("file-")
     environment.set(SECRETS_DIR=str(tmp_path), NAMESPACE="variable-")
     assert load(CommonSettings).namespace == "variable-"
 
 
-def test_development_listens_on_the_network_only_where_that_was_accepted(
+def test_development_listens_on_the_network_only_if_that_was_accepted(
     environment: Environment,
 ) -> None:
     environment.set(HTTP_HOST="0.0.0.0", OPEN_NETWORK="accepted")
@@ -106,7 +106,7 @@ def test_development_listens_on_the_network_only_where_that_was_accepted(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("OPEN_NETWORK", "yes", "'accepted'"),
         ("SWEEP_SECONDS", "0", "greater than 0"),
@@ -147,12 +147,12 @@ def test_a_wrong_setting_is_one_line_that_names_the_variable(
     capsys: pytest.CaptureFixture[str],
     name: str,
     value: str,
-    told: str,
+    message: str,
 ) -> None:
     environment.set(**{name: value})
     line = complaint(capsys, CommonSettings)
     assert line.startswith(f"PEYGIR_{name}: ")
-    assert told in line
+    assert message in line
     assert re.findall(r"PEYGIR_\w+(?=: )", line) == [f"PEYGIR_{name}"], "nothing else is blamed"
 
 
@@ -192,7 +192,7 @@ def test_production_has_real_time_and_no_faults(
     assert f"PEYGIR_{name}: " in complaint(capsys, CommonSettings)
 
 
-def test_a_slip_of_the_pen_is_warned_of(
+def test_a_misspelt_setting_gets_a_warning(
     environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.set(DEPUTES="civil", RUNN="api")
@@ -203,7 +203,7 @@ def test_a_slip_of_the_pen_is_warned_of(
     ]
 
 
-def test_settings_of_others_are_nobodys_business(
+def test_variables_of_others_are_ignored(
     environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.set(
@@ -221,7 +221,7 @@ def test_settings_do_not_change(environment: Environment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "told"),
+    ("day", "message"),
     [
         ("1405-02-10", "a Jalali day is written 1405/02/10; it would be 2026-04-30"),
         ("1404/12/30", "Esfand 1404 has 29 days"),
@@ -229,16 +229,16 @@ def test_settings_do_not_change(environment: Environment) -> None:
         ("tomorrow", "such as 2024-03-11 or 1402/12/21"),
     ],
 )
-def test_a_holiday_that_is_no_day_is_told_by_name_at_start(
+def test_an_invalid_holiday_is_named_at_the_start(
     environment: Environment,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     day: str,
-    told: str,
+    message: str,
 ) -> None:
     path = tmp_path / "holidays.json"
     path.write_text(f'{{"added": ["۱۴۰۵/۰۲/۱۰", "{day}"]}}', encoding="utf-8")
     environment.set(HOLIDAYS_FILE=str(path))
     line = complaint(capsys, CommonSettings)
     assert line.startswith(f"PEYGIR_HOLIDAYS_FILE: {path}: `added` holds '{day}': ")
-    assert told in line
+    assert message in line

@@ -1,4 +1,4 @@
-"""What a text may hold, and a key to find it by."""
+"""What a text may hold, and its search key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_cleaning_twice_is_cleaning_once(clean: Callable[[str], str], text: str)
 
 @cleanings
 @given(text=texts)
-def test_what_nobody_sees_is_in_no_clean_text(clean: Callable[[str], str], text: str) -> None:
+def test_a_clean_text_has_no_invisible_characters(clean: Callable[[str], str], text: str) -> None:
     cleaned = clean(text)
     assert not every_taken_out.search(cleaned)
     assert unicodedata.is_normalized("NFC", cleaned)
@@ -58,7 +58,7 @@ def test_what_nobody_sees_is_in_no_clean_text(clean: Callable[[str], str], text:
 
 
 @given(texts)
-def test_the_quick_look_says_only_what_the_long_one_does(text: str) -> None:
+def test_the_fast_check_agrees_with_the_full_one(text: str) -> None:
     if is_plain(text):
         kept = unicodedata.normalize("NFC", every_taken_out.sub("", text).strip())
         assert kept == text
@@ -67,12 +67,12 @@ def test_the_quick_look_says_only_what_the_long_one_does(text: str) -> None:
 
 
 @given(texts)
-def test_what_shows_is_shown_after_cleaning(text: str) -> None:
+def test_a_visible_text_is_visible_after_cleaning(text: str) -> None:
     assert shows(normalise(text)) == shows(normalise_line(text)) == shows(text)
 
 
 @given(texts)
-def test_a_text_with_a_key_to_find_it_by_shows(text: str) -> None:
+def test_a_text_with_a_search_key_is_visible(text: str) -> None:
     assert shows(text) or not search_key(text)
 
 
@@ -87,7 +87,7 @@ def test_cleaning_does_not_change_what_is_found(text: str) -> None:
 
 
 @given(texts)
-def test_a_search_key_holds_letters_and_digits_alone(text: str) -> None:
+def test_a_search_key_has_only_letters_and_digits(text: str) -> None:
     assert all(unicodedata.category(character)[0] in "LN" for character in search_key(text))
 
 
@@ -119,7 +119,7 @@ def test_a_text_is_found_by_each_of_its_words(first: str, second: str) -> None:
         "—",
     ],
 )
-def test_what_people_write_is_kept_as_it_was_written(text: str) -> None:
+def test_ordinary_texts_are_kept_as_they_were_written(text: str) -> None:
     assert normalise(text) == normalise_line(text) == text
     assert shows(text)
 
@@ -142,7 +142,7 @@ def test_what_people_write_is_kept_as_it_was_written(text: str) -> None:
         ("\x1c", "", ""),
     ],
 )
-def test_what_is_taken_out_and_evened(written: str, lines: str, line: str) -> None:
+def test_removed_and_replaced_characters(written: str, lines: str, line: str) -> None:
     assert normalise(written) == lines
     assert normalise_line(written) == line
 
@@ -169,13 +169,13 @@ def test_what_is_taken_out_and_evened(written: str, lines: str, line: str) -> No
     ],
     ids=ascii,
 )
-def test_what_shows_nothing(text: str) -> None:
+def test_texts_that_show_nothing(text: str) -> None:
     assert not shows(text)
     assert not is_plain(text)
 
 
 @pytest.mark.parametrize(
-    ("id_", "told"),
+    ("id_", "found"),
     [
         ("1402-IR-09-R001", None),
         ("ش-۱۴۰۲-۹", None),
@@ -191,12 +191,12 @@ def test_what_shows_nothing(text: str) -> None:
         ("a\ud800", "U+D800"),
     ],
 )
-def test_ids_are_told_apart_by_what_is_seen(id_: str, told: str | None) -> None:
-    assert unseen(id_) == told
+def test_the_first_invisible_character_of_an_id(id_: str, found: str | None) -> None:
+    assert unseen(id_) == found
 
 
 @given(texts)
-def test_what_cleaning_takes_out_nobody_sees(text: str) -> None:
+def test_cleaning_removes_only_invisible_characters(text: str) -> None:
     if every_taken_out.search(text):
         assert unseen(text) is not None
 

@@ -15,7 +15,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.core.model import Refusal
 from shared.messaging.inbound.deadletters import ERROR, NOTES, DeadLetter, DeadLetters
 from shared.messaging.kafka.publisher import Publisher
-from shared.runtime.writing import one_line
+from shared.runtime.safe_text import one_line
 from tests.unit.messaging.fakes import BEGUN, Clock, Record, Sends, record
 from tests.unit.written.any_text import ANY_TEXT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.runtime.metrics import FollowupsMetrics
+from shared.runtime.service_metrics import FollowupsMetrics
 from tests.unit.followups.examples import unhurried
 from tests.unit.written.any_text import ANY_TEXT
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 
 from shared.runtime.http import events_page
 from shared.runtime.http.docs import _render
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 from tests.unit.followups.examples import unhurried
 from tests.unit.written.any_text import ANY_TEXT
 

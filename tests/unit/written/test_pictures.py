@@ -13,7 +13,7 @@ from services.followups.domain.records import ExtensionRequested, Opened
 from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
 from services.followups.domain.timeline import timeline as folded
-from shared.runtime.writing import FSI, PDI, isolated
+from shared.runtime.safe_text import FSI, PDI, isolated
 from tests.unit.followups.examples import steps, unhurried
 from tests.unit.followups.scoreboards import AS_OF
 from tests.unit.followups.timelines import NOW, bridge

@@ -15,7 +15,7 @@ from services.followups.adapters import csv_file
 from services.followups.adapters.csv_file import harmless
 from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
-from shared.runtime.writing import writable
+from shared.runtime.safe_text import writable
 from tests.unit.followups.examples import unhurried
 from tests.unit.followups.scoreboards import AS_OF
 from tests.unit.written.any_text import ANY_TEXT

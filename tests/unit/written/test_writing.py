@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from shared.runtime.writing import FSI, PDI, isolated, one_line, writable
+from shared.runtime.safe_text import FSI, PDI, isolated, one_line, writable
 from tests.unit.written.any_text import ANY_TEXT
 
 

@@ -1,8 +1,8 @@
-"""How a sentence is told in Persian: its words from catalogues, its values isolated.
+"""Translate a sentence to Persian: its words from catalogues, its values isolated.
 
-A Latin name in a Persian sentence would else draw its neighbours to its own side (Unicode's
-bidirectional algorithm, UAX 9), so each stands between FIRST STRONG ISOLATE and POP DIRECTIONAL
-ISOLATE.
+Without isolation, a Latin name in a Persian sentence would change the order of the text around it
+(Unicode's bidirectional algorithm, UAX 9). So each value is between FIRST STRONG ISOLATE and POP
+DIRECTIONAL ISOLATE.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from datetime import date, datetime
 from typing import Final
 
 from shared.runtime.calendar import jalali_date_short, jalali_datetime_short
-from shared.runtime.told import OneOf, Told
+from shared.runtime.sentences import OneOf, Sentence
 from shared.text import persian_digits
 
 _CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _COMMA: Final = "، "
 _OR: Final = " یا "
-_ROWS: Final = "rows"  # of a sheet, which counts from 1 itself
+_ROWS: Final = "rows"  # of a sheet, whose numbers start at 1 already
 _LONGEST_VALUE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What somebody says in Persian."""
+    """Persian translations."""
 
     sentences: Mapping[str, str] = field(default_factory=dict)  # by their English templates
     words: Mapping[str, str] = field(default_factory=dict)  # values that are words: states, steps
-    fields: Mapping[str, str] = field(default_factory=dict)  # what people call a field
+    fields: Mapping[str, str] = field(default_factory=dict)  # Persian names of fields
 
 
 def isolated(value: str) -> str:
-    """A value between sentences of the other direction, without controls of its own."""
+    """A value isolated from the text around it, without direction controls of its own."""
     kept = _CONTROLS.sub("", value)
     short = kept if len(kept) <= _LONGEST_VALUE else f"{kept[:_LONGEST_VALUE]}…"
     return f"\u2068{short}\u2069"
 
 
 class Persian:
-    """Tells in Persian what its catalogues have, the later ones before the former."""
+    """Translates to Persian by its catalogues; a later one takes precedence."""
 
     def __init__(self, *catalogues: Catalogue) -> None:
         self._sentences = {k: v for c in catalogues for k, v in c.sentences.items()}
@@ -49,29 +49,31 @@ class Persian:
         self._fields = {k: v for c in catalogues for k, v in c.fields.items()}
 
     def has(self, template: str) -> bool:
-        """Whether there are words for a sentence."""
+        """Whether a catalogue has a sentence."""
         return template in self._sentences
 
     def template(self, template: str) -> str:
-        """The Persian template of a sentence. Raises KeyError where there is none."""
+        """The Persian template of a sentence. Raises KeyError if there is none."""
         return self._sentences[template]
 
     def sentence(self, text: str) -> str | None:
-        """A sentence in Persian; None where no catalogue has it."""
-        template, values = (text.template, text.values) if isinstance(text, Told) else (text, {})
+        """A sentence in Persian; None if no catalogue has it."""
+        template, values = (
+            (text.template, text.values) if isinstance(text, Sentence) else (text, {})
+        )
         by_values = f"{template}({','.join(sorted(values))})"
         found = self._sentences.get(by_values) or self._sentences.get(template)
         if found is None:
             return None
         try:
             return found.format(**{name: self.value(value) for name, value in values.items()})
-        except (KeyError, IndexError, ValueError):  # a value that the sentence needs is not there
+        except (KeyError, IndexError, ValueError):  # the sentence needs a value that is missing
             return None
 
     def value(self, value: object) -> str:
-        """A value as it stands in a sentence."""
+        """A value as a Persian sentence shows it."""
         match value:
-            case Told():
+            case Sentence():
                 return self.sentence(value) or isolated(value)
             case str():
                 known = self._words.get(str(value)) or self._sentences.get(str(value))
@@ -94,17 +96,17 @@ class Persian:
                 return isolated(str(value))
 
     def has_field(self, name: str) -> bool:
-        """Whether people have a word for a field."""
+        """Whether a field has a Persian name."""
         return name in self._fields
 
     def label(self, field_name: str) -> str:
-        """What people call a field, by its dotted name: `مصوبه‌ها شمارهٔ ۱، مهلت`."""
+        """The Persian name of a field, by its dotted name: `مصوبه‌ها شمارهٔ ۱، مهلت`."""
         parts: list[str] = []
         first = 1
         for step in field_name.split("."):
             if step.isdecimal() and step.isascii():
-                place = persian_digits(int(step) + first) if len(step) < 10 else isolated(step)
-                parts.append(f"{parts.pop()} شمارهٔ {place}" if parts else f"شمارهٔ {place}")
+                number = persian_digits(int(step) + first) if len(step) < 10 else isolated(step)
+                parts.append(f"{parts.pop()} شمارهٔ {number}" if parts else f"شمارهٔ {number}")
             else:
                 first = 0 if step == _ROWS else 1
                 parts.append(self._fields.get(step) or self._words.get(step) or isolated(step))

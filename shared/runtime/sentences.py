@@ -1,4 +1,4 @@
-"""Sentences for people: English as they stand, with what it takes to tell them in Persian."""
+"""Sentences for people: English text, with the parts that a Persian translation needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Self
 
 
-class Told(str):
-    """A sentence, which is its English text, with its template and the values in it."""
+class Sentence(str):
+    """A sentence: a string of its English text, with its template and the values in it."""
 
     __slots__ = ("template", "values")
 
@@ -16,29 +16,29 @@ class Told(str):
 
     @classmethod
     def of(cls, text: str, template: str, values: Mapping[str, object]) -> Self:
-        """A sentence whose English text is another's; `template` finds its Persian one."""
+        """A sentence with a given English text; `template` is the key of the Persian one."""
         sentence = cls(text)
         sentence.template, sentence.values = template, values
         return sentence
 
     def __str__(self) -> str:
-        return self  # an exception that is made of a sentence tells it whole
+        return self  # so str() of an exception keeps the template and the values
 
 
 class OneOf(tuple[str, ...]):
-    """Several values of which one is wanted."""
+    """Several values of which one is allowed."""
 
     __slots__ = ()
 
 
-def sentence(template: str, **values: object) -> Told:
-    """A sentence of an English template, as `str.format` has it, and values.
+def sentence(template: str, **values: object) -> Sentence:
+    """A sentence from an English template of `str.format` and its values.
 
-    Days and numbers may be given as they are: each language writes them in its own way. Several
-    values in a tuple or list are separated by commas.
+    Pass days and numbers as such: each language writes them in its own way. The values of a tuple
+    or list are separated by commas.
     """
     text = template.format(**{n: _english(v) for n, v in values.items()}) if values else template
-    return Told.of(text, template, values)
+    return Sentence.of(text, template, values)
 
 
 def _english(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A page of a list: which items, in which order, from where on. Knows no transport, no driver."""
+"""A query for one page of a list: filters, order, start. Knows no transport and no driver."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """From one value of a field to another, both included; None: without end on that side.
+    """From one value of a field to another, both included; None means no bound on that side.
 
-    What has no value there lies in no span. An instant is aware.
+    An item without a value is in no range. Instants are aware.
     """
 
     first: Value | None = None
@@ -25,10 +25,10 @@ class ValueRange:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """By which field a list is sorted; without one, by the items' ids.
+    """The field by which a list is sorted; without one, the items' ids.
 
-    What has the same value there follows by id, ascending in either direction, and what has none
-    comes last.
+    Items with equal values are ordered by id, ascending in either direction. Items without a value
+    come last.
     """
 
     field: str = ""
@@ -40,22 +40,22 @@ BY_ID: Final = Sort()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an item stands in a list: its value of the field of the sort, and its id."""
+    """The position of an item in a list: its value of the sort field, and its id."""
 
     id: str
-    key: Any = None  # None by id, and where an item has no value
+    key: Any = None  # None in a list by id, and for an item without a value
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A page of a list."""
+    """A query for one page of a list."""
 
-    fields: Mapping[str, Collection[Value]]  # one of these values in each of these fields
-    after: Place | None  # the page begins behind it
+    fields: Mapping[str, Collection[Value]]  # each of these fields has one of its values
+    after: Place | None  # the page begins after it
     limit: int
     spans: Mapping[str, ValueRange] = field(default_factory=dict)
     sort: Sort = BY_ID
-    as_of: date | None = None  # Asia/Tehran; the day on which it is seen how late something is
+    as_of: date | None = None  # Asia/Tehran; the day for which days overdue are counted
 
 
 def arranged(items: Iterable[Item], sort: Sort, place: Callable[[Item], Place]) -> Sequence[Item]:
@@ -63,13 +63,13 @@ def arranged(items: Iterable[Item], sort: Sort, place: Callable[[Item], Place]) 
     by_id = sorted(items, key=lambda item: place(item).id)
     if not sort.field:
         return by_id[::-1] if sort.descending else by_id
-    there = [item for item in by_id if place(item).key is not None]
-    there.sort(key=lambda item: place(item).key, reverse=sort.descending)  # equals stay by id
-    return [*there, *(item for item in by_id if place(item).key is None)]
+    with_key = [item for item in by_id if place(item).key is not None]
+    with_key.sort(key=lambda item: place(item).key, reverse=sort.descending)  # equals stay by id
+    return [*with_key, *(item for item in by_id if place(item).key is None)]
 
 
 def is_behind(place: Place, after: Place | None, sort: Sort) -> bool:
-    """Whether a place comes after another in the order of a sort; all come after None."""
+    """Whether a place comes after another in the order of a sort; every place comes after None."""
     if after is None:
         return True
     if place.key == after.key:

@@ -1,4 +1,4 @@
-"""Pages of a list out of MongoDB, each at the cost of its own length."""
+"""Read pages of a list from MongoDB; the cost of a page depends only on its length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 
 from shared.runtime import mongo
-from shared.runtime.listing import ListQuery, Place, Sort, Value, ValueRange, arranged
+from shared.runtime.list_queries import ListQuery, Place, Sort, Value, ValueRange, arranged
 from shared.runtime.mongo import Document
 
 _ID: Final = "_id"
@@ -18,24 +18,24 @@ _ID: Final = "_id"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where in a document the fields of a list are.
+    """How the documents of a collection store the fields of a list.
 
-    A field that is not named here is at its own name. Days are stored as ISO 8601 texts, which
-    sort as the days do.
+    `at` holds the paths of fields that differ from their names. Days are stored as ISO 8601 texts,
+    which sort as the days do.
     """
 
     at: Mapping[str, str]
-    optional: Collection[str] = ()  # texts that not every item has: an index may leave out the rest
+    optional: Collection[str] = ()  # texts that some items lack, and an index may leave out
 
-    def wanted(
+    def conditions(
         self, fields: Mapping[str, Collection[Value]], spans: Mapping[str, ValueRange]
     ) -> list[Document]:
-        """The conditions, all of which have to hold."""
-        chosen = [{self.path(name): _one_of(values)} for name, values in fields.items()]
-        return [*chosen, *({self.path(name): _within(span)} for name, span in spans.items())]
+        """The conditions of these filters, all of which have to hold."""
+        one_of = [{self.path(name): _one_of(values)} for name, values in fields.items()]
+        return [*one_of, *({self.path(name): _within(span)} for name, span in spans.items())]
 
     def path(self, name: str) -> str:
-        """Where a field is."""
+        """The path of a field in a document."""
         return self.at.get(name, name)
 
     async def page(
@@ -45,31 +45,32 @@ class Stored:
         *further: Document,
         hint: str | None = None,
     ) -> list[Document]:
-        """The documents of a page, `further` conditions holding too.
+        """The documents of a page, which also meet `further` conditions.
 
-        `hint` names an index, where MongoDB would take another one.
+        `hint` names an index, for queries in which MongoDB would choose another one.
         """
-        wanted = [*self.wanted(query.fields, query.spans), *further]
+        conditions = [*self.conditions(query.fields, query.spans), *further]
         sort, after, limit = query.sort, query.after, query.limit
         if not sort.field:
-            return await _by_id(collection, wanted, after, limit, sort.descending, hint)
+            return await _by_id(collection, conditions, after, limit, sort.descending, hint)
         page = _Page(collection, self.path(sort.field), sort, limit, hint)
         if after is None or after.key is not None:
-            is_there = [{page.path: {"$gt": ""}}] if sort.field in self.optional else []
-            await page.read_keyed([*wanted, *is_there], after)
+            has_value = [{page.path: {"$gt": ""}}] if sort.field in self.optional else []
+            await page.read_keyed([*conditions, *has_value], after)
             after = None
         if sort.field in self.optional:
-            await page.read_equals([*wanted, {page.path: None}], after)
+            await page.read_equals([*conditions, {page.path: None}], after)
         return list(page.found.values())
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page in the order of a value, read by several questions.
+    """A page in the order of a value, read by several queries.
 
-    An index over the value and the id gives both directions, but for the ids of equals, which
-    ascend in either: equals are read apart. What others change between two questions may be found
-    twice or gone; the page is filled up then, since a short one would say that the list ends.
+    An index over the value and the id serves both directions, except for items with equal values,
+    whose ids ascend in either: a separate query reads them. What changes between two queries may
+    be found twice or not at all. The page is filled up then, since a short page would mean the end
+    of the list.
     """
 
     collection: mongo.Collection
@@ -79,36 +80,36 @@ class _Page:
     hint: str | None
     found: dict[str, Document] = field(default_factory=dict)  # by id, in order
 
-    async def read_keyed(self, wanted: Sequence[Document], after: Place | None) -> None:
-        """Read what has a value."""
-        way = DESCENDING if self.sort.descending else ASCENDING
+    async def read_keyed(self, conditions: Sequence[Document], after: Place | None) -> None:
+        """Read items that have a value."""
+        direction = DESCENDING if self.sort.descending else ASCENDING
         bounds: list[Document] = []
         if after is not None:
             key = _plain(after.key)
-            await self.read_equals([*wanted, {self.path: key}], after)
+            await self.read_equals([*conditions, {self.path: key}], after)
             bounds = [self._beyond(key)]
         while missing := self._missing():
-            order = [(self.path, way), (_ID, way)]
-            run = await _read(self.collection, [*wanted, *bounds], order, missing, self.hint)
+            order = [(self.path, direction), (_ID, direction)]
+            run = await _read(self.collection, [*conditions, *bounds], order, missing, self.hint)
             if len(run) < missing:
                 self._take(self._arranged(run))
                 return
-            key = _value(run[-1], self.path)  # of it there may be more than the run has
+            key = _value(run[-1], self.path)  # more items than this run has may share it
             last: Place | None = Place(run[-1][_ID])
             if self.sort.descending:
                 run, last = [d for d in run if _value(d, self.path) != key], None
             self._take(self._arranged(run))
-            await self.read_equals([*wanted, {self.path: key}], last)
+            await self.read_equals([*conditions, {self.path: key}], last)
             bounds = [self._beyond(key)]
 
-    async def read_equals(self, wanted: Sequence[Document], after: Place | None) -> None:
-        """Read what has one value, or none."""
+    async def read_equals(self, conditions: Sequence[Document], after: Place | None) -> None:
+        """Read items that share one value, or have none."""
         while missing := self._missing():
-            some = await _by_id(self.collection, wanted, after, missing, hint=self.hint)
-            self._take(some)
-            if len(some) < missing:
+            run = await _by_id(self.collection, conditions, after, missing, hint=self.hint)
+            self._take(run)
+            if len(run) < missing:
                 return
-            after = Place(some[-1][_ID])
+            after = Place(run[-1][_ID])
 
     def _missing(self) -> int:
         return self.limit - len(self.found)
@@ -126,27 +127,27 @@ class _Page:
 
 async def _by_id(
     collection: mongo.Collection,
-    wanted: Sequence[Document],
+    conditions: Sequence[Document],
     after: Place | None,
     limit: int,
     descending: bool = False,
     hint: str | None = None,
 ) -> list[Document]:
     if after is not None:
-        wanted = [*wanted, {_ID: {"$lt" if descending else "$gt": after.id}}]
+        conditions = [*conditions, {_ID: {"$lt" if descending else "$gt": after.id}}]
     order = [(_ID, DESCENDING if descending else ASCENDING)]
-    return await _read(collection, wanted, order, limit, hint)
+    return await _read(collection, conditions, order, limit, hint)
 
 
 async def _read(
     collection: mongo.Collection,
-    wanted: Sequence[Document],
+    conditions: Sequence[Document],
     order: Sequence[tuple[str, int]],
     limit: int,
     hint: str | None = None,
 ) -> list[Document]:
-    conditions: Document = {"$and": list(wanted)} if wanted else {}
-    found = collection.find(conditions).sort(list(order)).limit(limit)
+    filter_: Document = {"$and": list(conditions)} if conditions else {}
+    found = collection.find(filter_).sort(list(order)).limit(limit)
     if hint is not None:
         found = found.hint(hint)
     return [document async for document in found]

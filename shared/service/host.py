@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
-import uvicorn
-from aiokafka.errors import KafkaError
-from fastapi import APIRouter, Depends, FastAPI, Request
-from pymongo.errors import PyMongoError
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, FastAPI
 
 from shared.contracts.topics import Topics
-from shared.messaging.core.classification import FailureKind, classify
-from shared.messaging.core.errors import HistoryChanged, Stale, StillRecovering
-from shared.messaging.core.failpoints import FailpointHook, UnknownFailpoint, kill_at, no_faults
-from shared.messaging.core.retrying import START_SECONDS, retry_transient
-from shared.messaging.core.stalls import StalledPart, Stalls
+from shared.messaging.core.retrying import retry_transient
+from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
 from shared.messaging.inbound.consumer import Consumer, Handle, Save
 from shared.messaging.inbound.deadletters import DeadLetters
@@ -44,32 +34,25 @@ from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.messaging.scheduling.sweeper import DueItems, Sweep, Sweeper
 from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
-from shared.runtime.clocks import NoTime, SystemMachineClock
-from shared.runtime.health import Health, Unhealthy
+from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.persian import SHARED, Catalogue, Persian
-from shared.runtime.problems import Problem, internal, respond, unavailable
-from shared.runtime.sentences import sentence
-from shared.runtime.settings import CommonSettings, refuse
+from shared.runtime.settings import CommonSettings
 from shared.runtime.simulation import SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
-from shared.service import operations
+from shared.service import error_handlers, gauges, operations, startup
+from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle, serve
+from shared.service.readiness import Readiness
 
 _log = structlog.get_logger(__name__)
 
-_GAUGES_SECONDS: Final = 2.0
-_DRAIN_SECONDS: Final = 15
-_KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
-_AWAY_SECONDS: Final = 2.0  # an election of a new primary is waited for
-_COLLECTED_AFTER: Final = (10_000, 20, 50)  # allocations; collections of the younger generation
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
-Action = Callable[[], Awaitable[object]]
-BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
 
 def source_of(service: str) -> str:
@@ -89,14 +72,9 @@ class Host:
         self.settings = settings
         self.metrics = metrics
         self.machine = SystemMachineClock()
-        uri = settings.mongodb_uri.get_secret_value()
-        self._link = mongo.Link()
-        self.client = mongo.connect(uri, app=service, lost=self._doubt, link=self._link)
-        self.clock = domain_clock(settings, self.client)
-        self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
-        self._failpoint = _reach(settings)
+        self._failpoint = startup.failpoint(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         bootstrap = settings.kafka_bootstrap_servers
         self._stalls = Stalls(metrics)
@@ -108,24 +86,32 @@ class Host:
             publisher=self._publisher,
             clock=self.machine,
         )
-        self._levels = RecoveryProgress(
+        self._recovery = RecoveryProgress(
             Recovery(bootstrap, self.source, self._publisher.topics),
             stalls=self._stalls,
             clock=self.machine,
         )
-        self._rollback_detectors: dict[str, RollbackDetector] = {}  # by the name of the database
-        self._preparations: list[Action] = []
-        self._gauges: list[Action] = []
-        self._parts: list[BackgroundTask] = []
+        self._lifecycle = Lifecycle(
+            service, settings.run, recovery=self._recovery, stalls=self._stalls, clock=self.machine
+        )
+        uri, link = settings.mongodb_uri.get_secret_value(), mongo.Link()
+        self.client = mongo.connect(uri, app=service, lost=self._lifecycle.doubt, link=link)
+        self.clock = domain_clock(settings, self.client)
+        self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self._wake_ups: list[WakeUp] = []  # of everything that is done by the clock
         if isinstance(self.clock, SimulatedDomainClock):
-            self._parts.append(partial(self._heed, self.clock))
-        self._prepared = False
+            self._lifecycle.add(partial(self._follow_clock, self.clock))
+        self._lifecycle.prepare(partial(startup.require_replica_set, self.client))
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
+        self._readiness = Readiness(
+            self.client,
+            link,
+            self._publisher,
+            lambda: self._lifecycle.is_prepared and self._recovery.are_enough,
+        )
         self.health = Health()
-        self.health.register("kafka", self._check_kafka)
-        self.health.register("mongodb", self._check_mongodb)
+        self._readiness.register(self.health)
 
     # -- what a service is made of ------------------------------------------------------------
 
@@ -133,10 +119,25 @@ class Host:
         """A database of this service, whichever process serves it."""
         return mongo.database(self.client, self.settings.namespace + name)
 
-    def ledger(self, name: str) -> Ledger:
-        """A database of this service with its ledger, and the relay that publishes it."""
+    def ledger(self, name: str, *, publishes: bool = True) -> Ledger:
+        """A database of this service with its ledger, and the relay that publishes its events.
+
+        A read model has `publishes=False`: it has no relay, and its commits take no events.
+        """
         database = self.database(name)
-        watch = self._rollback_detectors.setdefault(database.name, RollbackDetector(database))
+        detector = self._lifecycle.detect_rollback(database)
+        relay = self._relay(database, detector) if publishes else None
+        ledger = Ledger(
+            database,
+            clock=self.machine,
+            watch=detector,
+            wake=None if relay is None else relay.wake,
+            failpoint=self._failpoint,
+        )
+        self.prepare(ledger.prepare)
+        return ledger
+
+    def _relay(self, database: Database, detector: RollbackDetector) -> Relay:
         lease = self._lease(database, "relay")
         relay = Relay(
             database,
@@ -145,18 +146,15 @@ class Host:
             source=self.source,
             metrics=self.metrics,
             clock=self.machine,
-            watch=watch,
+            watch=detector,
             stalls=self._stalls,
             failpoint=self._failpoint,
         )
-        ledger = Ledger(
-            database, clock=self.machine, watch=watch, wake=relay.wake, failpoint=self._failpoint
-        )
-        self.prepare(ledger.prepare)
         if "relay" in self.settings.run:
             self._leased_task(database, lease, relay.flush, relay.rest)
-            self.gauge(partial(self._show_outbox, relay, database.name))
-        return ledger
+            show = partial(gauges.show_outbox, relay, database.name, self.metrics, self.machine)
+            self.gauge(show)
+        return relay
 
     def consume(
         self,
@@ -180,7 +178,7 @@ class Host:
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
             deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
-            tell=self._rollback_detectors[database.name].tell,
+            tell=self._lifecycle.detect_rollback(database).tell,
             stalls=self._stalls,
             failpoint=self._failpoint,
         )
@@ -196,9 +194,9 @@ class Host:
                 stalls=self._stalls,
                 existing=self._publisher.topics,
                 batch_max_records=settings.batch_max_records,
-                drain_seconds=_DRAIN_SECONDS,
+                drain_seconds=DRAIN_SECONDS,
             )
-            self._parts.append(partial(self._when_level, database, subscription.run))
+            self._lifecycle.add(subscription.run, database)
 
     def by_the_clock(
         self,
@@ -238,19 +236,19 @@ class Host:
             swept=lambda: swept(self.machine.now()),
         )
         self.by_the_clock(database, "sweeper", sweeper.run)
-        self.gauge(partial(self._show_put_off, database, due_queue))
+        self.gauge(partial(gauges.show_snoozed, due_queue, database.name, self.metrics, self.clock))
 
     def own(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
         """Bring a database level with the topics that it alone publishes to, before all else."""
-        self._levels.add(OwnedTopics(database, topics, take_in))
+        self._recovery.add(OwnedTopics(database, topics, take_in))
 
     def apart(self, database: Database) -> Callable[[], None]:
         """Serve requests also while this database is not level yet (`RecoveryProgress.apart`)."""
-        return self._levels.apart(database)
+        return self._recovery.apart(database)
 
     def prepare(self, work: Action) -> None:
         """Do something once, before any part begins: create indexes."""
-        self._preparations.append(work)
+        self._lifecycle.prepare(work)
 
     def now_and_then(self, work: Action, every_seconds: float) -> None:
         """Do something again and again that does no harm if several processes do it at once.
@@ -258,11 +256,11 @@ class Host:
         By this machine's clock, and without a lease, which would cost more than it spares.
         """
         if "sweeper" in self.settings.run:
-            self._parts.append(partial(self._repeat, work, every_seconds))
+            self._lifecycle.repeat(work, every_seconds)
 
     def gauge(self, work: Action) -> None:
         """Do something every two seconds: bring gauges up to date."""
-        self._gauges.append(work)
+        self._lifecycle.gauge(work)
 
     def app(
         self,
@@ -271,10 +269,12 @@ class Host:
         sends: Iterable[str],
         long_bodies: Iterable[LongBody] = (),
         persian: Catalogue | None = None,
+        pages: Iterable[APIRouter] = (),
     ) -> FastAPI:
-        """The HTTP of this process: its routes where it runs `api`, and the common ones.
+        """The HTTP of this process: the common routes and, if it runs `api`, the service's own.
 
-        `persian` are the service's own words for its problems.
+        `routers` come under /v1, `pages` have their own paths at the root. `persian` translates
+        the service's problems.
         """
         receives = self._receives | {self.topics.replay(self.service)}
         sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
@@ -289,16 +289,14 @@ class Host:
             long_bodies=long_bodies,
             asyncapi=lambda: asyncapi(self.service, sent, receives, self.topics, VERSION),
         )
-        app.add_exception_handler(Stale, _busy)
-        app.add_exception_handler(PyMongoError, _unavailable)
-        app.add_exception_handler(StillRecovering, _unavailable)
-        app.add_exception_handler(HistoryChanged, _restored)
+        error_handlers.install(app)
         if "api" in self.settings.run:
+            needs = [Depends(self._readiness.require_database)]
             databases = tuple(self._read_into.values())
             for router in (*routers, operations.routes(databases, self.machine)):
-                app.include_router(
-                    router, prefix="/v1", dependencies=[Depends(self._require_database)]
-                )
+                app.include_router(router, prefix="/v1", dependencies=needs)
+            for page in pages:
+                app.include_router(page, dependencies=needs)
         return app
 
     # -- its life -----------------------------------------------------------------------------
@@ -316,59 +314,11 @@ class Host:
         asyncio.run(self._run(app))
 
     async def _run(self, app: FastAPI) -> None:
-        server = _Server(
-            uvicorn.Config(
-                app,
-                host=self.settings.http_host,
-                port=self.settings.http_port,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=_DRAIN_SECONDS,
-            )
-        )
-        loop = asyncio.get_running_loop()
-        for told in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(told, server.stop)
         try:
-            async with asyncio.TaskGroup() as group:
-                work = group.create_task(self._work())
-                await server.serve()
-                work.cancel()
+            await serve(app, self.settings, self._lifecycle.run)
         finally:
             await self._publisher.stop()
             self.client.close()
-
-    async def _work(self) -> None:
-        database = StalledPart("preparation", self.service)
-        async for attempt in retry_transient(
-            "mongodb", self.machine, longest_seconds=START_SECONDS
-        ):
-            with attempt, self._stalls.shown(database):
-                await self._require_replica_set()
-                for prepare in self._preparations:
-                    await prepare()
-        self._prepared = True
-        async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._level, self._keep_gauges, self._rollback):
-                group.create_task(part())
-
-    async def _level(self) -> None:
-        await self._levels.reach()
-        _spare_what_stays()
-        _log.info("ready to work", run=sorted(self.settings.run))
-
-    async def _when_level(self, database: Database, part: BackgroundTask) -> None:
-        await self._levels.reached(database)
-        await part()
-
-    async def _require_replica_set(self) -> None:
-        try:
-            await mongo.require_replica_set(self.client)
-        except mongo.NoReplicaSet as error:
-            refuse("PEYGIR_MONGODB_URI", str(error))
 
     def _leased_task(
         self, database: Database, lease: Lease, work: Action, rest: BackgroundTask
@@ -381,143 +331,19 @@ class Host:
             metrics=self.metrics,
             lease_seconds=self.settings.lease_seconds,
         )
-        self._parts.append(partial(self._when_level, database, task.run))
+        self._lifecycle.add(task.run, database)
 
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
-
-    async def _repeat(self, work: Action, every_seconds: float) -> None:
-        while True:
-            async for attempt in retry_transient("what is done now and then", self.machine):
-                with attempt:
-                    await work()
-            await self.machine.sleep(every_seconds)
 
     async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
         if await self._clock_skew.holds():
             await work(lease)
 
-    async def _heed(self, clock: SimulatedDomainClock) -> None:
-        """Wake whatever rests between two looks at the clock when its time is set."""
+    async def _follow_clock(self, clock: SimulatedDomainClock) -> None:
+        """Wake everything that is done by the clock each time the simulated time is set."""
         async for attempt in retry_transient(self.settings.clock, self.machine):
             with attempt:
                 async for _ in clock.moves():
                     for wake_up in self._wake_ups:
                         wake_up.wake()
-
-    async def _keep_gauges(self) -> None:
-        while True:
-            for gauge in self._gauges:
-                try:
-                    await gauge()
-                except PyMongoError as error:  # whatever it is, nothing hangs on a figure
-                    _log.warning("gauge not shown", error=f"{type(error).__name__}: {error}")
-            await self.machine.sleep(_GAUGES_SECONDS)
-
-    def _doubt(self) -> None:
-        for watch in self._rollback_detectors.values():
-            watch.doubt()
-
-    async def _rollback(self) -> None:
-        """Look whether a database went back in time. Raises HistoryChanged, which ends it all."""
-        while True:
-            for watch in self._rollback_detectors.values():
-                with suppress(PyMongoError):  # away is not back in time; the next look tells
-                    await watch.look()
-            await self.machine.sleep(_GAUGES_SECONDS)
-
-    async def _show_outbox(self, relay: Relay, name: str) -> None:
-        pending, oldest = relay.pending()
-        age = 0.0 if oldest is None else (self.machine.now() - oldest).total_seconds()
-        self.metrics.set_outbox(name, pending, max(0.0, age))
-
-    async def _show_put_off(self, database: Database, due_queue: DueItems) -> None:
-        try:
-            now = await self.clock.now()
-        except NoTime:  # nothing is due before the simulated time begins
-            return
-        self.metrics.set_put_off(database.name, await due_queue.snoozed(now))
-
-    async def _require_database(self) -> None:
-        """Nothing is decided on a database that may not hold yet what its topics do.
-
-        Nor does a request wait, with a thread of the driver, for one that is known to be away.
-        """
-        if not self._is_prepared:
-            raise unavailable("The database is being prepared (see /readyz); try again")
-        if self._is_away():
-            raise unavailable("The database does not answer (see /readyz); try again")
-
-    @property
-    def _is_prepared(self) -> bool:
-        return self._prepared and self._levels.are_enough
-
-    def _is_away(self) -> bool:
-        return self._link.away_seconds() > _AWAY_SECONDS
-
-    async def _check_kafka(self) -> None:
-        try:
-            await self._publisher.topics()
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
-
-    async def _check_mongodb(self) -> None:
-        try:
-            await mongo.ping(self.client)
-        except PyMongoError as error:
-            raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
-        if self._is_away():  # the driver tells of its return a second late
-            raise Unhealthy("mongodb has only just come back")
-        if not self._is_prepared:
-            raise Unhealthy("indexes and history are being prepared")
-
-
-def _spare_what_stays() -> None:
-    """Let the garbage collector look at what comes from now on alone, and in larger portions.
-
-    Python's own thresholds make it walk through all modules again and again while records pass
-    by: a fifth of a busy process's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
-
-
-def _reach(settings: CommonSettings) -> FailpointHook:
-    if not settings.fault:
-        return no_faults
-    try:
-        return kill_at(settings.fault)
-    except UnknownFailpoint as error:
-        refuse("PEYGIR_FAULT", str(error))
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its way with signals, which ends the process before the parts have."""
-
-    def stop(self) -> None:
-        """Answer what is under way and take nothing new."""
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _busy(request: Request, _: Exception) -> Response:
-    why = "Others change the same at this moment; try again"
-    return respond(Problem(409, "busy", "Changed by others meanwhile", why), request.scope)
-
-
-async def _restored(request: Request, _: Exception) -> Response:
-    why = "The database was restored from an older copy; this process starts anew, try again"
-    return respond(unavailable(why), request.scope)
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    if classify(error) is not FailureKind.TRANSIENT:
-        _log.error("request failed in the database", exc_info=error)
-        return respond(internal(), request.scope)
-    name = type(error).__name__
-    why = sentence("The database does not answer ({error}); try again", error=name)
-    return respond(unavailable(why), request.scope)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.contracts.topics import SERVICES
 from shared.runtime.version import VERSION
-from shared.service import host
+from shared.service.lifecycle import DRAIN_SECONDS
 from tests.deploy.manifests import (
     OVERLAYS,
     DoesNotRender,
@@ -167,7 +167,7 @@ def test_a_stopping_pod_has_time_for_both_of_its_drains(rendered: Rendered) -> N
         (container,) = containers(deployment)
         before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
         grace = pod(deployment)["spec"]["terminationGracePeriodSeconds"]
-        assert grace > before + 2 * host._DRAIN_SECONDS
+        assert grace > before + 2 * DRAIN_SECONDS
 
 
 def test_images_are_of_this_version(rendered: Rendered) -> None:

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import RecordMetadata
 from pymongo import ASCENDING
 
-from shared.messaging.core import errors
+from shared.messaging.core import classification
 from shared.messaging.core.model import Deferred, Event, Refusal
 from shared.messaging.core.server_errors import OF_THE_DATA, OF_THE_SERVER
 from shared.messaging.inbound.consumer import Consumer
@@ -173,8 +173,8 @@ REGRESSIONS: Final[Mapping[str, Regression]] = {
     ),
     "stall-is-permanent": Regression(
         lambda: [
-            (errors, "OF_THE_SERVER", OF_THE_SERVER - {_LIFETIME}),
-            (errors, "OF_THE_DATA", OF_THE_DATA | {_LIFETIME}),
+            (classification, "OF_THE_SERVER", OF_THE_SERVER - {_LIFETIME}),
+            (classification, "OF_THE_DATA", OF_THE_DATA | {_LIFETIME}),
         ],
         "stalls",
         "['failed']",

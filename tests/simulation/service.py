@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Decision, Message
 from shared.messaging.core.retrying import retry_transient
+from shared.messaging.core.stalls import Stalls
 from shared.messaging.inbound.consumer import Consumer
 from shared.messaging.inbound.deadletters import DeadLetters
 from shared.messaging.inbound.flood import FloodLimit
@@ -68,22 +68,8 @@ def _say_nothing(*_: object, **__: object) -> None:
 SILENT: Final = cast(Metrics, _Silent())
 
 
-def _stalls() -> Any:
-    try:
-        from shared.messaging.core.stalls import Stalls  # noqa: PLC0415
-    except ImportError:
-        return None
-    return Stalls(SILENT)
-
-
 async def _topics() -> set[str]:
     return {TOLD}
-
-
-def fit(build: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Build something with those of the options that it knows."""
-    known = inspect.signature(build).parameters
-    return build(*args, **{name: value for name, value in options.items() if name in known})
 
 
 class Replica:
@@ -109,9 +95,7 @@ class Replica:
         database = mongo.database(client, DATABASE)
         self.watch = RollbackDetector(database)
         server.on_loss.append(self.watch.doubt)
-        self._publisher: Publisher = fit(
-            Publisher, ["kafka:9092"], client_id=SERVICE, connect=connect
-        )
+        self._publisher = Publisher(["kafka:9092"], client_id=SERVICE, connect=connect)
         dead = DeadLetters(
             service=SERVICE,
             source=SOURCE,
@@ -119,11 +103,10 @@ class Replica:
             publisher=self._publisher,
             clock=clock,
         )
-        stalls = _stalls()
+        stalls = Stalls(SILENT)
         holder = process.name
         relay_lease = Lease(database, "relay", holder, _LEASE_SECONDS)
-        self._relay: Relay = fit(
-            Relay,
+        self._relay = Relay(
             database,
             lease=relay_lease,
             publisher=self._publisher,
@@ -137,8 +120,7 @@ class Replica:
         self.ledger = Ledger(database, clock=clock, watch=self.watch, wake=self._relay.wake)
         self.store = Store(self.ledger)
         self.domain = SharedDomainClock(loop)
-        self.consumer: Consumer[Draft] = fit(
-            Consumer,
+        self.consumer: Consumer[Draft] = Consumer(
             group=GROUP,
             topics=(INPUT,),
             handle=self._handle,
@@ -152,15 +134,14 @@ class Replica:
             tell=self.watch.tell,
             stalls=stalls,
         )
-        reading = "none" if hasattr(self.consumer, "news") else "earliest"
         self._kafka = readers().SteadyConsumer(
             INPUT,
             TOPICS.replay(SERVICE),
             group_id=GROUP,
-            auto_offset_reset=options.get("auto_offset_reset", reading),
+            auto_offset_reset=options.get("auto_offset_reset", "none"),
             isolation_level=options.get("isolation_level", "read_committed"),
             listener=self.consumer.listener,
-            **({"tell": self.consumer.wake_up.wake} if hasattr(self.consumer, "news") else {}),
+            tell=self.consumer.wake_up.wake,
         )
         self.kafka = self._kafka
         sweeper = Sweeper(
@@ -175,16 +156,15 @@ class Replica:
             self._leased_task(relay_lease, self._relay.flush, self._relay.rest),
             self._leased_task(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
         ]
-        self._recovery: Recovery = fit(
-            Recovery, ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
+        self._recovery = Recovery(
+            ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
         )
         self._own = OwnedTopics(database, (TOLD,), self.store.take_in)
         self.ready = False
         self.ended: asyncio.Future[BaseException] = loop.create_future()
 
     def _leased_task(self, lease: Lease, work: Any, rest: Any) -> LeasedTask:
-        task: LeasedTask = fit(
-            LeasedTask,
+        return LeasedTask(
             lease,
             work=work,
             rest=rest,
@@ -192,7 +172,6 @@ class Replica:
             metrics=SILENT,
             lease_seconds=_LEASE_SECONDS,
         )
-        return task
 
     async def _between_sweeps(self) -> None:
         await self.clock.sleep(_SWEEP_SECONDS)
@@ -248,11 +227,7 @@ class Replica:
             async for attempt in retry_transient("positions", self.clock):
                 with attempt:
                     await self.consumer.check(cast(Any, self._kafka))
-            wake_up = getattr(self.consumer, "news", None)
-            if wake_up is None:
-                await self.clock.sleep(_CHECK_SECONDS)
-            else:
-                await wake_up.wait(_CHECK_SECONDS)
+            await self.consumer.wake_up.wait(_CHECK_SECONDS)
 
     async def _look(self) -> None:
         while True:

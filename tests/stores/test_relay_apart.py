@@ -16,7 +16,7 @@ from deploy.local.cluster import Cluster
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.stalls import StallCause, StalledPart, Stalls
 from shared.messaging.ledger.leases import Lease
-from shared.messaging.outbox import relay as relaying
+from shared.messaging.outbox import pending
 from shared.messaging.outbox.relay import Relay
 from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.runtime import mongo
@@ -77,7 +77,7 @@ def test_in_whatever_order_a_new_primary_holds_them_versions_leave_in_theirs(
     cluster: Cluster, namespace: str, commits: list[str], seed: Any, chunk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(relaying, "_CHUNK", chunk)
+        patch.setattr(pending, "_CHUNK", chunk)
         name = f"{namespace}order_{uuid.uuid4().hex[:8]}"
         asyncio.run(_leave(cluster.mongodb_uri, name, commits, seed))
 
@@ -113,7 +113,7 @@ async def test_a_topic_that_takes_nothing_holds_up_no_other(outbox: Outbox) -> N
 async def test_more_than_a_chunk_for_a_sick_topic_holds_up_no_other(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relaying, "_CHUNK", 10)
+    monkeypatch.setattr(pending, "_CHUNK", 10)
     outbox.kafka.slow[SICK] = asyncio.Event()
     for n in range(20):
         await outbox.commit([f"s{n}-{m}-" for m in range(5)], SICK)
@@ -191,16 +191,16 @@ async def test_what_somebody_else_has_marked_is_counted_once(outbox: Outbox) -> 
     held = [entry async for entry in outbox.database["commits"].find()]
     assert await relay.flush() == 2
     await outbox.commit("c")
-    chunks = relay._chunks
+    chunks = relay._reader.chunks
 
     async def stale(this: Any) -> Any:
         async for chunk in chunks(this):
-            yield [*map(relaying._record, held), *chunk]
+            yield [*map(pending.pending_record, held), *chunk]
 
-    relay._chunks = stale  # type: ignore[method-assign]
+    relay._reader.chunks = stale  # type: ignore[method-assign]
     with pytest.raises(Stale):
         await relay.flush()
-    relay._chunks = chunks  # type: ignore[method-assign]
+    relay._reader.chunks = chunks  # type: ignore[method-assign]
     assert await outbox.settled() == {"a": 1, "b": 1}
     await relay.flush()
     assert await outbox.settled() == outbox.versions

@@ -29,7 +29,6 @@ from services.followups.handlers.ports import (
     recover,
     sweep,
 )
-from shared.runtime.list_queries import ListQuery
 
 __all__ = [
     "MOST_AT_ONCE",

@@ -9,7 +9,6 @@ from services.reports.handlers.ports import (
 )
 from services.reports.handlers.recovery import recover
 from services.reports.handlers.reports import act, issue, sweep
-from shared.runtime.list_queries import ListQuery
 
 __all__ = [
     "Change",

@@ -11,7 +11,6 @@ from services.scheduler.handlers.ports import (
 )
 from services.scheduler.handlers.recovery import recover
 from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
-from shared.runtime.list_queries import ListQuery
 
 __all__ = [
     "Change",

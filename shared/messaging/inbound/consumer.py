@@ -42,7 +42,8 @@ from shared.messaging.inbound.deadletters import DeadLetters
 from shared.messaging.inbound.dispatch import VerdictDispatch
 from shared.messaging.inbound.doubts import DoubtfulFailures
 from shared.messaging.inbound.flood import FloodGate, FloodLimit, Pauses
-from shared.messaging.inbound.offsets import KafkaConsumer, PartitionOffsets, partition_of
+from shared.messaging.inbound.kafka_consumer import KafkaConsumer, partition_of
+from shared.messaging.inbound.offsets import PartitionOffsets
 from shared.messaging.inbound.outcomes import OutcomeMetrics
 from shared.messaging.inbound.pausing import Flooded, TopicPausing
 from shared.messaging.inbound.stall_reporter import StallReporter
@@ -94,7 +95,7 @@ class Consumer(Generic[C]):
         self._handle = handle
         self._save = save
         self._positions = Positions(database)
-        self._standing = PartitionOffsets(
+        self._offsets = PartitionOffsets(
             group, self._positions, metrics=metrics, clock=clock, stalls=stalls
         )
         self._gate = FloodGate(
@@ -131,12 +132,12 @@ class Consumer(Generic[C]):
     @property
     def listener(self) -> ConsumerRebalanceListener:
         """To be told of partitions that come and go."""
-        return self._standing.listener
+        return self._offsets.listener
 
     @property
     def wake_up(self) -> WakeUp:
         """Rung where `check` has something to do before its time."""
-        return self._standing.wake_up
+        return self._offsets.wake_up
 
     async def check(self, kafka: KafkaConsumer) -> None:
         """Go where the database stands (`Standing.check`), and offer again what waits there.
@@ -145,15 +146,15 @@ class Consumer(Generic[C]):
         HistoryChanged, the driver's errors and KafkaError.
         """
         if self._turn.locked():
-            await self._standing.show_lag(kafka)
+            await self._offsets.show_lag(kafka)
             await self._pausing.heed(kafka)
             return
         async with self._turn:  # nothing may be awaited between the look at it and taking it
             paused = await self._pausing.heed(kafka)
-            await self._standing.check(kafka)
+            await self._offsets.check(kafka)
             await self._offer_again(kafka)
             if paused:  # nobody fetches what would tell where these end
-                await self._standing.show_lag(kafka)
+                await self._offsets.show_lag(kafka)
 
     async def consume(self, records: Sequence[Record], kafka: KafkaConsumer) -> None:
         """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
@@ -172,9 +173,9 @@ class Consumer(Generic[C]):
     ) -> None:
         self._failpoint(Failpoint.CONSUME_READ)
         await self._gate.hear()
-        fresh = await self._standing.fresh(records, kafka)
+        fresh = await self._offsets.unprocessed(records, kafka)
         await self._apply([self._reading.item(record) for record in fresh], kafka, started)
-        await self._standing.acknowledge({partition_of(record) for record in fresh}, kafka)
+        await self._offsets.commit_offsets({partition_of(record) for record in fresh}, kafka)
         self._failpoint(Failpoint.CONSUME_ACKNOWLEDGED)
 
     async def _offer_again(self, kafka: KafkaConsumer) -> None:
@@ -193,7 +194,7 @@ class Consumer(Generic[C]):
         parts: list[Sequence[BatchItem]] = list(parts_of(items))
         held: dict[TopicPartition, int] = {}  # by paused topics, from these offsets on
         while parts:
-            mine = [i for i in parts.pop() if i.waited or self._standing.holds(i.record)]
+            mine = [i for i in parts.pop() if i.waited or self._offsets.is_assigned(i.record)]
             part = self._pausing.let_through(mine, held)
             if not part:
                 continue
@@ -203,7 +204,7 @@ class Consumer(Generic[C]):
                 _log.info("position moved", group=self.group, why=str(moved))
                 items_left = (item for rest in (part, *parts) for item in rest if not item.waited)
                 in_hand = {partition_of(item.record) for item in items_left}
-                await self._standing.synchronise(in_hand, kafka)
+                await self._offsets.synchronise(in_hand, kafka)
                 break  # whatever is still to be applied is read again
             except HistoryChanged:
                 raise
@@ -247,7 +248,7 @@ class Consumer(Generic[C]):
         raise AssertionError("a retry without an end has ended")
 
     async def _once(self, part: Sequence[BatchItem], tries: int) -> Sequence[Judged]:
-        moves = self._standing.moves(item.record for item in part if not item.waited)
+        moves = self._offsets.advances(item.record for item in part if not item.waited)
         judged, changes = await self._decide_for_good(part)
         await self._pausing.admit(judged)
         self._failpoint(Failpoint.CONSUME_DECIDED)
@@ -258,7 +259,7 @@ class Consumer(Generic[C]):
             self._failpoint(Failpoint.CONSUME_DEAD_LETTERED)
         if cause.moves or cause.ends:
             await self._save(changes, cause)
-        self._standing.step(moves)
+        self._offsets.advance(moves)
         self._dispatch.forget(item for item, verdict in judged)
         self._failpoint(Failpoint.CONSUME_SAVED)
         return judged

@@ -11,7 +11,7 @@ from aiokafka.errors import IllegalStateError
 from shared.messaging.core.model import Refusal
 from shared.messaging.inbound.batches import BatchItem, Judged
 from shared.messaging.inbound.flood import FloodGate
-from shared.messaging.inbound.offsets import KafkaConsumer, partition_of
+from shared.messaging.inbound.kafka_consumer import KafkaConsumer, partition_of
 
 
 class Flooded(Exception):

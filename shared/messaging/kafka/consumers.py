@@ -1,8 +1,5 @@
 """aiokafka's consumer, as this project needs it. Seen with aiokafka 0.14, each with a test:
 
-It decodes the names of headers strictly, in the middle of handing out what was fetched. A name
-that is not UTF-8, which Kafka takes, ends the read there. So names are decoded forgivingly here.
-
 A read that fails has moved positions of the partitions that it had come to, and drops their
 records. So whoever reads goes back to where the read began: no record is ever passed over by a
 failure, and what a read skips (aborted records, markers of transactions) is no gap (`Span`).
@@ -23,30 +20,26 @@ since, and the rest waits for one more batch to go by. So where something lies t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords as _PartitionRecords
 from aiokafka.errors import (
     CommitFailedError,
-    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
-from aiokafka.record.default_records import _DefaultRecordBatchPy
-from aiokafka.record.memory_records import _MemoryRecordsPy
+
+from shared.messaging.kafka.decoding import ForgivingRecords, NamedPartitionRecords
 
 _log = structlog.get_logger(__name__)
 
-_HEADERS_SINCE: Final = 2  # the record format that brought them
 _UNREAD_SECONDS: Final = 3_600.0  # for as long as records lie unread, in effect
 _MEANWHILE_MS: Final = 5  # a fetch of what is there already takes less
 _TELL_SECONDS: Final = 0.5  # at most so often
@@ -75,10 +68,6 @@ class OffsetSpan:
         return self.begin <= begin and self.last is not None and last <= self.last
 
 
-class Unreadable(CorruptRecordException):  # type: ignore[misc]  # aiokafka is untyped here
-    """What a broker sends of a partition is no record; the partition is its first argument."""
-
-
 class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped here
     """A consumer whose reads fail for what the broker says, not for what a record holds.
 
@@ -86,8 +75,9 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
     """
 
     def __init__(self, *topics: str, **options: Any) -> None:
-        fetcher.MemoryRecords = _Records  # the fetcher looks these up for each answer
-        fetcher.PartitionRecords = _Partition
+        # The fetcher looks these up for each answer.
+        fetcher.MemoryRecords = ForgivingRecords
+        fetcher.PartitionRecords = NamedPartitionRecords
         super().__init__(*topics, **{"isolation_level": "read_committed", **options})
         self._spans: dict[TopicPartition, OffsetSpan] = {}
         self._sought: set[TopicPartition] = set()  # since the last read began
@@ -101,7 +91,7 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Fetched:
-        """Read as aiokafka does. Raises KafkaError, `Unreadable` where something is no record."""
+        """Read as aiokafka does. Raises KafkaError, `decoding.Unreadable` for what is no record."""
         before = self._positions()
         self._sought.clear()
         try:
@@ -325,65 +315,3 @@ class SteadyConsumer(ForgivingConsumer):
                 return {partition for partition in mine if partition.topic == named}
             case _:
                 return set()
-
-
-class _Partition(_PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped here
-    """What was fetched of a partition; what cannot be read of it names the partition."""
-
-    def __next__(self) -> Any:
-        try:
-            return super().__next__()
-        except StopIteration:
-            raise
-        except (KafkaError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
-            raise Unreadable(self._tp, repr(error)) from error
-
-
-class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone
-    """The batches of one answer; each is decoded by aiokafka, and where that fails, forgivingly."""
-
-    def next_batch(self, *options: int) -> Any:
-        raw = self._next_slice
-        batch = super().next_batch(*options)
-        return _Batch(batch, raw) if batch is not None and batch.magic >= _HEADERS_SINCE else batch
-
-
-class _Batch:
-    """A batch that goes on forgivingly where aiokafka's own decoder does not."""
-
-    def __init__(self, strict: Any, raw: memoryview | None) -> None:
-        self._strict = strict
-        self._raw = raw
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._strict, name)
-
-    def __next__(self) -> Any:
-        return next(self._strict)
-
-    def __iter__(self) -> Iterator[Any]:
-        handed_out = 0
-        try:
-            for record in self._strict:
-                yield record
-                handed_out += 1
-        except UnicodeDecodeError:
-            yield from islice(_ForgivingBatch(self._raw), handed_out, None)
-
-
-class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for type checkers alone
-    """Decodes a name that is not UTF-8 with its wrong bytes written out, as in `na\\xffme`."""
-
-    def __iter__(self) -> Any:
-        super().__iter__()  # decompresses
-        self._buffer: bytes = _ForgivingBytes(self._buffer)
-        return self
-
-
-class _ForgivingBytes(bytes):
-    def __getitem__(self, key: Any) -> Any:
-        part = super().__getitem__(key)
-        return part if isinstance(part, int) else _ForgivingBytes(part)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
-        return super().decode(encoding, errors)

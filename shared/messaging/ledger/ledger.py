@@ -61,10 +61,14 @@ class Ledger:
         *,
         clock: MachineClock,
         watch: RollbackDetector | None = None,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] | None = lambda: None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
-        """`watch` may refuse a commit and is told of each; `ring` is called after events."""
+        """`watch` may refuse a commit and notes each one.
+
+        `wake` is called after a commit that has events; None if no relay publishes them: then
+        such a commit is refused.
+        """
         self._database = database
         self._records = database["commits"]
         self._counts = Counts(database)
@@ -75,7 +79,7 @@ class Ledger:
         self._deferral = DeferredMessages(database)
         self._clock = clock
         self._rollback = watch or RollbackDetector(database)
-        self._ring = wake
+        self._wake = wake
         self._failpoint = failpoint
 
     @property
@@ -142,7 +146,8 @@ class Ledger:
         )
         if records:
             self._rollback.wrote(records[-1]["_id"])
-            self._ring()
+            if self._wake is not None:
+                self._wake()
 
     async def join(
         self,
@@ -162,6 +167,8 @@ class Ledger:
             await self._records.insert_many(records, session=session)
 
     def _cut(self, cause: CommitContext, effects: Effects) -> Iterable[Document]:
+        if effects.events and self._wake is None:
+            raise ValueError(f"nothing publishes the events of {self._database.name}")
         for number, events in enumerate(_cuts(effects.events)):
             record: Document = {
                 "at": self._clock.now(),

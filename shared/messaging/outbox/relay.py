@@ -12,11 +12,10 @@ others are sent and marked (`lanes`). A crash between sending and marking sends 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -29,9 +28,8 @@ from shared.messaging.core.model import Counted, Event
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
 from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
-from shared.messaging.ledger.counts import Counts, recorded
+from shared.messaging.ledger.counts import Counts
 from shared.messaging.ledger.leases import Lease, Leases
-from shared.messaging.ledger.ledger import PENDING, loaded
 from shared.messaging.ledger.positions import (
     NOWHERE,
     PUBLISHED,
@@ -41,58 +39,18 @@ from shared.messaging.ledger.positions import (
 )
 from shared.messaging.ledger.rollback import RollbackDetector
 from shared.messaging.outbox.lanes import Lanes
+from shared.messaging.outbox.pending import PendingReader, PendingRecord, RelayPass, by_version
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
-from shared.runtime.mongo import ClientSession, Database, snapshot, transaction
+from shared.runtime.mongo import Database, transaction
 
 _log = structlog.get_logger(__name__)
 
-_CHUNK: Final = 2_000  # events sent and marked at once
-_CHUNK_BYTES: Final = 4_000_000
 _RETRY_STUCK_SECONDS: Final = 30.0
 _PACE_SECONDS: Final = 0.05  # from one pass to the next: a pass costs the same for one as for many
 _ANSWER_SECONDS: Final = 0.5  # what takes longer is waited for beside the next
 _REST_SHARE: Final = 4.0  # of the time that went into reading what could not be sent
 _LONGEST_REST_SECONDS: Final = 5.0
-
-_NAMED: Final = ("id", "aggregate_id", "version")
-_IS_UNSENT: Final = {"$in": ["$events.id", {"$ifNull": ["$unsent", ["$events.id"]]}]}
-_LEAST_VERSIONS: Final = {
-    "_id": "$events.aggregate_id",
-    "least": {"$min": "$events.version"},
-    "n": {"$sum": 1},
-}
-
-Versions: TypeAlias = dict[str, int]
-"""The least pending version of each aggregate that has several."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """A pending commit record and what is left of it to send."""
-
-    id: Any
-    at: datetime
-    events: list[Event]
-    tally: Sequence[tuple[Counted, int]]
-
-    def unsent(self, places: Collection[str]) -> list[str]:
-        """The ids of those of its events that have no place in Kafka."""
-        return [event.id for event in self.events if event.id not in places]
-
-
-@dataclass(slots=True)
-class _Pass:
-    """What a pass over all that is pending has come across."""
-
-    held: set[str] = field(default_factory=set)  # aggregates with an event that does not go now
-    following: Versions = field(default_factory=dict)  # the next version to send, of some
-    early: set[str] = field(default_factory=set)  # events read before one that they follow
-    published: int = 0
-    left: int = 0  # events that could not be sent
-    read: int = 0
-    oldest: datetime | None = None  # when the oldest of what is left was committed
-    reading_seconds: float = 0.0
 
 
 class Relay:
@@ -114,6 +72,7 @@ class Relay:
     ) -> None:
         self._database = database
         self._commits = database["commits"]
+        self._reader = PendingReader(database, clock)
         self._counts = Counts(database)
         self._positions = Positions(database)
         self._lease = lease
@@ -168,8 +127,8 @@ class Relay:
         self._next_at = begun + _PACE_SECONDS
         await self._rollback.sure()
         self._begin()
-        this = _Pass()
-        async for chunk in self._chunks(this):
+        this = RelayPass()
+        async for chunk in self._reader.chunks(this):
             self._failpoint(Failpoint.SEND_READ)
             await self._publish(chunk, this)
         self._left = (this.left, this.oldest)
@@ -190,51 +149,7 @@ class Relay:
             self._reached = None
             self._lanes.forget()
 
-    async def _chunks(self, this: _Pass) -> AsyncIterator[list[_Record]]:
-        """Read what is pending at one moment, a part at a time."""
-        chunk: list[_Record] = []
-        size = bytes_ = 0
-        first = True
-        begun = self._clock.monotonic()
-        async with snapshot(self._database.client) as moment:
-            cursor = self._commits.find(
-                {"pending": True}, {"at": 1, "events": 1, "tally": 1, "unsent": 1}, session=moment
-            )
-            async for entry in cursor.hint(PENDING).batch_size(_CHUNK):
-                if size >= _CHUNK or bytes_ >= _CHUNK_BYTES:
-                    if first:  # some versions may stand in a later part than those after them
-                        this.following = await self._versions(moment)
-                        first = False
-                    this.reading_seconds += self._clock.monotonic() - begun
-                    yield chunk
-                    chunk, size, bytes_ = [], 0, 0
-                    begun = self._clock.monotonic()
-                record = _record(entry)
-                chunk.append(record)
-                size += len(record.events)
-                bytes_ += sum(len(event.data) for event in record.events)
-        this.reading_seconds += self._clock.monotonic() - begun
-        if chunk:
-            yield chunk
-
-    async def _versions(self, moment: ClientSession) -> Versions:
-        """The least pending version of each aggregate that has several, at that moment."""
-        rows = self._commits.aggregate(
-            [
-                {"$match": {"pending": True}},
-                {"$project": {"unsent": 1, **{f"events.{name}": 1 for name in _NAMED}}},
-                {"$unwind": "$events"},
-                {"$match": {"$expr": _IS_UNSENT}},
-                {"$group": _LEAST_VERSIONS},
-                {"$match": {"n": {"$gt": 1}}},
-            ],
-            hint=PENDING,
-            allowDiskUse=True,
-            session=moment,
-        )
-        return {row["_id"]: row["least"] async for row in rows}
-
-    async def _publish(self, chunk: Sequence[_Record], this: _Pass) -> None:
+    async def _publish(self, chunk: Sequence[PendingRecord], this: RelayPass) -> None:
         """Send a chunk, mark what went whole, note what is left of the rest."""
         self._lanes.locate({event.topic for record in chunk for event in record.events})
         this.published += await self._hear()
@@ -253,10 +168,10 @@ class Relay:
                 this.held |= {e.aggregate_id for e in record.events if e.id in left}
         await self._mark(chunk)
 
-    def _due(self, chunk: Sequence[_Record], this: _Pass) -> list[Event]:
+    def _due(self, chunk: Sequence[PendingRecord], this: RelayPass) -> list[Event]:
         """Those events of a chunk that can be sent now, each aggregate's by their versions."""
         due: list[Event] = []
-        for event in _by_version([event for record in chunk for event in record.events]):
+        for event in by_version([event for record in chunk for event in record.events]):
             about = event.aggregate_id
             if event.id in self._places:
                 this.following[about] = event.version + 1
@@ -293,10 +208,10 @@ class Relay:
     def _is_stuck(self, event: Event) -> bool:
         return self._stuck.get(event.id, 0.0) > self._clock.monotonic()
 
-    async def _mark(self, chunk: Sequence[_Record]) -> None:
+    async def _mark(self, chunk: Sequence[PendingRecord]) -> None:
         """Mark what Kafka holds, if that is still to be done and still ours to do."""
-        whole: list[_Record] = []
-        partly: list[tuple[_Record, list[str]]] = []
+        whole: list[PendingRecord] = []
+        partly: list[tuple[PendingRecord, list[str]]] = []
         for record in chunk:
             unsent = record.unsent(self._places)
             if not unsent:
@@ -376,24 +291,7 @@ class Relay:
         return OutgoingRecord(event.topic, event.key.encode(), value, headers)
 
 
-def _record(entry: Mapping[str, Any]) -> _Record:
-    events = [loaded(stored) for stored in entry["events"]]
-    left = entry.get("unsent")  # set where a part of the record went before
-    if left is not None:
-        events = [event for event in events if event.id in left]
-    return _Record(entry["_id"], entry["at"], events, list(recorded(entry)))
-
-
-def _by_version(events: Sequence[Event]) -> Iterable[Event]:
-    """The events in their order, but each aggregate's by their versions."""
-    own: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in events:
-        own[event.aggregate_id].append(event)
-    sorted_ = {id_: iter(sorted(of, key=lambda e: e.version)) for id_, of in own.items()}
-    return (next(sorted_[event.aggregate_id]) for event in events)
-
-
-def _total(records: Iterable[_Record]) -> Counter[Counted]:
+def _total(records: Iterable[PendingRecord]) -> Counter[Counted]:
     total: Counter[Counted] = Counter()
     for record in records:
         for counted, change in record.tally:

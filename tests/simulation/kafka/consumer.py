@@ -14,7 +14,6 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
-    CorruptRecordException,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
@@ -24,6 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
+from shared.messaging.kafka.decoding import Unreadable
 from tests.simulation.kafka.cluster import Brokers
 from tests.simulation.kafka.fetched import (
     Fetched,
@@ -60,8 +60,6 @@ class SimulatedConsumer:
     """A member of a group, or a reader of whole topics without one."""
 
     brokers: ClassVar[Brokers]
-    unreadable: ClassVar[type[KafkaError]] = CorruptRecordException
-    """What a read raises of what is no record; `readers` has its own."""
 
     def __init__(self, *topics: str, **options: Any) -> None:
         self._brokers = brokers = self.brokers
@@ -474,7 +472,7 @@ class SimulatedConsumer:
             # Nothing of it is handed out and it is fetched again; but the partitions before it
             # stand behind what was taken of them already, and that is dropped.
             del self._fetched[partition]
-            raise self.unreadable(partition, "a record could not be read")
+            raise Unreadable(partition, "a record could not be read")
         if most is not None and len(entry.records) > most:
             taken, entry.records = entry.records[:most], entry.records[most:]
             state.position = entry.at = taken[-1][0] + 1

@@ -28,5 +28,4 @@ def readers() -> ModuleType:
         spec.loader.exec_module(module)
     finally:
         aiokafka.__dict__["AIOKafkaConsumer"] = before
-    SimulatedConsumer.unreadable = getattr(module, "Unreadable", SimulatedConsumer.unreadable)
     return module

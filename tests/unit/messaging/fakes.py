@@ -86,7 +86,7 @@ class Clock:
 
 
 class Kafka:
-    """The partitions of a log, all assigned; implements `standing.KafkaConsumer`."""
+    """The partitions of a log, all assigned; implements `KafkaConsumer`."""
 
     def __init__(self, log: Sequence[Record]) -> None:
         self.log = list(log)

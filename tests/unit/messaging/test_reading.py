@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messaging.kafka import consumers
+from shared.messaging.kafka.decoding import ForgivingRecords
 from tests.odd_names import GZIP, NONE, Name, batch_builder
 
 Header = tuple[bytes, bytes | None]
@@ -40,7 +41,7 @@ def test_a_name_that_is_not_text_is_told_with_its_bytes_written_out(compression:
     data = fetched([[(b"a", b"1")], [(b"na\xffme", b"\xff")], [(b"b", None)]], compression)
     with pytest.raises(UnicodeDecodeError):
         read(MemoryRecords(data))
-    assert read(consumers._Records(data)) == [
+    assert read(ForgivingRecords(data)) == [
         (0, b"0", [("a", b"1")]),
         (1, b"1", [("na\\xffme", b"\xff")]),
         (2, b"2", [("b", None)]),
@@ -54,7 +55,7 @@ def test_a_name_that_is_not_text_is_told_with_its_bytes_written_out(compression:
 def test_whatever_the_names_every_record_is_there_with_its_values(
     records: list[list[Header]], compression: int
 ) -> None:
-    told = read(consumers._Records(fetched(records, compression)))
+    told = read(ForgivingRecords(fetched(records, compression)))
     assert [(offset, value) for offset, value, _ in told] == [
         (offset, b"%d" % offset) for offset in range(len(records))
     ]

@@ -1,0 +1,185 @@
+"""The life of a service process: it prepares and recovers its databases, then runs its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from pymongo.errors import PyMongoError
+
+from shared.messaging.core.retrying import START_SECONDS, retry_transient
+from shared.messaging.core.stalls import StalledPart, Stalls
+from shared.messaging.ledger.rollback import RollbackDetector
+from shared.messaging.recovery.progress import RecoveryProgress
+from shared.runtime.clocks import MachineClock
+from shared.runtime.mongo import Database
+from shared.runtime.settings import CommonSettings
+
+_log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS: Final = 15
+"""How long a stopping process waits for open requests, and how long each consumer for its batch."""
+
+_GAUGES_SECONDS: Final = 2.0
+_KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
+_COLLECTED_AFTER: Final = (10_000, 20, 50)  # allocations; collections of the younger generation
+
+Action: TypeAlias = Callable[[], Awaitable[object]]
+BackgroundTask: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Lifecycle:
+    """The background work of one process. A part that fails ends the process."""
+
+    def __init__(
+        self,
+        service: str,
+        run: Collection[str],
+        *,
+        recovery: RecoveryProgress,
+        stalls: Stalls,
+        clock: MachineClock,
+    ) -> None:
+        """`run`: which parts the settings ask for; it is only logged."""
+        self.is_prepared = False
+        """Whether all preparations are done."""
+        self._service = service
+        self._run = run
+        self._recovery = recovery
+        self._stalls = stalls
+        self._clock = clock
+        self._preparations: list[Action] = []
+        self._gauges: list[Action] = []
+        self._parts: list[BackgroundTask] = []
+        self._rollback_detectors: dict[str, RollbackDetector] = {}  # by the name of the database
+
+    def prepare(self, action: Action) -> None:
+        """Run an action once, before any part begins."""
+        self._preparations.append(action)
+
+    def gauge(self, action: Action) -> None:
+        """Run an action every two seconds; an error of MongoDB is logged and passes."""
+        self._gauges.append(action)
+
+    def add(self, part: BackgroundTask, database: Database | None = None) -> None:
+        """Run a part until the process ends, once the database (if any) has recovered."""
+        self._parts.append(part if database is None else partial(self._recovered, database, part))
+
+    def repeat(self, action: Action, every_seconds: float) -> None:
+        """Run an action again and again; transient failures are retried."""
+        self._parts.append(partial(self._repeat, action, every_seconds))
+
+    def detect_rollback(self, database: Database) -> RollbackDetector:
+        """Return the rollback detector of a database; it looks every two seconds."""
+        return self._rollback_detectors.setdefault(database.name, RollbackDetector(database))
+
+    def doubt(self) -> None:
+        """Note that MongoDB was away: any database may come back as an older copy."""
+        for detector in self._rollback_detectors.values():
+            detector.doubt()
+
+    async def run(self) -> None:
+        """Prepare, then recover and run all parts side by side, until cancelled.
+
+        Raises HistoryChanged and whatever ends a part.
+        """
+        preparation = StalledPart("preparation", self._service)
+        async for attempt in retry_transient("mongodb", self._clock, longest_seconds=START_SECONDS):
+            with attempt, self._stalls.shown(preparation):
+                for prepare in self._preparations:
+                    await prepare()
+        self.is_prepared = True
+        async with asyncio.TaskGroup() as group:
+            for part in (*self._parts, self._recover, self._keep_gauges, self._detect_rollbacks):
+                group.create_task(part())
+
+    async def _recover(self) -> None:
+        await self._recovery.reach()
+        _tune_garbage_collection()
+        _log.info("ready to work", run=sorted(self._run))
+
+    async def _recovered(self, database: Database, part: BackgroundTask) -> None:
+        await self._recovery.reached(database)
+        await part()
+
+    async def _repeat(self, action: Action, every_seconds: float) -> None:
+        while True:
+            async for attempt in retry_transient("what is done now and then", self._clock):
+                with attempt:
+                    await action()
+            await self._clock.sleep(every_seconds)
+
+    async def _keep_gauges(self) -> None:
+        while True:
+            for gauge in self._gauges:
+                try:
+                    await gauge()
+                except PyMongoError as error:  # no work depends on a gauge
+                    _log.warning("gauge not shown", error=f"{type(error).__name__}: {error}")
+            await self._clock.sleep(_GAUGES_SECONDS)
+
+    async def _detect_rollbacks(self) -> None:
+        """Look whether a database went back in time. Raises HistoryChanged, which ends all."""
+        while True:
+            for detector in self._rollback_detectors.values():
+                with suppress(PyMongoError):  # a server that is away proves nothing: look again
+                    await detector.look()
+            await self._clock.sleep(_GAUGES_SECONDS)
+
+
+async def serve(app: FastAPI, settings: CommonSettings, work: BackgroundTask) -> None:
+    """Serve HTTP and do the work beside it, until SIGTERM or SIGINT.
+
+    Open requests are answered first; then the work is cancelled. A failure of the work ends both.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_, server.stop)
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work())
+        await server.serve()
+        working.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which end the process before the parts have ended."""
+
+    def stop(self) -> None:
+        """Answer the open requests and accept no new ones."""
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _tune_garbage_collection() -> None:
+    """Let the garbage collector look only at new objects, and less often.
+
+    Python's own thresholds make it walk through all modules again and again while records pass
+    by: a fifth of a busy process's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)

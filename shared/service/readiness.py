@@ -1,0 +1,68 @@
+"""Whether a service process can serve requests now, for /readyz and before each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from pymongo.errors import PyMongoError
+
+from shared.messaging.kafka.publisher import Publisher
+from shared.runtime import mongo
+from shared.runtime.health import Health, Unhealthy
+from shared.runtime.problems import unavailable
+
+_AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
+
+
+class Readiness:
+    """Checks Kafka, MongoDB, and whether the databases are prepared and have recovered."""
+
+    def __init__(
+        self,
+        client: mongo.Client,
+        link: mongo.Link,
+        publisher: Publisher,
+        is_prepared: Callable[[], bool],
+    ) -> None:
+        """`link` knows since when MongoDB does not answer."""
+        self._client = client
+        self._link = link
+        self._publisher = publisher
+        self._is_prepared = is_prepared
+
+    def register(self, health: Health) -> None:
+        """Add the checks `kafka` and `mongodb`."""
+        health.register("kafka", self._check_kafka)
+        health.register("mongodb", self._check_mongodb)
+
+    async def require_database(self) -> None:
+        """Refuse a request with 503 while the databases cannot be used.
+
+        A decision needs all that the topics of the database hold. And a request for a database
+        that is away would only wait, and occupy a thread of the driver.
+        """
+        if not self._is_prepared():
+            raise unavailable("The database is being prepared (see /readyz); try again")
+        if self._is_away():
+            raise unavailable("The database does not answer (see /readyz); try again")
+
+    def _is_away(self) -> bool:
+        return self._link.away_seconds() > _AWAY_SECONDS
+
+    async def _check_kafka(self) -> None:
+        try:
+            await self._publisher.topics()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
+
+    async def _check_mongodb(self) -> None:
+        try:
+            await mongo.ping(self._client)
+        except PyMongoError as error:
+            raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
+        if self._is_away():  # the driver reports its return a second late
+            raise Unhealthy("mongodb has only just come back")
+        if not self._is_prepared():
+            raise Unhealthy("indexes and history are being prepared")

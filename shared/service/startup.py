@@ -1,0 +1,25 @@
+"""Settings that turn out to be wrong at the start: they end the process, with their names."""
+
+from __future__ import annotations
+
+from shared.messaging.core.failpoints import FailpointHook, UnknownFailpoint, kill_at, no_faults
+from shared.runtime import mongo
+from shared.runtime.settings import CommonSettings, refuse
+
+
+def failpoint(settings: CommonSettings) -> FailpointHook:
+    """Return the hook that kills this process at the step of PEYGIR_FAULT, if one is set."""
+    if not settings.fault:
+        return no_faults
+    try:
+        return kill_at(settings.fault)
+    except UnknownFailpoint as error:
+        refuse("PEYGIR_FAULT", str(error))
+
+
+async def require_replica_set(client: mongo.Client) -> None:
+    """Check that PEYGIR_MONGODB_URI names a replica set. Raises the driver's errors."""
+    try:
+        await mongo.require_replica_set(client)
+    except mongo.NoReplicaSet as error:
+        refuse("PEYGIR_MONGODB_URI", str(error))

@@ -11,7 +11,7 @@ from services.notify.adapters import persian
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
 from services.notify.adapters.smtp import SmtpTransport
-from services.notify.domain import Trouble
+from services.notify.domain.notices import Trouble
 from services.notify.handlers import HandlerContext
 from services.notify.jobs import Dispatcher
 from services.notify.settings import NotifySettings

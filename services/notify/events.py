@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from services.notify.domain import (
-    CHANNEL,
+from services.notify.domain.notices import CHANNEL, Delivered, Fact, Failed, Notice
+from services.notify.domain.notifications import (
     ApprovedResolution,
-    Delivered,
-    Fact,
-    Failed,
-    Notice,
     Notification,
     OverdueFollowup,
     OverdueReport,
     ScheduledSession,
 )
-from services.notify.domain.sessions import Times
+from services.notify.domain.session_notices import Times
 from shared.contracts.events import (
     EventData,
     FollowupOverdue,

@@ -11,7 +11,9 @@ from typing import Final
 import structlog
 
 from services.notify import handlers
-from services.notify.domain import (
+from services.notify.domain.backoff import wait_seconds
+from services.notify.domain.circuit_breakers import CircuitBreakers
+from services.notify.domain.notices import (
     Fact,
     HandoverState,
     HeldBack,
@@ -20,9 +22,7 @@ from services.notify.domain import (
     PutOff,
     TakenBack,
     Trouble,
-    wait_seconds,
 )
-from services.notify.domain.patience import Patience
 from services.notify.handlers import HandlerContext, MailTransport, NoticeRepository, Unreachable
 from shared.messaging.core.classification import FailureKind, classify
 from shared.messaging.core.errors import HistoryChanged, LeaseLost
@@ -50,10 +50,10 @@ class Dispatcher:
     go out again while this process lives. An orderly stop waits for the answer to the mail that is
     under way.
 
-    A mail that the server does not take puts off itself; a recipient or a domain that costs time
-    is held back apart (`Patience`); a mail over which our own code fails waits like one that the
-    server does not take. Where the server takes nothing from anybody, all of it waits,
-    and one connection is tried, after 1 s at first and then after twice as long, up to 30 s.
+    A mail that the server does not take waits by itself. `CircuitBreakers` hold back a recipient or
+    a domain that takes too much time. A mail on which our own code fails waits like one that the
+    server does not take. If the server takes no mail at all, all notices wait, and one connection
+    is tried: after 1 s at first, then after twice as long each time, up to 30 s.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Dispatcher:
         self._clock = clock
         self._machine = machine
         self._away = away
-        self._patience = Patience(context.retry_seconds)
+        self._patience = CircuitBreakers(context.retry_seconds)
         self._answers: dict[str, Fact] = {}  # heard, and not noted yet
         self._unnotable: set[str] = set()  # heard, and lost
         self._probes = 0  # of a server that takes nothing
@@ -122,7 +122,7 @@ class Dispatcher:
         await self._post.open()
         if notice.can_be_overtaken and notice.standing is HandoverState.WAITS:
             async with lease.fenced() as fence:
-                await handlers.begin(notice, self._store, now, self._machine.now(), fence)
+                await handlers.begin_handover(notice, self._store, now, self._machine.now(), fence)
         if not lease.is_sure:
             raise LeaseLost("the lease was not renewed in time to send under it")
         began = self._machine.monotonic()
@@ -196,7 +196,7 @@ class Dispatcher:
         try:
             async with lease.fenced() as fence:
                 at = self._machine.now()
-                await handlers.note(answers, self._store, self._office, at, fence)
+                await handlers.record_answers(answers, self._store, self._office, at, fence)
         except (LeaseLost, HistoryChanged):
             raise
         except Exception as error:

@@ -10,16 +10,10 @@ import structlog
 from pydantic import Field, TypeAdapter
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.notify.domain import (
-    LONGEST_WAIT_SECONDS,
-    Fact,
-    HandoverState,
-    Notice,
-    Notification,
-    State,
-    Trouble,
-)
-from services.notify.domain.sessions import Course
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.notices import Fact, HandoverState, Notice, State, Trouble
+from services.notify.domain.notifications import Notification
+from services.notify.domain.session_notices import KnownSession
 from services.notify.events import NoticeEvent, from_event
 from services.notify.handlers import Change, Saved
 from shared.contracts.events import NoticeDelivered, NoticeFailed
@@ -40,7 +34,7 @@ _MATTER: Final[TypeAdapter[Notification]] = TypeAdapter(
     Annotated[Notification, Field(discriminator="template")]
 )
 
-_COURSE: Final = TypeAdapter(Course)
+_COURSE: Final = TypeAdapter(KnownSession)
 
 _OF_SESSIONS: Final = ("session-scheduled", "session-rescheduled", "session-cancelled")
 _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
@@ -86,7 +80,7 @@ class MongoNoticeRepository:
         found = self._notices.find({"_id": {"$in": list(ids)}})
         return [_loaded(document) async for document in found]
 
-    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
+    async def known_sessions(self, session_ids: Collection[str]) -> Sequence[KnownSession]:
         found = self._courses.find({"_id": {"$in": list(session_ids)}})
         return [_COURSE.validate_python(document["course"]) async for document in found]
 
@@ -164,7 +158,7 @@ class MongoNoticeRepository:
             await self._insert(new, session)
             await self._replace([step for step in steps if step.before is not None], session)
             for change in changes:
-                if isinstance(change, Course):
+                if isinstance(change, KnownSession):
                     await self._keep_course(change, session)
         if new:
             self._arrived()
@@ -175,7 +169,7 @@ class MongoNoticeRepository:
                 [_stored(change) for change in changes], session=session
             )
 
-    async def _keep_course(self, course: Course, session: ClientSession) -> None:
+    async def _keep_course(self, course: KnownSession, session: ClientSession) -> None:
         document = {
             "_id": course.session_id,
             "revision": course.revision,

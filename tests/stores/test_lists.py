@@ -16,7 +16,7 @@ from services.followups.domain.escalation import days_late
 from services.followups.domain.records import Fact, Followup, State, evolve, opened
 from services.followups.handlers import Change
 from services.followups.store import MongoFollowupRepository
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 from services.notify.store import MongoNoticeRepository
 from services.reports import handlers as reports
 from services.reports.domain.records import Expectation

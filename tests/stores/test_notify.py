@@ -12,25 +12,25 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.cluster import Cluster
-from services.notify import domain, events, handlers
-from services.notify.domain import (
-    LONGEST_WAIT_SECONDS,
-    CancelledSession,
+from services.notify import events, handlers
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.notices import (
     Delivered,
     Fact,
     Failed,
     HandedOver,
     HandoverState,
     HeldBack,
-    MovedSession,
     Notice,
-    Notification,
     Overtaken,
     PutOff,
     State,
     Trouble,
+    evolve,
+    new_notices,
 )
-from services.notify.domain.sessions import Course, Times
+from services.notify.domain.notifications import CancelledSession, MovedSession, Notification
+from services.notify.domain.session_notices import KnownSession, Times
 from services.notify.handlers import Change, Declined, HandlerContext, Unreachable
 from services.notify.jobs import BATCH, Dispatcher
 from services.notify.store import MongoNoticeRepository
@@ -85,12 +85,12 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def new(notification: Notification, at: datetime = AT) -> Change:
-    (notice, *_) = domain.notices(notification, NOW, "trace")
+    (notice, *_) = new_notices(notification, NOW, "trace")
     return Change(None, notice, (), at)
 
 
 def moved(before: Notice, fact: Fact, next_try: datetime | None = None) -> Change:
-    after = domain.evolve(before, fact)
+    after = evolve(before, fact)
     event = events.to_event(after, fact, OFFICE.topic)
     return Change(before, after, () if event is None else (event,), next_try)
 
@@ -186,7 +186,7 @@ async def test_what_a_clock_that_was_ahead_put_off_waits_no_longer_than_others(
 
 
 async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None:
-    known = Course(
+    known = KnownSession(
         "s1",
         session(session_id="s1", turn=2),
         Times(NOW, NOW + timedelta(hours=4), None),
@@ -195,18 +195,18 @@ async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None
         heard=("/a\nb",),
         revision=1,
     )
-    early = Course("s2", cancelled=True, revision=1)
-    (invitation,) = domain.notices(session(session_id="s1"), NOW, None)
-    (report_due,) = domain.notices(report(session_id="s1"), NOW, None)
-    (foreign,) = domain.notices(session(session_id="s3"), NOW, None)
+    early = KnownSession("s2", cancelled=True, revision=1)
+    (invitation,) = new_notices(session(session_id="s1"), NOW, None)
+    (report_due,) = new_notices(report(session_id="s1"), NOW, None)
+    (foreign,) = new_notices(session(session_id="s3"), NOW, None)
     new = [Change(None, notice, (), AT) for notice in (invitation, report_due, foreign)]
     await store.save([known, *new, early], CAUSE)
-    found = {course.session_id: course for course in await store.courses(["s1", "s2", "s4"])}
+    found = {course.session_id: course for course in await store.known_sessions(["s1", "s2", "s4"])}
     assert found == {"s1": known, "s2": early}
     assert await store.about(["s1", "s2"]) == [invitation]
     later = replace(known, cancelled=True, revision=2)
     await store.save([later], CAUSE)
-    assert await store.courses(["s1"]) == [later]
+    assert await store.known_sessions(["s1"]) == [later]
     with pytest.raises(Stale):
         await store.save([replace(known, turn=3, revision=2)], CAUSE)
     with pytest.raises(Stale):
@@ -214,7 +214,7 @@ async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None
 
 
 async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(store: Store) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await store.save([Change(None, invitation, (), AT)], CAUSE)
     began = moved(invitation, HandedOver(NOW), AT)
     await store.save([began], CAUSE)
@@ -251,7 +251,7 @@ async def test_a_notice_that_somebody_broke_holds_up_no_other(
 async def test_notices_of_earlier_versions_go_on(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await notices.save([Change(None, invitation, (), AT)], CAUSE)
     await database["notices"].update_many(
         {}, {"$unset": {"trouble": "", "standing": "", "matter.turn": ""}}

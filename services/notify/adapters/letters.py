@@ -14,11 +14,11 @@ from services.notify.adapters.addresses import (
     greeting_of,
     province_name,
 )
-from services.notify.domain import (
+from services.notify.domain.notices import Notice
+from services.notify.domain.notifications import (
     ApprovedResolution,
     CancelledSession,
     MovedSession,
-    Notice,
     OverdueFollowup,
     OverdueReport,
     ScheduledSession,

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.letters import isolated, letter
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 
 _SENDER: Final = "سامانه پیگیر"
 _CRLF: Final = "\r\n"

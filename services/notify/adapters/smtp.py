@@ -19,7 +19,7 @@ from aiosmtplib import (
 )
 
 from services.notify.adapters.mails import Mail, MailRenderer
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
 
 _log = structlog.get_logger(__name__)

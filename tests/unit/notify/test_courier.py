@@ -13,11 +13,21 @@ from typing import Any, Literal, TypeVar
 import pytest
 import pytest_asyncio
 
-from services.notify import domain
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
 from services.notify.adapters.smtp import SmtpTransport
-from services.notify.domain import Delivered, Failed, Notice, State, Trouble
+from services.notify.domain.notices import (
+    Delivered,
+    Failed,
+    HandedOver,
+    HandoverState,
+    Notice,
+    Overtaken,
+    State,
+    Trouble,
+    evolve,
+    new_notices,
+)
 from services.notify.handlers import Change, HandlerContext, Unreachable
 from services.notify.jobs import BATCH, Dispatcher
 from shared.messaging.core.errors import Stale
@@ -116,7 +126,7 @@ class Bench:
     async def wait_for(self, *deputies: str, each: int = 1) -> list[str]:
         """Let notices wait, in turn for each of these deputies; return their ids."""
         added = [
-            domain.notices(resolution(resolution_id=f"{deputy}-{n}", deputy=deputy), NOW, None)[0]
+            new_notices(resolution(resolution_id=f"{deputy}-{n}", deputy=deputy), NOW, None)[0]
             for n in range(each)
             for deputy in deputies
         ]
@@ -352,11 +362,11 @@ async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> No
 
 
 async def test_what_is_overtaken_before_it_is_handed_over_does_not_go_out(bench: Bench) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await bench.store.save([Change(None, invitation, (), bench.clocks.at)], CAUSE)
 
     def overtake() -> bytes:  # the batch is loaded by now
-        overtaken = domain.evolve(invitation, domain.Overtaken(NOW))
+        overtaken = evolve(invitation, Overtaken(NOW))
         at_once(bench.store.save([Change(invitation, overtaken, (), None)], CAUSE))
         return b"220 odd"
 
@@ -552,7 +562,7 @@ async def test_a_clock_that_is_set_neither_fails_nor_strands_anything(
 async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
     bench: Bench,
 ) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await bench.store.save([Change(None, invitation, (), bench.clocks.at)], CAUSE)
     standings = []
 
@@ -563,33 +573,33 @@ async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
     bench.server.answers["GREETING", ""] = not_now
     with pytest.raises(Unreachable):
         await bench.deliver()
-    assert standings == [domain.HandoverState.WAITS]
+    assert standings == [HandoverState.WAITS]
     assert await bench.of(invitation.notice_id) == invitation
     del bench.server.answers["GREETING", ""]
     bench.server.answers["MAIL", ""] = b"421 no"
     with pytest.raises(Unreachable):
         await bench.deliver()
     found = await bench.of(invitation.notice_id)
-    assert (found.standing, found.tries) == (domain.HandoverState.WAITS, 0)
+    assert (found.standing, found.tries) == (HandoverState.WAITS, 0)
     del bench.server.answers["MAIL", ""]
     bench.server.answers["DOT", ""] = HANG_UP
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.UNDER_WAY
+    assert (await bench.of(invitation.notice_id)).standing is HandoverState.UNDER_WAY
     bench.server.answers["DOT", ""] = b"451 later"
     bench.clocks.pass_by(10)
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.WAITS
+    assert (await bench.of(invitation.notice_id)).standing is HandoverState.WAITS
     assert bench.server.taken == []
 
 
 async def test_what_was_overtaken_under_way_goes_out_no_more(bench: Bench) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
-    began = domain.evolve(invitation, domain.HandedOver(NOW))
-    overtaken = domain.evolve(began, domain.Overtaken(NOW))
+    (invitation,) = new_notices(session(), NOW, None)
+    began = evolve(invitation, HandedOver(NOW))
+    overtaken = evolve(began, Overtaken(NOW))
     await bench.store.save([Change(None, overtaken, (), bench.clocks.at)], CAUSE)
     await bench.deliver()
     assert (await bench.of(invitation.notice_id)).state is State.WITHDRAWN
     assert bench.server.connections == 0
     assert bench.store.events == []
     for fact in (Delivered(NOW), Failed(NOW, "550")):
-        assert domain.evolve(overtaken, fact).version == 1
+        assert evolve(overtaken, fact).version == 1

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
-from services.notify.domain import CancelledSession, MovedSession, Notification, notices
+from services.notify.domain.notices import new_notices
+from services.notify.domain.notifications import CancelledSession, MovedSession, Notification
 from shared.text import normalise
 from tests.unit.notify.matters import NOW, followup, report, resolution, session
 
@@ -26,7 +27,7 @@ SCRIBE = MailRenderer(
 
 
 def raw(notification: Notification) -> bytes:
-    (notice, *_) = notices(notification, NOW, None)
+    (notice, *_) = new_notices(notification, NOW, None)
     return SCRIBE.write(notice, NOW).content
 
 
@@ -180,7 +181,7 @@ def test_arabic_letters_stay_as_they_were_written() -> None:
 
 def test_the_head_says_who_sent_it_when_and_that_no_robot_shall_answer() -> None:
     read = mail(resolution())
-    (notice,) = notices(resolution(), NOW, None)
+    (notice,) = new_notices(resolution(), NOW, None)
     assert read["From"] == "سامانه پیگیر <peygir@a.b>"
     assert read["Message-ID"] == f"<{notice.notice_id}@peygir.example>"
     assert read["Date"].datetime == NOW

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify import domain, handlers
-from services.notify.domain import (
-    CancelledSession,
+from services.notify import handlers
+from services.notify.domain.notices import (
     Delivered,
     Fact,
     Failed,
     HandoverState,
-    MovedSession,
     Notice,
     Overtaken,
     PutOff,
-    ScheduledSession,
     State,
+    new_notices,
+    notice_id,
 )
+from services.notify.domain.notifications import CancelledSession, MovedSession, ScheduledSession
 from services.notify.handlers import Change, HandlerContext
 from shared.contracts.events import (
     EventData,
@@ -117,10 +117,10 @@ class Bench:
 
     async def begin(self, notice: Notice) -> None:
         if notice.standing is HandoverState.WAITS:
-            await handlers.begin(notice, self.store, NOW, AT, FENCE)
+            await handlers.begin_handover(notice, self.store, NOW, AT, FENCE)
 
     async def answer(self, notice: Notice, fact: Fact) -> None:
-        await handlers.note({notice.notice_id: fact}, self.store, OFFICE, AT, FENCE)
+        await handlers.record_answers({notice.notice_id: fact}, self.store, OFFICE, AT, FENCE)
 
 
 def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
@@ -188,7 +188,7 @@ async def test_moved_before_the_invitation_went_out_it_is_an_invitation(bench: B
     assert await bench.take(moved(3)) == [Outcome.APPLIED]
     mails = await bench.mail()
     assert what(mails) == [("session-scheduled", RAZAVI, 3, None)]
-    assert mails[0].notice_id != domain.notice_id(replace_turn(mails[0], 0), RAZAVI), (
+    assert mails[0].notice_id != notice_id(replace_turn(mails[0], 0), RAZAVI), (
         "another text is another mail"
     )
     await bench.take(moved(4))
@@ -310,7 +310,7 @@ async def test_a_session_known_by_its_notices_alone(bench: Bench) -> None:
         venue=None,
         report_due_at=None,
     )
-    (notice,) = domain.notices(session, NOW, None)
+    (notice,) = new_notices(session, NOW, None)
     await bench.store.save([Change(None, notice, (), AT)], CAUSE)
     await bench.mail()
     await bench.take(moved(2))

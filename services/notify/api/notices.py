@@ -1,16 +1,17 @@
-"""HTTP under /v1: parse, ask the store, answer."""
+"""The list of notices, and one notice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
 
-from services.notify.domain import CHANNEL, Notice, State, Template, Trouble
+from services.notify.api.context import ReadableNotices
+from services.notify.api.schemas import NoticeItem, notice_item
+from services.notify.domain.notices import Notice, State
+from services.notify.domain.notifications import Template
 from shared.runtime.http import Limit, Page
 from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
@@ -27,37 +28,11 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.listing import ListQuery, Place, Value, ValueRange
+from shared.runtime.listing import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.told import sentence
 
 _SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
-
-
-class ReadableNotices(Protocol):
-    """What the API needs of a store."""
-
-    async def get(self, notice_id: str) -> Notice | None: ...
-    async def page(self, query: ListQuery) -> Sequence[Notice]: ...
-
-
-class NoticeItem(BaseModel):
-    """A notice as it stands, with the field names of the events."""
-
-    notice_id: str
-    channel: str
-    template: Template
-    subject: str = Field(description="the id of the session, resolution or follow-up")
-    recipient_role: str
-    state: State
-    tries: int = Field(
-        description="how often the mail server was asked to take it, or its recipient"
-    )
-    reason: str | None = Field(description="the mail server's last refusal")
-    put_off_by: Trouble | None = Field(description="whose trouble it waits for, if anybody's")
-    created_at: datetime
-    changed_at: datetime
-    version: int
 
 
 @dataclass(frozen=True)
@@ -110,7 +85,7 @@ def routes(store: ReadableNotices) -> APIRouter:
         """List notices."""
         query = order.query(limit, filters.fields(), filters.spans())
         shown, cursor = _SORTS.cut(await store.page(query), limit, order, _places(order))
-        return Page[NoticeItem](items=[_item(notice) for notice in shown], next_cursor=cursor)
+        return Page[NoticeItem](items=[notice_item(notice) for notice in shown], next_cursor=cursor)
 
     @router.get("/notices/{notice_id}")
     async def get_notice(_: Caller, notice_id: str) -> NoticeItem:
@@ -118,7 +93,7 @@ def routes(store: ReadableNotices) -> APIRouter:
         notice = await store.get(notice_id)
         if notice is None:
             raise not_found(sentence("no notice {notice_id}", notice_id=notice_id))
-        return _item(notice)
+        return notice_item(notice)
 
     return router
 
@@ -136,20 +111,3 @@ def _places(order: Order) -> Callable[[Notice], Place]:
                 return Place(notice.notice_id)
 
     return place
-
-
-def _item(notice: Notice) -> NoticeItem:
-    return NoticeItem(
-        notice_id=notice.notice_id,
-        channel=CHANNEL,
-        template=notice.template,
-        subject=notice.subject,
-        recipient_role=notice.recipient_role,
-        state=notice.state,
-        tries=notice.tries,
-        reason=notice.reason,
-        put_off_by=notice.trouble,
-        created_at=notice.created_at,
-        changed_at=notice.changed_at,
-        version=notice.version,
-    )

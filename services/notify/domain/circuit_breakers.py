@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.notify.domain import Trouble, wait_seconds
+from services.notify.domain.backoff import wait_seconds
+from services.notify.domain.notices import Trouble
 
 _SLOW_SECONDS: Final = 2.0
 _QUICK: Final = 1
@@ -31,7 +32,7 @@ class _Suspect:
         self.until = at + wait_seconds(self.holds, first_seconds)
 
 
-class Patience:
+class CircuitBreakers:
     """Holds back what is for a recipient or a domain that costs everybody else time.
 
     One failure is a message's own. A recipient is held back after a refusal for now, after one

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from services.notify import domain
-from services.notify.domain import (
-    CancelledSession,
+from services.notify.domain.notices import (
     HandoverState,
-    MovedSession,
     Notice,
     Overtaken,
-    ScheduledSession,
-    SessionNotification,
     State,
     TrueAgain,
+    evolve,
+    new_notice,
+)
+from services.notify.domain.notifications import (
+    CancelledSession,
+    MovedSession,
+    ScheduledSession,
+    SessionNotification,
 )
 
 _REMEMBERED: Final = 100
@@ -33,7 +36,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class KnownSession:
     """What is known of a session, from whichever of its events came first."""
 
     session_id: str
@@ -51,7 +54,7 @@ class Course:
             return inbox_id in self.heard
         return self.sequence is not None and sequence <= self.sequence
 
-    def hearing(self, sequence: int | None, inbox_id: str) -> Course:
+    def hearing(self, sequence: int | None, inbox_id: str) -> KnownSession:
         """The same after one more event."""
         if sequence is None:
             heard = self.heard if inbox_id in self.heard else (*self.heard, inbox_id)
@@ -60,21 +63,21 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NoticeChanges:
     """What comes of an event: the course after it, new notices, and those that changed."""
 
-    course: Course
+    course: KnownSession
     new: Sequence[Notice] = ()
     changed: Sequence[tuple[Notice, Notice]] = ()  # before, after
 
 
 def schedule(
-    course: Course,
+    course: KnownSession,
     session: ScheduledSession,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
-) -> Told:
+) -> NoticeChanges:
     """Announce it to those of its provinces who were not told; nobody where it was called off.
 
     Where it was moved already, it is announced at its present time.
@@ -85,35 +88,35 @@ def schedule(
         session = _at(session, course.times, course.turn)
     after = replace(course, session=session, times=None)
     if course.cancelled:
-        return Told(after)
+        return NoticeChanges(after)
     roles = {notice.recipient_role for notice in notices}
     new = [
-        domain.notice(session, role, now, trace) for role in session.recipients if role not in roles
+        new_notice(session, role, now, trace) for role in session.recipients if role not in roles
     ]
-    return Told(after, new)
+    return NoticeChanges(after, new)
 
 
 def move(
-    course: Course,
+    course: KnownSession,
     times: Times,
     reason: str | None,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
-) -> Told:
+) -> NoticeChanges:
     """Tell the new time to whoever was told another.
 
     Whoever was not told yet is invited to the new time instead of the old one. Whoever knows the
     new time, because it is the one that he was told last, hears nothing.
     """
     if course.cancelled:
-        return Told(course)
+        return NoticeChanges(course)
     turn = course.turn + 1
     if course.session is None:
-        return Told(replace(course, times=times, turn=turn))
+        return NoticeChanges(replace(course, times=times, turn=turn))
     session = _at(course.session, times, turn)
     if _times(session) == _times(course.session):
-        return Told(course)
+        return NoticeChanges(course)
     new: list[Notice] = []
     changed: list[tuple[Notice, Notice]] = []
     for role, of_role in _by_role(notices):
@@ -121,30 +124,30 @@ def move(
         told = _told(of_role)
         if told is None:
             if overtaken:
-                new.append(domain.notice(session, role, now, trace))
+                new.append(new_notice(session, role, now, trace))
         elif _times(_session(told)) != _times(session):
             known = _session(told)
             moved = MovedSession(session, known.starts_at, known.ends_at, reason)
-            new.append(domain.notice(moved, role, now, trace))
+            new.append(new_notice(moved, role, now, trace))
         else:  # back to what was told
             overtaken = [(before, after) for before, after in overtaken if before is not told]
             if told.standing is HandoverState.OVERTAKEN:
-                overtaken.append((told, domain.evolve(told, TrueAgain(now))))
+                overtaken.append((told, evolve(told, TrueAgain(now))))
         changed += overtaken
-    return Told(replace(course, session=session, turn=turn), new, changed)
+    return NoticeChanges(replace(course, session=session, turn=turn), new, changed)
 
 
 def cancel(
-    course: Course,
+    course: KnownSession,
     at: datetime,
     reason: str | None,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
-) -> Told:
+) -> NoticeChanges:
     """Tell it to whoever was told of the session; what did not go out yet does not go out."""
     if course.cancelled:
-        return Told(course)
+        return NoticeChanges(course)
     new: list[Notice] = []
     changed: list[tuple[Notice, Notice]] = []
     for role, of_role in _by_role(notices):
@@ -152,16 +155,16 @@ def cancel(
         told = _told(of_role)
         if told is not None:
             known = CancelledSession(_session(told), at, reason)
-            new.append(domain.notice(known, role, now, trace))
-    return Told(replace(course, cancelled=True), new, changed)
+            new.append(new_notice(known, role, now, trace))
+    return NoticeChanges(replace(course, cancelled=True), new, changed)
 
 
-def known_by(session_id: str, notices: Iterable[Notice]) -> Course:
+def known_by(session_id: str, notices: Iterable[Notice]) -> KnownSession:
     """What the notices of a session tell of it, where nothing else is stored."""
     for notice in notices:
         if isinstance(notice.notification, ScheduledSession):
-            return Course(session_id, notice.notification)
-    return Course(session_id)
+            return KnownSession(session_id, notice.notification)
+    return KnownSession(session_id)
 
 
 def _by_role(notices: Iterable[Notice]) -> list[tuple[str, list[Notice]]]:
@@ -174,7 +177,7 @@ def _by_role(notices: Iterable[Notice]) -> list[tuple[str, list[Notice]]]:
 
 def _overtaken(notices: Iterable[Notice], now: datetime) -> list[tuple[Notice, Notice]]:
     return [
-        (notice, domain.evolve(notice, Overtaken(now)))
+        (notice, evolve(notice, Overtaken(now)))
         for notice in notices
         if notice.state is State.PENDING and notice.standing is not HandoverState.OVERTAKEN
     ]

@@ -71,17 +71,11 @@ def to_event(
     told = [_event(data, expectation, fact, id_, version, distinction, topic, trace)]
     if isinstance(fact, Submitted) and fact.report.restricted_axes:
         report = fact.report
-        kept = _submitted(
-            expectation, report, province, report.restricted_axes, paragraphs=False
-        )
+        kept = _submitted(expectation, report, province, report.restricted_axes, paragraphs=False)
         version = expectation.restricted_version
         aggregate = restricted_aggregate(id_)
         topic = addresses.restricted
-        told.append(
-            _event(
-                kept, expectation, fact, aggregate, version, str(version), topic, trace
-            )
-        )
+        told.append(_event(kept, expectation, fact, aggregate, version, str(version), topic, trace))
     return told
 
 

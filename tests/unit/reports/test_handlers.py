@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from services.reports import handlers
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
+from services.reports.domain.circulars import Circular
 from services.reports.domain.decisions import Conflict, Refused, UnknownSession
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.handlers import Change
@@ -69,7 +70,7 @@ async def submit(store: MemoryExpectations, now: datetime = BEFORE) -> Expectati
             expectation, KHORASAN, submission(), CATALOGUES, RECEPTION.restricted, now
         )
 
-    return await handlers.act(SESSION_ID, store, RECEPTION, KHORASAN, decide)
+    return await handlers.change_expectation(SESSION_ID, store, RECEPTION, KHORASAN, decide)
 
 
 def slugs(verdicts: Sequence[Verdict]) -> list[str]:
@@ -232,7 +233,7 @@ async def test_without_restricted_axes_it_is_told_once(store: MemoryExpectations
     def decide(expectation: Expectation) -> Sequence[Fact]:
         return decisions.submit(expectation, KHORASAN, submission(), CATALOGUES, (), BEFORE)
 
-    await handlers.act(SESSION_ID, store, open_, KHORASAN, decide)
+    await handlers.change_expectation(SESSION_ID, store, open_, KHORASAN, decide)
     (told,) = store.events
     assert len(json.loads(told.data)["axes"]) == 8
 
@@ -277,12 +278,16 @@ async def test_a_report_for_nobody_is_refused(store: MemoryExpectations) -> None
 async def test_a_circular_is_issued_once() -> None:
     circulars = MemoryCirculars()
     wanted = decisions.issue("c-1", COORDINATION, 1, ("IR-09",), CATALOGUES, BEFORE)
+
+    async def issue(*provinces: str) -> Circular:
+        return await handlers.issue_circular(
+            "c-1", 1, provinces, circulars, RECEPTION, COORDINATION, BEFORE
+        )
+
     for _ in range(2):
-        issued = await handlers.issue(wanted, circulars, RECEPTION, COORDINATION, None)
-        assert issued == wanted
-    other = decisions.issue("c-1", COORDINATION, 1, ("IR-07",), CATALOGUES, BEFORE)
+        assert await issue("IR-09") == wanted
     with pytest.raises(Conflict):
-        await handlers.issue(other, circulars, RECEPTION, COORDINATION, None)
+        await issue("IR-07")
     (event,) = circulars.events
     assert (event.key, event.version, event.topic) == ("c-1", 1, "circulars")
     assert len(json.loads(event.data)["axes"]) == 8
@@ -339,7 +344,9 @@ def test_whatever_happens_events_are_numbered_without_gaps(steps: list[tuple[str
                 elif step == "submit":
                     await submit(store, now)
                 else:
-                    await handlers.act(SESSION_ID, store, RECEPTION, COORDINATION, give_out)
+                    await handlers.change_expectation(
+                        SESSION_ID, store, RECEPTION, COORDINATION, give_out
+                    )
             except Refused:
                 continue
         return store.events

@@ -1,0 +1,62 @@
+"""What the routes work with, and how a refusal becomes a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.reports.domain.circulars import Circular
+from services.reports.domain.decisions import Faulty, NotAllowed, Refused, UnknownSession
+from services.reports.domain.records import Expectation
+from services.reports.handlers import CircularRepository, ExpectationRepository, HandlerContext
+from shared.runtime.listing import ListQuery
+from shared.runtime.problems import Problem, invalid_field
+from shared.runtime.replies import Replies
+
+
+class ReadableExpectations(ExpectationRepository, Protocol):
+    """What the API needs of the store besides what the handlers do."""
+
+    @property
+    def replies(self) -> Replies: ...
+    async def of_report(self, report_id: str) -> Expectation | None: ...
+    async def page(self, query: ListQuery) -> Sequence[Expectation]: ...
+    async def page_of_reports(self, query: ListQuery) -> Sequence[Expectation]: ...
+
+
+class ReadableCirculars(CircularRepository, Protocol):
+    """What the API needs of the store of circulars besides what the handlers do."""
+
+    @property
+    def replies(self) -> Replies: ...
+    async def page(self, query: ListQuery) -> Sequence[Circular]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """Where reports are received, and by which rules."""
+
+    store: ReadableExpectations
+    circulars: ReadableCirculars
+    context: HandlerContext
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """Turn what a handler refuses into a problem."""
+    try:
+        yield
+    except Refused as refused:
+        raise _problem(refused) from refused
+
+
+def _problem(refused: Refused) -> Problem:
+    if isinstance(refused, Faulty):
+        return invalid_field(refused.field, str(refused))
+    if isinstance(refused, UnknownSession):
+        return invalid_field("session_id", str(refused))
+    status = 403 if isinstance(refused, NotAllowed) else 409
+    title = "Not allowed" if status == 403 else "Not possible as things stand"
+    return Problem(status, refused.reason, title, str(refused))

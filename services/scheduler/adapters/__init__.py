@@ -1,1 +1,1 @@
-"""How follow-ups and scorecards reach people: spreadsheets, tables and a chart, in Persian."""
+"""How the service speaks to people: its refusals in Persian."""

@@ -7,31 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
 
 from services.scheduler import handlers
 from services.scheduler.api.context import ApiContext, problems
-from services.scheduler.api.schemas import Recorded, ResolutionItem, resolution_item
-from services.scheduler.domain import decisions
-from services.scheduler.domain.records import (
-    Amendment,
-    Resolution,
-    ResolutionFact,
-    ResolutionState,
-    Terms,
+from services.scheduler.api.resolution_schemas import (
+    Amend,
+    Record,
+    Recorded,
+    ResolutionItem,
+    Withdraw,
+    resolution_item,
 )
-from services.scheduler.handlers import Proposal
-from shared.contracts.events.base import Day, Name, ProvinceCode, Slug, Text, Title
-from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
-from shared.runtime.http import (
-    Limit,
-    NewId,
-    Once,
-    Page,
-    Repeatable,
-    RequestBody,
-    Traceparent,
-)
+from services.scheduler.domain.records import Resolution, ResolutionState
+from shared.contracts.events.base import Day
+from shared.contracts.events.resolutions import Priority
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
     DAY,
     DEFAULT_LIMIT,
@@ -53,7 +43,6 @@ from shared.runtime.http.lists import (
 )
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Value, ValueRange
-from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.replies import Replying
 from shared.runtime.told import sentence
@@ -63,60 +52,6 @@ _SORTS = Sorts(
     "resolution_id",
     {"due_on": DAY, "approved_at": INSTANT, "changed_at": INSTANT, "number": str | None},
 )
-
-
-class Propose(RequestBody):
-    resolution_id: NewId | None = Field(
-        None,
-        description="by default the session's next: `1402-IR-09-R001`. Whoever may have to ask "
-        "again gives one: the same again is recorded once.",
-    )
-    deputy: Slug
-    title: Title
-    due_on: Day = Field(description="in Asia/Tehran, not before the day of approval")
-    axis: Slug | None = None
-    province: ProvinceCode | None = Field(
-        None, description="by default that of a provincial session"
-    )
-    text: Text | None = None
-    supporting: Supporting = ()
-    executing_body: Name | None = None
-    priority: OrNormal = "normal"
-    number: Name | None = None
-    baseline_on: Day | None = None
-
-    def proposal(self) -> Proposal:
-        """The proposal in the domain's record."""
-        terms = dict(self)
-        resolution_id = terms.pop("resolution_id")
-        return Proposal(resolution_id, Terms(**terms))
-
-
-class Record(RequestBody):
-    resolutions: Annotated[list[Propose], Field(min_length=1, max_length=200)]
-
-
-class Amend(RequestBody):
-    """What is to be otherwise; what is left out or null stays."""
-
-    title: Title | None = None
-    due_on: Day | None = None
-    text: Text | None = None
-    supporting: Bodies | None = None
-    executing_body: Name | None = None
-    priority: Priority | None = None
-    number: Name | None = None
-    reason: Text | None = None
-
-    def amendment(self) -> Amendment:
-        """The amendment in the domain's record."""
-        changes = dict(self)
-        del changes["reason"]
-        return Amendment(**changes)
-
-
-class Withdraw(RequestBody):
-    reason: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -167,27 +102,12 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of resolutions."""
     router = APIRouter(tags=["resolutions"])
+    _list_routes(router, api)
+    _change_routes(router, api)
+    return router
 
-    @router.post("/sessions/{session_id}/resolutions", status_code=201)
-    async def record(
-        by: Caller,
-        session_id: str,
-        body: Record,
-        once: Repeatable,
-        traceparent: Traceparent = None,
-    ) -> Recorded:
-        """Record what was resolved: all of it, or nothing."""
-        proposals = [proposed.proposal() for proposed in body.resolutions]
-        now = await api.now()
 
-        async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
-            with problems():
-                return await handlers.record(
-                    session_id, proposals, api.store, api.context, by, now, traceparent, reply
-                )
-
-        return await once(api.store.replies, put, _recorded)
-
+def _list_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/resolutions")
     async def list_resolutions(
         _: Caller,
@@ -209,20 +129,27 @@ def routes(api: ApiContext) -> APIRouter:
             raise not_found(sentence("no resolution {resolution_id}", resolution_id=resolution_id))
         return resolution_item(resolution)
 
-    async def act(
-        resolution_id: str,
-        by: Principal,
-        decide: Callable[[Resolution], ResolutionFact | None],
-        once: Once,
-        traceparent: str | None,
-    ) -> ResolutionItem:
-        async def done(reply: Replying[Resolution]) -> Resolution:
+
+def _change_routes(router: APIRouter, api: ApiContext) -> None:
+    @router.post("/sessions/{session_id}/resolutions", status_code=201)
+    async def record(
+        by: Caller,
+        session_id: str,
+        body: Record,
+        once: Repeatable,
+        traceparent: Traceparent = None,
+    ) -> Recorded:
+        """Record what was resolved: all of it, or nothing."""
+        proposals = [proposed.proposal() for proposed in body.resolutions]
+        now = await api.now()
+
+        async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
             with problems():
-                return await handlers.act_on_resolution(
-                    resolution_id, api.store, api.context, by, decide, traceparent, reply
+                return await handlers.record_resolutions(
+                    session_id, proposals, api.store, api.context, by, now, traceparent, reply
                 )
 
-        return await once(api.store.replies, done, resolution_item)
+        return await once(api.store.replies, put, _recorded)
 
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
@@ -234,13 +161,22 @@ def routes(api: ApiContext) -> APIRouter:
     ) -> ResolutionItem:
         """Change what was resolved; its deputy follows it as amended."""
         now, amendment = await api.now(), body.amendment()
-        return await act(
-            resolution_id,
-            by,
-            lambda r: decisions.amend(r, by, amendment, body.reason, now),
-            once,
-            traceparent,
-        )
+
+        async def change(reply: Replying[Resolution]) -> Resolution:
+            with problems():
+                return await handlers.amend_resolution(
+                    resolution_id,
+                    amendment,
+                    body.reason,
+                    api.store,
+                    api.context,
+                    by,
+                    now,
+                    traceparent,
+                    reply,
+                )
+
+        return await once(api.store.replies, change, resolution_item)
 
     @router.post("/resolutions/{resolution_id}/withdraw")
     async def withdraw(
@@ -252,15 +188,14 @@ def routes(api: ApiContext) -> APIRouter:
     ) -> ResolutionItem:
         """It no longer stands, and its follow-up ends."""
         now, reason = await api.now(), None if body is None else body.reason
-        return await act(
-            resolution_id,
-            by,
-            lambda r: decisions.withdraw(r, by, reason, now),
-            once,
-            traceparent,
-        )
 
-    return router
+        async def revoke(reply: Replying[Resolution]) -> Resolution:
+            with problems():
+                return await handlers.withdraw_resolution(
+                    resolution_id, reason, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, revoke, resolution_item)
 
 
 def _places(order: Order) -> Callable[[Resolution], Place]:

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import ConfigDict, Field
 
 from services.scheduler import handlers
 from services.scheduler.api.context import ApiContext, problems
-from services.scheduler.api.fields import SeasonName, Start
-from services.scheduler.api.schemas import SessionItem, session_item
-from services.scheduler.domain import decisions
-from services.scheduler.domain.records import (
-    Attendee,
-    Gathering,
-    Kind,
-    Session,
-    SessionFact,
-    State,
+from services.scheduler.api.schemas import (
+    Cancel,
+    Close,
+    Reschedule,
+    Schedule,
+    SessionItem,
+    session_item,
 )
-from shared.contracts.events import Person
-from shared.contracts.events.base import Name, NullIsAbsent, ProvinceCode, Text, Title
-from shared.contracts.events.sessions import SessionKind, SessionMode
-from shared.runtime.calendar import TEHRAN
-from shared.runtime.http import (
-    Limit,
-    NewId,
-    Once,
-    Page,
-    Repeatable,
-    RequestBody,
-    Traceparent,
-)
+from services.scheduler.domain.records import Kind, Session, State
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
     INSTANT,
@@ -52,47 +36,11 @@ from shared.runtime.http.lists import (
 )
 from shared.runtime.identity import Caller
 from shared.runtime.listing import Place, Value, ValueRange
-from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.replies import Replying
 from shared.runtime.told import sentence
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
-
-
-class Invited(Person):
-    """Somebody in a role, as a request names one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Schedule(RequestBody):
-    session_id: NewId | None = Field(
-        None, description="by default of its kind and beginning: `visit-20230820-0900`"
-    )
-    kind: SessionKind
-    provinces: Annotated[tuple[ProvinceCode, ...], NullIsAbsent(())] = ()
-    title: Title
-    starts_at: Start
-    ends_at: Start
-    mode: SessionMode
-    venue: Name | None = None
-    season: SeasonName | None = None
-    attendees: Annotated[tuple[Invited, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
-
-
-class Reschedule(RequestBody):
-    starts_at: Start
-    ends_at: Start
-    reason: Text | None = None
-
-
-class Cancel(RequestBody):
-    reason: Text | None = None
-
-
-class Close(RequestBody):
-    summary: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +88,13 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of sessions."""
     router = APIRouter(tags=["sessions"])
+    _list_routes(router, api)
+    _calendar_routes(router, api)
+    _sitting_routes(router, api)
+    return router
 
+
+def _list_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/sessions")
     async def list_sessions(
         _: Caller,
@@ -154,6 +108,16 @@ def routes(api: ApiContext) -> APIRouter:
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
+    @router.get("/sessions/{session_id}")
+    async def get_session(_: Caller, session_id: str) -> SessionItem:
+        """One session."""
+        session = await api.store.session(session_id)
+        if session is None:
+            raise not_found(sentence("no session {session_id}", session_id=session_id))
+        return session_item(session)
+
+
+def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions", status_code=201)
     async def schedule(
         by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
@@ -163,39 +127,11 @@ def routes(api: ApiContext) -> APIRouter:
 
         async def put(reply: Replying[Session]) -> Session:
             with problems():
-                return await handlers.schedule(
-                    _gathering(body), api.store, api.context, by, now, traceparent, reply
+                return await handlers.schedule_session(
+                    body.gathering(), api.store, api.context, by, now, traceparent, reply
                 )
 
         return await once(api.store.replies, put, session_item)
-
-    @router.get("/sessions/{session_id}")
-    async def get_session(_: Caller, session_id: str) -> SessionItem:
-        """One session."""
-        session = await api.store.session(session_id)
-        if session is None:
-            raise not_found(sentence("no session {session_id}", session_id=session_id))
-        return session_item(session)
-
-    async def act(
-        session_id: str,
-        by: Principal,
-        decide: Callable[[Session, datetime], SessionFact | None],
-        once: Once,
-        traceparent: str | None,
-    ) -> SessionItem:
-        now = await api.now()
-
-        def decided(session: Session) -> SessionFact | None:
-            return decide(session, now)
-
-        async def done(reply: Replying[Session]) -> Session:
-            with problems():
-                return await handlers.act(
-                    session_id, api.store, api.context, by, decided, traceparent, reply
-                )
-
-        return await once(api.store.replies, done, session_item)
 
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
@@ -206,16 +142,24 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> SessionItem:
         """Coordination moves it; a provincial one's report is then due accordingly."""
-        lead = api.context.report_lead
-        return await act(
-            session_id,
-            by,
-            lambda s, now: decisions.reschedule(
-                s, by, body.starts_at, body.ends_at, body.reason, lead, now
-            ),
-            once,
-            traceparent,
-        )
+        now, reason = await api.now(), body.reason
+
+        async def move(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.reschedule_session(
+                    session_id,
+                    body.starts_at,
+                    body.ends_at,
+                    reason,
+                    api.store,
+                    api.context,
+                    by,
+                    now,
+                    traceparent,
+                    reply,
+                )
+
+        return await once(api.store.replies, move, session_item)
 
     @router.post("/sessions/{session_id}/cancel")
     async def cancel(
@@ -226,19 +170,32 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> SessionItem:
         """Coordination calls it off before it begins."""
-        reason = None if body is None else body.reason
-        return await act(
-            session_id, by, lambda s, now: decisions.cancel(s, by, reason, now), once, traceparent
-        )
+        now, reason = await api.now(), None if body is None else body.reason
 
+        async def call_off(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.cancel_session(
+                    session_id, reason, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, call_off, session_item)
+
+
+def _sitting_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/open")
     async def open_(
         by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """It begins."""
-        return await act(
-            session_id, by, lambda s, now: decisions.open_(s, by, now), once, traceparent
-        )
+        now = await api.now()
+
+        async def begin(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.open_session(
+                    session_id, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, begin, session_item)
 
     @router.post("/sessions/{session_id}/close")
     async def close(
@@ -249,12 +206,15 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> SessionItem:
         """The Minister has summed up; the resolutions recorded until then are counted."""
-        summary = None if body is None else body.summary
-        return await act(
-            session_id, by, lambda s, now: decisions.close(s, by, summary, now), once, traceparent
-        )
+        now, summary = await api.now(), None if body is None else body.summary
 
-    return router
+        async def end(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.close_session(
+                    session_id, summary, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, end, session_item)
 
 
 def _places(order: Order) -> Callable[[Session], Place]:
@@ -270,19 +230,3 @@ def _places(order: Order) -> Callable[[Session], Place]:
                 return Place(session.session_id)
 
     return place
-
-
-def _gathering(body: Schedule) -> Gathering:
-    begins = body.starts_at.astimezone(TEHRAN)
-    return Gathering(
-        session_id=body.session_id or f"{body.kind}-{begins:%Y%m%d-%H%M}",
-        kind=body.kind,
-        provinces=body.provinces,
-        title=body.title,
-        starts_at=body.starts_at,
-        ends_at=body.ends_at,
-        mode=body.mode,
-        season=body.season,
-        venue=body.venue,
-        attendees=tuple(Attendee(p.role, p.id, p.name) for p in body.attendees),
-    )

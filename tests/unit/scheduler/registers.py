@@ -53,20 +53,22 @@ def scheduling(id_: str, turn: bool) -> Command:
     """One of three gatherings; all that are a turn are the same one."""
     kind: dict[str, Any] = {} if turn else {"season": None}
     planned = gathering(session_id=id_, **kind)
-    return lambda r: handlers.schedule(planned, r, RULES, COORDINATION, NOW, TRACE)
+    return lambda r: handlers.schedule_session(planned, r, RULES, COORDINATION, NOW, TRACE)
 
 
 def acting(id_: str, decide: Callable[[Session], SessionFact | None]) -> Command:
-    return lambda r: handlers.act(id_, r, RULES, COORDINATION, decide, TRACE)
+    return lambda r: handlers.change_session(id_, r, RULES, COORDINATION, decide, TRACE)
 
 
 def recording(session_id: str, resolution_id: str, deputy: str) -> Command:
     proposals = [Proposal(resolution_id, terms(deputy=deputy)), Proposal(None, terms())]
-    return lambda r: handlers.record(session_id, proposals, r, RULES, COORDINATION, NOW, TRACE)
+    return lambda r: handlers.record_resolutions(
+        session_id, proposals, r, RULES, COORDINATION, NOW, TRACE
+    )
 
 
 def changing(id_: str, decide: Callable[[Resolution], ResolutionFact | None]) -> Command:
-    return lambda r: handlers.act_on_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
+    return lambda r: handlers.change_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
 
 
 def moved(session: Session) -> SessionFact | None:

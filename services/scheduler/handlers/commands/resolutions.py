@@ -1,4 +1,4 @@
-"""Resolutions: recorded in a session, changed afterwards."""
+"""What people do with resolutions: record them in a session, amend and withdraw them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.scheduler import events
 from services.scheduler.domain import decisions
 from services.scheduler.domain.decisions import Fault, Invalid
 from services.scheduler.domain.records import (
+    Amendment,
     Approved,
     Resolution,
     ResolutionFact,
@@ -38,7 +39,7 @@ class Proposal:
     terms: Terms
 
 
-async def record(
+async def record_resolutions(
     session_id: str,
     proposals: Sequence[Proposal],
     store: SchedulerRepository,
@@ -76,6 +77,78 @@ async def record(
         return changes, [known.get(id_) or new[id_] for id_ in ids]
 
     return await saved(decide, store, by, reply)
+
+
+async def amend_resolution(
+    resolution_id: str,
+    amendment: Amendment,
+    reason: str | None,
+    store: SchedulerRepository,
+    context: HandlerContext,
+    by: Principal,
+    now: datetime,
+    trace: str | None = None,
+    reply: Replying[Resolution] = no_reply,
+) -> Resolution:
+    """Change what was resolved; return the resolution. If nothing differs, nothing changes.
+
+    Raises UnknownResolution, NotAllowed, NotNow, Invalid, and Stale as `change_resolution` does.
+    """
+
+    def decide(resolution: Resolution) -> ResolutionFact | None:
+        return decisions.amend(resolution, by, amendment, reason, now)
+
+    return await change_resolution(resolution_id, store, context, by, decide, trace, reply)
+
+
+async def withdraw_resolution(
+    resolution_id: str,
+    reason: str | None,
+    store: SchedulerRepository,
+    context: HandlerContext,
+    by: Principal,
+    now: datetime,
+    trace: str | None = None,
+    reply: Replying[Resolution] = no_reply,
+) -> Resolution:
+    """Withdraw a resolution; return it. If it was withdrawn before, nothing changes.
+
+    Raises UnknownResolution, NotAllowed, and Stale as `change_resolution` does.
+    """
+
+    def decide(resolution: Resolution) -> ResolutionFact | None:
+        return decisions.withdraw(resolution, by, reason, now)
+
+    return await change_resolution(resolution_id, store, context, by, decide, trace, reply)
+
+
+async def change_resolution(
+    resolution_id: str,
+    store: SchedulerRepository,
+    context: HandlerContext,
+    by: Principal,
+    decide: Callable[[Resolution], ResolutionFact | None],
+    trace: str | None = None,
+    reply: Replying[Resolution] = no_reply,
+) -> Resolution:
+    """Load a resolution, decide, and save; return the resolution after it.
+
+    If somebody else saved in between, `decide` runs again on what they saved. Raises
+    UnknownResolution, what `decide` raises, and Stale if others were faster at every try.
+    """
+
+    async def change() -> tuple[list[Change], Resolution]:
+        before = await store.resolution(resolution_id)
+        if before is None:
+            raise UnknownResolution(resolution_id)
+        fact = decide(before)
+        if fact is None:
+            return [], before
+        after = evolve_resolution(before, fact)
+        event = events.resolution_to_event(after, fact, context.topics, trace)
+        return [Change(before, after, [event])], after
+
+    return await saved(change, store, by, reply)
 
 
 def _approve(
@@ -132,31 +205,3 @@ async def _next_ids(
         ids += [candidate for candidate in candidates if candidate not in taken]
         number += wanted
     return ids[:wanted]
-
-
-async def act_on_resolution(
-    resolution_id: str,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    decide: Callable[[Resolution], ResolutionFact | None],
-    trace: str | None = None,
-    reply: Replying[Resolution] = no_reply,
-) -> Resolution:
-    """Let somebody change a resolution; return it as it is then.
-
-    Raises UnknownResolution, Refused, and Stale where others were faster every time.
-    """
-
-    async def change() -> tuple[list[Change], Resolution]:
-        before = await store.resolution(resolution_id)
-        if before is None:
-            raise UnknownResolution(resolution_id)
-        fact = decide(before)
-        if fact is None:
-            return [], before
-        after = evolve_resolution(before, fact)
-        event = events.resolution_to_event(after, fact, context.topics, trace)
-        return [Change(before, after, [event])], after
-
-    return await saved(change, store, by, reply)

@@ -225,7 +225,7 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
         await store.save([moved(began.after, Delivered(NOW))], CAUSE)
     found = await store.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is HandoverState.OVERTAKEN
+    assert found.handover is HandoverState.OVERTAKEN
     await store.save([moved(found, Overtaken(NOW))], CAUSE)
     assert await store.count_waiting() == 0
     assert [n.state for n in await store.page(ListQuery({"state": ["withdrawn"]}, None, 10))] == [
@@ -260,7 +260,7 @@ async def test_notices_of_earlier_versions_go_on(
     await notices.save([moved(invitation, HandedOver(NOW), AT)], CAUSE)
     found = await notices.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is HandoverState.UNDER_WAY
+    assert found.handover is HandoverState.UNDER_WAY
 
 
 async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:

@@ -40,17 +40,19 @@ class Filters:
     """The fields by which the list of notices can be filtered."""
 
     notice_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    subject: Annotated[tuple[Word, ...], any_of("The session, resolution or follow-up.")] = ()
-    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
-    template: Annotated[tuple[Template, ...], any_of("What it tells of.")] = ()
-    recipient_role: Annotated[tuple[Word, ...], any_of("Whom it tells.")] = ()
+    subject: Annotated[
+        tuple[Word, ...], any_of("The session, resolution or follow-up that it is about.")
+    ] = ()
+    state: Annotated[tuple[State, ...], any_of("Its state.")] = ()
+    template: Annotated[tuple[Template, ...], any_of("What kind of notice it is.")] = ()
+    recipient_role: Annotated[tuple[Word, ...], any_of("The role of its recipient.")] = ()
     created_from: Annotated[Bound | None, since("Created")] = None
     created_to: Annotated[Bound | None, until("Created")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field."""
+        """The values to match, by stored field."""
         return chosen(
             {
                 "notice_id": self.notice_id,
@@ -62,7 +64,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "created_at": instant_span("created", self.created_from, self.created_to),
@@ -72,7 +74,7 @@ class Filters:
 
 
 def routes(store: ReadableNotices) -> APIRouter:
-    """The routes over the notices."""
+    """The routes of notices."""
     router = APIRouter(tags=["notices"])
 
     @router.get("/notices")
@@ -99,7 +101,7 @@ def routes(store: ReadableNotices) -> APIRouter:
 
 
 def _places(order: Order) -> Callable[[Notice], Place]:
-    """Where a notice stands by a sort."""
+    """The position of a notice in a list, by the sort of that list."""
 
     def place(notice: Notice) -> Place:
         match order.sort.field:

@@ -11,7 +11,7 @@ from services.notify.domain.notifications import Template
 
 
 class NoticeItem(BaseModel):
-    """A notice as it stands, with the field names of the events."""
+    """A notice, with the field names of the events."""
 
     notice_id: str
     channel: str
@@ -20,10 +20,12 @@ class NoticeItem(BaseModel):
     recipient_role: str
     state: State
     tries: int = Field(
-        description="how often the mail server was asked to take it, or its recipient"
+        description="how often the mail server was asked to accept it, or its recipient"
     )
     reason: str | None = Field(description="the mail server's last refusal")
-    put_off_by: Trouble | None = Field(description="whose trouble it waits for, if anybody's")
+    put_off_by: Trouble | None = Field(
+        description="what it waits for longer than others, if anything"
+    )
     created_at: datetime
     changed_at: datetime
     version: int

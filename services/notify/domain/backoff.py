@@ -8,5 +8,5 @@ LONGEST_WAIT_SECONDS: Final = 900.0
 
 
 def wait_seconds(tries: int, first: float) -> float:
-    """How long to wait after so many tries, from 1: twice as long each time, at most 15 minutes."""
+    """How long to wait after `tries` tries (from 1): doubled each time, at most 15 minutes."""
     return float(min(first * 2 ** min(tries - 1, 30), LONGEST_WAIT_SECONDS))

@@ -1,4 +1,7 @@
-"""Whom the mail server has trouble with, so that nobody else waits for them. Times in seconds."""
+"""Circuit breakers per recipient and per mail domain, so that one slow recipient delays no other.
+
+Times in seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from services.notify.domain.backoff import wait_seconds
 from services.notify.domain.notices import Trouble
 
 _SLOW_SECONDS: Final = 2.0
-_QUICK: Final = 1
-_SLOW: Final = 5
+_QUICK_WEIGHT: Final = 1
+_SLOW_WEIGHT: Final = 5
 
-_OF_A_RECIPIENT: Final = 5  # one slow failure, or five quick ones
-_OF_A_DOMAIN: Final = 10  # two slow ones, or ten quick ones, of two recipients or more
+_RECIPIENT_THRESHOLD: Final = 5  # one slow failure, or five quick ones
+_DOMAIN_THRESHOLD: Final = 10  # two slow ones, or ten quick ones, of two recipients or more
 
 
 @dataclass(slots=True)
-class _Suspect:
-    """A recipient or a domain that was not answered for since it last was."""
+class _Breaker:
+    """The failures of a recipient or a domain since the last answer for it."""
 
     weight: int = 0
     recipients: set[str] = field(default_factory=set)
@@ -33,24 +36,24 @@ class _Suspect:
 
 
 class CircuitBreakers:
-    """Holds back what is for a recipient or a domain that costs everybody else time.
+    """Hold back mail to a recipient or a domain whose failures would delay everybody else's mail.
 
-    One failure is a message's own. A recipient is held back after a refusal for now, after one
-    failure that took two seconds or more, or after five quick ones in a row; a domain after two
-    slow or ten quick ones in a row, of more than one recipient. When the wait is over, the first
-    that is tried is the probe: if it fails too, all others wait twice as long. Any answer for a
-    recipient ends his trouble and his domain's. Nothing of this is stored: another process finds
-    it out anew.
+    A single quick failure concerns only its own message. A recipient is held back after a
+    temporary refusal, after one failure that took two seconds or more, or after five quick ones
+    in a row. A domain is held back after two slow or ten quick failures in a row that concern
+    more than one recipient. When the wait is over, the first mail that is tried is the probe: if
+    it fails too, the next wait is twice as long. Any answer for a recipient closes the breakers
+    of the recipient and of its domain. Nothing is stored: another process starts with all closed.
     """
 
     def __init__(self, first_seconds: float) -> None:
         """`first_seconds` is the first wait."""
         self._first = first_seconds
-        self._recipients: dict[str, _Suspect] = {}
-        self._domains: dict[str, _Suspect] = {}
+        self._recipients: dict[str, _Breaker] = {}
+        self._domains: dict[str, _Breaker] = {}
 
     def held(self, address: str, at: float) -> tuple[Trouble, float, str] | None:
-        """Say whose trouble an address is held back for, until when (monotonic), and why."""
+        """Why and until when (monotonic) an address is held back, and its last failure; or None."""
         domain = self._domains.get(_domain(address))
         if domain is not None and at < domain.until:
             return Trouble.DOMAIN, domain.until, domain.reason
@@ -60,34 +63,36 @@ class CircuitBreakers:
         return None
 
     def answered(self, address: str) -> None:
-        """The mail server took or refused a mail to that address."""
+        """Record that the mail server accepted a mail to this address or refused its content."""
         self._recipients.pop(address, None)
         self._domains.pop(_domain(address), None)
 
     def deferred(self, address: str, reason: str, at: float, took: float) -> Trouble:
-        """It refused the recipient for now, `took` seconds after it was asked."""
-        recipient = self._recipients.setdefault(address, _Suspect())
-        recipient.weight = max(recipient.weight, _OF_A_RECIPIENT)
+        """Record that it refused the recipient temporarily, after `took` seconds."""
+        recipient = self._recipients.setdefault(address, _Breaker())
+        recipient.weight = max(recipient.weight, _RECIPIENT_THRESHOLD)
         recipient.hold(at, self._first, reason)
         if took < _SLOW_SECONDS:
             self._domains.pop(_domain(address), None)
             return Trouble.RECIPIENT
-        return self._suspect_domain(address, reason, at, _SLOW) or Trouble.RECIPIENT
+        return self._count_domain_failure(address, reason, at, _SLOW_WEIGHT) or Trouble.RECIPIENT
 
     def interrupted(self, address: str, reason: str, at: float, took: float) -> Trouble:
-        """It gave no answer to a mail to that address within `took` seconds, or hung up."""
-        weight = _QUICK if took < _SLOW_SECONDS else _SLOW
-        recipient = self._recipients.setdefault(address, _Suspect())
+        """Record that a mail to this address got no answer; it failed after `took` seconds."""
+        weight = _QUICK_WEIGHT if took < _SLOW_SECONDS else _SLOW_WEIGHT
+        recipient = self._recipients.setdefault(address, _Breaker())
         recipient.weight += weight
-        if recipient.weight >= _OF_A_RECIPIENT:
+        if recipient.weight >= _RECIPIENT_THRESHOLD:
             recipient.hold(at, self._first, reason)
-        return self._suspect_domain(address, reason, at, weight) or Trouble.MESSAGE
+        return self._count_domain_failure(address, reason, at, weight) or Trouble.MESSAGE
 
-    def _suspect_domain(self, address: str, reason: str, at: float, weight: int) -> Trouble | None:
-        domain = self._domains.setdefault(_domain(address), _Suspect())
+    def _count_domain_failure(
+        self, address: str, reason: str, at: float, weight: int
+    ) -> Trouble | None:
+        domain = self._domains.setdefault(_domain(address), _Breaker())
         domain.weight += weight
         domain.recipients.add(address)
-        if domain.weight < _OF_A_DOMAIN or len(domain.recipients) < 2:
+        if domain.weight < _DOMAIN_THRESHOLD or len(domain.recipients) < 2:
             return None
         domain.hold(at, self._first, reason)
         return Trouble.DOMAIN

@@ -16,24 +16,24 @@ CHANNEL: Final = "email"
 
 
 class State(StrEnum):
-    """Where a notice stands."""
+    """The state of a notice."""
 
     PENDING = "pending"
-    DELIVERED = "delivered"  # the mail server has taken it
-    FAILED = "failed"  # the mail server will never take it
-    WITHDRAWN = "withdrawn"  # overtaken by what came after it, before the mail server had it
+    DELIVERED = "delivered"  # the mail server has accepted it
+    FAILED = "failed"  # the mail server will never accept it
+    WITHDRAWN = "withdrawn"  # outdated by a later event before the mail server had it
 
 
 class HandoverState(StrEnum):
-    """Whether a pending notice may be with the mail server already."""
+    """Whether the mail server may already have a pending notice."""
 
-    WAITS = "waits"  # it is not
-    UNDER_WAY = "under-way"  # it was handed over, and no answer is noted
-    OVERTAKEN = "overtaken"  # the same, and what it says is true no more
+    WAITS = "waits"  # it has not
+    UNDER_WAY = "under-way"  # it was handed over, and no answer is recorded
+    OVERTAKEN = "overtaken"  # the same, and what it says is no longer true
 
 
 class Trouble(StrEnum):
-    """Whose trouble a notice waits for, where it is not the mail server's."""
+    """What a notice waits for, if it is not the mail server as a whole."""
 
     MESSAGE = "message"
     RECIPIENT = "recipient"
@@ -42,10 +42,10 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one recipient is told of one matter, as it stands after its latest fact."""
+    """One notification to one recipient, in the state after its latest fact."""
 
     notice_id: str
-    version: int  # the number of its events; 0 until its fate is known
+    version: int  # the number of its events; 0 until it is delivered or has failed
     state: State
     notification: Notification
     recipient_role: str
@@ -53,8 +53,8 @@ class Notice:
     changed_at: datetime
     tries: int = 0
     reason: str | None = None  # the mail server's last refusal
-    trouble: Trouble | None = None  # for what it waits longer than others
-    standing: HandoverState = HandoverState.WAITS
+    trouble: Trouble | None = None  # why it waits longer than others
+    handover: HandoverState = HandoverState.WAITS
     trace: str | None = None  # W3C traceparent of what caused it
 
     @property
@@ -63,25 +63,25 @@ class Notice:
 
     @property
     def subject(self) -> str:
-        """The id of what it is about: a session's, a resolution's or a follow-up's."""
+        """The id of the session, resolution or follow-up that it is about."""
         return self.notification.subject
 
     @property
     def can_be_overtaken(self) -> bool:
-        """Whether what it says may become untrue while it waits."""
+        """Whether a later event may make it untrue while it waits."""
         return isinstance(self.notification, SessionNotification)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The mail server has taken it."""
+    """The mail server has accepted it."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The mail server will never take it."""
+    """The mail server will never accept it."""
 
     at: datetime
     reason: str
@@ -89,20 +89,20 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """The mail server did not take it this time."""
+    """The mail server did not accept it this time."""
 
     at: datetime
     reason: str
     trouble: Trouble = Trouble.MESSAGE
-    is_answer: bool = True  # False: it hung up, fell silent or talked nonsense
-    is_sure: bool = True  # False: it may have taken it all the same
+    is_answer: bool = True  # False: it closed the connection, timed out or broke the protocol
+    is_sure: bool = True  # False: it may have accepted it all the same
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """It was not tried: its recipient or his domain is in trouble.
+    """It was not tried: the circuit breaker of its recipient or domain is open.
 
-    What the mail server said of the recipient counts for all that is for him.
+    A refusal of the recipient counts as a try of every notice to that recipient.
     """
 
     at: datetime
@@ -113,28 +113,28 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The mail server may have it from now on."""
+    """From now on, the mail server may have it."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """It was to be handed over, and there was no mail server to take it."""
+    """It was about to be handed over, but no mail server accepted mail."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """What it says is true no more."""
+    """What it says is no longer true."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TrueAgain:
-    """What it says is so again, and no answer to it came meanwhile."""
+    """What it says is true again, and no answer to it has arrived meanwhile."""
 
     at: datetime
 
@@ -145,16 +145,16 @@ Fact: TypeAlias = (
 
 
 def notice_id(notification: Notification, role: str) -> str:
-    """Derive the id of what a role is told of a matter (UUID, RFC 4122 version 5).
+    """Derive a notice's id from its notification and recipient (UUID, RFC 4122 version 5).
 
-    It hangs on what the notice is about, so the same fact told twice is one notice.
+    The same notification always has the same id, so an event that comes twice makes one notice.
     """
     about = f"{notification.template}|{notification.subject}|{notification.dedup_key}|{role}"
     return str(uuid5(_NOTICE_IDS, about))
 
 
 def new_notice(notification: Notification, role: str, now: datetime, trace: str | None) -> Notice:
-    """What a role is to be told of a matter."""
+    """The notice of a notification to one recipient."""
     return Notice(
         notice_id=notice_id(notification, role),
         version=0,
@@ -168,12 +168,15 @@ def new_notice(notification: Notification, role: str, now: datetime, trace: str 
 
 
 def new_notices(notification: Notification, now: datetime, trace: str | None) -> list[Notice]:
-    """What is to be told of a matter: a notice a recipient."""
+    """The notices of a notification: one per recipient."""
     return [new_notice(notification, role, now, trace) for role in notification.recipients]
 
 
 def evolve(notice: Notice, fact: Fact) -> Notice:
-    """The notice after one more fact. What tells nobody its fate is no event: the version stays."""
+    """The notice after one more fact.
+
+    Only delivery and failure are published as events, so only they raise the version.
+    """
     next_ = replace(notice, changed_at=fact.at)
     match fact:
         case Delivered() | Failed():
@@ -184,41 +187,41 @@ def evolve(notice: Notice, fact: Fact) -> Notice:
                 state=State.DELIVERED if isinstance(fact, Delivered) else State.FAILED,
                 reason=None if isinstance(fact, Delivered) else fact.reason,
                 trouble=None,
-                standing=HandoverState.WAITS,
+                handover=HandoverState.WAITS,
             )
         case PutOff():
             tried = replace(next_, tries=notice.tries + 1, reason=fact.reason, trouble=fact.trouble)
-            if notice.standing is HandoverState.OVERTAKEN:
+            if notice.handover is HandoverState.OVERTAKEN:
                 return _withdrawn(tried)
-            return replace(tried, standing=HandoverState.WAITS) if fact.is_sure else tried
+            return replace(tried, handover=HandoverState.WAITS) if fact.is_sure else tried
         case HeldBack():
             tries = notice.tries + (fact.trouble is Trouble.RECIPIENT)
             return replace(next_, tries=tries, reason=fact.reason, trouble=fact.trouble)
         case HandedOver() | TrueAgain():
-            return replace(next_, standing=HandoverState.UNDER_WAY)
+            return replace(next_, handover=HandoverState.UNDER_WAY)
         case TakenBack():
-            if notice.standing is HandoverState.OVERTAKEN:
+            if notice.handover is HandoverState.OVERTAKEN:
                 return _withdrawn(next_)
-            return replace(next_, standing=HandoverState.WAITS)
+            return replace(next_, handover=HandoverState.WAITS)
         case Overtaken():
-            if notice.standing is HandoverState.UNDER_WAY:
-                return replace(next_, standing=HandoverState.OVERTAKEN)
+            if notice.handover is HandoverState.UNDER_WAY:
+                return replace(next_, handover=HandoverState.OVERTAKEN)
             return _withdrawn(next_)
 
 
 def _withdrawn(notice: Notice) -> Notice:
-    return replace(notice, state=State.WITHDRAWN, trouble=None, standing=HandoverState.WAITS)
+    return replace(notice, state=State.WITHDRAWN, trouble=None, handover=HandoverState.WAITS)
 
 
 def limit_tries(notice: Notice, fact: Fact, tries_most: int) -> Fact:
-    """What the mail server's answer is to a notice: after so many tries, no longer one for now.
+    """Turn the mail server's answer into a failure if the notice has had `tries_most` tries.
 
-    A domain's trouble is no notice's fault, so nothing is given up for it.
+    No notice fails because its domain is in trouble, which is not the notice's fault.
     """
     if (
         isinstance(fact, PutOff | HeldBack)
         and fact.trouble is not Trouble.DOMAIN
-        and notice.standing is not HandoverState.OVERTAKEN
+        and notice.handover is not HandoverState.OVERTAKEN
         and notice.tries + 1 >= tries_most
     ):
         return Failed(fact.at, fact.reason)

@@ -22,7 +22,7 @@ Template: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSession:
-    """A session stands in the calendar; the governors of its provinces are told."""
+    """A session was put into the calendar; the governors of its provinces are notified."""
 
     session_id: str
     kind: str
@@ -33,7 +33,7 @@ class ScheduledSession:
     mode: str
     venue: str | None
     report_due_at: datetime | None  # UTC
-    turn: int = 0  # how often it had been moved
+    turn: int = 0  # how often it was moved
     template: Literal["session-scheduled"] = "session-scheduled"
 
     @property
@@ -51,10 +51,10 @@ class ScheduledSession:
 
 @dataclass(frozen=True, slots=True)
 class MovedSession:
-    """A session was moved; whoever was told another time is told."""
+    """A session was moved; everybody who was notified of another time is notified."""
 
-    session: ScheduledSession  # as it stands now
-    previous_starts_at: datetime  # UTC; what the recipient was told last
+    session: ScheduledSession  # with its present times
+    previous_starts_at: datetime  # UTC; of which the recipient was notified last
     previous_ends_at: datetime  # UTC
     reason: str | None
     template: Literal["session-rescheduled"] = "session-rescheduled"
@@ -74,9 +74,9 @@ class MovedSession:
 
 @dataclass(frozen=True, slots=True)
 class CancelledSession:
-    """A session was called off; whoever was told of it is told."""
+    """A session was cancelled; everybody who was notified of it is notified."""
 
-    session: ScheduledSession  # as the recipient was told of it last
+    session: ScheduledSession  # as the recipient was notified of it last
     cancelled_at: datetime  # UTC
     reason: str | None
     template: Literal["session-cancelled"] = "session-cancelled"
@@ -96,7 +96,7 @@ class CancelledSession:
 
 @dataclass(frozen=True, slots=True)
 class OverdueReport:
-    """A province's report was not there when it was due; its governor is told."""
+    """A province's report did not arrive by its due time; the governor is notified."""
 
     session_id: str
     province: str  # ISO 3166-2:IR
@@ -119,7 +119,7 @@ class OverdueReport:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedResolution:
-    """A resolution was approved; the deputy who answers for it is told."""
+    """A resolution was approved; the deputy who answers for it is notified."""
 
     resolution_id: str
     deputy: str
@@ -151,7 +151,7 @@ class ApprovedResolution:
 
 @dataclass(frozen=True, slots=True)
 class OverdueFollowup:
-    """A follow-up reached a level of being overdue; whom the level names is told."""
+    """A follow-up reached a level of being overdue; the recipient of that level is notified."""
 
     followup_id: str
     resolution_id: str
@@ -185,9 +185,10 @@ Notification: TypeAlias = SessionNotification | OverdueReport | ApprovedResoluti
 
 
 def check(notification: Notification, deputy: str | None) -> None:
-    """Check a matter that came by a topic; `deputy` is whose topic it is, where it is one's.
+    """Check a notification against the topic of its event.
 
-    Raises WrongDeputy, DueBeforeApproval: the rules by which such a resolution is not followed.
+    `deputy` is the deputy whose topic it is, or None if the topic belongs to no deputy. A
+    resolution that fails the check is not followed either. Raises WrongDeputy, DueBeforeApproval.
     """
     if (
         isinstance(notification, ApprovedResolution | OverdueFollowup)

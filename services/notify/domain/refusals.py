@@ -6,18 +6,18 @@ from typing import ClassVar
 
 
 class Refused(Exception):
-    """The domain says no; the message says why, `reason` is its slug for machines."""
+    """The domain refuses; the message says why, `reason` is the slug for machines."""
 
     reason: ClassVar[str] = "refused"
 
 
 class WrongDeputy(Refused):
-    """The event names another deputy than the topic that it came by."""
+    """The event names another deputy than its topic does."""
 
     reason = "wrong-deputy"
 
 
 class DueBeforeApproval(Refused):
-    """The due date lies before the day of approval, so nobody will follow that resolution."""
+    """The due date is before the day of approval, so nobody will follow that resolution."""
 
     reason = "due-before-approval"

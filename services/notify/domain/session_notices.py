@@ -1,4 +1,4 @@
-"""Who is told that a session was moved or called off: whoever was told of it, once."""
+"""Which notices a session's events call for: moves and cancellations go to those who knew it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.notify.domain.notifications import (
     SessionNotification,
 )
 
-_REMEMBERED: Final = 100
+_INBOX_IDS_KEPT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,62 +32,62 @@ class Times:
 
     starts_at: datetime
     ends_at: datetime
-    report_due_at: datetime | None  # None: as long before the session as it was
+    report_due_at: datetime | None  # None: as long before the session as before the move
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """What is known of a session, from whichever of its events came first."""
+    """What is known of a session; its events may arrive in any order."""
 
     session_id: str
-    session: ScheduledSession | None = None  # as it stands now; None: not scheduled yet
-    times: Times | None = None  # where it was moved before it was scheduled
+    session: ScheduledSession | None = None  # with its present times; None: not scheduled yet
+    times: Times | None = None  # set if the move arrived before the scheduling
     turn: int = 0  # how often it was moved
     cancelled: bool = False
-    sequence: int | None = None  # of the latest event that counted; None: it bore none
-    heard: tuple[str, ...] = ()  # inbox ids of the latest events that bore no sequence
-    revision: int = 0  # of what is stored; 0: nothing is
+    sequence: int | None = None  # of the latest event that was applied; None: it had none
+    heard: tuple[str, ...] = ()  # inbox ids of the latest events without a sequence
+    revision: int = 0  # of the stored document; 0: nothing is stored
 
-    def has_heard(self, sequence: int | None, inbox_id: str) -> bool:
-        """Whether an event came before, or came after one that counts more."""
+    def is_duplicate(self, sequence: int | None, inbox_id: str) -> bool:
+        """Whether an event was applied before, or is older than the latest applied one."""
         if sequence is None:
             return inbox_id in self.heard
         return self.sequence is not None and sequence <= self.sequence
 
-    def hearing(self, sequence: int | None, inbox_id: str) -> KnownSession:
-        """The same after one more event."""
+    def after_event(self, sequence: int | None, inbox_id: str) -> KnownSession:
+        """The record after one more event."""
         if sequence is None:
             heard = self.heard if inbox_id in self.heard else (*self.heard, inbox_id)
-            return replace(self, heard=heard[-_REMEMBERED:])
+            return replace(self, heard=heard[-_INBOX_IDS_KEPT:])
         return replace(self, sequence=max(sequence, self.sequence or sequence))
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeChanges:
-    """What comes of an event: the course after it, new notices, and those that changed."""
+    """What an event changes: what is known of the session, new notices, and changed ones."""
 
-    course: KnownSession
+    known: KnownSession
     new: Sequence[Notice] = ()
     changed: Sequence[tuple[Notice, Notice]] = ()  # before, after
 
 
 def schedule(
-    course: KnownSession,
+    known: KnownSession,
     session: ScheduledSession,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
 ) -> NoticeChanges:
-    """Announce it to those of its provinces who were not told; nobody where it was called off.
+    """Invite those of its provinces that have no notice yet; nobody if it is cancelled.
 
-    Where it was moved already, it is announced at its present time.
+    If it was moved already, the invitation names its present time.
     """
-    if course.session is not None:
-        session = _at(session, _times(course.session), course.turn)
-    elif course.times is not None:
-        session = _at(session, course.times, course.turn)
-    after = replace(course, session=session, times=None)
-    if course.cancelled:
+    if known.session is not None:
+        session = _at(session, _times(known.session), known.turn)
+    elif known.times is not None:
+        session = _at(session, known.times, known.turn)
+    after = replace(known, session=session, times=None)
+    if known.cancelled:
         return NoticeChanges(after)
     roles = {notice.recipient_role for notice in notices}
     new = [
@@ -97,70 +97,70 @@ def schedule(
 
 
 def move(
-    course: KnownSession,
+    known: KnownSession,
     times: Times,
     reason: str | None,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
 ) -> NoticeChanges:
-    """Tell the new time to whoever was told another.
+    """Notify everybody who was notified of another time.
 
-    Whoever was not told yet is invited to the new time instead of the old one. Whoever knows the
-    new time, because it is the one that he was told last, hears nothing.
+    A recipient whose invitation has not gone out yet is invited to the new time instead of the
+    old one. A recipient whose last notice already names the new time gets none.
     """
-    if course.cancelled:
-        return NoticeChanges(course)
-    turn = course.turn + 1
-    if course.session is None:
-        return NoticeChanges(replace(course, times=times, turn=turn))
-    session = _at(course.session, times, turn)
-    if _times(session) == _times(course.session):
-        return NoticeChanges(course)
+    if known.cancelled:
+        return NoticeChanges(known)
+    turn = known.turn + 1
+    if known.session is None:
+        return NoticeChanges(replace(known, times=times, turn=turn))
+    session = _at(known.session, times, turn)
+    if _times(session) == _times(known.session):
+        return NoticeChanges(known)
     new: list[Notice] = []
     changed: list[tuple[Notice, Notice]] = []
     for role, of_role in _by_role(notices):
         overtaken = _overtaken(of_role, now)
-        told = _told(of_role)
-        if told is None:
+        last_sent = _last_sent(of_role)
+        if last_sent is None:
             if overtaken:
                 new.append(new_notice(session, role, now, trace))
-        elif _times(_session(told)) != _times(session):
-            known = _session(told)
-            moved = MovedSession(session, known.starts_at, known.ends_at, reason)
+        elif _times(_session(last_sent)) != _times(session):
+            announced = _session(last_sent)
+            moved = MovedSession(session, announced.starts_at, announced.ends_at, reason)
             new.append(new_notice(moved, role, now, trace))
-        else:  # back to what was told
-            overtaken = [(before, after) for before, after in overtaken if before is not told]
-            if told.standing is HandoverState.OVERTAKEN:
-                overtaken.append((told, evolve(told, TrueAgain(now))))
+        else:  # back to the time that the last notice names
+            overtaken = [(before, after) for before, after in overtaken if before is not last_sent]
+            if last_sent.handover is HandoverState.OVERTAKEN:
+                overtaken.append((last_sent, evolve(last_sent, TrueAgain(now))))
         changed += overtaken
-    return NoticeChanges(replace(course, session=session, turn=turn), new, changed)
+    return NoticeChanges(replace(known, session=session, turn=turn), new, changed)
 
 
 def cancel(
-    course: KnownSession,
+    known: KnownSession,
     at: datetime,
     reason: str | None,
     notices: Sequence[Notice],
     now: datetime,
     trace: str | None,
 ) -> NoticeChanges:
-    """Tell it to whoever was told of the session; what did not go out yet does not go out."""
-    if course.cancelled:
-        return NoticeChanges(course)
+    """Notify everybody who was notified of the session; notices that still wait are withdrawn."""
+    if known.cancelled:
+        return NoticeChanges(known)
     new: list[Notice] = []
     changed: list[tuple[Notice, Notice]] = []
     for role, of_role in _by_role(notices):
         changed += _overtaken(of_role, now)
-        told = _told(of_role)
-        if told is not None:
-            known = CancelledSession(_session(told), at, reason)
-            new.append(new_notice(known, role, now, trace))
-    return NoticeChanges(replace(course, cancelled=True), new, changed)
+        last_sent = _last_sent(of_role)
+        if last_sent is not None:
+            cancelled = CancelledSession(_session(last_sent), at, reason)
+            new.append(new_notice(cancelled, role, now, trace))
+    return NoticeChanges(replace(known, cancelled=True), new, changed)
 
 
-def known_by(session_id: str, notices: Iterable[Notice]) -> KnownSession:
-    """What the notices of a session tell of it, where nothing else is stored."""
+def from_notices(session_id: str, notices: Iterable[Notice]) -> KnownSession:
+    """What the notices of a session say about it, if nothing else is stored."""
     for notice in notices:
         if isinstance(notice.notification, ScheduledSession):
             return KnownSession(session_id, notice.notification)
@@ -168,7 +168,7 @@ def known_by(session_id: str, notices: Iterable[Notice]) -> KnownSession:
 
 
 def _by_role(notices: Iterable[Notice]) -> list[tuple[str, list[Notice]]]:
-    """The notices of each recipient, in the order in which the session went on."""
+    """The notices of each recipient, in the order of the session's moves."""
     roles: dict[str, list[Notice]] = {}
     for notice in sorted(notices, key=lambda notice: _session(notice).turn):
         roles.setdefault(notice.recipient_role, []).append(notice)
@@ -179,18 +179,18 @@ def _overtaken(notices: Iterable[Notice], now: datetime) -> list[tuple[Notice, N
     return [
         (notice, evolve(notice, Overtaken(now)))
         for notice in notices
-        if notice.state is State.PENDING and notice.standing is not HandoverState.OVERTAKEN
+        if notice.state is State.PENDING and notice.handover is not HandoverState.OVERTAKEN
     ]
 
 
-def _told(notices: Iterable[Notice]) -> Notice | None:
-    """What a recipient was told last, or may have been."""
-    told = None
+def _last_sent(notices: Iterable[Notice]) -> Notice | None:
+    """The last notice that a recipient got, or may have got."""
+    last_sent = None
     for notice in notices:
-        out = notice.state is State.PENDING and notice.standing is not HandoverState.WAITS
+        out = notice.state is State.PENDING and notice.handover is not HandoverState.WAITS
         if notice.state is State.DELIVERED or out:
-            told = notice
-    return told
+            last_sent = notice
+    return last_sent
 
 
 def _session(notice: Notice) -> ScheduledSession:

@@ -32,10 +32,10 @@ from services.notify.handlers.ports import (
 from shared.messaging.core.model import CommitContext, Fence
 
 
-async def hand_over(notice: Notice, post: MailTransport, now: datetime) -> Fact:
-    """Hand one notice over and say what became of it. Raises Unreachable."""
+async def hand_over(notice: Notice, transport: MailTransport, now: datetime) -> Fact:
+    """Hand one notice over; return what came of it. Raises Unreachable."""
     try:
-        await post.send(notice, now)
+        await transport.send(notice, now)
     except Declined as declined:
         return Failed(now, str(declined))
     except NotYet as later:
@@ -49,9 +49,9 @@ async def hand_over(notice: Notice, post: MailTransport, now: datetime) -> Fact:
 async def begin_handover(
     notice: Notice, store: NoticeRepository, now: datetime, at: datetime, fence: Fence
 ) -> None:
-    """Note that the mail server may have a notice from now on.
+    """Record that from now on the mail server may have a notice; `at` is the machine's time (UTC).
 
-    Raises LeaseLost, and Stale where what it says was overtaken at this moment.
+    Raises LeaseLost, and Stale if a later event outdated the notice at this moment.
     """
     change = Change(notice, evolve(notice, HandedOver(now)), (), at)
     await store.save([change], _dispatcher(fence))
@@ -64,9 +64,9 @@ async def record_answers(
     at: datetime,
     fence: Fence,
 ) -> None:
-    """Note by id what the mail server answered; `at` is the machine's time.
+    """Record the mail server's answers by notice id; `at` is the machine's time (UTC).
 
-    What somebody else has noted meanwhile stays as it is. Raises LeaseLost, Stale.
+    A notice that is no longer pending stays as it is. Raises LeaseLost, Stale.
     """
     pending = [n for n in await store.of(answers.keys()) if n.state is State.PENDING]
     changes = [_changed(notice, answers[notice.notice_id], context, at) for notice in pending]
@@ -88,8 +88,8 @@ def _changed(before: Notice, answer: Fact, context: HandlerContext, at: datetime
             case HeldBack():
                 next_try = fact.until
             case PutOff():
-                waits = wait_seconds(after.tries, context.retry_seconds)
-                next_try = at + timedelta(seconds=waits)
+                delay = wait_seconds(after.tries, context.retry_seconds)
+                next_try = at + timedelta(seconds=delay)
             case _:
                 next_try = at
     return Change(before, after, () if event is None else (event,), next_try)

@@ -14,16 +14,16 @@ from shared.messaging.core.model import CommitContext, Event
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A notice's step from one version to a later one, or to a later try."""
+    """A notice before and after a step, with the events of that step."""
 
     before: Notice | None
     after: Notice
     events: Sequence[Event]
-    next_try: datetime | None  # machine time, UTC; None: none comes
+    next_try: datetime | None  # machine time, UTC; None: there is none
 
 
 Saved: TypeAlias = Change | KnownSession
-"""What is saved together: steps of notices, and what is known of sessions from now on."""
+"""What is saved together: changed notices, and what is now known of sessions."""
 
 
 class NoticeRepository(Protocol):
@@ -38,28 +38,28 @@ class NoticeRepository(Protocol):
         ...
 
     async def known_sessions(self, session_ids: Collection[str]) -> Sequence[KnownSession]:
-        """Return what is known of those of the sessions that anything is stored of."""
+        """Return what is stored about these sessions; nothing for those not stored."""
         ...
 
     async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
-        """Return the notices that tell when these sessions take place, or that they do not."""
+        """Return the notices that invite to these sessions, move them or cancel them."""
         ...
 
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
-        """Return the fates that were kept of those of the ids that have one, by id."""
+        """Return by id the outcomes that were kept for notices that did not exist."""
         ...
 
     async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
-        """Keep the fates of notices that do not exist, by our own events that tell them.
+        """Keep the outcomes of notices that do not exist, from our own events.
 
-        Raises Stale where another process does the same at this moment.
+        Raises Stale if another process does the same at this moment.
         """
         ...
 
     async def waiting(self, at: datetime, limit: int) -> Sequence[Notice]:
         """Return those whose next try has come (machine time, UTC), the longest waiting first.
 
-        Raises HistoryChanged where what is stored is not what it was.
+        Raises HistoryChanged if the database was restored from an older copy.
         """
         ...
 
@@ -70,59 +70,63 @@ class NoticeRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """How notices are taken in and announced."""
+    """Settings of the handlers."""
 
     topic: str  # of their events
-    deputies: Mapping[str, str]  # whose topic is whose, by the topic's name
-    retry_seconds: float  # the first wait where the mail server asks to try again
-    tries_most: int = 500  # after so many, what the mail server did not take has failed
+    deputies: Mapping[str, str]  # the deputy of each topic, by the topic's name
+    retry_seconds: float  # the first wait if the mail server asks to try again
+    tries_most: int = 500  # after so many, a notice has failed
 
 
 class Declined(Exception):
-    """The mail server will never take this one (SMTP 5xx); the message is what it said."""
+    """The mail server refuses this mail for good (SMTP 5xx); the message is its answer."""
 
 
 class NotYet(Exception):
-    """The mail server asks to try this one again later (SMTP 4xx); the message is what it said.
+    """The mail server asks to try this mail again later (SMTP 4xx); the message is its answer.
 
-    `of_recipient`: it said so of the recipient, before it saw the mail.
+    `of_recipient`: it refused the recipient, before it saw the mail.
     """
 
-    def __init__(self, told: str, *, of_recipient: bool = False) -> None:
-        super().__init__(told)
+    def __init__(self, answer: str, *, of_recipient: bool = False) -> None:
+        super().__init__(answer)
         self.of_recipient = of_recipient
 
 
 class Interrupted(Exception):
-    """The mail server hung up, fell silent or talked nonsense over this one; the message says how.
+    """The dialogue about this mail broke off; the message says how.
 
-    `may_be_taken`: it had the whole mail, so it may have taken it.
+    The server closed the connection, timed out or broke the protocol. `may_be_taken`: it had the
+    whole mail, so it may have accepted it.
     """
 
-    def __init__(self, told: str, *, may_be_taken: bool) -> None:
-        super().__init__(told)
+    def __init__(self, cause: str, *, may_be_taken: bool) -> None:
+        super().__init__(cause)
         self.may_be_taken = may_be_taken
 
 
 class Unreachable(ConnectionError):
-    """There is no mail server that would take anything now; all of it waits."""
+    """No mail server accepts mail at present; all notices wait."""
 
 
 class MailTransport(Protocol):
-    """Whoever takes mails."""
+    """Hands mails to a mail server."""
 
     def address_of(self, notice: Notice) -> str:
-        """Where a notice goes."""
+        """The mail address of a notice's recipient."""
         ...
 
     async def open(self) -> None:
-        """Connect, where it is not. Raises Unreachable."""
+        """Connect if there is no connection. Raises Unreachable."""
         ...
 
     async def send(self, notice: Notice, now: datetime) -> None:
-        """Hand one over; `now` is its date. Raises Declined, NotYet, Interrupted, Unreachable."""
+        """Send a notice as a mail dated `now`.
+
+        Raises Declined, NotYet, Interrupted, Unreachable.
+        """
         ...
 
     async def close(self) -> None:
-        """Hang up until the next one. Raises nothing."""
+        """Close the connection; the next mail opens one again. Raises nothing."""
         ...

@@ -1,4 +1,4 @@
-"""After a restored copy: takes the outcomes of notices in from their own topic."""
+"""After a restore from an older copy: reads the outcomes of notices from their own topic."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from shared.messaging.core.model import RECOVERY, Event, Message, published
 async def recover(messages: Sequence[Message], store: NoticeRepository) -> int:
     """Apply those of our own events that the store does not hold; return how many.
 
-    A notice that is not known comes again with the event that causes it; until then its fate is
-    kept. Raises Stale where another process does the same at this moment.
+    A notice that the copy does not hold is created again when the event that caused it is read
+    again; its outcome is kept until then. Raises Stale if another process does the same at this
+    moment.
     """
-    told: dict[str, tuple[Event, Fact]] = {}
+    outcomes: dict[str, tuple[Event, Fact]] = {}
     for message in messages:
         data = message.data
         if isinstance(data, events.NoticeEvent):
             event = published(message, data.notice_id, data.notice_id)
-            told[data.notice_id] = event, events.from_event(data)
-    known = {notice.notice_id: notice for notice in await store.of(told.keys())}
-    orphan_outcomes = await store.orphan_outcomes(told.keys() - known.keys())
+            outcomes[data.notice_id] = event, events.from_event(data)
+    known = {notice.notice_id: notice for notice in await store.of(outcomes.keys())}
+    orphan_outcomes = await store.orphan_outcomes(outcomes.keys() - known.keys())
     changes = [
-        Change(before, evolve(before, told[id_][1]), (told[id_][0],), None)
+        Change(before, evolve(before, outcomes[id_][1]), (outcomes[id_][0],), None)
         for id_, before in known.items()
         if before.state is State.PENDING
     ]
     new = [
-        event for id_, (event, _) in told.items() if id_ not in known and id_ not in orphan_outcomes
+        event
+        for id_, (event, _) in outcomes.items()
+        if id_ not in known and id_ not in orphan_outcomes
     ]
     if changes:
         await store.save(changes, RECOVERY)

@@ -1,1 +1,1 @@
-"""How the service speaks to people: its refusals in Persian."""
+"""The Persian texts of what the service refuses."""

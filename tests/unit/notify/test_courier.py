@@ -567,7 +567,7 @@ async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
     standings = []
 
     def not_now() -> bytes:
-        standings.append(at_once(bench.of(invitation.notice_id)).standing)
+        standings.append(at_once(bench.of(invitation.notice_id)).handover)
         return HANG_UP
 
     bench.server.answers["GREETING", ""] = not_now
@@ -580,15 +580,15 @@ async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
     with pytest.raises(Unreachable):
         await bench.deliver()
     found = await bench.of(invitation.notice_id)
-    assert (found.standing, found.tries) == (HandoverState.WAITS, 0)
+    assert (found.handover, found.tries) == (HandoverState.WAITS, 0)
     del bench.server.answers["MAIL", ""]
     bench.server.answers["DOT", ""] = HANG_UP
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is HandoverState.UNDER_WAY
+    assert (await bench.of(invitation.notice_id)).handover is HandoverState.UNDER_WAY
     bench.server.answers["DOT", ""] = b"451 later"
     bench.clocks.pass_by(10)
     await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is HandoverState.WAITS
+    assert (await bench.of(invitation.notice_id)).handover is HandoverState.WAITS
     assert bench.server.taken == []
 
 

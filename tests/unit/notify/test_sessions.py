@@ -107,7 +107,7 @@ class Bench:
         while waiting := await self.store.waiting(AT + timedelta(days=1), 1):
             (notice,) = waiting
             fact: Fact = Delivered(NOW)
-            if notice.standing is HandoverState.OVERTAKEN:
+            if notice.handover is HandoverState.OVERTAKEN:
                 fact = Overtaken(NOW)
             else:
                 await self.begin(notice)
@@ -116,7 +116,7 @@ class Bench:
         return self.mails[before:]
 
     async def begin(self, notice: Notice) -> None:
-        if notice.standing is HandoverState.WAITS:
+        if notice.handover is HandoverState.WAITS:
             await handlers.begin_handover(notice, self.store, NOW, AT, FENCE)
 
     async def answer(self, notice: Notice, fact: Fact) -> None:

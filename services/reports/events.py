@@ -1,4 +1,4 @@
-"""Maps facts to the events that others read, and events of others to what the domain knows."""
+"""Maps facts to this service's events and back, and the scheduler's events to the domain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from services.reports.domain.records import (
     Expectation,
     FellOverdue,
     Lost,
+    PublishedFact,
     Recipient,
     Report,
     RestrictedCounted,
     Session,
     Submitted,
-    Told,
     completeness,
 )
 from shared.contracts.envelope import rfc3339
@@ -41,7 +41,7 @@ from shared.contracts.events import (
 from shared.messaging.core.model import Event, event_id
 
 ReportEvent: TypeAlias = ReportOverdue | ReportSubmitted | ReportDistributed
-"""Events of ours that tell what became of a report."""
+"""This service's events about a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +54,47 @@ class Addresses:
 
 
 def to_event(
-    expectation: Expectation, fact: Told, addresses: Addresses, trace: str | None
+    expectation: Expectation, fact: PublishedFact, addresses: Addresses, trace: str | None
 ) -> list[Event]:
-    """The events of a fact, with the expectation as the fact left it.
+    """The events of a fact, with the expectation after it.
 
-    What is restricted goes on a topic of its own, as an aggregate of its own.
+    Restricted axes go to a separate topic, as a separate aggregate.
     """
     province = expectation.session.province
-    assert province is not None, "of a gathering without a report nothing is told"
+    assert province is not None, "a gathering without a report has no facts to publish"
     data = _data(expectation, fact, province)
-    distinction = (
+    discriminator = (
         rfc3339(fact.due_at) if isinstance(fact, FellOverdue) else str(expectation.version)
     )
     id_, version = expectation.session_id, expectation.version
     topic = addresses.reports
-    told = [_event(data, expectation, fact, id_, version, distinction, topic, trace)]
+    events = [_event(data, expectation, fact, id_, version, discriminator, topic, trace)]
     if isinstance(fact, Submitted) and fact.report.restricted_axes:
         report = fact.report
-        kept = _submitted(expectation, report, province, report.restricted_axes, paragraphs=False)
+        restricted = _submitted(
+            expectation, report, province, report.restricted_axes, paragraphs=False
+        )
         version = expectation.restricted_version
         aggregate = restricted_aggregate(id_)
         topic = addresses.restricted
-        told.append(_event(kept, expectation, fact, aggregate, version, str(version), topic, trace))
-    return told
+        events.append(
+            _event(restricted, expectation, fact, aggregate, version, str(version), topic, trace)
+        )
+    return events
 
 
 def _event(
     data: EventData,
     expectation: Expectation,
-    fact: Told,
+    fact: PublishedFact,
     aggregate_id: str,
     version: int,
-    distinction: str,
+    discriminator: str,
     topic: str,
     trace: str | None,
 ) -> Event:
     return Event(
-        id=event_id(data.TYPE, aggregate_id, distinction),
+        id=event_id(data.TYPE, aggregate_id, discriminator),
         type=data.TYPE,
         topic=topic,
         key=expectation.session_id,
@@ -103,7 +107,7 @@ def _event(
     )
 
 
-def _data(expectation: Expectation, fact: Told, province: str) -> EventData:
+def _data(expectation: Expectation, fact: PublishedFact, province: str) -> EventData:
     match fact:
         case FellOverdue():
             return ReportOverdue(
@@ -136,7 +140,7 @@ def _submitted(
     *,
     paragraphs: bool,
 ) -> ReportSubmitted:
-    """`paragraphs`: whether initiatives and special topics are counted, which is done once."""
+    """`paragraphs`: whether to count initiatives and special topics; only one event counts them."""
     counted = tuple(axes)
     return ReportSubmitted(
         report_id=expectation.report_id,
@@ -156,7 +160,7 @@ def _submitted(
 
 
 def restricted_aggregate(session_id: str) -> str:
-    """Under which id the events on the restricted topic count their versions."""
+    """The aggregate id of a session's events on the restricted topic."""
     return f"{session_id}/restricted"
 
 
@@ -165,10 +169,11 @@ def from_event(
     expectation: Expectation,
     addresses: Addresses,
     catalogues: Mapping[int, Catalogue],
-) -> Told | RestrictedCounted | None:
-    """The fact that one of our own events tells, as far as it tells it; None for other events.
+) -> PublishedFact | RestrictedCounted | None:
+    """The fact of one of our own events; None for other events.
 
-    `expectation` is what it was before. Of a report its texts and who sent it are not told.
+    `expectation` is the state before the event. The texts of a report and who submitted it are in
+    no event.
     """
     data = EVENTS[event.type].from_json(event.data)
     match data:
@@ -192,7 +197,7 @@ def from_event(
 
 def _report_of(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> Report:
     counts = _counts(data)
-    told = {count.axis for count in counts}
+    open_axes = {count.axis for count in counts}
     return Report(
         revision=data.revision,
         catalogue_version=data.catalogue_version,
@@ -202,7 +207,7 @@ def _report_of(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> Re
         late=data.late,
         answers={},
         axes=counts,
-        restricted=frozenset(_axes(data, catalogues)) - told,
+        restricted=frozenset(_axes(data, catalogues)) - open_axes,
         initiatives=(),
         special_topics=(),
         url=data.url,
@@ -220,7 +225,7 @@ def _axes(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> list[st
 
 
 def circular_of(data: CircularIssued) -> Circular:
-    """The circular that its event tells, but who issued it."""
+    """The circular of an event, which does not say who issued it."""
     return Circular(
         data.circular_id, data.catalogue_version, data.provinces, data.issued_at, issued_by=None
     )
@@ -229,7 +234,7 @@ def circular_of(data: CircularIssued) -> Circular:
 def circular_event(
     circular: Circular, catalogue: Catalogue, addresses: Addresses, trace: str | None
 ) -> Event:
-    """The one event of a circular, with the whole catalogue that it sends."""
+    """The event of a circular, with the whole catalogue that it sends."""
     data = CircularIssued(
         circular_id=circular.circular_id,
         catalogue_version=circular.catalogue_version,
@@ -259,7 +264,7 @@ def circular_event(
 
 
 def session_of(scheduled: SessionScheduled) -> Session:
-    """What was scheduled, in the domain's record. Raises NotOneProvince."""
+    """The scheduled session in the domain's record. Raises NotOneProvince."""
     starts_at = milliseconds(scheduled.starts_at)
     if scheduled.kind != "provincial":
         return Session(None, scheduled.title, starts_at, None)

@@ -46,7 +46,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     async def issue_circular(
         by: Caller, body: IssueCircular, once: Repeatable, traceparent: Traceparent = None
     ) -> CircularItem:
-        """Coordination sends a catalogue to provinces. The same again is answered the same."""
+        """Coordination sends a catalogue to provinces. A repeated request has the same answer."""
         circular_id = body.circular_id or str(uuid4())
         now = milliseconds(await clock.now())
 

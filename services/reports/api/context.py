@@ -1,4 +1,4 @@
-"""What the routes work with, and how a refusal becomes a problem."""
+"""What the routes need, and how a refusal becomes a problem."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.runtime.replies import Replies
 
 
 class ReadableExpectations(ExpectationRepository, Protocol):
-    """What the API needs of the store besides what the handlers do."""
+    """What the API needs of the store of expectations, besides what the handlers need."""
 
     @property
     def replies(self) -> Replies: ...
@@ -27,7 +27,7 @@ class ReadableExpectations(ExpectationRepository, Protocol):
 
 
 class ReadableCirculars(CircularRepository, Protocol):
-    """What the API needs of the store of circulars besides what the handlers do."""
+    """What the API needs of the store of circulars, besides what the handlers need."""
 
     @property
     def replies(self) -> Replies: ...
@@ -36,7 +36,7 @@ class ReadableCirculars(CircularRepository, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """Where reports are received, and by which rules."""
+    """The stores that the routes read and change, and the context of the handlers."""
 
     store: ReadableExpectations
     circulars: ReadableCirculars
@@ -45,7 +45,7 @@ class ApiContext:
 
 @contextmanager
 def problems() -> Iterator[None]:
-    """Turn what a handler refuses into a problem."""
+    """Turn a refusal into a Problem."""
     try:
         yield
     except Refused as refused:

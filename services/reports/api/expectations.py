@@ -1,4 +1,4 @@
-"""What is expected of each province: a report, when it is due, and what has come of it."""
+"""Expectations: which report each province owes, when it is due, and its state."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _SORTS = Sorts(
 class Filters:
     """The fields by which the list of expectations can be filtered."""
 
-    session_id: Annotated[tuple[Word, ...], any_of("Of which it is expected.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session of the report.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    state: Annotated[tuple[State, ...], any_of("What has come of it.")] = ()
+    state: Annotated[tuple[State, ...], any_of("The state of the report.")] = ()
     due_from: Annotated[Bound | None, since("Due")] = None
     due_to: Annotated[Bound | None, until("Due")] = None
     starts_from: Annotated[Bound | None, since("Its session begins")] = None
@@ -54,7 +54,7 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each field."""
+        """The values to match, by field."""
         return chosen(
             {
                 "session_id": self.session_id,
@@ -64,7 +64,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "due_at": instant_span("due", self.due_from, self.due_to),
@@ -85,7 +85,7 @@ def routes(api: ApiContext) -> APIRouter:
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ExpectationItem]:
-        """List what is expected of whom."""
+        """List which report is expected of which province."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
@@ -93,7 +93,7 @@ def routes(api: ApiContext) -> APIRouter:
 
     @router.get("/expectations/{session_id}")
     async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
-        """What is expected for one session."""
+        """The report that is expected for one session."""
         expectation = await api.store.get(session_id)
         if expectation is None or expectation.session.province is None:
             raise not_found(
@@ -105,7 +105,7 @@ def routes(api: ApiContext) -> APIRouter:
 
 
 def _places(order: Order) -> Callable[[Expectation], Place]:
-    """Where what is expected stands by a sort."""
+    """The position of an expectation in a list, by the sort of that list."""
 
     def place(expectation: Expectation) -> Place:
         key: datetime | None = None

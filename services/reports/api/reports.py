@@ -51,16 +51,16 @@ class Filters:
     """The fields by which the list of reports can be filtered."""
 
     report_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    session_id: Annotated[tuple[Word, ...], any_of("For which it is.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that it is for.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    late: Annotated[tuple[bool, ...], any_of("Whether its revision came late.")] = ()
+    late: Annotated[tuple[bool, ...], any_of("Whether its latest revision was late.")] = ()
     due_from: Annotated[Bound | None, since("Due")] = None
     due_to: Annotated[Bound | None, until("Due")] = None
     submitted_from: Annotated[Bound | None, since("Submitted last")] = None
     submitted_to: Annotated[Bound | None, until("Submitted last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each field."""
+        """The values to match, by field."""
         return chosen(
             {
                 "report_id": self.report_id,
@@ -71,7 +71,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "due_at": instant_span("due", self.due_from, self.due_to),
@@ -111,7 +111,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     async def distribute(
         by: Caller, report_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
-        """Coordination gives the latest revision to all deputies."""
+        """Coordination sends the latest revision to all deputies."""
         session_id = (await _find(api, report_id)).session_id
         now = milliseconds(await clock.now())
 
@@ -130,7 +130,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ReportItem]:
-        """List reports, without what they say."""
+        """List reports, without their texts."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page_of_reports(query)
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
@@ -138,7 +138,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
 
     @router.get("/reports/{report_id}")
     async def get_report(by: Caller, report_id: str) -> WholeReport:
-        """One report with what it says, as far as the caller may read it."""
+        """One report with its texts, as far as the caller may read them."""
         return whole_report(await _find(api, report_id), by)
 
     return router
@@ -152,11 +152,11 @@ async def _find(api: ApiContext, report_id: str) -> Expectation:
 
 
 def _places(order: Order) -> Callable[[Expectation], Place]:
-    """Where a report stands by a sort."""
+    """The position of a report in a list, by the sort of that list."""
 
     def place(expectation: Expectation) -> Place:
         report, key = expectation.report, None
-        assert report is not None, "where there is no report, none is listed"
+        assert report is not None, "only expectations with a report are listed"
         match order.sort.field:
             case "due_at":
                 key = report.due_at

@@ -17,9 +17,9 @@ async def sweep(
     fence: Fence,
     limit: int = 500,
 ) -> int:
-    """Announce what has become overdue by `now`; return how many expectations were looked at.
+    """Announce the reports that are overdue at `now`; return how many were loaded.
 
-    One call takes the `limit` that are longest due.
+    One call handles at most `limit`, those that are due longest.
     """
     due = await store.due(now, limit)
     changes = [changed(e, decisions.fall_overdue(e, now), context, None) for e in due]

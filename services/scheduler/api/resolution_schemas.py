@@ -33,8 +33,8 @@ from shared.runtime.http import NewId, RequestBody
 class Propose(RequestBody):
     resolution_id: NewId | None = Field(
         None,
-        description="by default the session's next: `1402-IR-09-R001`. Whoever may have to ask "
-        "again gives one: the same again is recorded once.",
+        description="by default the session's next id: `1402-IR-09-R001`. A client that may repeat "
+        "its request gives one: a repeated resolution is recorded once.",
     )
     deputy: Slug
     title: Title
@@ -62,7 +62,7 @@ class Record(RequestBody):
 
 
 class Amend(RequestBody):
-    """What is to be otherwise; what is left out or null stays."""
+    """The fields to change; a field that is left out or null stays."""
 
     title: Title | None = None
     due_on: Day | None = None
@@ -85,7 +85,7 @@ class Withdraw(RequestBody):
 
 
 class ResolutionItem(BaseModel):
-    """A resolution as it stands."""
+    """A resolution."""
 
     resolution_id: str
     state: ResolutionState
@@ -115,7 +115,7 @@ class Recorded(BaseModel):
 
 
 def resolution_item(resolution: Resolution) -> ResolutionItem:
-    """A resolution as it is answered."""
+    """A resolution as the API answers it."""
     terms = resolution.terms
     return ResolutionItem(
         resolution_id=resolution.resolution_id,

@@ -59,13 +59,13 @@ class Filters:
     """The fields by which the list of resolutions can be filtered."""
 
     resolution_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
-    deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
-    state: Annotated[tuple[ResolutionState, ...], any_of("Where it stands.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that it was recorded in.")] = ()
+    deputy: Annotated[tuple[Word, ...], any_of("The deputy who answers for it.")] = ()
+    state: Annotated[tuple[ResolutionState, ...], any_of("Its state.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("An axis of the catalogue.")] = ()
     executing_body: AnySpelling = ()
-    priority: Annotated[tuple[Priority, ...], any_of("How urgent.")] = ()
+    priority: Annotated[tuple[Priority, ...], any_of("Its priority.")] = ()
     due_from: Annotated[Day | None, since_day("Due")] = None
     due_to: Annotated[Day | None, until_day("Due")] = None
     approved_from: Annotated[Bound | None, since("Approved")] = None
@@ -74,7 +74,7 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field."""
+        """The values to match, by stored field."""
         return chosen(
             {
                 "resolution_id": self.resolution_id,
@@ -89,7 +89,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "due_on": day_span("due", self.due_from, self.due_to),
@@ -139,7 +139,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> Recorded:
-        """Record what was resolved: all of it, or nothing."""
+        """Record the resolutions of a session: all of them, or none."""
         proposals = [proposed.proposal() for proposed in body.resolutions]
         now = await api.now()
 
@@ -159,7 +159,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
-        """Change what was resolved; its deputy follows it as amended."""
+        """Amend a resolution; its deputy follows it as amended."""
         now, amendment = await api.now(), body.amendment()
 
         async def change(reply: Replying[Resolution]) -> Resolution:
@@ -186,7 +186,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         body: Withdraw | None = None,
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
-        """It no longer stands, and its follow-up ends."""
+        """Withdraw a resolution; its follow-up ends."""
         now, reason = await api.now(), None if body is None else body.reason
 
         async def revoke(reply: Replying[Resolution]) -> Resolution:
@@ -199,7 +199,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
 
 
 def _places(order: Order) -> Callable[[Resolution], Place]:
-    """Where a resolution stands by a sort."""
+    """The position of a resolution in a list, by the sort of that list."""
 
     def place(resolution: Resolution) -> Place:
         key: object = None

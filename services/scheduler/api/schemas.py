@@ -52,13 +52,13 @@ AnyDate = TypeVar("AnyDate", bound=date)
 
 
 def _time_of_day(value: object) -> object:
-    """Left alone, pydantic takes a number for seconds since midnight."""
+    """Refuse numbers: pydantic would read them as seconds since midnight."""
     if not (isinstance(value, str) and re.fullmatch(_TIME, value)):
         raise PydanticCustomError("written", "must be text like {example}", {"example": "09:00"})
     return value
 
 
-def _plannable(day: AnyDate) -> AnyDate:
+def _in_range(day: AnyDate) -> AnyDate:
     if day.year not in _YEARS:
         raise PydanticCustomError("year", "must be a year of the Gregorian calendar, 1950 to 2150")
     return day
@@ -68,13 +68,13 @@ def _to_the_millisecond(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
 
 
-StartDay: TypeAlias = Annotated[Day, AfterValidator(_plannable)]
+StartDay: TypeAlias = Annotated[Day, AfterValidator(_in_range)]
 """A day in Asia/Tehran from which dates are counted."""
 
 Start: TypeAlias = Annotated[
-    Instant, AfterValidator(_plannable), AfterValidator(_to_the_millisecond)
+    Instant, AfterValidator(_in_range), AfterValidator(_to_the_millisecond)
 ]
-"""An instant with an offset, at which something begins or ends."""
+"""An instant with an offset at which something begins or ends, cut to milliseconds."""
 
 TimeOfDay: TypeAlias = Annotated[
     time,
@@ -103,7 +103,7 @@ class CreateSeason(RequestBody):
 
 
 class Invited(Person):
-    """Somebody in a role, as a request names one."""
+    """An attendee in a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -171,7 +171,7 @@ class AttendeeItem(BaseModel):
 
 
 class SessionItem(BaseModel):
-    """A session as it stands."""
+    """A session."""
 
     session_id: str
     kind: Kind
@@ -213,13 +213,13 @@ class SeasonItem(BaseModel):
 
 
 class SeasonWithSessions(SeasonItem):
-    """A season and its sessions, by when they begin."""
+    """A season and its sessions, in the order of their start."""
 
     sessions: list[SessionItem]
 
 
 def session_item(session: Session) -> SessionItem:
-    """A session as it is answered."""
+    """A session as the API answers it."""
     g = session.gathering
     return SessionItem(
         session_id=session.session_id,
@@ -246,7 +246,7 @@ def session_item(session: Session) -> SessionItem:
 
 
 def season_with_sessions(season: Season, sessions: Iterable[Session]) -> SeasonWithSessions:
-    """A season as it is answered alone."""
+    """A season with its sessions, as the API answers it."""
     item = SeasonItem.model_validate(season)
     in_order = sorted(sessions, key=lambda session: session.gathering.starts_at)
     return SeasonWithSessions(**dict(item), sessions=[session_item(s) for s in in_order])

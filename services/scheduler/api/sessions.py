@@ -1,4 +1,4 @@
-"""Sessions and other gatherings: the calendar, and what becomes of each."""
+"""Sessions and other gatherings: planned, moved, cancelled, opened, closed."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Filters:
     """The fields by which the list of sessions can be filtered."""
 
     session_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    season: Annotated[tuple[Word, ...], any_of("Of which it is.")] = ()
-    kind: Annotated[tuple[Kind, ...], any_of("What it is.")] = ()
-    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
-    provinces: Annotated[tuple[Word, ...], any_of("One that is among them.")] = ()
+    season: Annotated[tuple[Word, ...], any_of("The season that it belongs to.")] = ()
+    kind: Annotated[tuple[Kind, ...], any_of("Its kind.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Its state.")] = ()
+    provinces: Annotated[tuple[Word, ...], any_of("A province that takes part.")] = ()
     province: Annotated[tuple[Word, ...], any_of("The same as `provinces`.")] = ()
     starts_from: Annotated[Bound | None, since("Begins")] = None
     starts_to: Annotated[Bound | None, until("Begins")] = None
@@ -59,9 +59,9 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field.
+        """The values to match, by stored field.
 
-        Raises Problem 422 where both names of one filter were given and differ.
+        Raises Problem 422 if both names of the same filter are given and differ.
         """
         if self.provinces and self.province and set(self.provinces) != set(self.province):
             raise invalid_field("province", "differs from `provinces`, which is the same")
@@ -76,7 +76,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "starts_at": instant_span("starts", self.starts_from, self.starts_to),
@@ -122,7 +122,7 @@ def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
     async def schedule(
         by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
-        """Coordination puts any other gathering into the calendar."""
+        """Coordination puts a session or another gathering into the calendar."""
         now = await api.now()
 
         async def put(reply: Replying[Session]) -> Session:
@@ -141,7 +141,7 @@ def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> SessionItem:
-        """Coordination moves it; a provincial one's report is then due accordingly."""
+        """Coordination moves it; the report of a provincial session is then due accordingly."""
         now, reason = await api.now(), body.reason
 
         async def move(reply: Replying[Session]) -> Session:
@@ -169,7 +169,7 @@ def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
         body: Cancel | None = None,
         traceparent: Traceparent = None,
     ) -> SessionItem:
-        """Coordination calls it off before it begins."""
+        """Coordination cancels it before it begins."""
         now, reason = await api.now(), None if body is None else body.reason
 
         async def call_off(reply: Replying[Session]) -> Session:
@@ -218,7 +218,7 @@ def _sitting_routes(router: APIRouter, api: ApiContext) -> None:
 
 
 def _places(order: Order) -> Callable[[Session], Place]:
-    """Where a session stands by a sort."""
+    """The position of a session in a list, by the sort of that list."""
 
     def place(session: Session) -> Place:
         match order.sort.field:

@@ -21,8 +21,8 @@ from services.scheduler.handlers.ports import (
     Change,
     HandlerContext,
     SchedulerRepository,
+    decide_and_save,
     existing_session,
-    saved,
 )
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
@@ -37,7 +37,7 @@ async def create_season(
     trace: str | None = None,
     reply: Replying[list[Session]] = no_reply,
 ) -> list[Session]:
-    """Put a season with all its sessions into the calendar at once; return the sessions.
+    """Create a season with all its sessions at once; return the sessions.
 
     Raises NotAllowed, Invalid, SeasonExists, SessionExists, TurnTaken, and Stale.
     """
@@ -48,11 +48,11 @@ async def create_season(
     async def decide() -> tuple[list[Change], list[Session]]:
         if await store.season(season.season) is not None:
             raise SeasonExists(sentence("there is a season {season}", season=season.season))
-        await _require_free([fact.gathering for fact in facts], store)
+        await _require_new([fact.gathering for fact in facts], store)
         changes = [_scheduled(fact, context, trace) for fact in facts]
         return [Change(None, season), *changes], [scheduled(fact) for fact in facts]
 
-    return await saved(decide, store, by, reply)
+    return await decide_and_save(decide, store, by, reply)
 
 
 async def schedule_session(
@@ -64,17 +64,17 @@ async def schedule_session(
     trace: str | None = None,
     reply: Replying[Session] = no_reply,
 ) -> Session:
-    """Put any other gathering into the calendar.
+    """Put a session or another gathering into the calendar; return it.
 
     Raises NotAllowed, Invalid, SessionExists, TurnTaken, and Stale.
     """
     fact = decisions.schedule(gathering, by, context.report_lead, now)
 
     async def decide() -> tuple[list[Change], Session]:
-        await _require_free([fact.gathering], store)
+        await _require_new([fact.gathering], store)
         return [_scheduled(fact, context, trace)], scheduled(fact)
 
-    return await saved(decide, store, by, reply)
+    return await decide_and_save(decide, store, by, reply)
 
 
 async def reschedule_session(
@@ -188,10 +188,10 @@ async def change_session(
         event = events.to_event(after, fact, context.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, store, by, reply)
+    return await decide_and_save(change, store, by, reply)
 
 
-async def _require_free(gatherings: Sequence[Gathering], store: SchedulerRepository) -> None:
+async def _require_new(gatherings: Sequence[Gathering], store: SchedulerRepository) -> None:
     known = await store.sessions([gathering.session_id for gathering in gatherings])
     if known:
         raise SessionExists(sentence("there is a session {session_id}", session_id=min(known)))

@@ -24,8 +24,8 @@ from services.scheduler.handlers.ports import (
     HandlerContext,
     SchedulerRepository,
     UnknownResolution,
+    decide_and_save,
     existing_session,
-    saved,
 )
 from shared.runtime.principals import Principal
 from shared.runtime.replies import Replying, no_reply
@@ -33,7 +33,7 @@ from shared.runtime.replies import Replying, no_reply
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A resolution to record, under an id of whoever proposes it, or the session's next one."""
+    """A resolution to record, with an id by the caller or, if None, the session's next id."""
 
     resolution_id: str | None
     terms: Terms
@@ -49,25 +49,26 @@ async def record_resolutions(
     trace: str | None = None,
     reply: Replying[list[Resolution]] = no_reply,
 ) -> list[Resolution]:
-    """Record what was resolved in a session: all of it, or nothing.
+    """Record the resolutions of a session: all of them, or none.
 
-    What is known with the same data is returned as it stands. Raises UnknownSession, NotAllowed,
-    NotNow, Conflict, Invalid with fields like `resolutions.0.due_on`, and Stale.
+    One that exists already with the same data is returned in its present state. Raises
+    UnknownSession, NotAllowed, NotNow, Conflict, Invalid with fields like `resolutions.0.due_on`,
+    and Stale.
     """
-    decisions.require_a_recorder(by)
+    decisions.require_recorder(by)
     _require_distinct(proposals)
 
     async def decide() -> tuple[list[Change], list[Resolution]]:
         session = await existing_session(session_id, store)
-        decisions.require_sitting(session)
+        decisions.require_begun(session)
         named = [p.resolution_id for p in proposals if p.resolution_id is not None]
         known = await store.resolutions(named)
         numbers = iter(await _next_ids(session, named, len(proposals) - len(named), store))
         ids = [p.resolution_id or next(numbers) for p in proposals]
         terms = [decisions.terms_in(session, p.terms) for p in proposals]
-        for id_, meant in zip(ids, terms, strict=True):
+        for id_, own_terms in zip(ids, terms, strict=True):
             if id_ in known:
-                decisions.approve_again(known[id_], session, meant)
+                decisions.approve_again(known[id_], session, own_terms)
         facts = _approve(session, ids, terms, known, context, now)
         new = {fact.resolution_id: approved(fact) for fact in facts}
         changes = [_approved(new[fact.resolution_id], fact, context, trace) for fact in facts]
@@ -76,7 +77,7 @@ async def record_resolutions(
             changes.append(Change(session, counted))
         return changes, [known.get(id_) or new[id_] for id_ in ids]
 
-    return await saved(decide, store, by, reply)
+    return await decide_and_save(decide, store, by, reply)
 
 
 async def amend_resolution(
@@ -148,7 +149,7 @@ async def change_resolution(
         event = events.resolution_to_event(after, fact, context.topics, trace)
         return [Change(before, after, [event])], after
 
-    return await saved(change, store, by, reply)
+    return await decide_and_save(change, store, by, reply)
 
 
 def _approve(
@@ -159,17 +160,17 @@ def _approve(
     context: HandlerContext,
     now: datetime,
 ) -> list[Approved]:
-    """Approve those that are not known yet. Raises Invalid with the faults of all."""
+    """Approve those that are new. Raises Invalid with the faults of all."""
     facts: list[Approved] = []
     faults: list[Fault] = []
-    for place, id_ in enumerate(ids):
+    for index, id_ in enumerate(ids):
         if id_ in known:
             continue
         try:
-            facts.append(decisions.approve(session, id_, terms[place], context.deputies, now))
+            facts.append(decisions.approve(session, id_, terms[index], context.deputies, now))
         except Invalid as invalid:
             faults += [
-                Fault(f"resolutions.{place}.{fault.field}", fault.detail)
+                Fault(f"resolutions.{index}.{fault.field}", fault.detail)
                 for fault in invalid.faults
             ]
     if faults:
@@ -186,22 +187,22 @@ def _approved(
 
 def _require_distinct(proposals: Sequence[Proposal]) -> None:
     seen: set[str] = set()
-    for place, proposal in enumerate(proposals):
+    for index, proposal in enumerate(proposals):
         if proposal.resolution_id in seen:
-            raise Invalid([Fault(f"resolutions.{place}.resolution_id", "named twice")])
+            raise Invalid([Fault(f"resolutions.{index}.resolution_id", "named twice")])
         if proposal.resolution_id is not None:
             seen.add(proposal.resolution_id)
 
 
 async def _next_ids(
-    session: Session, named: Sequence[str], wanted: int, store: SchedulerRepository
+    session: Session, named: Sequence[str], count: int, store: SchedulerRepository
 ) -> list[str]:
-    """The session's next ids that nobody has taken: `1402-IR-09-R001`."""
+    """The session's next `count` free ids, such as `1402-IR-09-R001`."""
     ids: list[str] = []
     number = session.resolutions
-    while len(ids) < wanted:
-        candidates = [f"{session.session_id}-R{number + n:03}" for n in range(1, wanted + 1)]
+    while len(ids) < count:
+        candidates = [f"{session.session_id}-R{number + n:03}" for n in range(1, count + 1)]
         taken = {*named, *await store.resolutions(candidates)}
         ids += [candidate for candidate in candidates if candidate not in taken]
-        number += wanted
-    return ids[:wanted]
+        number += count
+    return ids[:count]

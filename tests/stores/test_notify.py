@@ -48,7 +48,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from tests.component.harness import eventually
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, followup, message, report, resolution, session
+from tests.unit.notify.examples import NOW, followup, message, report, resolution, session
 from tests.unit.notify.test_handlers import approved
 from tests.unit.published import as_read
 

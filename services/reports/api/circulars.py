@@ -33,7 +33,13 @@ _SORTS = Sorts("circulars", "circular_id", {})
 def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     """The routes of circulars and catalogues."""
     router = APIRouter(tags=["circulars"])
+    _catalogue_routes(router, api)
+    _command_routes(router, api, clock)
+    _read_routes(router, api)
+    return router
 
+
+def _catalogue_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/catalogues/{version}")
     async def get_catalogue(_: Caller, version: int) -> CatalogueItem:
         """One catalogue of axes and sub-axes."""
@@ -42,6 +48,8 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
             raise not_found(sentence("no catalogue {version}", version=version))
         return catalogue_item(catalogue)
 
+
+def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     @router.post("/circulars", status_code=201)
     async def issue_circular(
         by: Caller, body: IssueCircular, once: Repeatable, traceparent: Traceparent = None
@@ -66,6 +74,8 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
 
         return await once(api.circulars.replies, issue, circular_item)
 
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/circulars")
     async def list_circulars(
         _: Caller,
@@ -86,5 +96,3 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
         if circular is None:
             raise not_found(sentence("no circular {circular_id}", circular_id=circular_id))
         return circular_item(circular)
-
-    return router

@@ -83,7 +83,12 @@ class Filters:
 def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     """The routes of reports."""
     router = APIRouter(tags=["reports"])
+    _command_routes(router, api, clock)
+    _read_routes(router, api)
+    return router
 
+
+def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     @router.post("/reports", status_code=201)
     async def submit_report(
         by: Caller, body: SubmitReport, once: Repeatable, traceparent: Traceparent = None
@@ -123,6 +128,8 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
 
         return await once(api.store.replies, send, lambda after: whole_report(after, by))
 
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/reports")
     async def list_reports(
         by: Caller,
@@ -140,8 +147,6 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     async def get_report(by: Caller, report_id: str) -> WholeReport:
         """One report with its texts, as far as the caller may read them."""
         return whole_report(await _find(api, report_id), by)
-
-    return router
 
 
 async def _find(api: ApiContext, report_id: str) -> Expectation:

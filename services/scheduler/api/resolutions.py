@@ -102,12 +102,35 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of resolutions."""
     router = APIRouter(tags=["resolutions"])
-    _list_routes(router, api)
+    _record_route(router, api)
+    _read_routes(router, api)
     _change_routes(router, api)
     return router
 
 
-def _list_routes(router: APIRouter, api: ApiContext) -> None:
+def _record_route(router: APIRouter, api: ApiContext) -> None:
+    @router.post("/sessions/{session_id}/resolutions", status_code=201)
+    async def record(
+        by: Caller,
+        session_id: str,
+        body: Record,
+        once: Repeatable,
+        traceparent: Traceparent = None,
+    ) -> Recorded:
+        """Record the resolutions of a session: all of them, or none."""
+        proposals = [proposed.proposal() for proposed in body.resolutions]
+        now = await api.now()
+
+        async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
+            with problems():
+                return await handlers.record_resolutions(
+                    session_id, proposals, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, put, _recorded)
+
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/resolutions")
     async def list_resolutions(
         _: Caller,
@@ -131,26 +154,6 @@ def _list_routes(router: APIRouter, api: ApiContext) -> None:
 
 
 def _change_routes(router: APIRouter, api: ApiContext) -> None:
-    @router.post("/sessions/{session_id}/resolutions", status_code=201)
-    async def record(
-        by: Caller,
-        session_id: str,
-        body: Record,
-        once: Repeatable,
-        traceparent: Traceparent = None,
-    ) -> Recorded:
-        """Record the resolutions of a session: all of them, or none."""
-        proposals = [proposed.proposal() for proposed in body.resolutions]
-        now = await api.now()
-
-        async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
-            with problems():
-                return await handlers.record_resolutions(
-                    session_id, proposals, api.store, api.context, by, now, traceparent, reply
-                )
-
-        return await once(api.store.replies, put, _recorded)
-
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
         by: Caller,

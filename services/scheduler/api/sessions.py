@@ -88,13 +88,14 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of sessions."""
     router = APIRouter(tags=["sessions"])
-    _list_routes(router, api)
-    _calendar_routes(router, api)
-    _sitting_routes(router, api)
+    _read_routes(router, api)
+    _schedule_route(router, api)
+    _change_routes(router, api)
+    _hold_routes(router, api)
     return router
 
 
-def _list_routes(router: APIRouter, api: ApiContext) -> None:
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/sessions")
     async def list_sessions(
         _: Caller,
@@ -117,7 +118,7 @@ def _list_routes(router: APIRouter, api: ApiContext) -> None:
         return session_item(session)
 
 
-def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
+def _schedule_route(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions", status_code=201)
     async def schedule(
         by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
@@ -133,6 +134,8 @@ def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
 
         return await once(api.store.replies, put, session_item)
 
+
+def _change_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
         by: Caller,
@@ -181,7 +184,7 @@ def _calendar_routes(router: APIRouter, api: ApiContext) -> None:
         return await once(api.store.replies, call_off, session_item)
 
 
-def _sitting_routes(router: APIRouter, api: ApiContext) -> None:
+def _hold_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/open")
     async def open_(
         by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None

@@ -57,7 +57,7 @@ from tests.unit.followups.examples import (
     fact_of_opening,
 )
 from tests.unit.followups.test_handlers import approval
-from tests.unit.notify.matters import session
+from tests.unit.notify.examples import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context

@@ -34,7 +34,7 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Fence
 from shared.messaging.ledger.leases import Lease
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, resolution, session
+from tests.unit.notify.examples import NOW, resolution, session
 from tests.unit.notify.oddserver import HANG_UP, SILENCE, Answer, OddServer
 
 T = TypeVar("T")

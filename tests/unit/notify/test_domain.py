@@ -12,7 +12,7 @@ from services.notify.domain.backoff import wait_seconds
 from services.notify.domain.notices import Delivered, Failed, PutOff, State, evolve, new_notices
 from services.notify.domain.notifications import check
 from services.notify.domain.refusals import DueBeforeApproval, WrongDeputy
-from tests.unit.notify.matters import NOW, followup, report, resolution, session
+from tests.unit.notify.examples import NOW, followup, report, resolution, session
 
 
 def test_each_matter_goes_to_whom_it_concerns() -> None:

@@ -23,7 +23,7 @@ from shared.contracts.events import (
 )
 from shared.messaging.core.model import CommitContext, Fence, Message, Outcome, Refusal
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, message
+from tests.unit.notify.examples import NOW, message
 from tests.unit.published import as_read
 
 OFFICE = HandlerContext(

@@ -19,7 +19,7 @@ from services.notify.adapters.mails import MailRenderer
 from services.notify.domain.notices import new_notices
 from services.notify.domain.notifications import CancelledSession, MovedSession, Notification
 from shared.text import normalise
-from tests.unit.notify.matters import NOW, followup, report, resolution, session
+from tests.unit.notify.examples import NOW, followup, report, resolution, session
 
 SCRIBE = MailRenderer(
     Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"

@@ -34,7 +34,7 @@ from shared.contracts.events import (
 )
 from shared.messaging.core.model import CommitContext, Fence, Message, Outcome
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, message
+from tests.unit.notify.examples import NOW, message
 
 OFFICE = HandlerContext("notices", {}, retry_seconds=10)
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -34,7 +34,7 @@ from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_reports import MemoryExpectations
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.stores.test_notify import many
+from tests.stores.notices import many
 from tests.stores.test_reports import mongo_stores, of
 from tests.stores.test_scheduler import in_calendar, resolved
 from tests.unit.followups.examples import (

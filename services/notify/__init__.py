@@ -1,1 +1,1 @@
-"""Notices: one mail an event and recipient, in Persian, until the mail server has taken it."""
+"""Notices: one mail in Persian per event and recipient, sent until the mail server accepts it."""

@@ -11,7 +11,7 @@ from services.notify.adapters import persian
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
 from services.notify.adapters.smtp import SmtpTransport
-from services.notify.domain import Trouble
+from services.notify.domain.notices import Trouble
 from services.notify.handlers import HandlerContext
 from services.notify.jobs import Dispatcher
 from services.notify.settings import NotifySettings
@@ -24,13 +24,13 @@ SERVICE = "notify"
 
 
 def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
-    """Wire the service: one group over all that people are told of, a relay, and a courier."""
+    """Wire the service: one consumer group, a relay, and the dispatcher of mails."""
     metrics = NotifyMetrics()
     host = Host(SERVICE, settings, metrics)
     topics = host.topics
     ledger = host.ledger(SERVICE)
     wake_up = WakeUp()
-    store = MongoNoticeRepository(ledger, arrived=wake_up.wake)
+    store = MongoNoticeRepository(ledger, on_new=wake_up.wake)
     deputies = {
         name(deputy): deputy
         for name in (topics.resolutions, topics.followups)
@@ -50,7 +50,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
     )
     dispatcher = Dispatcher(
         store,
-        _post(settings),
+        _transport(settings),
         context,
         clock=host.clock,
         machine=host.machine,
@@ -69,7 +69,7 @@ async def _show_waiting(store: MongoNoticeRepository, metrics: NotifyMetrics) ->
         metrics.set_troubled(trouble.value, put_off.get(trouble, 0))
 
 
-def _post(settings: NotifySettings) -> SmtpTransport:
+def _transport(settings: NotifySettings) -> SmtpTransport:
     addresses = Addresses(settings.mail_domain, settings.addresses())
     return SmtpTransport(
         MailRenderer(addresses, settings.mail_from),

@@ -1,22 +1,18 @@
-"""Maps events of others to what notices are about, and facts to the events that others read."""
+"""Maps events of other services to notifications, and facts to this service's own events."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-from services.notify.domain import (
-    CHANNEL,
+from services.notify.domain.notices import CHANNEL, Delivered, Fact, Failed, Notice
+from services.notify.domain.notifications import (
     ApprovedResolution,
-    Delivered,
-    Fact,
-    Failed,
-    Notice,
     Notification,
     OverdueFollowup,
     OverdueReport,
     ScheduledSession,
 )
-from services.notify.domain.sessions import Times
+from services.notify.domain.session_notices import Times
 from shared.contracts.events import (
     EventData,
     FollowupOverdue,
@@ -49,9 +45,9 @@ _FOLLOWUP = (
 
 
 def notification_of(data: EventData) -> Notification | None:
-    """What people are told because of an event; None where they are told nothing.
+    """The notification that an event calls for; None if it calls for none.
 
-    What they are told of a session hangs on what they were told before (`domain.sessions`).
+    Notices of sessions depend on earlier ones, see `domain.session_notices`.
     """
     match data:
         case ReportOverdue():
@@ -65,17 +61,17 @@ def notification_of(data: EventData) -> Notification | None:
 
 
 def session_of(data: SessionScheduled) -> ScheduledSession:
-    """The session that an event puts into the calendar."""
+    """The session that an event schedules."""
     return ScheduledSession(**{name: getattr(data, name) for name in _SESSION})
 
 
 def times_of(data: SessionRescheduled) -> Times:
-    """When a session takes place that was moved."""
+    """The new times of a session that was moved."""
     return Times(data.starts_at, data.ends_at, data.report_due_at)
 
 
 def to_event(notice: Notice, fact: Fact, topic: str) -> Event | None:
-    """The event of a fact, with the notice as the fact left it; None where it only waits on."""
+    """The event of a fact, with the notice after it; None if the fact is not published."""
     data = _data(notice, fact)
     if data is None:
         return None
@@ -90,7 +86,7 @@ def to_event(notice: Notice, fact: Fact, topic: str) -> Event | None:
 
 
 def from_event(data: NoticeEvent) -> Fact:
-    """The fact that one of our own events tells."""
+    """The fact of one of our own events."""
     match data:
         case NoticeDelivered():
             return Delivered(data.at)

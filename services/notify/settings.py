@@ -21,22 +21,22 @@ from shared.runtime.settings import CommonSettings, shifted_port
 
 PORT: Final = 8104
 _SMTP_PORT: Final = 8125
-_HOSTS_OF_THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST_NAME: Final = re.compile(r"[\w.-]+")
 
-# Mail goes where this installation says, on closed networks too, whose names are no others'.
+# Closed networks use domain names that the public DNS reserves; they are allowed here.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def _address(text: str) -> str:
-    """An address as every mail server takes it: in ASCII, an IDN as its A-labels (RFC 5891).
+    """The address in ASCII, as every mail server accepts it: an IDN as its A-labels (RFC 5891).
 
     Raises EmailNotValidError.
     """
     return (
         email_validator.validate_email(
             text,
-            check_deliverability=False,  # nobody is asked: networks may be closed
+            check_deliverability=False,  # no DNS query: the network may be closed
             globally_deliverable=False,
             allow_smtputf8=False,
             strict=True,
@@ -46,7 +46,7 @@ def _address(text: str) -> str:
 
 
 class NotifySettings(CommonSettings):
-    """What notices are told besides what all services are."""
+    """The settings of `notify`, besides those of every service."""
 
     http_port: int = shifted_port(PORT)
 
@@ -58,14 +58,16 @@ class NotifySettings(CommonSettings):
         description=f"Its port; by default {_SMTP_PORT} plus the offset.",
     )
     smtp_tls: Literal["none", "starttls", "implicit"] = Field(
-        "none", description="How the way to it is encrypted (RFC 3207; RFC 8314, 3.3)."
+        "none", description="How the connection to it is encrypted (RFC 3207; RFC 8314, 3.3)."
     )
     smtp_ca_file: Path | None = Field(
-        None, description="Certificates that sign the mail server's; by default the system's."
+        None, description="CA certificates that sign the mail server's; by default the system's."
     )
-    smtp_user: str = Field("", description="Who logs in there; empty: nobody does.")
+    smtp_user: str = Field("", description="The user who logs in there; empty: no login.")
     smtp_password: SecretStr = Field(SecretStr(""))
-    smtp_timeout_seconds: float = Field(30.0, gt=0, le=600, description="For each answer of it.")
+    smtp_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="How long to wait for each answer."
+    )
 
     mail_domain: str = Field(
         "peygir.example",
@@ -82,14 +84,13 @@ class NotifySettings(CommonSettings):
         10.0,
         gt=0,
         le=900,
-        description="First wait where the server asks to try later; doubled to 15 minutes.",
+        description="First wait if the server asks to try later; doubled up to 15 minutes.",
     )
 
     mail_tries_most: int = Field(
         500,
         ge=1,
-        description="Tries after which what the server did not take has failed: by default five "
-        "days' worth.",
+        description="Tries after which a notice has failed; the default takes about five days.",
     )
 
     @field_validator("smtp_host")
@@ -112,18 +113,18 @@ class NotifySettings(CommonSettings):
     @field_validator("mail_domain")
     @classmethod
     def _domain(cls, domain: str) -> str:
-        return _accepted(f"peygir@{domain}").rpartition("@")[2]
+        return _checked(f"peygir@{domain}").rpartition("@")[2]
 
     @field_validator("mail_from")
     @classmethod
     def _sender(cls, sender: str) -> str:
-        return _accepted(sender)
+        return _checked(sender)
 
     @field_validator("smtp_user")
     @classmethod
-    def _not_in_the_open(cls, user: str, info: ValidationInfo) -> str:
-        here = info.data.get("smtp_host") in _HOSTS_OF_THIS_MACHINE
-        if user and info.data.get("smtp_tls") == "none" and not here:
+    def _password_is_encrypted(cls, user: str, info: ValidationInfo) -> str:
+        is_local = info.data.get("smtp_host") in _LOCAL_HOSTS
+        if user and info.data.get("smtp_tls") == "none" and not is_local:
             raise refused(
                 "a password would go in plain text; set PEYGIR_SMTP_TLS to starttls or implicit"
             )
@@ -140,7 +141,7 @@ class NotifySettings(CommonSettings):
         return path
 
     def addresses(self) -> Mapping[str, str]:
-        """The addresses that are not made from roles, by role."""
+        """The addresses that the file of addresses gives, by role."""
         return {} if self.addresses_file is None else read_addresses(self.addresses_file)
 
 
@@ -156,17 +157,17 @@ def _is_host(text: str) -> bool:
 
 
 def read_addresses(path: Path) -> Mapping[str, str]:
-    """Read a file of addresses by role.
+    """Read a JSON file of addresses by role.
 
-    Raises a validation error, with one line that says what is wrong.
+    Raises a validation error whose message says on one line what is wrong.
     """
     try:
-        read = json.loads(path.read_text(encoding="utf-8-sig"))
+        addresses = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise refused(f"{path}: {error}") from error
-    if not isinstance(read, dict):
+    if not isinstance(addresses, dict):
         raise refused(f"{path}: not an object of addresses by role")
-    return {role: _address_in(path, role, address) for role, address in read.items()}
+    return {role: _address_in(path, role, address) for role, address in addresses.items()}
 
 
 def _address_in(path: Path, role: str, address: object) -> str:
@@ -176,7 +177,7 @@ def _address_in(path: Path, role: str, address: object) -> str:
         raise refused(f"{path}: {address!r} of {role} is no address: {error}") from error
 
 
-def _accepted(text: str) -> str:
+def _checked(text: str) -> str:
     try:
         return _address(text)
     except EmailNotValidError as error:

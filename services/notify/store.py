@@ -10,16 +10,10 @@ import structlog
 from pydantic import Field, TypeAdapter
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from services.notify.domain import (
-    LONGEST_WAIT_SECONDS,
-    Fact,
-    HandoverState,
-    Notice,
-    Notification,
-    State,
-    Trouble,
-)
-from services.notify.domain.sessions import Course
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.notices import Fact, HandoverState, Notice, State, Trouble
+from services.notify.domain.notifications import Notification
+from services.notify.domain.session_notices import KnownSession
 from services.notify.events import NoticeEvent, from_event
 from services.notify.handlers import Change, Saved
 from shared.contracts.events import NoticeDelivered, NoticeFailed
@@ -36,13 +30,13 @@ _log = structlog.get_logger(__name__)
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
 _WAITING: Final = "waiting"
-_MATTER: Final[TypeAdapter[Notification]] = TypeAdapter(
+_NOTIFICATION: Final[TypeAdapter[Notification]] = TypeAdapter(
     Annotated[Notification, Field(discriminator="template")]
 )
 
-_COURSE: Final = TypeAdapter(Course)
+_KNOWN_SESSION: Final = TypeAdapter(KnownSession)
 
-_OF_SESSIONS: Final = ("session-scheduled", "session-rescheduled", "session-cancelled")
+_SESSION_TEMPLATES: Final = ("session-scheduled", "session-rescheduled", "session-cancelled")
 _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
 
 _INDEXES = (
@@ -61,17 +55,17 @@ _LISTED: Final = Stored(at={"notice_id": "_id"})
 
 
 class MongoNoticeRepository:
-    """Implements `handlers.NoticeRepository`, and what the API reads."""
+    """Implements `handlers.NoticeRepository` and `api.ReadableNotices`."""
 
-    def __init__(self, ledger: Ledger, arrived: Callable[[], None] = lambda: None) -> None:
-        """`arrived` is called after new notices were saved."""
+    def __init__(self, ledger: Ledger, on_new: Callable[[], None] = lambda: None) -> None:
+        """`on_new` is called each time that new notices were saved."""
         self._ledger = ledger
-        self._arrived = arrived
+        self._on_new = on_new
         self._due_queue = DueQueue(ledger, "notices", "next_try", _WAITING)
         self._notices = ledger.database["notices"]
-        self._courses = ledger.database["sessions"]  # what is known of each, by its id
-        self._kept = ledger.database["kept"]  # fates of notices that do not exist yet
-        self._unreadable: set[str] = set()  # notices that wait, and hold up no other
+        self._sessions = ledger.database["sessions"]
+        self._orphans = ledger.database["kept"]  # outcomes of notices that do not exist yet
+        self._unreadable: set[str] = set()  # ids of waiting notices that delay no other
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -86,25 +80,28 @@ class MongoNoticeRepository:
         found = self._notices.find({"_id": {"$in": list(ids)}})
         return [_loaded(document) async for document in found]
 
-    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
-        found = self._courses.find({"_id": {"$in": list(session_ids)}})
-        return [_COURSE.validate_python(document["course"]) async for document in found]
+    async def known_sessions(self, session_ids: Collection[str]) -> Sequence[KnownSession]:
+        found = self._sessions.find({"_id": {"$in": list(session_ids)}})
+        return [_KNOWN_SESSION.validate_python(document["course"]) async for document in found]
 
     async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
-        wanted = {"subject": {"$in": list(session_ids)}, "template": {"$in": list(_OF_SESSIONS)}}
-        return [_loaded(document) async for document in self._notices.find(wanted)]
+        query = {
+            "subject": {"$in": list(session_ids)},
+            "template": {"$in": list(_SESSION_TEMPLATES)},
+        }
+        return [_loaded(document) async for document in self._notices.find(query)]
 
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
-        found = self._kept.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: _fate(document) async for document in found}
+        found = self._orphans.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: _outcome(document) async for document in found}
 
     async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         documents = [{"_id": e.aggregate_id, "type": e.type, "data": e.data} for e in events]
         async with self._ledger.commit(cause, Effects(events)) as session:
-            await self._kept.insert_many(documents, session=session)
+            await self._orphans.insert_many(documents, session=session)
 
     async def get(self, notice_id: str) -> Notice | None:
-        """Return one."""
+        """Return one notice, or None."""
         document = await self._notices.find_one({"_id": notice_id})
         return None if document is None else _loaded(document)
 
@@ -113,12 +110,12 @@ class MongoNoticeRepository:
         found = [document async for document in self._due_queue.due(at, limit)]
         if len(found) < limit:
             found += await self._ahead(at, limit - len(found))
-        notices = [notice for document in found if (notice := self._readable(document))]
-        await self._ledger.sure()  # in an older copy some wait that went out since
+        notices = [notice for document in found if (notice := self._load_or_skip(document))]
+        await self._ledger.sure()  # in an older copy, notices wait that were sent since
         return notices
 
-    def _readable(self, document: Document) -> Notice | None:
-        """What a document holds; None, and a word in the log, where somebody broke it."""
+    def _load_or_skip(self, document: Document) -> Notice | None:
+        """The notice of a document; if the document is damaged, logs that and returns None."""
         try:
             notice = _loaded(document)
         except (KeyError, ValueError) as error:  # pydantic's too
@@ -130,20 +127,19 @@ class MongoNoticeRepository:
         return notice
 
     async def _ahead(self, at: datetime, limit: int) -> Sequence[Document]:
-        """Those that would wait longer than anything ever does: whoever put them off had a clock
-        that was ahead."""
-        behind = {"next_try": {"$gt": at + _LONGEST_WAIT, "$type": "date"}}
+        """Notices that would wait longer than the longest wait: the clock that set it was ahead."""
+        too_late = {"next_try": {"$gt": at + _LONGEST_WAIT, "$type": "date"}}
         found: Sequence[Document] = await (
-            self._notices.find(behind, hint=_WAITING).limit(limit).to_list(limit)
+            self._notices.find(too_late, hint=_WAITING).limit(limit).to_list(limit)
         )
         return found
 
     async def count_waiting(self) -> int:
-        """Return how many are neither delivered nor failed."""
+        """Return how many notices wait for the mail server."""
         return await self._notices.count_documents({"next_try": {"$type": "date"}}, hint=_WAITING)
 
     async def count_put_off(self) -> Mapping[Trouble, int]:
-        """Return how many wait longer for each kind of trouble."""
+        """Return how many notices wait longer than others, per kind of trouble."""
         waiting = {"next_try": {"$type": "date"}, "trouble": {"$type": "string"}}
         counting: list[Document] = [
             {"$match": waiting},
@@ -153,21 +149,21 @@ class MongoNoticeRepository:
         return {Trouble(entry["_id"]): entry["count"] for entry in found}
 
     async def page(self, query: ListQuery) -> Sequence[Notice]:
-        """Return one page."""
+        """Return one page of notices."""
         return [_loaded(document) for document in await _LISTED.page(self._notices, query)]
 
     async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
-        steps = [change for change in changes if isinstance(change, Change)]
-        effects = Effects([event for step in steps for event in step.events])
-        new = [step for step in steps if step.before is None]
+        notices = [change for change in changes if isinstance(change, Change)]
+        effects = Effects([event for change in notices for event in change.events])
+        new = [change for change in notices if change.before is None]
         async with self._ledger.commit(cause, effects) as session:
             await self._insert(new, session)
-            await self._replace([step for step in steps if step.before is not None], session)
+            await self._replace([c for c in notices if c.before is not None], session)
             for change in changes:
-                if isinstance(change, Course):
-                    await self._keep_course(change, session)
+                if isinstance(change, KnownSession):
+                    await self._save_session(change, session)
         if new:
-            self._arrived()
+            self._on_new()
 
     async def _insert(self, changes: Sequence[Change], session: ClientSession) -> None:
         if changes:
@@ -175,19 +171,19 @@ class MongoNoticeRepository:
                 [_stored(change) for change in changes], session=session
             )
 
-    async def _keep_course(self, course: Course, session: ClientSession) -> None:
+    async def _save_session(self, known: KnownSession, session: ClientSession) -> None:
         document = {
-            "_id": course.session_id,
-            "revision": course.revision,
-            "course": _COURSE.dump_python(course, mode="json"),
+            "_id": known.session_id,
+            "revision": known.revision,
+            "course": _KNOWN_SESSION.dump_python(known, mode="json"),
         }
-        if course.revision == 1:
-            await self._courses.insert_one(document, session=session)
+        if known.revision == 1:
+            await self._sessions.insert_one(document, session=session)
             return
-        before = {"_id": course.session_id, "revision": course.revision - 1}
-        result = await self._courses.replace_one(before, document, session=session)
+        before = {"_id": known.session_id, "revision": known.revision - 1}
+        result = await self._sessions.replace_one(before, document, session=session)
         if result.matched_count == 0:
-            raise Stale(f"session {course.session_id} has moved on")
+            raise Stale(f"session {known.session_id} has moved on")
 
     async def _replace(self, changes: Sequence[Change], session: ClientSession) -> None:
         if not changes:
@@ -199,9 +195,9 @@ class MongoNoticeRepository:
                     "version": change.before.version,
                     "tries": change.before.tries,
                     "state": change.before.state.value,
-                    "standing": {"$in": _as_stored(change.before.standing)},
+                    "standing": {"$in": _stored_values(change.before.handover)},
                 },
-                {"$set": _moved(change)},
+                {"$set": _changing(change)},
             )
             for change in changes
             if change.before is not None
@@ -211,16 +207,16 @@ class MongoNoticeRepository:
             raise Stale(f"{len(updates) - result.matched_count} notices have moved on")
 
 
-def _as_stored(standing: HandoverState) -> list[str | None]:
-    """How it may stand in the database: earlier versions wrote none."""
-    return [standing.value, None] if standing is HandoverState.WAITS else [standing.value]
+def _stored_values(handover: HandoverState) -> list[str | None]:
+    """The values that the database may hold: earlier versions of the service stored none."""
+    return [handover.value, None] if handover is HandoverState.WAITS else [handover.value]
 
 
-def _fate(document: Document) -> Fact:
-    told: type[NoticeEvent] = (
+def _outcome(document: Document) -> Fact:
+    kind: type[NoticeEvent] = (
         NoticeFailed if document["type"] == NoticeFailed.TYPE else NoticeDelivered
     )
-    return from_event(told.from_json(document["data"]))
+    return from_event(kind.from_json(document["data"]))
 
 
 def _stored(change: Change) -> Document:
@@ -231,15 +227,15 @@ def _stored(change: Change) -> Document:
         "template": notice.template,
         "subject": notice.subject,
         "recipient_role": notice.recipient_role,
-        "matter": _MATTER.dump_python(notice.notification, mode="json"),
+        "matter": _NOTIFICATION.dump_python(notice.notification, mode="json"),
         "created_at": notice.created_at,
         "trace": notice.trace,
-        **_moved(change),
+        **_changing(change),
     }
 
 
-def _moved(change: Change) -> Document:
-    """What may change in a notice's life."""
+def _changing(change: Change) -> Document:
+    """The fields that change during a notice's life."""
     notice = change.after
     return {
         "version": notice.version,
@@ -248,7 +244,7 @@ def _moved(change: Change) -> Document:
         "tries": notice.tries,
         "reason": notice.reason,
         "trouble": None if notice.trouble is None else notice.trouble.value,
-        "standing": notice.standing.value,
+        "standing": notice.handover.value,
         "next_try": change.next_try,
     }
 
@@ -259,13 +255,13 @@ def _loaded(document: Document) -> Notice:
         notice_id=document["_id"],
         version=document["version"],
         state=State(document["state"]),
-        notification=_MATTER.validate_python(document["matter"]),
+        notification=_NOTIFICATION.validate_python(document["matter"]),
         recipient_role=document["recipient_role"],
         created_at=document["created_at"],
         changed_at=document["changed_at"],
         tries=document["tries"],
         reason=document["reason"],
         trouble=None if trouble is None else Trouble(trouble),
-        standing=HandoverState.WAITS if standing is None else HandoverState(standing),
+        handover=HandoverState.WAITS if standing is None else HandoverState(standing),
         trace=document["trace"],
     )

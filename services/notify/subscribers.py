@@ -1,4 +1,4 @@
-"""Kafka in: everything that people have to be told of, taken by one handler."""
+"""Kafka in: every event that people are notified of goes to one handler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.runtime.clocks import DomainClock, MachineClock
 def notifications(
     store: NoticeRepository, context: HandlerContext, clock: DomainClock, machine: MachineClock
 ) -> Handle[Saved]:
-    """What the group does with a batch."""
+    """The function that the consumer group calls with each batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Saved]:
         return await handlers.handle_events(

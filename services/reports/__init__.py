@@ -1,1 +1,1 @@
-"""Reports: what each province owes before its session, what it sent, and who was given it."""
+"""Reports: what each province owes before its session, what it sent, and who received it."""

@@ -1,4 +1,4 @@
-"""Maps facts to the events that others read, and events of others to what the domain knows."""
+"""Maps facts to this service's events and back, and the scheduler's events to the domain."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.reports.domain.records import (
     Expectation,
     FellOverdue,
     Lost,
+    PublishedFact,
     Recipient,
     Report,
     RestrictedCounted,
     Session,
     Submitted,
-    Told,
     completeness,
 )
 from shared.contracts.envelope import rfc3339
@@ -41,7 +41,7 @@ from shared.messaging.core.model import Event, event_of
 from shared.runtime.clocks import milliseconds
 
 ReportEvent: TypeAlias = ReportOverdue | ReportSubmitted | ReportDistributed
-"""Events of ours that tell what became of a report."""
+"""This service's events about a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class Addresses:
 
 
 def to_event(
-    expectation: Expectation, fact: Told, addresses: Addresses, trace: str | None
+    expectation: Expectation, fact: PublishedFact, addresses: Addresses, trace: str | None
 ) -> list[Event]:
-    """The events of a fact, with the expectation as the fact left it.
+    """The events of a fact, with the expectation after it.
 
-    What is restricted goes on a topic of its own, as an aggregate of its own.
+    Restricted axes go to a separate topic, as a separate aggregate.
     """
     province = expectation.session.province
-    assert province is not None, "of a gathering without a report nothing is told"
+    assert province is not None, "a gathering without a report has no facts to publish"
     session_id = expectation.session_id
-    sent = [
+    published = [
         event_of(
             _data(expectation, fact, province),
             topic=addresses.reports,
@@ -84,11 +84,11 @@ def to_event(
             time=fact.at,
             trace=trace,
         )
-        sent.append(restricted)
-    return sent
+        published.append(restricted)
+    return published
 
 
-def _data(expectation: Expectation, fact: Told, province: str) -> EventData:
+def _data(expectation: Expectation, fact: PublishedFact, province: str) -> EventData:
     match fact:
         case FellOverdue():
             return ReportOverdue(
@@ -121,7 +121,7 @@ def _submitted(
     *,
     paragraphs: bool,
 ) -> ReportSubmitted:
-    """`paragraphs`: whether initiatives and special topics are counted, which is done once."""
+    """`paragraphs`: whether to count initiatives and special topics; only one event counts them."""
     counted = tuple(axes)
     return ReportSubmitted(
         report_id=expectation.report_id,
@@ -141,7 +141,7 @@ def _submitted(
 
 
 def restricted_aggregate(session_id: str) -> str:
-    """Under which id the events on the restricted topic count their versions."""
+    """The aggregate id of a session's events on the restricted topic."""
     return f"{session_id}/restricted"
 
 
@@ -150,10 +150,11 @@ def from_event(
     expectation: Expectation,
     addresses: Addresses,
     catalogues: Mapping[int, Catalogue],
-) -> Told | RestrictedCounted | None:
-    """The fact that one of our own events tells, as far as it tells it; None for other events.
+) -> PublishedFact | RestrictedCounted | None:
+    """The fact of one of our own events; None for other events.
 
-    `expectation` is what it was before. Of a report its texts and who sent it are not told.
+    `expectation` is the state before the event. The texts of a report and who submitted it are in
+    no event.
     """
     data = EVENTS[event.type].from_json(event.data)
     match data:
@@ -177,7 +178,7 @@ def from_event(
 
 def _report_of(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> Report:
     counts = _counts(data)
-    told = {count.axis for count in counts}
+    open_axes = {count.axis for count in counts}
     return Report(
         revision=data.revision,
         catalogue_version=data.catalogue_version,
@@ -187,7 +188,7 @@ def _report_of(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> Re
         late=data.late,
         answers={},
         axes=counts,
-        restricted=frozenset(_axes(data, catalogues)) - told,
+        restricted=frozenset(_axes(data, catalogues)) - open_axes,
         initiatives=(),
         special_topics=(),
         url=data.url,
@@ -205,7 +206,7 @@ def _axes(data: ReportSubmitted, catalogues: Mapping[int, Catalogue]) -> list[st
 
 
 def circular_of(data: CircularIssued) -> Circular:
-    """The circular that its event tells, but who issued it."""
+    """The circular of an event, which does not say who issued it."""
     return Circular(
         data.circular_id, data.catalogue_version, data.provinces, data.issued_at, issued_by=None
     )
@@ -214,7 +215,7 @@ def circular_of(data: CircularIssued) -> Circular:
 def circular_event(
     circular: Circular, catalogue: Catalogue, addresses: Addresses, trace: str | None
 ) -> Event:
-    """The one event of a circular, with the whole catalogue that it sends."""
+    """The event of a circular, with the whole catalogue that it sends."""
     data = CircularIssued(
         circular_id=circular.circular_id,
         catalogue_version=circular.catalogue_version,
@@ -240,7 +241,7 @@ def circular_event(
 
 
 def session_of(scheduled: SessionScheduled) -> Session:
-    """What was scheduled, in the domain's record. Raises NotOneProvince."""
+    """The scheduled session in the domain's record. Raises NotOneProvince."""
     starts_at = milliseconds(scheduled.starts_at)
     if scheduled.kind != "provincial":
         return Session(None, scheduled.title, starts_at, None)

@@ -12,19 +12,21 @@ PORT = 8102
 
 
 class ReportsSettings(CommonSettings):
-    """What the reports are told besides what all services are."""
+    """The settings of `reports`, besides those of every service."""
 
     http_port: int = shifted_port(PORT)
     restricted_axes: Names = Field(
-        ("security",), description="Axes told of on the restricted topic alone."
+        ("security",), description="Axes that are published on the restricted topic alone."
     )
 
     @field_validator("restricted_axes")
     @classmethod
-    def _axes(cls, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    def _axes(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
         known = [axis.id for axis in AXES]
-        for axis in wanted:
+        for axis in axes:
             if axis not in known:
-                told = {"axis": axis, "known": ", ".join(known)}
-                raise PydanticCustomError("refused", "'{axis}' is no axis; allowed: {known}", told)
-        return wanted
+                details = {"axis": axis, "known": ", ".join(known)}
+                raise PydanticCustomError(
+                    "refused", "'{axis}' is no axis; allowed: {known}", details
+                )
+        return axes

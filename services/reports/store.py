@@ -1,4 +1,4 @@
-"""What is expected, what came of it, and the circulars, on MongoDB."""
+"""Expectations with their reports, and circulars, on MongoDB."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _IS_EXPECTED: Final[Document] = {"session.province": {"$type": "string"}}
 
 
 class MongoExpectationRepository:
-    """Implements `handlers.ExpectationRepository`, and what the API reads."""
+    """Implements `handlers.ExpectationRepository` and `api.ReadableExpectations`."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -98,7 +98,7 @@ class MongoExpectationRepository:
         return None if document is None else _loaded(document)
 
     async def of_report(self, report_id: str) -> Expectation | None:
-        """Return the one whose report has that id, where it has come."""
+        """Return the expectation whose report has this id, or None if there is no such report."""
         document = await self._expectations.find_one({"report_id": report_id})
         if document is None or document["report"] is None:
             return None
@@ -111,26 +111,26 @@ class MongoExpectationRepository:
         return await self._inbox.seen(ids)
 
     async def page(self, query: ListQuery) -> Sequence[Expectation]:
-        """Return one page of what is expected; of gatherings without a report there is nothing."""
+        """Return one page of expectations, without gatherings that have no report."""
         found = await _EXPECTED.page(self._expectations, query, _IS_EXPECTED)
         return [_loaded(document) for document in found]
 
     async def page_of_reports(self, query: ListQuery) -> Sequence[Expectation]:
-        """Return one page of those whose report has come."""
-        has_come = {"report": {"$type": "object"}}
-        found = await _REPORTS.page(self._expectations, query, _IS_EXPECTED, has_come)
+        """Return one page of expectations with a report."""
+        has_report = {"report": {"$type": "object"}}
+        found = await _REPORTS.page(self._expectations, query, _IS_EXPECTED, has_report)
         return [_loaded(document) for document in found]
 
     async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
         async with self._ledger.commit(cause, Effects(events)):
-            pass  # the record of the commit is all there is to write
+            pass  # the ledger's record of the commit holds the events; nothing else is stored
 
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
-        """What the ledger tells of sessions that are not known: only what was kept can be."""
-        found = {id_: await self._told(id_) for id_ in ids}
+        """The events that `keep_orphans` put into the ledger, for the sessions that have some."""
+        found = {id_: await self._kept_events(id_) for id_ in ids}
         return {id_: events for id_, events in found.items() if events}
 
-    async def _told(self, session_id: str) -> list[Event]:
+    async def _kept_events(self, session_id: str) -> list[Event]:
         aggregates = (session_id, restricted_aggregate(session_id))
         entries = [entry for id_ in aggregates for entry in await self._ledger.history(id_)]
         return [entry.event for entry in entries]
@@ -167,7 +167,7 @@ class MongoExpectationRepository:
 
 
 class MongoCircularRepository:
-    """Implements `handlers.CircularRepository`, and what the API reads."""
+    """Implements `handlers.CircularRepository` and `api.ReadableCirculars`."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -179,7 +179,7 @@ class MongoCircularRepository:
         return None if document is None else _circular(document)
 
     async def page(self, query: ListQuery) -> Sequence[Circular]:
-        """Return one page."""
+        """Return one page of circulars."""
         return [_circular(document) for document in await _CIRCULARS.page(self._circulars, query)]
 
     async def add(self, circular: Circular, event: Event, cause: CommitContext) -> None:

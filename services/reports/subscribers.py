@@ -1,4 +1,4 @@
-"""Kafka in: sessions and other gatherings, taken by the same handlers as everything else."""
+"""Kafka in: events about sessions and other gatherings go to the handlers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.runtime.clocks import DomainClock
 def sessions(
     store: ExpectationRepository, context: HandlerContext, clock: DomainClock
 ) -> Handle[Change]:
-    """What the group does with a batch."""
+    """The function that the consumer group calls with each batch."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Change]:
         return await handlers.handle_events(messages, store, context, await clock.now())

@@ -19,9 +19,9 @@ SERVICE = "scheduler"
 
 
 def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
-    """Wire the service: a database, and the relay that publishes it.
+    """Wire the service: a database, and a relay.
 
-    It reads no topic but its own, and those only for what its database has forgotten.
+    It reads only its own topics, and only to recover what its database has lost.
     """
     host = Host(SERVICE, settings, Metrics())
     ledger = host.ledger(SERVICE)

@@ -1,4 +1,4 @@
-"""Maps facts to the events that others read, and those events back to facts."""
+"""Maps facts to this service's events, and those events back to facts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.scheduler.domain.records import (
     SessionFact,
     Terms,
     Withdrawn,
-    named,
+    changed_fields,
 )
 from shared.contracts.events import (
     EventData,
@@ -56,7 +56,7 @@ _TERMS = (
 
 
 def to_event(session: Session, fact: SessionFact, topics: Topics, trace: str | None) -> Event:
-    """The event of a session's fact, with the session as the fact left it."""
+    """The event of a session's fact, with the session after it."""
     return event_of(
         _of_session(session, fact),
         topic=topics.sessions,
@@ -70,7 +70,7 @@ def to_event(session: Session, fact: SessionFact, topics: Topics, trace: str | N
 def resolution_to_event(
     resolution: Resolution, fact: ResolutionFact, topics: Topics, trace: str | None
 ) -> Event:
-    """The event of a resolution's fact, with the resolution as the fact left it."""
+    """The event of a resolution's fact, with the resolution after it."""
     return event_of(
         _of_resolution(resolution, fact),
         topic=topics.resolutions(resolution.terms.deputy),
@@ -125,7 +125,7 @@ def _of_resolution(resolution: Resolution, fact: ResolutionFact) -> EventData:
                 deputy=deputy,
                 amended_at=fact.at,
                 reason=fact.reason,
-                **named(fact.amendment),
+                **changed_fields(fact.amendment),
             )
         case Withdrawn():
             return ResolutionWithdrawn(
@@ -134,9 +134,9 @@ def _of_resolution(resolution: Resolution, fact: ResolutionFact) -> EventData:
 
 
 def from_event(data: SessionEvent, at: datetime) -> SessionFact:
-    """The fact that one of our own events of a session tells; `at` (UTC) is the event's time.
+    """The fact of one of our own session events; `at` (UTC) is the event's time.
 
-    How many resolutions a session had when it closed is no fact of the session's.
+    The number of resolutions in SessionClosed is not part of the fact.
     """
     match data:
         case SessionScheduled():
@@ -161,9 +161,9 @@ def from_event(data: SessionEvent, at: datetime) -> SessionFact:
 
 
 def resolution_from_event(data: ResolutionEvent, at: datetime) -> ResolutionFact | None:
-    """The fact that one of our own events of a resolution tells; `at` (UTC) is the event's time.
+    """The fact of one of our own resolution events; `at` (UTC) is the event's time.
 
-    None where it is no event of ours: of a resolution of no session.
+    None if the event is not ours, which is so if its resolution has no session.
     """
     match data:
         case ResolutionApproved():

@@ -12,7 +12,7 @@ PORT = 8101
 
 
 class SchedulerSettings(CommonSettings):
-    """What the scheduler is told besides what all services are."""
+    """The settings of `scheduler`, besides those of every service."""
 
     http_port: int = shifted_port(PORT)
     report_hours: int = Field(

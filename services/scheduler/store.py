@@ -33,7 +33,7 @@ from shared.text import search_key
 _SCHEMA: Final = 1  # of a stored document; a reader takes older ones too
 
 _BODY: Final = "executing_body_key"
-_KEYED: Final = {"_id": "keyed", "schema": 1}  # the mark that all have their keys
+_KEYED: Final = {"_id": "keyed", "schema": 1}  # marks that every resolution has its key
 
 _SESSION_INDEXES = (
     IndexModel(
@@ -56,7 +56,7 @@ _RESOLUTION_INDEXES = (
         IndexModel(
             [(path, ASCENDING), ("_id", ASCENDING)],
             name=path,
-            partialFilterExpression={path: {"$gt": ""}},  # not every one has it
+            partialFilterExpression={path: {"$gt": ""}},  # not every resolution has it
         )
         for path in ("number", _BODY)
     ),
@@ -69,7 +69,7 @@ _RESOLUTIONS: Final = Stored(
 
 
 class MongoSchedulerRepository:
-    """Implements `handlers.SchedulerRepository`, and what the API reads."""
+    """Implements `handlers.SchedulerRepository` and `api.context.ReadableRepository`."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -77,21 +77,21 @@ class MongoSchedulerRepository:
         self._seasons = ledger.database["seasons"]
         self._sessions = ledger.database["sessions"]
         self._resolutions = ledger.database["resolutions"]
-        self._marks = ledger.database["marks"]  # of what was done to all that is stored
+        self._marks = ledger.database["marks"]  # of the migrations that are done
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
         await self._ledger.prepare()
         await ensure_indexes(self._sessions, _SESSION_INDEXES)
         await ensure_indexes(self._resolutions, _RESOLUTION_INDEXES)
-        await self._key_former()
+        await self._add_missing_keys()
 
-    async def _key_former(self) -> None:
-        """Give resolutions that were stored before bodies were searched the key for that."""
+    async def _add_missing_keys(self) -> None:
+        """Add the search key of the executing body to resolutions that were stored without it."""
         if await self._marks.find_one(_KEYED):
             return
-        former = self._resolutions.find({"executing_body": {"$gt": ""}}, {"executing_body": 1})
-        async for document in former:
+        with_body = self._resolutions.find({"executing_body": {"$gt": ""}}, {"executing_body": 1})
+        async for document in with_body:
             as_read = {"_id": document["_id"], "executing_body": document["executing_body"]}
             key = {"$set": {_BODY: _key(document["executing_body"])}}
             await self._resolutions.update_one(as_read, key)
@@ -120,7 +120,7 @@ class MongoSchedulerRepository:
         return {document["_id"]: _resolution(document) async for document in found}
 
     async def sessions_of_season(self, season: str) -> Sequence[Session]:
-        """Return all sessions of a season, by when they begin."""
+        """Return all sessions of a season, by their start."""
         found = self._sessions.find({"season": season})
         return [
             _session(document)
@@ -128,15 +128,15 @@ class MongoSchedulerRepository:
         ]
 
     async def page_of_seasons(self, query: ListQuery) -> Sequence[Season]:
-        """Return one page."""
+        """Return one page of seasons."""
         return [_season(document) for document in await _SEASONS.page(self._seasons, query)]
 
     async def page_of_sessions(self, query: ListQuery) -> Sequence[Session]:
-        """Return one page; a field of many values matches any of them."""
+        """Return one page of sessions; a field with several values matches any of them."""
         return [_session(document) for document in await _SESSIONS.page(self._sessions, query)]
 
     async def page_of_resolutions(self, query: ListQuery) -> Sequence[Resolution]:
-        """Return one page."""
+        """Return one page of resolutions."""
         found = await _RESOLUTIONS.page(self._resolutions, query)
         return [_resolution(document) for document in found]
 
@@ -148,10 +148,10 @@ class MongoSchedulerRepository:
                 (self._sessions, Session),
                 (self._resolutions, Resolution),
             ):
-                those = [change for change in changes if isinstance(change.after, kind)]
-                # A session that was cancelled leaves its turn to another one.
-                await _replace(documents, those, transaction)
-                await _insert(documents, [c for c in those if c.before is None], transaction)
+                of_kind = [change for change in changes if isinstance(change.after, kind)]
+                # Replaced first: a cancelled session frees its turn for a new one.
+                await _replace(documents, of_kind, transaction)
+                await _insert(documents, [c for c in of_kind if c.before is None], transaction)
 
 
 async def _insert(
@@ -165,7 +165,7 @@ async def _replace(
     documents: Documents, changes: Sequence[Change], transaction: Transaction
 ) -> None:
     updates = [
-        UpdateOne(_as_it_was(change.before), {"$set": _stored(change.after)})
+        UpdateOne(_unchanged(change.before), {"$set": _stored(change.after)})
         for change in changes
         if change.before is not None
     ]
@@ -175,10 +175,10 @@ async def _replace(
             raise Stale(f"{len(updates) - result.matched_count} records have moved on")
 
 
-def _as_it_was(before: Record) -> Document:
+def _unchanged(before: Record) -> Document:
     match before:
         case Session():
-            # A session that is closed has to have counted every resolution, so both are told.
+            # A closing session must have counted every resolution, so the count is compared too.
             counted = {"resolutions": before.resolutions}
             return {"_id": before.session_id, "version": before.version, **counted}
         case Resolution():

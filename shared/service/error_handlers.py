@@ -10,7 +10,7 @@ from starlette.responses import Response
 from shared.messaging.core.classification import FailureKind, classify
 from shared.messaging.core.errors import HistoryChanged, Stale, StillRecovering
 from shared.runtime.problems import Problem, internal, respond, unavailable
-from shared.runtime.told import sentence
+from shared.runtime.sentences import sentence
 
 _log = structlog.get_logger(__name__)
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.notify import events
-from services.notify.domain import LONGEST_WAIT_SECONDS, Fact, Notice, Trouble
-from services.notify.domain.sessions import Course
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.notices import Fact, Notice, Trouble
+from services.notify.domain.session_notices import KnownSession
 from services.notify.handlers import Saved
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext, Event
@@ -24,7 +25,7 @@ class FakeNotices:
     def __init__(self) -> None:
         self._notices: dict[str, Notice] = {}
         self._next_tries: dict[str, datetime] = {}
-        self._courses: dict[str, Course] = {}
+        self._courses: dict[str, KnownSession] = {}
         self._kept: dict[str, Fact] = {}
         self.events: list[Event] = []
 
@@ -34,7 +35,7 @@ class FakeNotices:
     async def of(self, ids: Collection[str]) -> Sequence[Notice]:
         return [self._notices[id_] for id_ in ids if id_ in self._notices]
 
-    async def courses(self, session_ids: Collection[str]) -> Sequence[Course]:
+    async def known_sessions(self, session_ids: Collection[str]) -> Sequence[KnownSession]:
         return [self._courses[id_] for id_ in session_ids if id_ in self._courses]
 
     async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
@@ -76,7 +77,7 @@ class FakeNotices:
 
     async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
         for change in changes:
-            if isinstance(change, Course):
+            if isinstance(change, KnownSession):
                 stored_course = self._courses.get(change.session_id)
                 known = 0 if stored_course is None else stored_course.revision
                 if known >= change.revision:
@@ -88,7 +89,7 @@ class FakeNotices:
             if change.before is not None and stored != change.before:
                 raise Stale(change.after.notice_id)
         for change in changes:
-            if isinstance(change, Course):
+            if isinstance(change, KnownSession):
                 self._courses[change.session_id] = change
                 continue
             id_ = change.after.notice_id

@@ -16,7 +16,7 @@ from services.followups.domain.escalation import days_late
 from services.followups.domain.records import Fact, Followup, State, evolve, opened
 from services.followups.handlers import Change
 from services.followups.store import MongoFollowupRepository
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 from services.notify.store import MongoNoticeRepository
 from services.reports import handlers as reports
 from services.reports.domain.records import Expectation
@@ -34,7 +34,7 @@ from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_reports import MemoryExpectations
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.stores.test_notify import many
+from tests.stores.notices import many
 from tests.stores.test_reports import mongo_stores, of
 from tests.stores.test_scheduler import in_calendar, resolved
 from tests.unit.followups.examples import (

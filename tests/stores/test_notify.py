@@ -1,79 +1,47 @@
-"""One suite for the store of the notices: in memory and on MongoDB; and the courier on a lease."""
+"""One suite for the store of the notices: in memory and on MongoDB."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
-from deploy.local.cluster import Cluster
-from services.notify import domain, events, handlers
-from services.notify.domain import (
-    LONGEST_WAIT_SECONDS,
-    CancelledSession,
+from services.notify import handlers
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.notices import (
     Delivered,
     Fact,
     Failed,
     HandedOver,
     HandoverState,
     HeldBack,
-    MovedSession,
-    Notice,
-    Notification,
     Overtaken,
     PutOff,
     State,
     Trouble,
+    new_notices,
 )
-from services.notify.domain.sessions import Course, Times
-from services.notify.handlers import Change, Declined, HandlerContext, Unreachable
-from services.notify.jobs import BATCH, Dispatcher
+from services.notify.domain.notifications import CancelledSession, MovedSession, Notification
+from services.notify.domain.session_notices import KnownSession, Times
+from services.notify.handlers import Change
 from services.notify.store import MongoNoticeRepository
-from shared.messaging.core.errors import AlreadyExists, HistoryChanged, LeaseLost, Stale
-from shared.messaging.core.model import CommitContext
-from shared.messaging.core.wake_up import WakeUp
-from shared.messaging.ledger.leases import Lease
-from shared.messaging.ledger.ledger import Ledger
-from shared.messaging.ledger.rollback import RollbackDetector
-from shared.messaging.scheduling.leased_task import LeasedTask
-from shared.runtime import mongo
-from shared.runtime.clocks import SystemDomainClock, SystemMachineClock
+from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.runtime.list_queries import ListQuery, Place
-from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
-from tests.component.harness import eventually
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, followup, message, report, resolution, session
+from tests.stores.notices import AT, CAUSE, OFFICE, delivered, many, moved, new, prepared
+from tests.unit.notify.examples import NOW, followup, message, report, resolution, session
 from tests.unit.notify.test_handlers import approved
 from tests.unit.published import as_read
-
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-CAUSE = CommitContext("event", "test")
-OFFICE = HandlerContext("peygir.notices.v1", {}, retry_seconds=10)
 
 Store = FakeNotices | MongoNoticeRepository
 
 
 @pytest_asyncio.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    client = mongo.connect(cluster.mongodb_uri, app="test")
-    name = f"{namespace}notify"
-    await client.drop_database(name)
-    yield mongo.database(client, name)
-    client.close()
-
-
-@pytest_asyncio.fixture
 async def notices(database: Database) -> MongoNoticeRepository:
-    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock()))
-    await store.prepare()
-    await store.prepare()
-    return store
+    return await prepared(database)
 
 
 @pytest.fixture(params=["memory", "mongodb"])
@@ -82,21 +50,6 @@ def store(request: pytest.FixtureRequest) -> Store:
         return FakeNotices()
     found: MongoNoticeRepository = request.getfixturevalue("notices")
     return found
-
-
-def new(notification: Notification, at: datetime = AT) -> Change:
-    (notice, *_) = domain.notices(notification, NOW, "trace")
-    return Change(None, notice, (), at)
-
-
-def moved(before: Notice, fact: Fact, next_try: datetime | None = None) -> Change:
-    after = domain.evolve(before, fact)
-    event = events.to_event(after, fact, OFFICE.topic)
-    return Change(before, after, () if event is None else (event,), next_try)
-
-
-def many(count: int) -> list[Change]:
-    return [new(resolution(resolution_id=f"r{n:03}")) for n in range(count)]
 
 
 async def test_what_is_stored_comes_back_whole(store: Store) -> None:
@@ -186,7 +139,7 @@ async def test_what_a_clock_that_was_ahead_put_off_waits_no_longer_than_others(
 
 
 async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None:
-    known = Course(
+    known = KnownSession(
         "s1",
         session(session_id="s1", turn=2),
         Times(NOW, NOW + timedelta(hours=4), None),
@@ -195,18 +148,18 @@ async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None
         heard=("/a\nb",),
         revision=1,
     )
-    early = Course("s2", cancelled=True, revision=1)
-    (invitation,) = domain.notices(session(session_id="s1"), NOW, None)
-    (report_due,) = domain.notices(report(session_id="s1"), NOW, None)
-    (foreign,) = domain.notices(session(session_id="s3"), NOW, None)
+    early = KnownSession("s2", cancelled=True, revision=1)
+    (invitation,) = new_notices(session(session_id="s1"), NOW, None)
+    (report_due,) = new_notices(report(session_id="s1"), NOW, None)
+    (foreign,) = new_notices(session(session_id="s3"), NOW, None)
     new = [Change(None, notice, (), AT) for notice in (invitation, report_due, foreign)]
     await store.save([known, *new, early], CAUSE)
-    found = {course.session_id: course for course in await store.courses(["s1", "s2", "s4"])}
+    found = {course.session_id: course for course in await store.known_sessions(["s1", "s2", "s4"])}
     assert found == {"s1": known, "s2": early}
     assert await store.about(["s1", "s2"]) == [invitation]
     later = replace(known, cancelled=True, revision=2)
     await store.save([later], CAUSE)
-    assert await store.courses(["s1"]) == [later]
+    assert await store.known_sessions(["s1"]) == [later]
     with pytest.raises(Stale):
         await store.save([replace(known, turn=3, revision=2)], CAUSE)
     with pytest.raises(Stale):
@@ -214,7 +167,7 @@ async def test_what_is_known_of_a_session_comes_back_whole(store: Store) -> None
 
 
 async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(store: Store) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await store.save([Change(None, invitation, (), AT)], CAUSE)
     began = moved(invitation, HandedOver(NOW), AT)
     await store.save([began], CAUSE)
@@ -225,7 +178,7 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
         await store.save([moved(began.after, Delivered(NOW))], CAUSE)
     found = await store.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is HandoverState.OVERTAKEN
+    assert found.handover is HandoverState.OVERTAKEN
     await store.save([moved(found, Overtaken(NOW))], CAUSE)
     assert await store.count_waiting() == 0
     assert [n.state for n in await store.page(ListQuery({"state": ["withdrawn"]}, None, 10))] == [
@@ -251,7 +204,7 @@ async def test_a_notice_that_somebody_broke_holds_up_no_other(
 async def test_notices_of_earlier_versions_go_on(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
+    (invitation,) = new_notices(session(), NOW, None)
     await notices.save([Change(None, invitation, (), AT)], CAUSE)
     await database["notices"].update_many(
         {}, {"$unset": {"trouble": "", "standing": "", "matter.turn": ""}}
@@ -260,7 +213,7 @@ async def test_notices_of_earlier_versions_go_on(
     await notices.save([moved(invitation, HandedOver(NOW), AT)], CAUSE)
     found = await notices.get(invitation.notice_id)
     assert found is not None
-    assert found.standing is HandoverState.UNDER_WAY
+    assert found.handover is HandoverState.UNDER_WAY
 
 
 async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:
@@ -332,214 +285,3 @@ async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> Non
     assert [notice.subject for notice in delivered] == ["r000"]
     told = await store.page(ListQuery({"subject": ["1402-IR-09"]}, None, 10))
     assert [notice.template for notice in told] == ["session-scheduled"]
-
-
-# -- the courier --------------------------------------------------------------------------------
-
-
-class Post:
-    """A mail server in memory: it can be gone after some mails, or keep one waiting."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-        self.gone_after: int | None = None
-        self.entered = asyncio.Event()
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-
-    def address_of(self, notice: Notice) -> str:
-        return f"{notice.recipient_role}@peygir.example"
-
-    async def open(self) -> None:
-        pass
-
-    async def send(self, notice: Notice, _now: datetime) -> None:
-        if self.gone_after is not None and len(self.taken) >= self.gone_after:
-            raise Unreachable("gone")
-        self.entered.set()
-        await self.go_on.wait()
-        self.taken.append(notice.notice_id)
-
-    async def close(self) -> None:
-        pass
-
-
-LEASE_SECONDS = 1.0
-
-
-def lease(database: Database, holder: str) -> Lease:
-    return Lease(database, "delivery", holder, LEASE_SECONDS)
-
-
-def dispatcher(store: MongoNoticeRepository, post: Post) -> Dispatcher:
-    return Dispatcher(
-        store,
-        post,
-        OFFICE,
-        clock=SystemDomainClock(),
-        machine=SystemMachineClock(),
-    )
-
-
-async def delivered(store: MongoNoticeRepository) -> Sequence[Notice]:
-    return await store.page(ListQuery({"state": ["delivered"]}, None, 1_000))
-
-
-async def test_all_that_waits_goes_out_once_in_batches(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    changes = many(2 * BATCH + 5)
-    await notices.save(changes, CAUSE)
-    post, mine = Post(), lease(database, "a")
-    await mine.acquire()
-    await dispatcher(notices, post).deliver(mine)
-    assert sorted(post.taken) == sorted(change.after.notice_id for change in changes)
-    assert len(await delivered(notices)) == len(changes)
-    assert await database["commits"].count_documents({"by": "courier"}) == 3
-    assert await notices.count_waiting() == 0
-
-
-async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
-    """It may have gone out since; whoever starts anew asks the topic before."""
-    watch = RollbackDetector(database)
-    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock(), watch=watch))
-    await store.prepare()
-    await store.save(many(2), CAUSE)
-    await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
-    await watch.look()
-    post, held = Post(), lease(database, "me")
-    await held.acquire()
-    await database["positions"].update_one({}, {"$set": {"next": 4}})
-    watch.doubt()  # the server was away
-    with pytest.raises(HistoryChanged):
-        await dispatcher(store, post).deliver(held)
-    assert post.taken == []
-    assert await store.count_waiting() == 2
-
-
-async def test_what_went_out_before_the_server_was_gone_is_noted(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    await notices.save(many(10), CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.gone_after = 4
-    await mine.acquire()
-    with pytest.raises(Unreachable):
-        await dispatcher(notices, post).deliver(mine)
-    assert [n.notice_id for n in await delivered(notices)] == sorted(post.taken)
-    post.gone_after = None
-    await dispatcher(notices, post).deliver(mine)
-    assert len(set(post.taken)) == len(post.taken) == 10
-
-
-async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    await notices.save(many(3), CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.go_on.clear()
-    await mine.acquire()
-    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
-    await post.entered.wait()
-    delivering.cancel()
-    await asyncio.sleep(0)
-    post.go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await delivering
-    assert [n.notice_id for n in await delivered(notices)] == post.taken
-    assert len(post.taken) == 1
-
-
-class OddPost(Post):
-    """A mail server one of whose answers nobody can write down."""
-
-    odd: str
-
-    async def send(self, notice: Notice, now: datetime) -> None:
-        await super().send(notice, now)
-        if notice.notice_id == self.odd:
-            raise Declined("550 refus\udce9")
-
-
-async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    changes = many(2 * BATCH + 5)
-    await notices.save(changes, CAUSE)
-    post, mine = OddPost(), lease(database, "a")
-    post.odd = changes[3].after.notice_id
-    await mine.acquire()
-    with_one = dispatcher(notices, post)
-    for _ in range(2):
-        await with_one.deliver(mine)
-    ids = {change.after.notice_id for change in changes}
-    assert {n.notice_id for n in await delivered(notices)} == ids - {post.odd}
-    assert sorted(post.taken) == sorted(ids), "nothing goes out twice"
-    assert await notices.count_waiting() == 1
-
-
-async def test_a_slow_server_does_not_cost_the_lease(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    await notices.save(many(1), CAUSE)
-    post, mine, other = Post(), lease(database, "a"), lease(database, "b")
-    post.go_on.clear()
-    wake_up = WakeUp()
-    task = LeasedTask(
-        mine,
-        work=partial(dispatcher(notices, post).deliver, mine),
-        rest=partial(wake_up.wait, LEASE_SECONDS),
-        clock=SystemMachineClock(),
-        metrics=Metrics(),
-        lease_seconds=LEASE_SECONDS,
-    )
-    delivering = asyncio.create_task(task.run())
-    try:
-        await post.entered.wait()
-        until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
-        while asyncio.get_running_loop().time() < until:
-            assert not await other.acquire()
-        post.go_on.set()
-
-        async def noted() -> bool:
-            return len(await delivered(notices)) == 1
-
-        await eventually(noted, 10, "the answer")
-    finally:
-        delivering.cancel()
-        await asyncio.wait({delivering})
-
-
-async def test_whoever_lost_the_lease_sends_and_notes_nothing(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    await notices.save(many(3), CAUSE)
-    post, mine = Post(), lease(database, "a")
-    await mine.acquire()
-    await database["leases"].update_one(
-        {"_id": "delivery"},
-        {"$set": {"holder": "b", "number": 2, "until": datetime(2100, 1, 1, tzinfo=UTC)}},
-    )
-    with pytest.raises(LeaseLost):
-        await dispatcher(notices, post).deliver(mine)
-    assert post.taken == []
-    assert await delivered(notices) == []
-
-
-async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
-    notices: MongoNoticeRepository, database: Database
-) -> None:
-    (change,) = many(1)
-    await notices.save([change], CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.go_on.clear()
-    await mine.acquire()
-    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
-    await post.entered.wait()
-    other = replace(CAUSE, by="other")
-    await notices.save([moved(change.after, Delivered(NOW))], other)
-    post.go_on.set()
-    await delivering
-    found = await notices.get(change.after.notice_id)
-    assert found is not None
-    assert (found.version, found.tries) == (1, 1)

@@ -13,7 +13,7 @@ from services.reports import events, handlers
 from services.reports.api import ReadableCirculars, ReadableExpectations
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
-from services.reports.domain.records import Expectation, FellOverdue, Moved, Session, Told
+from services.reports.domain.records import Expectation, FellOverdue, Moved, PublishedFact, Session
 from services.reports.handlers import Change
 from services.reports.store import MongoCircularRepository, MongoExpectationRepository
 from shared.messaging.core.errors import AlreadyExists, LeaseLost, Stale
@@ -70,7 +70,7 @@ def of(session_id: str, **changes: Any) -> Expectation:
     return replace(awaited(session), session_id=session_id)
 
 
-def step(before: Expectation | None, end: Expectation, *facts: Told) -> Change:
+def step(before: Expectation | None, end: Expectation, *facts: PublishedFact) -> Change:
     """A change with the events of its facts."""
     told = [e for fact in facts for e in events.to_event(end, fact, ADDRESSES, None)]
     return Change(before, end, told)

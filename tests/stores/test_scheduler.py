@@ -295,7 +295,7 @@ async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database
             acting("a", cancelling),
             scheduling("b", turn=True),
             acting("b", opening),
-            lambda r: handlers.record("b", proposals, r, RULES, COORDINATION, NOW),
+            lambda r: handlers.record_resolutions("b", proposals, r, RULES, COORDINATION, NOW),
             changing("b-R001", amended),
             acting("b", closing),
         ],
@@ -311,7 +311,7 @@ async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database
         assert await ledger.pending() == (0, None), "what stands in a topic is not sent again"
         told = [event for event in whole.events if event.aggregate_id == "b"]
         assert [entry.event for entry in await ledger.history("b")] == told
-    await handlers.record("b", proposals, store, RULES, COORDINATION, NOW)
+    await handlers.record_resolutions("b", proposals, store, RULES, COORDINATION, NOW)
     known = await store.session("b")
     assert known is not None
     assert known.resolutions == 4

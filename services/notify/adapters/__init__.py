@@ -1,1 +1,1 @@
-"""How notices reach people: addresses, wording, and SMTP."""
+"""How notices reach people: addresses, mails in Persian, and SMTP."""

@@ -1,4 +1,4 @@
-"""Where a role gets its mail, and what things are called in Persian."""
+"""The mail address of each role, and the Persian names of roles, provinces and axes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from shared.runtime.principals import COORDINATION, MINISTER_OFFICE
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The address of a role: the one that is known, else one made from the role's name."""
+    """The address of a role: the configured one, otherwise one made from the role's name."""
 
     domain: str
     known: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, role: str) -> str:
-        """`deputy:civil` is `deputy.civil@<domain>`."""
+        """The address of a role; by default that of `deputy:civil` is `deputy.civil@<domain>`."""
         return self.known.get(role) or f"{role.replace(':', '.').lower()}@{self.domain}"
 
 
 def greeting_of(role: str) -> str:
-    """How a letter begins that goes to a role."""
+    """The greeting of a letter to a role."""
     kind, _, id_ = role.partition(":")
     match kind:
         case "province":
@@ -34,7 +34,7 @@ def greeting_of(role: str) -> str:
 
 
 def deputy_name(deputy: str) -> str:
-    """A deputy's title; one that only this installation knows goes by the id."""
+    """A deputy's title; for a deputy that only this installation has, the id."""
     return DEPUTY_TITLES_FA.get(deputy, f"معاونت {deputy}")
 
 

@@ -1,4 +1,4 @@
-"""What a notice says, in Persian: dates of the Jalali calendar, times of Tehran, Persian digits."""
+"""The Persian text of a notice: Jalali dates, times in Asia/Tehran, Persian digits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.notify.adapters.addresses import (
     greeting_of,
     province_name,
 )
-from services.notify.domain import (
+from services.notify.domain.notices import Notice
+from services.notify.domain.notifications import (
     ApprovedResolution,
     CancelledSession,
     MovedSession,
-    Notice,
     OverdueFollowup,
     OverdueReport,
     ScheduledSession,
@@ -33,8 +33,8 @@ from shared.text import normalise, persian_digits
 
 _LONGEST_SUBJECT: Final = 150
 _FSI, _PDI = "\u2068", "\u2069"
-_UNKNOWN: Final = "\ufffd"
-_STEERING: Final = re.compile(
+_REPLACEMENT: Final = "\ufffd"
+_DIRECTION_MARKS: Final = re.compile(
     "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0001-\U000e007f]"
 )
 _MODES: Final = {"in-person": "حضوری", "webinar": "وبینار"}
@@ -42,7 +42,7 @@ _MODES: Final = {"in-person": "حضوری", "webinar": "وبینار"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that a letter tells; an id is written from left to right."""
+    """One row of a letter; an id is written from left to right."""
 
     label: str
     value: str
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter before it has a form. Others' texts in heading and lead are isolated."""
+    """The content of a letter. In heading and lead, texts by other people are isolated."""
 
     heading: str
     greeting: str
@@ -61,7 +61,7 @@ class Letter:
 
     @property
     def subject(self) -> str:
-        """The heading as a header holds it: without isolates, and not too long."""
+        """The heading as the subject of a mail: without isolates, at most 150 characters."""
         text = self.heading.replace(_FSI, "").replace(_PDI, "").rstrip()
         if len(text) <= _LONGEST_SUBJECT:
             return text
@@ -69,7 +69,7 @@ class Letter:
 
 
 def letter(notice: Notice) -> Letter:
-    """Write what a notice's recipient is told."""
+    """Write the letter of a notice to its recipient."""
     greeting = greeting_of(notice.recipient_role)
     match notice.notification:
         case ScheduledSession() as session:
@@ -274,39 +274,39 @@ def _session(session_id: str | None) -> Iterator[Row]:
 
 
 def _line(text: str) -> str:
-    """Someone else's text on one line, without characters that steer others or mean nothing."""
+    """Someone else's text on one line, without direction marks; noncharacters become U+FFFD."""
     shown = "".join(map(_shown, normalise(text)))
-    return " ".join(_STEERING.sub("", shown).split())
+    return " ".join(_DIRECTION_MARKS.sub("", shown).split())
 
 
 def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return " "
-    return _UNKNOWN if category == "Cs" or _is_no_character(character) else character
+    return _REPLACEMENT if category == "Cs" or _is_noncharacter(character) else character
 
 
-def _is_no_character(character: str) -> bool:
-    """Whether it is one that Unicode keeps free of meaning for ever (23.7)."""
+def _is_noncharacter(character: str) -> bool:
+    """Whether Unicode reserves it as a noncharacter (Unicode Standard, 23.7)."""
     point = ord(character)
     return point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
 
 
 def _lines(text: str) -> str:
-    """Someone else's text with its own lines."""
+    """Someone else's text with its line breaks."""
     return "\n".join(_line(line) for line in normalise(text).split("\n"))
 
 
 def _id(id_: str) -> str:
-    """An id, in which what cannot be seen is seen to be there."""
-    return "".join(c if c.isprintable() else _UNKNOWN for c in id_)
+    """An id; characters that cannot be printed become U+FFFD."""
+    return "".join(c if c.isprintable() else _REPLACEMENT for c in id_)
 
 
 def _inserted(text: str) -> str:
-    """Someone else's text within a sentence of ours; its direction is its own."""
+    """Someone else's text, to be inserted into our sentence with its own direction."""
     return isolated(_line(text))
 
 
 def isolated(text: str) -> str:
-    """Each line between U+2068 and U+2069, so that its direction is its own (UAX #9, 2.5)."""
+    """Put each line between U+2068 and U+2069, so that it keeps its own direction (UAX #9, 2.5)."""
     return "\n".join(f"{_FSI}{line}{_PDI}" if line else "" for line in text.split("\n"))

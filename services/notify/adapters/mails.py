@@ -1,4 +1,4 @@
-"""A notice as a mail: plain text and HTML, from right to left, in bytes as SMTP takes them."""
+"""A notice as a mail: plain text and HTML, right to left, encoded for SMTP."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.letters import isolated, letter
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 
 _SENDER: Final = "سامانه پیگیر"
 _CRLF: Final = "\r\n"
 
 
 class _Wire(Compat32):
-    """Writes headers as they are: ours are ASCII, and folded where they are long.
+    """Write headers unchanged: ours are ASCII, and folded already if they are long.
 
-    Folding all of them again, as the library's own policies do, takes most of a mail's time.
+    Folding all of them again, as the library's own policies do, takes most of the time of a mail.
     """
 
     def fold_binary(self, name: str, value: str) -> bytes:
@@ -36,15 +36,15 @@ _WIRE: Final = _Wire(linesep=_CRLF)
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail ready to be handed over."""
+    """A mail ready to send."""
 
     sender: str
     recipient: str
-    content: bytes  # RFC 5322, ASCII, lines ended by CRLF
+    content: bytes  # RFC 5322, ASCII, lines end with CRLF
 
 
 class MailRenderer:
-    """Writes mails. The same notice always gets the same Message-ID, so a double is known."""
+    """Writes mails. A notice always has the same Message-ID, so a duplicate can be recognised."""
 
     def __init__(self, addresses: Addresses, sender: str) -> None:
         self._addresses = addresses
@@ -52,23 +52,25 @@ class MailRenderer:
         self._text, self._html = _templates()
 
     def address_of(self, notice: Notice) -> str:
-        """Where a notice goes."""
+        """The mail address of a notice's recipient."""
         return self._addresses.of(notice.recipient_role)
 
     def write(self, notice: Notice, now: datetime) -> Mail:
         """Write a notice's mail, dated `now` (aware)."""
         recipient = self.address_of(notice)
-        told = letter(notice)
+        content = letter(notice)
         mail = MIMEMultipart("alternative", boundary=f"=_{notice.notice_id}")
         mail["From"] = f"{Header(_SENDER, 'utf-8').encode()} <{self._sender}>"
         mail["To"] = recipient
-        mail["Subject"] = Header(told.subject, "utf-8", header_name="Subject").encode(linesep=_CRLF)
+        mail["Subject"] = Header(content.subject, "utf-8", header_name="Subject").encode(
+            linesep=_CRLF
+        )
         mail["Date"] = format_datetime(now)
         mail["Message-ID"] = f"<{notice.notice_id}@{self._addresses.domain}>"
         mail["Content-Language"] = "fa"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot shall answer
-        text = self._text.render(letter=told, notice_id=notice.notice_id)
-        html = self._html.render(letter=told, notice_id=notice.notice_id)
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: asks for no automatic reply
+        text = self._text.render(letter=content, notice_id=notice.notice_id)
+        html = self._html.render(letter=content, notice_id=notice.notice_id)
         mail.attach(MIMEText(text, "plain", "utf-8"))
         mail.attach(MIMEText(html, "html", "utf-8"))
         return Mail(self._sender, recipient, mail.as_bytes(policy=_WIRE))

@@ -1,4 +1,4 @@
-"""What this service refuses, in Persian."""
+"""The Persian texts of what this service refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMTP: one connection for as long as there is something to send."""
+"""SMTP: one connection as long as there is something to send."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from aiosmtplib import (
 )
 
 from services.notify.adapters.mails import Mail, MailRenderer
-from services.notify.domain import Notice
+from services.notify.domain.notices import Notice
 from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
 
 _log = structlog.get_logger(__name__)
 
-_CLOSING: Final = 421  # RFC 5321, 3.8: the server hangs up
-_OUT_OF_STEP: Final = 503  # RFC 5321, 4.2.4: it takes one command for another
-_LOG_IN: Final = 530  # RFC 4954, 6: of the session, whichever command hears it
-_TOO_LARGE: Final = 552  # RFC 1870, 6.1: the one answer to MAIL that is about the mail
-_LONGEST_ANSWER: Final = 1_000  # characters kept of what the server says
+_CLOSING: Final = 421  # RFC 5321, 3.8: the server closes the connection
+_OUT_OF_STEP: Final = 503  # RFC 5321, 4.2.4: bad sequence of commands
+_LOG_IN: Final = 530  # RFC 4954, 6: authentication required, in answer to any command
+_TOO_LARGE: Final = 552  # RFC 1870, 6.1: the only answer to MAIL that concerns this mail
+_LONGEST_ANSWER: Final = 1_000  # characters kept of the server's answer
 
 
 class _Stage(IntEnum):
-    """How far a mail has come."""
+    """The command of a mail that was sent last."""
 
-    MAIL = 1  # nothing was said yet of the recipient
+    MAIL = 1  # the server does not know the recipient yet
     RCPT = 2
-    DATA = 3  # the server may have all of it
+    DATA = 3  # the server may have the whole mail
 
 
 @dataclass(eq=False)
@@ -44,24 +44,24 @@ class _Broken(Exception):
     """A dialogue that cannot go on."""
 
     stage: _Stage
-    told: str
-    was_refused: bool  # the server said that it would not, so it has not taken it
+    cause: str
+    was_refused: bool  # the server refused, so it has not accepted the mail
     was_silent: bool = False
 
 
 class SmtpTransport:
     """Hands mails to a mail server; implements `handlers.MailTransport`.
 
-    What the server says of the recipient or of the mail itself decides a notice's fate: 5xx is for
-    ever, 4xx is for now (RFC 5321, 4.2.1). Where it hangs up, falls silent or talks nonsense after
-    it has heard of the recipient, that mail alone is interrupted. Whatever goes wrong before, a
-    refused log-in or sender included, is no notice's fault: all of them wait.
+    The server's answer about the recipient or the mail itself decides about the notice: 5xx is
+    permanent, 4xx is temporary (RFC 5321, 4.2.1). If the server closes the connection, times out
+    or breaks the protocol after it knows the recipient, only that mail is interrupted. Anything
+    that goes wrong earlier, such as a refused login or sender, concerns no single notice: all wait.
 
-    A connection may have served its time: servers limit the mails that they take over one. So what
-    goes wrong on one that was used, before the mail was there, is tried once more on a new one.
+    Servers limit the number of mails per connection. So a failure on a connection that was used
+    before, at a time when the server did not have the mail, is tried once more on a new connection.
 
-    The server may have taken a mail whose answer never came: the connection broke, or this process
-    died. Such a mail goes out again, under the same Message-ID.
+    If the connection breaks or this process dies before the answer arrives, the server may have
+    accepted the mail. Such a mail goes out again with the same Message-ID.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class SmtpTransport:
         timeout_seconds: float,
         ca_file: Path | None = None,
     ) -> None:
-        """Nothing is connected before the first mail. `timeout_seconds` is for each answer;
-        `ca_file` signs the server's certificate where the system's do not."""
-        self._scribe = renderer
+        """Connect at the first mail, not now. `timeout_seconds` is for each answer; `ca_file` holds
+        the CA certificates for the server's certificate, None means those of the system."""
+        self._renderer = renderer
         self._client = SMTP(
             hostname=host,
             port=port,
@@ -92,11 +92,11 @@ class SmtpTransport:
         self._is_used = False
 
     def address_of(self, notice: Notice) -> str:
-        """Where a notice goes."""
-        return self._scribe.address_of(notice)
+        """The mail address of a notice's recipient."""
+        return self._renderer.address_of(notice)
 
     async def open(self) -> None:
-        """Connect, where it is not. Raises Unreachable."""
+        """Connect if there is no connection. Raises Unreachable."""
         if self._client.is_connected:
             return
         self._is_used = False
@@ -104,7 +104,11 @@ class SmtpTransport:
             await self._client.connect()
             if self._client.is_ehlo_or_helo_needed:
                 await self._greet()
-        except (SMTPException, OSError, UnicodeError) as error:  # a host's name may be none in DNS
+        except (
+            SMTPException,
+            OSError,
+            UnicodeError,
+        ) as error:  # UnicodeError: a host name that DNS cannot encode
             self._client.close()
             raise Unreachable(_readable(f"{type(error).__name__}: {error}")) from error
         except asyncio.CancelledError:
@@ -120,23 +124,26 @@ class SmtpTransport:
             await self._client.helo()
 
     async def send(self, notice: Notice, now: datetime) -> None:
-        """Hand one over; `now` is its date. Raises Declined, NotYet, Interrupted, Unreachable."""
-        mail = self._scribe.write(notice, now)
+        """Send a notice as a mail dated `now`.
+
+        Raises Declined, NotYet, Interrupted, Unreachable.
+        """
+        mail = self._renderer.write(notice, now)
         try:
             await self.open()
             try:
                 await self._hand_over(mail)
             except _Broken as broken:
-                if not self._is_used or not _deserves_another(broken):
+                if not self._is_used or not _is_worth_a_retry(broken):
                     raise
                 await self.open()
                 await self._hand_over(mail)
         except _Broken as broken:
             if broken.stage is _Stage.MAIL:
-                raise Unreachable(broken.told) from broken
+                raise Unreachable(broken.cause) from broken
             taken = broken.stage is _Stage.DATA and not broken.was_refused
-            raise Interrupted(broken.told, may_be_taken=taken) from broken
-        except asyncio.CancelledError:  # in the midst of a dialogue that nobody can take up again
+            raise Interrupted(broken.cause, may_be_taken=taken) from broken
+        except asyncio.CancelledError:  # the dialogue cannot be resumed
             self._client.close()
             raise
         finally:
@@ -159,23 +166,23 @@ class SmtpTransport:
             raise verdict from refused
         except (SMTPException, OSError) as error:
             self._client.close()
-            told = _readable(f"{type(error).__name__}: {error}")
+            cause = _readable(f"{type(error).__name__}: {error}")
             silent = isinstance(error, SMTPTimeoutError)
-            raise _Broken(stage, told, was_refused=False, was_silent=silent) from error
+            raise _Broken(stage, cause, was_refused=False, was_silent=silent) from error
 
     def _size_of(self, mail: Mail) -> list[str]:
-        """What the server may judge a mail's length by (RFC 1870)."""
+        """The parameter that announces the size of a mail (RFC 1870)."""
         return [f"SIZE={len(mail.content)}"] if self._client.supports_extension("size") else []
 
     async def _reset(self) -> None:
-        """Begin anew after a refusal; a server that cannot do so gets another connection."""
+        """Reset the dialogue after a refusal; if the server cannot, close the connection."""
         try:
             await self._client.rset()
         except (SMTPException, OSError):
             self._client.close()
 
     async def close(self) -> None:
-        """Say goodbye, where anybody listens."""
+        """Close the connection with QUIT if there is one. Raises nothing."""
         if self._client.is_connected:
             try:
                 await self._client.quit()
@@ -184,30 +191,30 @@ class SmtpTransport:
                 self._client.close()
 
 
-def _deserves_another(broken: _Broken) -> bool:
-    """Whether a new connection may do better, without a mail that is taken twice."""
+def _is_worth_a_retry(broken: _Broken) -> bool:
+    """Whether to try again on a new connection; never if the mail might be accepted twice."""
     if broken.stage is _Stage.MAIL:
         return True
     return not broken.was_silent and (broken.stage is _Stage.RCPT or broken.was_refused)
 
 
 def _verdict(stage: _Stage, refused: SMTPResponseException) -> Declined | NotYet | _Broken:
-    """What an answer means that is no consent."""
-    code, told = refused.code, _readable(f"{refused.code} {refused.message}")
+    """The meaning of an answer that is not a success."""
+    code, answer = refused.code, _readable(f"{refused.code} {refused.message}")
     if code in {_CLOSING, _OUT_OF_STEP}:
-        return _Broken(stage, told, was_refused=True)
+        return _Broken(stage, answer, was_refused=True)
     if code == _LOG_IN or (stage is _Stage.MAIL and code != _TOO_LARGE):
-        return _Broken(_Stage.MAIL, told, was_refused=True)
+        return _Broken(_Stage.MAIL, answer, was_refused=True)
     if 500 <= code < 600:
-        return Declined(told)
+        return Declined(answer)
     if 400 <= code < 500:
-        return NotYet(told, of_recipient=stage is _Stage.RCPT)
-    return _Broken(stage, f"no answer that SMTP knows: {told}", was_refused=False)
+        return NotYet(answer, of_recipient=stage is _Stage.RCPT)
+    return _Broken(stage, f"no answer that SMTP knows: {answer}", was_refused=False)
 
 
 def _readable(text: str) -> str:
-    """What a server said, in one line of characters that can be written anywhere.
+    """A server's answer on one line, in characters that can be stored anywhere.
 
-    It may answer in any bytes; what is no UTF-8 comes as lone surrogates, which nothing takes.
+    It may answer in any bytes; what is not UTF-8 arrives as lone surrogates, which are replaced.
     """
     return " ".join(text.split())[:_LONGEST_ANSWER].encode(errors="replace").decode()

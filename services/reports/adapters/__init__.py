@@ -1,1 +1,1 @@
-"""How follow-ups and scorecards reach people: spreadsheets, tables and a chart, in Persian."""
+"""The Persian texts of what the service refuses."""

@@ -52,12 +52,12 @@ class CircularItem(BaseModel):
     provinces: tuple[str, ...]
     issued_at: datetime
     issued_by: str | None = Field(
-        description="null: not known; the circular was known again from its event alone"
+        description="null: not known, because the circular was restored from its event"
     )
 
 
 class ExpectationItem(BaseModel):
-    """What is expected of a session's province."""
+    """The report that is expected of a session's province."""
 
     session_id: str
     report_id: str
@@ -85,7 +85,7 @@ class ReportItem(BaseModel):
     revision: int
     catalogue_version: int
     submitted_at: datetime
-    submitted_by: str | None = Field(description="null: not known, where texts_lost")
+    submitted_by: str | None = Field(description="null: not known, see texts_lost")
     due_at: datetime
     late: bool
     completeness: float = Field(description="0 to 1; restricted axes left out")
@@ -94,8 +94,8 @@ class ReportItem(BaseModel):
     special_topics: int
     url: str | None
     texts_lost: bool = Field(
-        description="whether a database was restored from a copy older than this revision: it is "
-        "known from its events, what it says is not; the province may send it again"
+        description="whether the texts of this revision are lost, because the database was "
+        "restored from an older copy; the province may send them again"
     )
     distributed_at: datetime | None = Field(description="null: this revision was not distributed")
     version: int
@@ -107,7 +107,7 @@ class ParagraphItem(BaseModel):
 
 
 class ReportContent(BaseModel):
-    """What a province wrote, as far as the caller may read it."""
+    """The texts of a province, as far as the caller may read them."""
 
     answers: dict[str, dict[str, str]]
     initiatives: list[ParagraphItem]
@@ -115,9 +115,9 @@ class ReportContent(BaseModel):
 
 
 class WholeReport(ReportItem):
-    """A report with what it says."""
+    """A report with its texts."""
 
-    content: ReportContent | None = Field(description="null: it is lost, see texts_lost")
+    content: ReportContent | None = Field(description="null: lost, see texts_lost")
 
 
 class IssueCircular(RequestBody):
@@ -191,8 +191,8 @@ def expectation_item(expectation: Expectation) -> ExpectationItem:
 
 def report_item(expectation: Expectation, by: Principal) -> ReportItem:
     report, province = expectation.report, expectation.session.province
-    assert report is not None, "where there is no report, none is listed"
-    assert province is not None, "a report is of a province"
+    assert report is not None, "only expectations with a report are listed"
+    assert province is not None, "only provincial sessions have a report"
     readable = readable_axes(report, province, by)
     return ReportItem(
         report_id=expectation.report_id,
@@ -221,8 +221,8 @@ def report_item(expectation: Expectation, by: Principal) -> ReportItem:
 
 def whole_report(expectation: Expectation, by: Principal) -> WholeReport:
     report, province = expectation.report, expectation.session.province
-    assert report is not None, "where there is no report, none is shown"
-    assert province is not None, "a report is of a province"
+    assert report is not None, "only expectations with a report are shown"
+    assert province is not None, "only provincial sessions have a report"
     content = None if report.lost else _content(report, readable_axes(report, province, by))
     return WholeReport(**dict(report_item(expectation, by)), content=content)
 

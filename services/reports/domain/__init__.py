@@ -1,1 +1,1 @@
-"""What is expected of a province, what it may send, when that is overdue. Pure: `now` is passed."""
+"""Expected reports: what a province may send, and when it is overdue. Pure: `now` is passed in."""

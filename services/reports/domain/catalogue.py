@@ -1,4 +1,4 @@
-"""Catalogues of axes with their sub-axes. A version never changes; another one is added."""
+"""Catalogues of axes with their sub-axes. A version never changes; a change is a new version."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a report answers, as one circular sent it."""
+    """The axes and sub-axes that a report answers."""
 
     version: int
     axes: tuple[Axis, ...]
 
     def axis(self, axis_id: str) -> Axis | None:
-        """Return the axis of that id."""
+        """The axis with this id, or None."""
         return next((axis for axis in self.axes if axis.id == axis_id), None)
 
 
@@ -104,4 +104,4 @@ _SUB_AXES_1: Final[Mapping[str, tuple[SubAxis, ...]]] = MappingProxyType(
 CATALOGUES: Final[Mapping[int, Catalogue]] = MappingProxyType(
     {1: Catalogue(1, tuple(Axis(a.id, a.title_fa, _SUB_AXES_1[a.id]) for a in AXES))}
 )
-"""Every catalogue there is, by version."""
+"""All catalogues, by version."""

@@ -14,4 +14,4 @@ class Circular:
     catalogue_version: int
     provinces: tuple[str, ...]  # ISO 3166-2:IR
     issued_at: datetime  # UTC
-    issued_by: str | None  # None: known from its event alone, which does not tell it
+    issued_by: str | None  # None: restored from its event, which does not name the sender

@@ -1,4 +1,4 @@
-"""What may happen to a report, and who may bring it about. A refusal is a named error."""
+"""What may happen to a report, and who may do it. A refusal is an error with a name."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from shared.runtime.refusals import NotAllowed, Refused
 from shared.runtime.sentences import sentence
 
 DUE_BEFORE_THE_SESSION = timedelta(hours=72)
-"""When a report is due where the scheduler does not say it."""
+"""When a report is due if the scheduler does not say so."""
 
 
 class NotOneProvince(Refused):
-    """A provincial session is of exactly one province."""
+    """A provincial session concerns exactly one province."""
 
     reason = "not-one-province"
 
 
 class Conflict(Refused):
-    """It is known with other data."""
+    """It exists already with other data."""
 
     reason = "conflict"
 
 
 class UnknownSession(Refused):
-    """No such session was announced here."""
+    """No event has announced this session."""
 
     reason = "unknown-session"
 
 
 class NotNow(Refused):
-    """It cannot be done as things stand."""
+    """It cannot be done in the present state."""
 
     reason = "not-now"
 
@@ -65,22 +65,22 @@ class Faulty(Refused):
         self.field = field
 
 
-# -- what comes by event ------------------------------------------------------------------------
+# -- events of the scheduler ----------------------------------------------------------------------
 
 
 def expect(session_id: str, session: Session, sequence: int | None, now: datetime) -> Expected:
-    """Expect what a session that is not known yet asks for."""
+    """Expect a report for a session that is new here."""
     return Expected(now, session_id, session, sequence)
 
 
 def expect_again(expectation: Expectation, session: Session) -> None:
-    """Take an announcement that is known already. Raises Conflict where it has other data."""
+    """Accept a repeated announcement. Raises Conflict if it has other data than the first."""
     if expectation.announced != session:
         raise Conflict(sentence("{id} is known with other data", id=expectation.session_id))
 
 
 def is_overtaken(expectation: Expectation, sequence: int | None) -> bool:
-    """Whether an event of the session, by its sequence, came before one that counted."""
+    """Whether an event of the session, by its sequence, is not newer than the last applied one."""
     known = expectation.sequence
     return known is not None and sequence is not None and sequence <= known
 
@@ -92,24 +92,24 @@ def move(
     sequence: int | None,
     now: datetime,
 ) -> Moved:
-    """Move the due date with the session. Raises NotNow where it was cancelled."""
+    """Move the due date with the session. Raises NotNow if the session is cancelled."""
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
     session = expectation.session
     due_at = None if session.province is None else due_at or starts_at - DUE_BEFORE_THE_SESSION
-    # An event without a sequence leaves the known one, so that an older one stays older.
+    # An event without a sequence keeps the known one, so that older events are still detected.
     known = expectation.sequence if sequence is None else sequence
     return Moved(now, replace(session, starts_at=starts_at, due_at=due_at), known)
 
 
 def cancel(expectation: Expectation, sequence: int | None, now: datetime) -> Cancelled | None:
-    """Expect nothing more; None where it was cancelled."""
+    """Expect no report any more; None if the session is cancelled already."""
     if expectation.cancelled:
         return None
     return Cancelled(now, expectation.sequence if sequence is None else sequence)
 
 
-# -- what people do -----------------------------------------------------------------------------
+# -- commands -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +127,15 @@ class Submission:
 def submit(
     expectation: Expectation,
     by: Principal,
-    sent: Submission,
+    submission: Submission,
     catalogues: Mapping[int, Catalogue],
     restricted: Collection[str],
     now: datetime,
 ) -> Sequence[Fact]:
-    """Take a report, or its next revision.
+    """Accept a report, or its next revision.
 
-    Where the first one comes after its due date, and faster than that was announced, both are
-    facts of one moment. Raises Faulty, NotAllowed, NotNow.
+    If the first one arrives late and the sweeper has not announced that it is overdue, both facts
+    are returned, with the same time. Raises Faulty, NotAllowed, NotNow.
     """
     session = expectation.session
     if session.province is None or session.due_at is None:
@@ -143,7 +143,7 @@ def submit(
             "session_id",
             sentence("no report is expected for {session_id}", session_id=expectation.session_id),
         )
-    if sent.province != session.province:
+    if submission.province != session.province:
         raise Faulty(
             "province", sentence("the session is of {province}", province=session.province)
         )
@@ -153,23 +153,23 @@ def submit(
         )
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
-    catalogue = catalogue_of(sent.catalogue_version, catalogues)
-    require_known(sent.answers, catalogue)
+    catalogue = catalogue_of(submission.catalogue_version, catalogues)
+    require_known(submission.answers, catalogue)
     late = now > session.due_at
-    former = expectation.report
+    previous = expectation.report
     report = Report(
-        revision=1 if former is None else former.revision + 1,
+        revision=1 if previous is None else previous.revision + 1,
         catalogue_version=catalogue.version,
         submitted_at=now,
         submitted_by=by.id,
         due_at=session.due_at,
         late=late,
-        answers=sent.answers,
-        axes=tuple(_count(axis, sent.answers.get(axis.id, {})) for axis in catalogue.axes),
+        answers=submission.answers,
+        axes=tuple(_count(axis, submission.answers.get(axis.id, {})) for axis in catalogue.axes),
         restricted=frozenset(restricted) & {axis.id for axis in catalogue.axes},
-        initiatives=sent.initiatives,
-        special_topics=sent.special_topics,
-        url=sent.url,
+        initiatives=submission.initiatives,
+        special_topics=submission.special_topics,
+        url=submission.url,
     )
     overdue = fall_overdue(expectation, now) if late else []
     return [*overdue, Submitted(now, report)]
@@ -214,37 +214,37 @@ def issue(
     return Circular(circular_id, version, tuple(sorted(set(provinces))), now, by.id)
 
 
-def issue_again(known: Circular, wanted: Circular) -> None:
-    """Take a circular that is known already. Raises Conflict where it comes with other data."""
-    content = (wanted.catalogue_version, wanted.provinces)
+def issue_again(known: Circular, repeated: Circular) -> None:
+    """Accept a repeated circular. Raises Conflict if it has other content than the first."""
+    content = (repeated.catalogue_version, repeated.provinces)
     if (known.catalogue_version, known.provinces) != content:
         raise Conflict(sentence("{id} is known with other data", id=known.circular_id))
 
 
 def catalogue_of(version: int, catalogues: Mapping[int, Catalogue]) -> Catalogue:
-    """The catalogue of a version. Raises Faulty."""
+    """The catalogue with this version. Raises Faulty if there is none."""
     catalogue = catalogues.get(version)
     if catalogue is None:
         template = "there is no version {version}; known: {known}"
-        told = sentence(template, version=version, known=list(catalogues))
-        raise Faulty("catalogue_version", told)
+        detail = sentence(template, version=version, known=list(catalogues))
+        raise Faulty("catalogue_version", detail)
     return catalogue
 
 
 def require_known(answers: Mapping[str, Mapping[str, str]], catalogue: Catalogue) -> None:
-    """See that a catalogue asks for all that is answered. Raises Faulty where it does not."""
+    """Check that every answer is to an axis and sub-axis of the catalogue. Raises Faulty if not."""
     for axis_id, by_sub_axis in answers.items():
         axis = catalogue.axis(axis_id)
         if axis is None:
             axes = [axis.id for axis in catalogue.axes]
-            told = sentence("no axis of the catalogue; its axes: {axes}", axes=axes)
-            raise Faulty(f"answers.{axis_id}", told)
+            detail = sentence("no axis of the catalogue; its axes: {axes}", axes=axes)
+            raise Faulty(f"answers.{axis_id}", detail)
         sub_axes = [sub_axis.id for sub_axis in axis.sub_axes]
         for sub_axis_id in by_sub_axis:
             if sub_axis_id not in sub_axes:
                 template = "no sub-axis of {axis}; its sub-axes: {sub_axes}"
-                told = sentence(template, axis=axis_id, sub_axes=sub_axes)
-                raise Faulty(f"answers.{axis_id}.{sub_axis_id}", told)
+                detail = sentence(template, axis=axis_id, sub_axes=sub_axes)
+                raise Faulty(f"answers.{axis_id}.{sub_axis_id}", detail)
 
 
 def _count(axis: Axis, answers: Mapping[str, str]) -> AxisCount:
@@ -252,10 +252,10 @@ def _count(axis: Axis, answers: Mapping[str, str]) -> AxisCount:
     return AxisCount(axis.id, answered, len(axis.sub_axes))
 
 
-# -- what time does -----------------------------------------------------------------------------
+# -- the clock ------------------------------------------------------------------------------------
 
 
 def fall_overdue(expectation: Expectation, now: datetime) -> Sequence[FellOverdue]:
-    """The due date that has come without a report and was not announced yet, if there is one."""
+    """The fact that the report is overdue, if it is and this was not announced yet."""
     due_at = expectation.next_due
     return [FellOverdue(now, due_at)] if due_at is not None and due_at <= now else []

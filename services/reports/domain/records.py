@@ -1,4 +1,4 @@
-"""What is expected of a session's province, the facts of its life, and how each fact changes it."""
+"""The expected report of a session, the facts that happen to it, and how each fact changes it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ANSWERABLE = {axis.id: axis.deputy for axis in AXES}
 
 
 class State(StrEnum):
-    """Where a session's report stands."""
+    """The state of a session's report."""
 
     NOT_EXPECTED = "not-expected"  # a gathering without a report
     AWAITED = "awaited"
     OVERDUE = "overdue"
     SUBMITTED = "submitted"
-    CANCELLED = "cancelled"  # with its session
+    CANCELLED = "cancelled"  # together with its session
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a report has to do with: whose session it is for, and until when it is due."""
+    """The part of a session that matters to its report."""
 
     province: str | None  # ISO 3166-2:IR; None: a gathering without a report
     title: str
@@ -65,10 +65,10 @@ class AxisCount:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What its events still tell of texts that went with a database.
+    """What the events still say about texts that were lost with a database.
 
-    By design no topic holds what a report says; a copy that is older than its latest revision
-    does not either. The province may send it again, as a further revision.
+    By design no topic holds the texts of a report. After a restore from a copy that is older than
+    the latest revision, they are gone; the province may send them again as a further revision.
     """
 
     initiatives: int  # how many there were
@@ -83,7 +83,7 @@ class Report:
     catalogue_version: int
     submitted_at: datetime  # UTC
     submitted_by: str | None  # None: lost, with the texts
-    due_at: datetime  # as it was then
+    due_at: datetime  # at the time of submission
     late: bool
     answers: Mapping[str, Mapping[str, str]]  # axis id -> sub-axis id -> text
     axes: tuple[AxisCount, ...]  # of the whole catalogue, the restricted ones included
@@ -92,11 +92,11 @@ class Report:
     special_topics: tuple[Paragraph, ...]
     url: str | None
     distributed_at: datetime | None = None  # of this revision
-    lost: Lost | None = None  # None: the texts are here
+    lost: Lost | None = None  # None: the texts are stored
 
     @property
     def open_axes(self) -> tuple[AxisCount, ...]:
-        """The axes that everybody may hear of."""
+        """The axes that everybody may know about."""
         return tuple(count for count in self.axes if count.axis not in self.restricted)
 
     @property
@@ -114,18 +114,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A session's report as it stands after its latest fact."""
+    """The expected report of a session, in the state after its latest fact."""
 
     session_id: str
-    announced: Session  # as it was first; tells the same announcement from another
+    announced: Session  # as first announced; a repeated announcement is compared with it
     session: Session  # as it is now
-    sequence: int | None  # of the session's latest event that counted; None: it bore none
+    sequence: int | None  # of the session's latest applied event; None: it had none
     edition: int  # the number of its facts
     changed_at: datetime
     version: int = 0  # the number of its events on the topic of reports
-    restricted_version: int = 0  # and on the restricted one
+    restricted_version: int = 0  # the number of its events on the restricted topic
     cancelled: bool = False
-    overdue_for: tuple[datetime, ...] = ()  # the due dates for which that was announced
+    overdue_for: tuple[datetime, ...] = ()  # the due times for which it was announced
     report: Report | None = None
 
     @property
@@ -145,7 +145,7 @@ class Expectation:
 
     @property
     def next_due(self) -> datetime | None:
-        """The instant (UTC) at which it becomes overdue, or None where it will not."""
+        """The instant (UTC) at which it becomes overdue, or None if it will not."""
         return self.session.due_at if self.state is State.AWAITED else None
 
 
@@ -178,7 +178,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class FellOverdue:
-    """It was not there when it was due; once for a due date."""
+    """It did not arrive by its due time; at most once per due time."""
 
     at: datetime
     due_at: datetime
@@ -202,7 +202,7 @@ class Distributed:
 
 @dataclass(frozen=True, slots=True)
 class RestrictedCounted:
-    """How much of its restricted axes a report answers, told apart from the report itself."""
+    """How much of its restricted axes a report answers; its event is on the restricted topic."""
 
     at: datetime
     revision: int
@@ -210,28 +210,29 @@ class RestrictedCounted:
     axes: tuple[AxisCount, ...]  # of the whole catalogue, as far as they are known
 
 
-Told: TypeAlias = FellOverdue | Submitted | Distributed
-"""Facts of which others hear; those of the session they know from the scheduler."""
+PublishedFact: TypeAlias = FellOverdue | Submitted | Distributed
+"""Facts that are published; other services know those of the session from the scheduler."""
 
-Fact: TypeAlias = Expected | Moved | Cancelled | Told | RestrictedCounted
+Fact: TypeAlias = Expected | Moved | Cancelled | PublishedFact | RestrictedCounted
 
 
 def report_id(session_id: str) -> str:
-    """One report a session: its id is the session's (UUID, RFC 4122 version 5)."""
+    """The id of a session's only report, made from the session's id (UUID, RFC 4122 version 5)."""
     return name_id(_REPORT_IDS, session_id)
 
 
 def completeness(axes: Iterable[AxisCount]) -> float:
-    """The share of sub-axes that are answered, 0 to 1; where nothing is asked, all is."""
+    """The share of sub-axes that are answered, 0 to 1; 1 if there are none."""
     counted = tuple(axes)
     total = sum(count.total for count in counted)
     return sum(count.answered for count in counted) / total if total else 1.0
 
 
 def readable_axes(report: Report, province: str, by: Principal) -> frozenset[str]:
-    """The axes of a report that somebody may read.
+    """The axes of a report that the caller may read.
 
-    A restricted one: coordination, the Minister's office, the province, and its own deputy.
+    A restricted axis is read by coordination, the Minister's office, the province, and the deputy
+    who answers for that axis.
     """
     everything = frozenset(count.axis for count in report.axes)
     if by.is_coordination or by.is_minister_office or by.speaks_for(province):
@@ -241,7 +242,7 @@ def readable_axes(report: Report, province: str, by: Principal) -> frozenset[str
 
 
 def expected(fact: Expected) -> Expectation:
-    """The expectation that a session brings about."""
+    """The expectation after its first fact."""
     return Expectation(
         session_id=fact.session_id,
         announced=fact.session,
@@ -253,9 +254,9 @@ def expected(fact: Expected) -> Expectation:
 
 
 def evolve(expectation: Expectation, fact: Fact) -> Expectation:
-    """The expectation after one more fact. Decides nothing: a fact has happened."""
+    """The expectation after one more fact. It checks nothing: a fact has happened."""
     next_ = replace(expectation, edition=expectation.edition + 1, changed_at=fact.at)
-    if isinstance(fact, Told):
+    if isinstance(fact, PublishedFact):
         next_ = replace(next_, version=expectation.version + 1)
     match fact:
         case Expected():
@@ -282,5 +283,5 @@ def _counted(before: Expectation, next_: Expectation, fact: RestrictedCounted) -
     report, version = before.report, before.restricted_version + 1
     if report is not None and report.revision == fact.revision:
         report = replace(report, axes=fact.axes, restricted=report.restricted | fact.restricted)
-    # It happened when the report came, which is told already.
+    # It happened when the report was submitted, so `changed_at` stays.
     return replace(next_, report=report, restricted_version=version, changed_at=before.changed_at)

@@ -1,5 +1,11 @@
-"""One function a command or a batch of events: load, decide, save."""
+"""One function per command or batch of events: load, decide, save."""
 
+from services.reports.handlers.commands import (
+    change_expectation,
+    distribute_report,
+    issue_circular,
+    submit_report,
+)
 from services.reports.handlers.events import handle_events
 from services.reports.handlers.ports import (
     Change,
@@ -8,16 +14,20 @@ from services.reports.handlers.ports import (
     HandlerContext,
 )
 from services.reports.handlers.recovery import recover
-from services.reports.handlers.reports import act, issue, sweep
+from services.reports.handlers.sweep import sweep
+from shared.runtime.list_queries import ListQuery
 
 __all__ = [
     "Change",
     "CircularRepository",
     "ExpectationRepository",
     "HandlerContext",
-    "act",
+    "ListQuery",
+    "change_expectation",
+    "distribute_report",
     "handle_events",
-    "issue",
+    "issue_circular",
     "recover",
+    "submit_report",
     "sweep",
 ]

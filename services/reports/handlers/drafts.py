@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from services.reports import events
 from services.reports.domain.decisions import UnknownSession
-from services.reports.domain.records import Expectation, Expected, Fact, Told, evolve, expected
+from services.reports.domain.records import (
+    Expectation,
+    Expected,
+    Fact,
+    PublishedFact,
+    evolve,
+    expected,
+)
 from services.reports.handlers.ports import Change, HandlerContext
 from shared.messaging.core.model import Event
 
@@ -37,7 +44,7 @@ class Draft:
                 self.take_in(event)
             return
         self.after = evolve(self.existing(), fact)
-        if isinstance(fact, Told):
+        if isinstance(fact, PublishedFact):
             self.events += events.to_event(self.after, fact, self.context.addresses, trace)
 
     def take_in(self, event: Event) -> bool:

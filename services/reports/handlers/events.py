@@ -1,4 +1,4 @@
-"""Sessions and other gatherings, as the scheduler announces them."""
+"""Applies the scheduler's events about sessions and other gatherings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def handle_events(
     context: HandlerContext,
     now: datetime,
 ) -> Decision[Change]:
-    """Take a batch of session events, folded by session in the order of their offsets."""
+    """Apply a batch of session events, per session in the order of their offsets."""
     relevant = [message for message in messages if _session_id(message) is not None]
     known = await store.of_sessions({str(_session_id(message)) for message in relevant})
     seen = set(await store.seen([m.inbox_id for m in relevant if _needs_inbox(m, context)]))
@@ -46,13 +46,13 @@ async def handle_events(
                 known.get(session_id), context, orphan_outcomes.get(session_id, ())
             )
         try:
-            verdicts.append(_take_one(message, draft, seen, context, now))
+            verdicts.append(_apply(message, draft, seen, context, now))
         except Refused as refused:
             verdicts.append(Refusal(refused.reason, str(refused)))
     return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
 
 
-def _take_one(
+def _apply(
     message: Message, draft: Draft, seen: set[str], context: HandlerContext, now: datetime
 ) -> Verdict:
     data, trace = message.data, message.event.traceparent
@@ -93,13 +93,13 @@ def _session_id(message: Message) -> str | None:
 
 
 def _sequence(message: Message, context: HandlerContext) -> int | None:
-    """The session's version. Its owner alone counts it: a stranger's would shut his own out."""
+    """The session's version; that of a foreign source would hide the scheduler's events."""
     event = message.event
     return event.sequence if event.source == context.scheduler else None
 
 
 def _needs_inbox(message: Message, context: HandlerContext) -> bool:
-    """Whether nothing else tells that it came before: neither its sequence nor its content."""
+    """Whether only the inbox can detect a duplicate: neither sequence nor content can."""
     if not isinstance(message.data, SessionRescheduled):
         return False
     return _sequence(message, context) is None

@@ -1,4 +1,4 @@
-"""What is kept where, and by which rules reports are received."""
+"""What is saved, what the handlers need of the stores, and their settings."""
 
 from __future__ import annotations
 
@@ -16,48 +16,49 @@ from shared.messaging.core.model import CommitContext, Event
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An expectation's step from one edition to a later one."""
+    """An expectation before and after a step, with the events of that step."""
 
     before: Expectation | None
     after: Expectation
     events: Sequence[Event]
-    inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
+    inbox: Sequence[str] = ()  # ids of events without another mark against duplicates
 
 
 class ExpectationRepository(Protocol):
     """What the handlers need of the store."""
 
     async def of_sessions(self, ids: Collection[str]) -> Mapping[str, Expectation]:
-        """Return those that exist, by session id."""
+        """Return the expectations that exist, by session id."""
         ...
 
     async def get(self, session_id: str) -> Expectation | None:
-        """Return one."""
+        """Return the expectation of a session, or None."""
         ...
 
     async def due(self, now: datetime, limit: int) -> Sequence[Expectation]:
-        """Return those that have become overdue and were not announced, the longest due first."""
+        """Return those that are overdue at `now` and not announced, the longest due first."""
         ...
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the inbox ids that were applied."""
+        """Return those of the inbox ids whose events were applied."""
         ...
 
     async def keep_orphans(self, events: Sequence[Event], cause: CommitContext) -> None:
-        """Keep events of sessions that are not known yet, for when they are.
+        """Keep events of sessions that do not exist yet, until they do.
 
-        Raises AlreadyThere where one of them is kept.
+        Raises AlreadyExists if one of them is kept already.
         """
         ...
 
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Sequence[Event]]:
-        """Return what is kept for these sessions, by session id; each topic's by version."""
+        """Return the events kept for these sessions, by session id; those of a topic by version."""
         ...
 
     async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         """Save all with their cause in one transaction, or nothing.
 
-        Raises Stale where an expectation has moved on, and whatever the cause's conditions raise.
+        Raises Stale if somebody else has changed an expectation, and what the conditions of the
+        cause raise.
         """
         ...
 
@@ -66,20 +67,20 @@ class CircularRepository(Protocol):
     """What the handlers need of the store of circulars."""
 
     async def get(self, circular_id: str) -> Circular | None:
-        """Return one."""
+        """Return a circular, or None."""
         ...
 
     async def add(self, circular: Circular, event: Event, cause: CommitContext) -> None:
-        """Add one with its event. Raises Stale where it is there already."""
+        """Add a circular with its event. Raises Stale if it exists already."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """By which rules reports are received, and how what becomes of them is addressed."""
+    """Settings of the handlers: the rules for reports, and the topics of their events."""
 
     catalogues: Mapping[int, Catalogue]
     restricted: frozenset[str]  # axis ids
     recipients: tuple[Recipient, ...]
     addresses: Addresses
-    scheduler: str  # ce_source of the scheduler, whose sessions they are
+    scheduler: str  # ce_source of the scheduler, which owns the sessions

@@ -1,4 +1,4 @@
-"""What every route works with, and how a refusal becomes a problem."""
+"""What the routes need, and how a refusal becomes a problem."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.runtime.sentences import sentence
 
 
 class ReadableRepository(SchedulerRepository, Protocol):
-    """What the API needs of the store besides what the handlers do."""
+    """What the API needs of the store, besides what the handlers need."""
 
     @property
     def replies(self) -> Replies: ...
@@ -37,7 +37,7 @@ class ReadableRepository(SchedulerRepository, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """The register, and the rules and the clock by which it is kept."""
+    """The store, the context of the handlers, and the clock."""
 
     store: ReadableRepository
     context: HandlerContext
@@ -46,7 +46,7 @@ class ApiContext:
 
 @contextmanager
 def problems() -> Iterator[None]:
-    """Turn what a handler refuses into a problem."""
+    """Turn a refusal into a Problem."""
     try:
         yield
     except UnknownSession as unknown:

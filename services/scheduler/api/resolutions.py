@@ -7,31 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
 
 from services.scheduler import handlers
 from services.scheduler.api.context import ApiContext, problems
-from services.scheduler.api.schemas import Recorded, ResolutionItem, resolution_item
-from services.scheduler.domain import decisions
-from services.scheduler.domain.records import (
-    Amendment,
-    Resolution,
-    ResolutionFact,
-    ResolutionState,
-    Terms,
+from services.scheduler.api.resolution_schemas import (
+    Amend,
+    Record,
+    Recorded,
+    ResolutionItem,
+    Withdraw,
+    resolution_item,
 )
-from services.scheduler.handlers import Proposal
-from shared.contracts.events.base import Day, Name, ProvinceCode, Slug, Text, Title
-from shared.contracts.events.resolutions import Bodies, OrNormal, Priority, Supporting
-from shared.runtime.http import (
-    Limit,
-    NewId,
-    Once,
-    Page,
-    Repeatable,
-    RequestBody,
-    Traceparent,
-)
+from services.scheduler.domain.records import Resolution, ResolutionState
+from shared.contracts.events.base import Day
+from shared.contracts.events.resolutions import Priority
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
     DAY,
     DEFAULT_LIMIT,
@@ -54,7 +44,6 @@ from shared.runtime.http.lists import (
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Place, Value, ValueRange
-from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
@@ -65,72 +54,18 @@ _SORTS = Sorts(
 )
 
 
-class Propose(RequestBody):
-    resolution_id: NewId | None = Field(
-        None,
-        description="by default the session's next: `1402-IR-09-R001`. Whoever may have to ask "
-        "again gives one: the same again is recorded once.",
-    )
-    deputy: Slug
-    title: Title
-    due_on: Day = Field(description="in Asia/Tehran, not before the day of approval")
-    axis: Slug | None = None
-    province: ProvinceCode | None = Field(
-        None, description="by default that of a provincial session"
-    )
-    text: Text | None = None
-    supporting: Supporting = ()
-    executing_body: Name | None = None
-    priority: OrNormal = "normal"
-    number: Name | None = None
-    baseline_on: Day | None = None
-
-    def proposal(self) -> Proposal:
-        """The proposal in the domain's record."""
-        terms = dict(self)
-        resolution_id = terms.pop("resolution_id")
-        return Proposal(resolution_id, Terms(**terms))
-
-
-class Record(RequestBody):
-    resolutions: Annotated[list[Propose], Field(min_length=1, max_length=200)]
-
-
-class Amend(RequestBody):
-    """What is to be otherwise; what is left out or null stays."""
-
-    title: Title | None = None
-    due_on: Day | None = None
-    text: Text | None = None
-    supporting: Bodies | None = None
-    executing_body: Name | None = None
-    priority: Priority | None = None
-    number: Name | None = None
-    reason: Text | None = None
-
-    def amendment(self) -> Amendment:
-        """The amendment in the domain's record."""
-        changes = dict(self)
-        del changes["reason"]
-        return Amendment(**changes)
-
-
-class Withdraw(RequestBody):
-    reason: Text | None = None
-
-
 @dataclass(frozen=True)
 class Filters:
     """The fields by which the list of resolutions can be filtered."""
 
     resolution_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
-    deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
-    state: Annotated[tuple[ResolutionState, ...], any_of("Where it stands.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that it was recorded in.")] = ()
+    deputy: Annotated[tuple[Word, ...], any_of("The deputy who answers for it.")] = ()
+    state: Annotated[tuple[ResolutionState, ...], any_of("Its state.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("An axis of the catalogue.")] = ()
     executing_body: AnySpelling = ()
-    priority: Annotated[tuple[Priority, ...], any_of("How urgent.")] = ()
+    priority: Annotated[tuple[Priority, ...], any_of("Its priority.")] = ()
     due_from: Annotated[Day | None, since_day("Due")] = None
     due_to: Annotated[Day | None, until_day("Due")] = None
     approved_from: Annotated[Bound | None, since("Approved")] = None
@@ -139,7 +74,7 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field."""
+        """The values to match, by stored field."""
         return chosen(
             {
                 "resolution_id": self.resolution_id,
@@ -154,7 +89,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "due_on": day_span("due", self.due_from, self.due_to),
@@ -167,7 +102,13 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of resolutions."""
     router = APIRouter(tags=["resolutions"])
+    _record_route(router, api)
+    _read_routes(router, api)
+    _change_routes(router, api)
+    return router
 
+
+def _record_route(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/resolutions", status_code=201)
     async def record(
         by: Caller,
@@ -176,18 +117,20 @@ def routes(api: ApiContext) -> APIRouter:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> Recorded:
-        """Record what was resolved: all of it, or nothing."""
+        """Record the resolutions of a session: all of them, or none."""
         proposals = [proposed.proposal() for proposed in body.resolutions]
         now = await api.clock.now()
 
         async def put(reply: Replying[list[Resolution]]) -> list[Resolution]:
             with problems():
-                return await handlers.record(
+                return await handlers.record_resolutions(
                     session_id, proposals, api.store, api.context, by, now, traceparent, reply
                 )
 
         return await once(api.store.replies, put, _recorded)
 
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/resolutions")
     async def list_resolutions(
         _: Caller,
@@ -209,21 +152,8 @@ def routes(api: ApiContext) -> APIRouter:
             raise not_found(sentence("no resolution {resolution_id}", resolution_id=resolution_id))
         return resolution_item(resolution)
 
-    async def act(
-        resolution_id: str,
-        by: Principal,
-        decide: Callable[[Resolution], ResolutionFact | None],
-        once: Once,
-        traceparent: str | None,
-    ) -> ResolutionItem:
-        async def done(reply: Replying[Resolution]) -> Resolution:
-            with problems():
-                return await handlers.act_on_resolution(
-                    resolution_id, api.store, api.context, by, decide, traceparent, reply
-                )
 
-        return await once(api.store.replies, done, resolution_item)
-
+def _change_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
         by: Caller,
@@ -232,15 +162,24 @@ def routes(api: ApiContext) -> APIRouter:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
-        """Change what was resolved; its deputy follows it as amended."""
+        """Amend a resolution; its deputy follows it as amended."""
         now, amendment = await api.clock.now(), body.amendment()
-        return await act(
-            resolution_id,
-            by,
-            lambda r: decisions.amend(r, by, amendment, body.reason, now),
-            once,
-            traceparent,
-        )
+
+        async def change(reply: Replying[Resolution]) -> Resolution:
+            with problems():
+                return await handlers.amend_resolution(
+                    resolution_id,
+                    amendment,
+                    body.reason,
+                    api.store,
+                    api.context,
+                    by,
+                    now,
+                    traceparent,
+                    reply,
+                )
+
+        return await once(api.store.replies, change, resolution_item)
 
     @router.post("/resolutions/{resolution_id}/withdraw")
     async def withdraw(
@@ -250,21 +189,20 @@ def routes(api: ApiContext) -> APIRouter:
         body: Withdraw | None = None,
         traceparent: Traceparent = None,
     ) -> ResolutionItem:
-        """It no longer stands, and its follow-up ends."""
+        """Withdraw a resolution; its follow-up ends."""
         now, reason = await api.clock.now(), None if body is None else body.reason
-        return await act(
-            resolution_id,
-            by,
-            lambda r: decisions.withdraw(r, by, reason, now),
-            once,
-            traceparent,
-        )
 
-    return router
+        async def revoke(reply: Replying[Resolution]) -> Resolution:
+            with problems():
+                return await handlers.withdraw_resolution(
+                    resolution_id, reason, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, revoke, resolution_item)
 
 
 def _places(order: Order) -> Callable[[Resolution], Place]:
-    """Where a resolution stands by a sort."""
+    """The position of a resolution in a list, by the sort of that list."""
 
     def place(resolution: Resolution) -> Place:
         key: object = None

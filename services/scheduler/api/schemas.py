@@ -1,22 +1,159 @@
-"""What the API answers: the records with the field names of the events."""
+"""What goes in and out over HTTP, and how it is made of the domain's records."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
-from typing import Annotated
+from typing import Annotated, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from services.scheduler.domain.records import (
+    Attendee,
+    Gathering,
     Kind,
     Mode,
-    Resolution,
-    ResolutionState,
     Season,
     Session,
     State,
 )
+from shared.contracts.events import Person
+from shared.contracts.events.base import (
+    Day,
+    Instant,
+    Name,
+    NullIsAbsent,
+    ProvinceCode,
+    Text,
+    Title,
+)
+from shared.contracts.events.sessions import SessionKind, SessionMode
+from shared.contracts.reference import PROVINCES
+from shared.runtime.calendar import TEHRAN
+from shared.runtime.http import NewId, RequestBody
+
+# -- kinds of fields ----------------------------------------------------------------------------
+
+_YEARS: Final = range(1950, 2151)
+_TIME: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+AnyDate = TypeVar("AnyDate", bound=date)
+
+
+def _time_of_day(value: object) -> object:
+    """Refuse numbers: pydantic would read them as seconds since midnight."""
+    if not (isinstance(value, str) and re.fullmatch(_TIME, value)):
+        raise PydanticCustomError("written", "must be text like {example}", {"example": "09:00"})
+    return value
+
+
+def _in_range(day: AnyDate) -> AnyDate:
+    if day.year not in _YEARS:
+        raise PydanticCustomError("year", "must be a year of the Gregorian calendar, 1950 to 2150")
+    return day
+
+
+def _to_the_millisecond(instant: datetime) -> datetime:
+    return instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)
+
+
+StartDay: TypeAlias = Annotated[Day, AfterValidator(_in_range)]
+"""A day in Asia/Tehran from which dates are counted."""
+
+Start: TypeAlias = Annotated[
+    Instant, AfterValidator(_in_range), AfterValidator(_to_the_millisecond)
+]
+"""An instant with an offset at which something begins or ends, cut to milliseconds."""
+
+TimeOfDay: TypeAlias = Annotated[
+    time,
+    BeforeValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": _TIME}),
+]
+"""Hours and minutes in Asia/Tehran."""
+
+SeasonName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")]
+
+
+# -- requests -----------------------------------------------------------------------------------
+
+
+class CreateSeason(RequestBody):
+    season: SeasonName
+    starts_on: StartDay = Field(description="of the first session, in Asia/Tehran")
+    starts_at_time: TimeOfDay = Field(time(9), description="of every session, in Asia/Tehran")
+    minutes: int = Field(270, ge=1, le=1_440, strict=True, description="how long each lasts")
+    provinces: tuple[ProvinceCode, ...] = Field(
+        tuple(province.code for province in PROVINCES),
+        description="each exactly once, in the order of their turns",
+    )
+    mode: SessionMode = "in-person"
+    venue: Name | None = None
+
+
+class Invited(Person):
+    """An attendee in a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Schedule(RequestBody):
+    session_id: NewId | None = Field(
+        None, description="by default of its kind and beginning: `visit-20230820-0900`"
+    )
+    kind: SessionKind
+    provinces: Annotated[tuple[ProvinceCode, ...], NullIsAbsent(())] = ()
+    title: Title
+    starts_at: Start
+    ends_at: Start
+    mode: SessionMode
+    venue: Name | None = None
+    season: SeasonName | None = None
+    attendees: Annotated[tuple[Invited, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
+
+    def gathering(self) -> Gathering:
+        """The gathering in the domain's record."""
+        begins = self.starts_at.astimezone(TEHRAN)
+        return Gathering(
+            session_id=self.session_id or f"{self.kind}-{begins:%Y%m%d-%H%M}",
+            kind=self.kind,
+            provinces=self.provinces,
+            title=self.title,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            mode=self.mode,
+            season=self.season,
+            venue=self.venue,
+            attendees=tuple(Attendee(p.role, p.id, p.name) for p in self.attendees),
+        )
+
+
+class Reschedule(RequestBody):
+    starts_at: Start
+    ends_at: Start
+    reason: Text | None = None
+
+
+class Cancel(RequestBody):
+    reason: Text | None = None
+
+
+class Close(RequestBody):
+    summary: Text | None = None
+
+
+# -- answers ------------------------------------------------------------------------------------
 
 
 def _hours_and_minutes(of_day: time) -> str:
@@ -34,7 +171,7 @@ class AttendeeItem(BaseModel):
 
 
 class SessionItem(BaseModel):
-    """A session as it stands."""
+    """A session."""
 
     session_id: str
     kind: Kind
@@ -76,43 +213,13 @@ class SeasonItem(BaseModel):
 
 
 class SeasonWithSessions(SeasonItem):
-    """A season and its sessions, by when they begin."""
+    """A season and its sessions, in the order of their start."""
 
     sessions: list[SessionItem]
 
 
-class ResolutionItem(BaseModel):
-    """A resolution as it stands."""
-
-    resolution_id: str
-    state: ResolutionState
-    deputy: str
-    title: str
-    approved_at: datetime
-    due_on: date = Field(description="in Asia/Tehran")
-    original_due_on: date
-    session_id: str
-    session_kind: Kind
-    province: str | None
-    axis: str | None
-    text: str | None
-    supporting: tuple[str, ...]
-    executing_body: str | None
-    priority: str
-    number: str | None
-    baseline_on: date | None
-    changed_at: datetime
-    version: int
-
-
-class Recorded(BaseModel):
-    """The resolutions of one request, in its order."""
-
-    items: list[ResolutionItem]
-
-
 def session_item(session: Session) -> SessionItem:
-    """A session as it is answered."""
+    """A session as the API answers it."""
     g = session.gathering
     return SessionItem(
         session_id=session.session_id,
@@ -139,33 +246,7 @@ def session_item(session: Session) -> SessionItem:
 
 
 def season_with_sessions(season: Season, sessions: Iterable[Session]) -> SeasonWithSessions:
-    """A season as it is answered alone."""
+    """A season with its sessions, as the API answers it."""
     item = SeasonItem.model_validate(season)
     in_order = sorted(sessions, key=lambda session: session.gathering.starts_at)
     return SeasonWithSessions(**dict(item), sessions=[session_item(s) for s in in_order])
-
-
-def resolution_item(resolution: Resolution) -> ResolutionItem:
-    """A resolution as it is answered."""
-    terms = resolution.terms
-    return ResolutionItem(
-        resolution_id=resolution.resolution_id,
-        state=resolution.state,
-        deputy=terms.deputy,
-        title=terms.title,
-        approved_at=resolution.approved_at,
-        due_on=terms.due_on,
-        original_due_on=resolution.original.due_on,
-        session_id=resolution.session_id,
-        session_kind=resolution.session_kind,
-        province=terms.province,
-        axis=terms.axis,
-        text=terms.text,
-        supporting=terms.supporting,
-        executing_body=terms.executing_body,
-        priority=terms.priority,
-        number=terms.number,
-        baseline_on=terms.baseline_on,
-        changed_at=resolution.changed_at,
-        version=resolution.version,
-    )

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
 
 from services.scheduler import handlers
 from services.scheduler.api.context import ApiContext, problems
-from services.scheduler.api.fields import SeasonName, StartDay, TimeOfDay
-from services.scheduler.api.schemas import SeasonItem, SeasonWithSessions, season_with_sessions
-from services.scheduler.domain.records import Season, Session
-from shared.contracts.events.base import Name, ProvinceCode
-from shared.contracts.events.sessions import SessionMode
-from shared.contracts.reference import PROVINCES
-from shared.runtime.http import (
-    Limit,
-    Page,
-    Repeatable,
-    RequestBody,
-    Traceparent,
+from services.scheduler.api.schemas import (
+    CreateSeason,
+    SeasonItem,
+    SeasonWithSessions,
+    season_with_sessions,
 )
+from services.scheduler.domain.records import Season, Session
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
@@ -31,19 +24,6 @@ from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("seasons", "season", {})
-
-
-class CreateSeason(RequestBody):
-    season: SeasonName
-    starts_on: StartDay = Field(description="of the first session, in Asia/Tehran")
-    starts_at_time: TimeOfDay = Field(time(9), description="of every session, in Asia/Tehran")
-    minutes: int = Field(270, ge=1, le=1_440, strict=True, description="how long each lasts")
-    provinces: tuple[ProvinceCode, ...] = Field(
-        tuple(province.code for province in PROVINCES),
-        description="each exactly once, in the order of their turns",
-    )
-    mode: SessionMode = "in-person"
-    venue: Name | None = None
 
 
 def routes(api: ApiContext) -> APIRouter:

@@ -1,41 +1,25 @@
-"""Sessions and other gatherings: the calendar, and what becomes of each."""
+"""Sessions and other gatherings: planned, moved, cancelled, opened, closed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import ConfigDict, Field
 
 from services.scheduler import handlers
 from services.scheduler.api.context import ApiContext, problems
-from services.scheduler.api.fields import SeasonName, Start
-from services.scheduler.api.schemas import SessionItem, session_item
-from services.scheduler.domain import decisions
-from services.scheduler.domain.records import (
-    Attendee,
-    Gathering,
-    Kind,
-    Session,
-    SessionFact,
-    State,
+from services.scheduler.api.schemas import (
+    Cancel,
+    Close,
+    Reschedule,
+    Schedule,
+    SessionItem,
+    session_item,
 )
-from shared.contracts.events import Person
-from shared.contracts.events.base import Name, NullIsAbsent, ProvinceCode, Text, Title
-from shared.contracts.events.sessions import SessionKind, SessionMode
-from shared.runtime.calendar import TEHRAN
-from shared.runtime.http import (
-    Limit,
-    NewId,
-    Once,
-    Page,
-    Repeatable,
-    RequestBody,
-    Traceparent,
-)
+from services.scheduler.domain.records import Kind, Session, State
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
     INSTANT,
@@ -53,46 +37,10 @@ from shared.runtime.http.lists import (
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Place, Value, ValueRange
-from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
-
-
-class Invited(Person):
-    """Somebody in a role, as a request names one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Schedule(RequestBody):
-    session_id: NewId | None = Field(
-        None, description="by default of its kind and beginning: `visit-20230820-0900`"
-    )
-    kind: SessionKind
-    provinces: Annotated[tuple[ProvinceCode, ...], NullIsAbsent(())] = ()
-    title: Title
-    starts_at: Start
-    ends_at: Start
-    mode: SessionMode
-    venue: Name | None = None
-    season: SeasonName | None = None
-    attendees: Annotated[tuple[Invited, ...], Field(max_length=1_000), NullIsAbsent(())] = ()
-
-
-class Reschedule(RequestBody):
-    starts_at: Start
-    ends_at: Start
-    reason: Text | None = None
-
-
-class Cancel(RequestBody):
-    reason: Text | None = None
-
-
-class Close(RequestBody):
-    summary: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -100,10 +48,10 @@ class Filters:
     """The fields by which the list of sessions can be filtered."""
 
     session_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    season: Annotated[tuple[Word, ...], any_of("Of which it is.")] = ()
-    kind: Annotated[tuple[Kind, ...], any_of("What it is.")] = ()
-    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
-    provinces: Annotated[tuple[Word, ...], any_of("One that is among them.")] = ()
+    season: Annotated[tuple[Word, ...], any_of("The season that it belongs to.")] = ()
+    kind: Annotated[tuple[Kind, ...], any_of("Its kind.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Its state.")] = ()
+    provinces: Annotated[tuple[Word, ...], any_of("A province that takes part.")] = ()
     province: Annotated[tuple[Word, ...], any_of("The same as `provinces`.")] = ()
     starts_from: Annotated[Bound | None, since("Begins")] = None
     starts_to: Annotated[Bound | None, until("Begins")] = None
@@ -111,9 +59,9 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field.
+        """The values to match, by stored field.
 
-        Raises Problem 422 where both names of one filter were given and differ.
+        Raises Problem 422 if both names of the same filter are given and differ.
         """
         if self.provinces and self.province and set(self.provinces) != set(self.province):
             raise invalid_field("province", "differs from `provinces`, which is the same")
@@ -128,7 +76,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "starts_at": instant_span("starts", self.starts_from, self.starts_to),
@@ -140,7 +88,14 @@ class Filters:
 def routes(api: ApiContext) -> APIRouter:
     """The routes of sessions."""
     router = APIRouter(tags=["sessions"])
+    _read_routes(router, api)
+    _schedule_route(router, api)
+    _change_routes(router, api)
+    _hold_routes(router, api)
+    return router
 
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/sessions")
     async def list_sessions(
         _: Caller,
@@ -154,21 +109,6 @@ def routes(api: ApiContext) -> APIRouter:
         shown, cursor = _SORTS.cut(found, limit, order, _places(order))
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
-    @router.post("/sessions", status_code=201)
-    async def schedule(
-        by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
-    ) -> SessionItem:
-        """Coordination puts any other gathering into the calendar."""
-        now = await api.clock.now()
-
-        async def put(reply: Replying[Session]) -> Session:
-            with problems():
-                return await handlers.schedule(
-                    _gathering(body), api.store, api.context, by, now, traceparent, reply
-                )
-
-        return await once(api.store.replies, put, session_item)
-
     @router.get("/sessions/{session_id}")
     async def get_session(_: Caller, session_id: str) -> SessionItem:
         """One session."""
@@ -177,26 +117,25 @@ def routes(api: ApiContext) -> APIRouter:
             raise not_found(sentence("no session {session_id}", session_id=session_id))
         return session_item(session)
 
-    async def act(
-        session_id: str,
-        by: Principal,
-        decide: Callable[[Session, datetime], SessionFact | None],
-        once: Once,
-        traceparent: str | None,
+
+def _schedule_route(router: APIRouter, api: ApiContext) -> None:
+    @router.post("/sessions", status_code=201)
+    async def schedule(
+        by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
+        """Coordination puts a session or another gathering into the calendar."""
         now = await api.clock.now()
 
-        def decided(session: Session) -> SessionFact | None:
-            return decide(session, now)
-
-        async def done(reply: Replying[Session]) -> Session:
+        async def put(reply: Replying[Session]) -> Session:
             with problems():
-                return await handlers.act(
-                    session_id, api.store, api.context, by, decided, traceparent, reply
+                return await handlers.schedule_session(
+                    body.gathering(), api.store, api.context, by, now, traceparent, reply
                 )
 
-        return await once(api.store.replies, done, session_item)
+        return await once(api.store.replies, put, session_item)
 
+
+def _change_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
         by: Caller,
@@ -205,17 +144,25 @@ def routes(api: ApiContext) -> APIRouter:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> SessionItem:
-        """Coordination moves it; a provincial one's report is then due accordingly."""
-        lead = api.context.report_lead
-        return await act(
-            session_id,
-            by,
-            lambda s, now: decisions.reschedule(
-                s, by, body.starts_at, body.ends_at, body.reason, lead, now
-            ),
-            once,
-            traceparent,
-        )
+        """Coordination moves it; the report of a provincial session is then due accordingly."""
+        now, reason = await api.clock.now(), body.reason
+
+        async def move(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.reschedule_session(
+                    session_id,
+                    body.starts_at,
+                    body.ends_at,
+                    reason,
+                    api.store,
+                    api.context,
+                    by,
+                    now,
+                    traceparent,
+                    reply,
+                )
+
+        return await once(api.store.replies, move, session_item)
 
     @router.post("/sessions/{session_id}/cancel")
     async def cancel(
@@ -225,20 +172,33 @@ def routes(api: ApiContext) -> APIRouter:
         body: Cancel | None = None,
         traceparent: Traceparent = None,
     ) -> SessionItem:
-        """Coordination calls it off before it begins."""
-        reason = None if body is None else body.reason
-        return await act(
-            session_id, by, lambda s, now: decisions.cancel(s, by, reason, now), once, traceparent
-        )
+        """Coordination cancels it before it begins."""
+        now, reason = await api.clock.now(), None if body is None else body.reason
 
+        async def call_off(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.cancel_session(
+                    session_id, reason, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, call_off, session_item)
+
+
+def _hold_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/open")
     async def open_(
         by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """It begins."""
-        return await act(
-            session_id, by, lambda s, now: decisions.open_(s, by, now), once, traceparent
-        )
+        now = await api.clock.now()
+
+        async def begin(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.open_session(
+                    session_id, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, begin, session_item)
 
     @router.post("/sessions/{session_id}/close")
     async def close(
@@ -249,16 +209,19 @@ def routes(api: ApiContext) -> APIRouter:
         traceparent: Traceparent = None,
     ) -> SessionItem:
         """The Minister has summed up; the resolutions recorded until then are counted."""
-        summary = None if body is None else body.summary
-        return await act(
-            session_id, by, lambda s, now: decisions.close(s, by, summary, now), once, traceparent
-        )
+        now, summary = await api.clock.now(), None if body is None else body.summary
 
-    return router
+        async def end(reply: Replying[Session]) -> Session:
+            with problems():
+                return await handlers.close_session(
+                    session_id, summary, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, end, session_item)
 
 
 def _places(order: Order) -> Callable[[Session], Place]:
-    """Where a session stands by a sort."""
+    """The position of a session in a list, by the sort of that list."""
 
     def place(session: Session) -> Place:
         match order.sort.field:
@@ -270,19 +233,3 @@ def _places(order: Order) -> Callable[[Session], Place]:
                 return Place(session.session_id)
 
     return place
-
-
-def _gathering(body: Schedule) -> Gathering:
-    begins = body.starts_at.astimezone(TEHRAN)
-    return Gathering(
-        session_id=body.session_id or f"{body.kind}-{begins:%Y%m%d-%H%M}",
-        kind=body.kind,
-        provinces=body.provinces,
-        title=body.title,
-        starts_at=body.starts_at,
-        ends_at=body.ends_at,
-        mode=body.mode,
-        season=body.season,
-        venue=body.venue,
-        attendees=tuple(Attendee(p.role, p.id, p.name) for p in body.attendees),
-    )

@@ -1,1 +1,1 @@
-"""What a season, a session and a resolution are, and what may happen to them. Pure."""
+"""Seasons, sessions and resolutions, and what may happen to them. Pure: `now` is passed in."""

@@ -1,6 +1,6 @@
-"""What may happen to sessions and resolutions, and who may bring it about.
+"""What may happen to sessions and resolutions, and who may do it.
 
-A refusal is a named error.
+A refusal is an error with a name.
 """
 
 from __future__ import annotations
@@ -38,45 +38,45 @@ _AXES = frozenset(axis.id for axis in AXES)
 
 
 class NotNow(Refused):
-    """It cannot be done as things stand."""
+    """It cannot be done in the present state."""
 
     reason = "not-now"
 
 
 class SeasonExists(Refused):
-    """There is a season of that name; a season never changes."""
+    """A season with this name exists already; a season never changes."""
 
     reason = "season-exists"
 
 
 class SessionExists(Refused):
-    """There is a session of that id."""
+    """A session with this id exists already."""
 
     reason = "session-exists"
 
 
 class TurnTaken(Refused):
-    """The province has its session in that season already."""
+    """The province already has a session in this season."""
 
     reason = "turn-taken"
 
 
 class Conflict(Refused):
-    """The resolution is known with other data."""
+    """The resolution exists already with other data."""
 
     reason = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one field of what was asked for."""
+    """What is wrong with one field of a request."""
 
     field: str  # dotted
     detail: str
 
 
 class Invalid(Refused):
-    """Fields of what was asked for cannot be so."""
+    """Some fields of a request are wrong."""
 
     reason = "invalid"
 
@@ -89,7 +89,7 @@ class Invalid(Refused):
 
 
 def require_coordination(by: Principal) -> None:
-    """The calendar is coordination's. Raises NotAllowed."""
+    """Only coordination may change the calendar. Raises NotAllowed."""
     if not by.is_coordination:
         raise NotAllowed(
             sentence("{by} is not of coordination, which keeps the calendar", by=by.id)
@@ -99,7 +99,7 @@ def require_coordination(by: Principal) -> None:
 def schedule(
     gathering: Gathering, by: Principal, report_lead: timedelta, now: datetime
 ) -> Scheduled:
-    """Put a gathering into the calendar. Raises NotAllowed, Invalid."""
+    """Put a session or another gathering into the calendar. Raises NotAllowed, Invalid."""
     require_coordination(by)
     faults = []
     if gathering.ends_at <= gathering.starts_at:
@@ -123,7 +123,7 @@ def reschedule(
     report_lead: timedelta,
     now: datetime,
 ) -> Rescheduled | None:
-    """Move it; None where it stands there already. Raises NotAllowed, NotNow, Invalid."""
+    """Move it; None if it has these times already. Raises NotAllowed, NotNow, Invalid."""
     require_coordination(by)
     _require_state(session, State.SCHEDULED)
     if ends_at <= starts_at:
@@ -136,7 +136,7 @@ def reschedule(
 
 
 def cancel(session: Session, by: Principal, reason: str | None, now: datetime) -> Cancelled:
-    """Call it off before it begins. Raises NotAllowed, NotNow."""
+    """Cancel it before it begins. Raises NotAllowed, NotNow."""
     require_coordination(by)
     _require_state(session, State.SCHEDULED)
     return Cancelled(now, reason)
@@ -176,21 +176,21 @@ def _require_state(session: Session, *states: State) -> None:
 # -- resolutions --------------------------------------------------------------------------------
 
 
-def require_a_recorder(by: Principal) -> None:
-    """Coordination and the Minister's office record resolutions. Raises NotAllowed."""
+def require_recorder(by: Principal) -> None:
+    """Only coordination and the Minister's office may record resolutions. Raises NotAllowed."""
     if not (by.is_coordination or by.is_minister_office):
         raise NotAllowed(
             sentence("{by} is neither of coordination nor of the Minister's office", by=by.id)
         )
 
 
-def require_sitting(session: Session) -> None:
-    """Resolutions come of a session that has begun. Raises NotNow."""
+def require_begun(session: Session) -> None:
+    """Resolutions can be recorded only after their session has begun. Raises NotNow."""
     _require_state(session, State.OPENED, State.CLOSED)
 
 
 def terms_in(session: Session, terms: Terms) -> Terms:
-    """The terms as meant in that session: a provincial one's concern its province."""
+    """The terms of a resolution of this session: by default its province is the session's."""
     if terms.province is None and session.gathering.kind == "provincial":
         return replace(terms, province=session.gathering.provinces[0])
     return terms
@@ -199,26 +199,26 @@ def terms_in(session: Session, terms: Terms) -> Terms:
 def approve(
     session: Session, resolution_id: str, terms: Terms, deputies: Collection[str], now: datetime
 ) -> Approved:
-    """Approve a resolution that is not known yet. Raises Invalid; its fields are those of Terms."""
+    """Approve a new resolution. Raises Invalid, whose fields are those of Terms."""
     faults = []
     if terms.deputy not in deputies:
         template = "{deputy} is no deputy; known: {known}"
-        told = sentence(template, deputy=repr(terms.deputy), known=list(deputies))
-        faults.append(Fault("deputy", told))
+        detail = sentence(template, deputy=repr(terms.deputy), known=list(deputies))
+        faults.append(Fault("deputy", detail))
     if terms.axis is not None and terms.axis not in _AXES:
         template = "{axis} is no axis; known: {known}"
-        told = sentence(template, axis=repr(terms.axis), known=sorted(_AXES))
-        faults.append(Fault("axis", told))
+        detail = sentence(template, axis=repr(terms.axis), known=sorted(_AXES))
+        faults.append(Fault("axis", detail))
     if terms.due_on < tehran_date(now):
-        told = sentence("before the approval on {day}", day=tehran_date(now))
-        faults.append(Fault("due_on", told))
+        detail = sentence("before the approval on {day}", day=tehran_date(now))
+        faults.append(Fault("due_on", detail))
     if faults:
         raise Invalid(faults)
     return Approved(now, resolution_id, session.session_id, session.gathering.kind, terms)
 
 
 def approve_again(resolution: Resolution, session: Session, terms: Terms) -> None:
-    """Take an approval that is known already. Raises Conflict where it comes with other data."""
+    """Accept a repeated approval. Raises Conflict if it has other data than the first."""
     if (resolution.session_id, resolution.original) != (session.session_id, terms):
         raise Conflict(sentence("{id} is known with other data", id=resolution.resolution_id))
 
@@ -226,8 +226,8 @@ def approve_again(resolution: Resolution, session: Session, terms: Terms) -> Non
 def amend(
     resolution: Resolution, by: Principal, amendment: Amendment, reason: str | None, now: datetime
 ) -> Amended | None:
-    """Change it; None where that changes nothing. Raises NotAllowed, NotNow, Invalid."""
-    require_a_recorder(by)
+    """Amend it; None if nothing differs. Raises NotAllowed, NotNow, Invalid."""
+    require_recorder(by)
     terms = resolution.terms
     new = amended(terms, amendment)
     if new == terms:
@@ -243,8 +243,8 @@ def amend(
 def withdraw(
     resolution: Resolution, by: Principal, reason: str | None, now: datetime
 ) -> Withdrawn | None:
-    """Withdraw it; None where it was. Raises NotAllowed."""
-    require_a_recorder(by)
+    """Withdraw it; None if it is withdrawn already. Raises NotAllowed."""
+    require_recorder(by)
     if resolution.state is ResolutionState.WITHDRAWN:
         return None
     return Withdrawn(now, reason)

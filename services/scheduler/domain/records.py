@@ -1,4 +1,4 @@
-"""The season, the session, the resolution, the facts of their lives, and what each changes."""
+"""Seasons, sessions, resolutions, the facts that happen to them, and what each fact changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Priority: TypeAlias = Literal["normal", "urgent"]
 
 
 class State(StrEnum):
-    """Where a session stands."""
+    """The state of a session."""
 
     SCHEDULED = "scheduled"
     OPENED = "opened"
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 class ResolutionState(StrEnum):
-    """Whether a resolution still stands."""
+    """Whether a resolution is still in force."""
 
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
@@ -32,10 +32,10 @@ class ResolutionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """The weekly sessions of all provinces, each in its turn. It never changes."""
+    """A round of weekly sessions, one per province. It never changes."""
 
     season: str
-    starts_on: date  # Asia/Tehran; its weekday is that of every week
+    starts_on: date  # Asia/Tehran; every session is on this weekday
     starts_at_time: time  # Asia/Tehran
     minutes: int
     provinces: tuple[str, ...]  # ISO 3166-2:IR, in the order of their turns
@@ -55,7 +55,7 @@ class Attendee:
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """What stands in the calendar: who meets, when and where."""
+    """An entry of the calendar: who meets, when and where."""
 
     session_id: str
     kind: Kind
@@ -66,13 +66,13 @@ class Gathering:
     mode: Mode
     season: str | None = None
     venue: str | None = None
-    report_due_at: datetime | None = None  # of a provincial one alone
+    report_due_at: datetime | None = None  # only for a provincial session
     attendees: tuple[Attendee, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it stands after its latest fact."""
+    """A session, in the state after its latest fact."""
 
     version: int  # the number of its facts
     state: State
@@ -83,7 +83,7 @@ class Session:
     closed_at: datetime | None = None
     cancelled_at: datetime | None = None
     summary: str | None = None
-    resolutions: int = 0  # recorded in it; counts facts of the resolutions, not of the session
+    resolutions: int = 0  # how many were recorded in it; recording one does not raise `version`
 
     @property
     def session_id(self) -> str:
@@ -91,7 +91,7 @@ class Session:
 
     @property
     def turn(self) -> str | None:
-        """The province's turn in a season that this session is; None where it is none."""
+        """The key of the province's turn in a season; None if this session is no such turn."""
         gathering = self.gathering
         if gathering.kind != "provincial" or gathering.season is None:
             return None
@@ -100,7 +100,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was resolved: who answers for what, until when."""
+    """The terms of a resolution: who answers for what, until when."""
 
     deputy: str
     title: str
@@ -117,7 +117,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """What is to be otherwise from now on; None: it stays."""
+    """The fields that change; None: the field stays."""
 
     title: str | None = None
     due_on: date | None = None
@@ -130,7 +130,7 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A resolution as it stands after its latest fact."""
+    """A resolution, in the state after its latest fact."""
 
     resolution_id: str
     version: int  # the number of its facts
@@ -138,12 +138,12 @@ class Resolution:
     session_id: str
     session_kind: Kind
     approved_at: datetime  # UTC
-    original: Terms  # as approved, whatever was amended since
+    original: Terms  # as approved, before any amendment
     terms: Terms
     changed_at: datetime
 
 
-# -- what happens to a session ------------------------------------------------------------------
+# -- facts of a session ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +193,17 @@ SessionFact: TypeAlias = Scheduled | Rescheduled | Cancelled | Opened | Closed
 
 
 def turn_of(gathering: Gathering) -> str:
-    """What only one session of a season may be: that province's turn."""
+    """The key of a province's turn in a season, which only one session may have."""
     return f"{gathering.season}|{gathering.provinces[0]}"
 
 
 def scheduled(fact: Scheduled) -> Session:
-    """The session that a fact of scheduling brings about."""
+    """The session after its first fact."""
     return Session(1, State.SCHEDULED, fact.gathering, fact.at, fact.at)
 
 
 def evolve(session: Session, fact: SessionFact) -> Session:
-    """The session after one more fact. Decides nothing: a fact has happened."""
+    """The session after one more fact. It checks nothing: a fact has happened."""
     next_ = replace(session, version=session.version + 1, changed_at=fact.at)
     match fact:
         case Scheduled():
@@ -225,7 +225,7 @@ def evolve(session: Session, fact: SessionFact) -> Session:
     assert_never(fact)
 
 
-# -- what happens to a resolution ---------------------------------------------------------------
+# -- facts of a resolution ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +244,13 @@ class Amended:
     """It was changed."""
 
     at: datetime
-    amendment: Amendment  # only what is otherwise than before
+    amendment: Amendment  # only the fields that differ
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """It no longer stands."""
+    """It is no longer in force."""
 
     at: datetime
     reason: str | None
@@ -260,7 +260,7 @@ ResolutionFact: TypeAlias = Approved | Amended | Withdrawn
 
 
 def approved(fact: Approved) -> Resolution:
-    """The resolution that a fact of approval brings about."""
+    """The resolution after its first fact."""
     return Resolution(
         resolution_id=fact.resolution_id,
         version=1,
@@ -275,7 +275,7 @@ def approved(fact: Approved) -> Resolution:
 
 
 def evolve_resolution(resolution: Resolution, fact: ResolutionFact) -> Resolution:
-    """The resolution after one more fact. Decides nothing: a fact has happened."""
+    """The resolution after one more fact. It checks nothing: a fact has happened."""
     next_ = replace(resolution, version=resolution.version + 1, changed_at=fact.at)
     match fact:
         case Approved():
@@ -288,12 +288,12 @@ def evolve_resolution(resolution: Resolution, fact: ResolutionFact) -> Resolutio
 
 
 def amended(terms: Terms, amendment: Amendment) -> Terms:
-    """The terms with what an amendment names; the rest stays."""
-    return replace(terms, **named(amendment))
+    """The terms with the fields of an amendment; the others stay."""
+    return replace(terms, **changed_fields(amendment))
 
 
-def named(amendment: Amendment) -> dict[str, Any]:
-    """What an amendment names, by field."""
+def changed_fields(amendment: Amendment) -> dict[str, Any]:
+    """The fields that an amendment changes, with their new values."""
     fields = {name: getattr(amendment, name) for name in AMENDABLE}
     return {name: value for name, value in fields.items() if value is not None}
 

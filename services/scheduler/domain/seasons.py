@@ -16,11 +16,11 @@ _SATURDAY = 5  # as date.weekday() counts; Iran's week begins with it
 
 
 def plan(season: Season, calendar: WorkingCalendar, report_lead: timedelta) -> list[Gathering]:
-    """One session a week for each province, in the order of their turns.
+    """Plan one session per week, one per province, in the order of their turns.
 
-    All on the weekday of the first; where that is no working day, on the nearest one of the same
-    week (Saturday to Friday), of two equally near ones on the later. Raises Invalid where not
-    each province has exactly one turn, or a week has no working day.
+    Each is on the weekday of the first. If that is not a working day, it is on the nearest working
+    day of the same week (Saturday to Friday); of two equally near days, on the later. Raises
+    Invalid if a province does not have exactly one turn, or if a week has no working day.
     """
     require_each_once(season.provinces)
     return [
@@ -30,18 +30,18 @@ def plan(season: Season, calendar: WorkingCalendar, report_lead: timedelta) -> l
 
 
 def require_each_once(provinces: Sequence[str]) -> None:
-    """Raises Invalid where a province is missing, unknown or named twice."""
+    """Check that each province is named exactly once. Raises Invalid if not."""
     twice = sorted({code for code in provinces if provinces.count(code) > 1})
     missing = [province.code for province in PROVINCES if province.code not in provinces]
     unknown = sorted(set(provinces) - PROVINCE_CODES)
     wrong = [("named twice", twice), ("missing", missing), ("unknown", unknown)]
-    told = [
+    parts = [
         sentence("{what}: {codes}", what=sentence(what), codes=codes)
         for what, codes in wrong
         if codes
     ]
-    if told:
-        wrongs = Sentence.of("; ".join(told), "{parts}", {"parts": told})
+    if parts:
+        wrongs = Sentence.of("; ".join(parts), "{parts}", {"parts": parts})
         raise Invalid([Fault("provinces", sentence("each exactly once; {wrong}", wrong=wrongs))])
 
 

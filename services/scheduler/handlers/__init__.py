@@ -1,6 +1,21 @@
-"""One function a command or a batch of events: load, decide, save."""
+"""One function per command or batch of events: load, decide, save."""
 
-from services.scheduler.handlers.calendar import act, create_season, schedule
+from services.scheduler.handlers.commands.calendar import (
+    cancel_session,
+    change_session,
+    close_session,
+    create_season,
+    open_session,
+    reschedule_session,
+    schedule_session,
+)
+from services.scheduler.handlers.commands.resolutions import (
+    Proposal,
+    amend_resolution,
+    change_resolution,
+    record_resolutions,
+    withdraw_resolution,
+)
 from services.scheduler.handlers.ports import (
     Change,
     HandlerContext,
@@ -10,7 +25,6 @@ from services.scheduler.handlers.ports import (
     UnknownSession,
 )
 from services.scheduler.handlers.recovery import recover
-from services.scheduler.handlers.resolutions import Proposal, act_on_resolution, record
 
 __all__ = [
     "Change",
@@ -20,10 +34,16 @@ __all__ = [
     "SchedulerRepository",
     "UnknownResolution",
     "UnknownSession",
-    "act",
-    "act_on_resolution",
+    "amend_resolution",
+    "cancel_session",
+    "change_resolution",
+    "change_session",
+    "close_session",
     "create_season",
-    "record",
+    "open_session",
+    "record_resolutions",
     "recover",
-    "schedule",
+    "reschedule_session",
+    "schedule_session",
+    "withdraw_resolution",
 ]

@@ -1,4 +1,4 @@
-"""What is kept where, by which rules, and how a change of it is saved."""
+"""What is saved and how, what the handlers need of the store, and their settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Record: TypeAlias = Season | Session | Resolution
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record's step from one version to a later one."""
+    """A record before and after a step, with the events of that step."""
 
     before: Record | None
     after: Record
@@ -45,7 +45,7 @@ class SchedulerRepository(Protocol):
         ...
 
     async def turns_taken(self, turns: Collection[str]) -> Collection[str]:
-        """Return those of the turns that a session is."""
+        """Return those of the turns that a session has."""
         ...
 
     async def resolution(self, resolution_id: str) -> Resolution | None:
@@ -59,46 +59,47 @@ class SchedulerRepository(Protocol):
     async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
         """Save all with their cause in one transaction, or nothing.
 
-        Raises Stale where a record has moved on, and AlreadyThere where a new one exists.
+        Raises Stale if somebody else has changed a record, and AlreadyExists if a new one exists.
         """
         ...
 
 
 class UnknownSession(Exception):
-    """There is no session of that id."""
+    """There is no session with this id."""
 
 
 class UnknownResolution(Exception):
-    """There is no resolution of that id."""
+    """There is no resolution with this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """By which rules it is scheduled, and where the events go."""
+    """Settings of the handlers: the rules of scheduling, and the topics of the events."""
 
     calendar: WorkingCalendar
-    report_lead: timedelta  # from a report's due instant to its session
-    deputies: tuple[str, ...]  # every deputy there is
+    report_lead: timedelta  # how long before its session a report is due
+    deputies: tuple[str, ...]  # all deputies
     topics: Topics
 
 
 async def existing_session(session_id: str, store: SchedulerRepository) -> Session:
-    """Raises UnknownSession."""
+    """Load a session. Raises UnknownSession."""
     session = await store.session(session_id)
     if session is None:
         raise UnknownSession(session_id)
     return session
 
 
-async def saved(
+async def decide_and_save(
     decide: Callable[[], Awaitable[tuple[Sequence[Change], R]]],
     store: SchedulerRepository,
     by: Principal,
     reply: Replying[R] = no_reply,
 ) -> R:
-    """Save what was decided with its reply, and decide anew where somebody else was faster.
+    """Decide, save the changes with the reply, and return the result.
 
-    Raises Stale where others were faster every time.
+    If somebody else saved in between, `decide` runs again. Raises Stale if others were faster at
+    every try.
     """
 
     async def once() -> R:

@@ -1,4 +1,4 @@
-"""After a restored copy: sessions and resolutions are taken in from their own topics."""
+"""After a restore from an older copy: reads sessions and resolutions from their own topics."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ R = TypeVar("R", Session, Resolution)
 async def recover(
     messages: Sequence[Message], store: SchedulerRepository, waiting: dict[str, list[Message]]
 ) -> int:
-    """Apply those of our own events that the register does not hold; return how many.
+    """Apply those of our own events that the store does not hold; return how many.
 
-    Sessions come before the resolutions that were recorded in them: each approval that is taken
-    in raises its session's count. `waiting` holds, from call to call, the events of sessions, by
-    id, whose turn is still another's, since that one's cancellation stands in another partition.
-    Seasons are told by no event, and do not come back. Raises Stale where another process does
-    the same at this moment.
+    Sessions come before the resolutions that were recorded in them: each applied approval raises
+    its session's count. `waiting` keeps from call to call, by session id, the events of sessions
+    whose turn still belongs to another session, because that session's cancellation is in another
+    partition. No event describes a season, so seasons are not restored. Raises Stale if another
+    process does the same at this moment.
     """
     found = [m for waited in waiting.values() for m in waited] + list(messages)
     drafts = await _load(found, store)
@@ -121,7 +121,7 @@ def _take_session(draft: _Draft[Session], data: SessionEvent, message: Message) 
 def _take_resolution(
     draft: _Draft[Resolution], data: ResolutionEvent, message: Message
 ) -> ResolutionFact | None:
-    """Take an event in where it is the next one; return its fact where it is."""
+    """Apply an event if it is the next one; return its fact, or None."""
     fact = events.resolution_from_event(data, _time(message))
     if fact is None or not draft.lacks(message):
         return None
@@ -148,7 +148,7 @@ def _time(message: Message) -> datetime:
 async def _out_of_turn(
     drafts: Iterable[_Draft[Session]], store: SchedulerRepository
 ) -> list[_Draft[Session]]:
-    """The new sessions whose turn is still another's."""
+    """The new sessions whose turn still belongs to another session."""
     changed = [draft for draft in drafts if draft.changed]
     new = [draft for draft in changed if draft.before is None]
     turns = [turn for draft in new if (turn := draft.existing().turn) is not None]

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from services.followups import api as followups
 from services.followups import handlers as followups_handlers
 from services.notify import api as notify
-from services.notify import domain as notices
 from services.notify import handlers as notify_handlers
+from services.notify.domain.notices import new_notices
 from services.reports import api as reports
 from services.scheduler import api as scheduler
 from shared.contracts.reference import PROVINCE_CODES
@@ -35,7 +35,7 @@ from tests.unit.api.offices import (
 )
 from tests.unit.followups.examples import NOW, TRACKING, WATCHED
 from tests.unit.followups.test_handlers import approval
-from tests.unit.notify.matters import session
+from tests.unit.notify.examples import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context
@@ -288,7 +288,7 @@ async def _followups() -> _Kept:
 
 async def _notify() -> _Kept:
     store = FakeNotices()
-    told = notices.notices(session(), NOW, None)
+    told = new_notices(session(), NOW, None)
     changes = [notify_handlers.Change(None, notice, (), NOW) for notice in told]
 
     async def furnish(place: Place) -> Mapping[str, str]:

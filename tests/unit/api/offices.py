@@ -30,9 +30,9 @@ from services.followups.domain.records import (
 from services.followups.domain.scores import By
 from services.followups.handlers import Change
 from services.notify import api as notify
-from services.notify import domain as notices
 from services.notify import handlers as notify_handlers
 from services.notify.adapters import persian as notify_words
+from services.notify.domain.notices import new_notices
 from services.reports import api as reports
 from services.reports.adapters import persian as reports_words
 from services.scheduler import api as scheduler
@@ -57,7 +57,7 @@ from tests.unit.followups.examples import (
     fact_of_opening,
 )
 from tests.unit.followups.test_handlers import approval
-from tests.unit.notify.matters import session
+from tests.unit.notify.examples import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context
@@ -291,7 +291,7 @@ async def open_scorecards(
 async def open_notify() -> AsyncIterator[Counter]:
     """The notices of one session."""
     store = FakeNotices()
-    told = notices.notices(session(), NOW, None)
+    told = new_notices(session(), NOW, None)
     await store.save(
         [notify_handlers.Change(None, notice, (), NOW) for notice in told],
         CommitContext("event", "notify"),

@@ -33,7 +33,8 @@ from pydantic.fields import FieldInfo
 import shared.contracts.events as told
 from services.followups.api import moving, schemas, work_schemas
 from services.reports.api import schemas as reports
-from services.scheduler.api import resolutions, seasons, sessions
+from services.scheduler.api import resolution_schemas
+from services.scheduler.api import schemas as scheduler
 from shared.contracts.events import Person
 from shared.contracts.events.base import NullIsAbsent, Readable
 from shared.runtime.http import RequestBody
@@ -45,19 +46,19 @@ Telling: TypeAlias = tuple[type[BaseModel], Mapping[str, str | None]]
 """The event that tells a body, and its fields of other names; None for what no event tells."""
 
 TOLD: Final[Mapping[type[BaseModel], Telling]] = {
-    seasons.CreateSeason: (
+    scheduler.CreateSeason: (
         told.SessionScheduled,
         {"starts_on": None, "starts_at_time": None, "minutes": None},
     ),
-    sessions.Schedule: (told.SessionScheduled, {}),
-    sessions.Invited: (Person, {}),
-    sessions.Reschedule: (told.SessionRescheduled, {}),
-    sessions.Cancel: (told.SessionCancelled, {}),
-    sessions.Close: (told.SessionClosed, {}),
-    resolutions.Record: (told.ResolutionApproved, {"resolutions": None}),
-    resolutions.Propose: (told.ResolutionApproved, {}),
-    resolutions.Amend: (told.ResolutionAmended, {}),
-    resolutions.Withdraw: (told.ResolutionWithdrawn, {}),
+    scheduler.Schedule: (told.SessionScheduled, {}),
+    scheduler.Invited: (Person, {}),
+    scheduler.Reschedule: (told.SessionRescheduled, {}),
+    scheduler.Cancel: (told.SessionCancelled, {}),
+    scheduler.Close: (told.SessionClosed, {}),
+    resolution_schemas.Record: (told.ResolutionApproved, {"resolutions": None}),
+    resolution_schemas.Propose: (told.ResolutionApproved, {}),
+    resolution_schemas.Amend: (told.ResolutionAmended, {}),
+    resolution_schemas.Withdraw: (told.ResolutionWithdrawn, {}),
     reports.IssueCircular: (told.CircularIssued, {}),
     reports.SubmitReport: (
         told.ReportSubmitted,

@@ -36,7 +36,7 @@ from shared.messaging.core.model import (
 )
 from shared.messaging.ledger.deferral import DeferredRecord
 from shared.runtime.calendar import start_of_day
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import (
     APPROVER,

@@ -40,7 +40,7 @@ from shared.contracts.topics import Topics
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Message, Outcome, Verdict
 from shared.runtime.calendar import start_of_day, tehran_date
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_followups import MemoryFollowups

@@ -18,7 +18,7 @@ from services.followups.domain.records import Followup, evolve, opened
 from services.followups.domain.work import Linked, Predecessor
 from services.followups.handlers import Ahead, Change
 from shared.messaging.core.model import CommitContext
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.unit.followups.examples import (

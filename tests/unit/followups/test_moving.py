@@ -20,7 +20,7 @@ from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated
 from services.followups.handlers import HandlerContext
 from shared.messaging.core.model import Forward, Message, Outcome
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed
 from tests.stores.fakes_followups import MemoryFollowups

@@ -8,19 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain import (
-    Delivered,
-    DueBeforeApproval,
-    Failed,
-    PutOff,
-    State,
-    WrongDeputy,
-    check,
-    evolve,
-    notices,
-    wait_seconds,
-)
-from tests.unit.notify.matters import NOW, followup, report, resolution, session
+from services.notify.domain.backoff import wait_seconds
+from services.notify.domain.notices import Delivered, Failed, PutOff, State, evolve, new_notices
+from services.notify.domain.notifications import check
+from services.notify.domain.refusals import DueBeforeApproval, WrongDeputy
+from tests.unit.notify.examples import NOW, followup, report, resolution, session
 
 
 def test_each_matter_goes_to_whom_it_concerns() -> None:
@@ -36,7 +28,7 @@ def test_each_matter_goes_to_whom_it_concerns() -> None:
 
 def test_a_notice_is_named_by_what_it_is_about() -> None:
     def id_of(notification: object) -> str:
-        (notice,) = notices(notification, NOW, None)  # type: ignore[arg-type]  # one of the four
+        (notice,) = new_notices(notification, NOW, None)  # type: ignore[arg-type]  # one of the four
         return notice.notice_id
 
     assert id_of(resolution()) == id_of(resolution(title="عنوان دیگر"))
@@ -51,7 +43,7 @@ def test_a_notice_is_named_by_what_it_is_about() -> None:
         followup(due_on=date(2024, 4, 1)),
     ]
     assert len({id_of(notification) for notification in told}) == len(told)
-    both = notices(session(provinces=("IR-09", "IR-23")), NOW, None)
+    both = new_notices(session(provinces=("IR-09", "IR-23")), NOW, None)
     assert len({notice.notice_id for notice in both}) == 2
 
 
@@ -79,7 +71,7 @@ def test_the_day_of_approval_is_tehrans() -> None:
 
 
 def test_a_notice_waits_until_its_fate_is_known() -> None:
-    (notice,) = notices(resolution(), NOW, "trace")
+    (notice,) = new_notices(resolution(), NOW, "trace")
     assert (notice.state, notice.version, notice.tries) == (State.PENDING, 0, 0)
     later = NOW + timedelta(hours=1)
     waits = evolve(notice, PutOff(later, "451 later"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.notify import handlers
-from services.notify.domain import Delivered, Fact, Failed, Notice, PutOff, State, Trouble
+from services.notify.domain.notices import Delivered, Fact, Failed, Notice, PutOff, State, Trouble
 from services.notify.handlers import Declined, HandlerContext, Interrupted, NotYet, Unreachable
 from shared.contracts.events import (
     EventData,
@@ -23,7 +23,7 @@ from shared.contracts.events import (
 )
 from shared.messaging.core.model import CommitContext, Fence, Message, Outcome, Refusal
 from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, message
+from tests.unit.notify.examples import NOW, message
 from tests.unit.published import as_read
 
 OFFICE = HandlerContext(
@@ -164,7 +164,7 @@ async def outcome_of(store: FakeNotices, **answers: Fact) -> list[Message]:
     waiting = {notice.subject: notice.notice_id for notice in await store.waiting(AT, 100)}
     by_id = {waiting[id_]: answer for id_, answer in answers.items()}
     before = len(store.events)
-    await handlers.note(by_id, store, OFFICE, AT, FENCE)
+    await handlers.record_answers(by_id, store, OFFICE, AT, FENCE)
     return [as_read(event) for event in store.events[before:]]
 
 
@@ -192,7 +192,7 @@ async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None
     for one in (store, copy):
         await outcome_of(one, r1=PutOff(NOW, "451 later"))
     (notice,) = await store.waiting(AT + timedelta(seconds=10), 1)
-    await handlers.note({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
+    await handlers.record_answers({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
     assert await handlers.recover([as_read(store.events[0])], copy) == 1
     assert await copy.count_waiting() == 0
     found = await copy.get(notice.notice_id)
@@ -251,8 +251,8 @@ async def test_answers_are_noted_with_their_events_and_only_once() -> None:
         two.notice_id: Failed(NOW, "550 unknown"),
         three.notice_id: PutOff(NOW, "451 later"),
     }
-    await handlers.note(answers, store, OFFICE, AT, FENCE)
-    await handlers.note(
+    await handlers.record_answers(answers, store, OFFICE, AT, FENCE)
+    await handlers.record_answers(
         {**answers, three.notice_id: PutOff(NOW, "451 still")}, store, OFFICE, AT, FENCE
     )
     delivered, failed = store.events
@@ -277,6 +277,6 @@ async def test_the_event_of_a_fact_is_always_the_same() -> None:
         store = FakeNotices()
         await take(store, message(approved(), "resolutions.civil"))
         (notice,) = await store.waiting(AT, 1)
-        await handlers.note({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
+        await handlers.record_answers({notice.notice_id: Delivered(NOW)}, store, OFFICE, AT, FENCE)
         ids.append(store.events[0].id)
     assert ids[0] == ids[1]

@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from datetime import UTC, date, datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from html.parser import HTMLParser
 
-import html5lib
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
-from services.notify.domain import CancelledSession, MovedSession, Notification, notices
-from shared.text import normalise
-from tests.unit.notify.matters import NOW, followup, report, resolution, session
+from services.notify.domain.notices import new_notices
+from services.notify.domain.notifications import CancelledSession, MovedSession
+from tests.unit.notify.examples import NOW, followup, report, resolution, session
+from tests.unit.notify.reading_mails import (
+    html,
+    mail,
+    raw,
+    rows,
+    shown,
+    text,
+)
 
 SCRIBE = MailRenderer(
     Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
 )
-
-
-def raw(notification: Notification) -> bytes:
-    (notice, *_) = notices(notification, NOW, None)
-    return SCRIBE.write(notice, NOW).content
-
-
-def mail(notification: Notification) -> EmailMessage:
-    return message_from_bytes(raw(notification), policy=policy.default)
-
-
-def text(read: EmailMessage) -> str:
-    part = read.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content())
-
-
-def html(read: EmailMessage) -> str:
-    part = read.get_body(("html",))
-    assert part is not None
-    return str(part.get_content())
-
-
-def shown(read: EmailMessage) -> str:
-    """The plain text without the marks that only steer its direction."""
-    return re.sub("[\u2068\u2069]", "", text(read))
 
 
 def test_a_governor_is_invited_and_told_by_when_the_report_is_due() -> None:
@@ -180,7 +155,7 @@ def test_arabic_letters_stay_as_they_were_written() -> None:
 
 def test_the_head_says_who_sent_it_when_and_that_no_robot_shall_answer() -> None:
     read = mail(resolution())
-    (notice,) = notices(resolution(), NOW, None)
+    (notice,) = new_notices(resolution(), NOW, None)
     assert read["From"] == "سامانه پیگیر <peygir@a.b>"
     assert read["Message-ID"] == f"<{notice.notice_id}@peygir.example>"
     assert read["Date"].datetime == NOW
@@ -198,164 +173,6 @@ def test_a_deputy_or_axis_of_this_installation_alone_goes_by_its_id() -> None:
     told = shown(mail(resolution(deputy="cyber", axis="cyber-space")))
     assert told.startswith("معاونت cyber\n")
     assert "محور: cyber-space\n" in told
-
-
-_NASTY = st.sampled_from(
-    [
-        *(
-            "\r\nBcc: x@y.z\r\n\r\n",
-            "\r",
-            "\n.\n",
-            "\x00",
-            "\x1b[2J",
-            "\x7f",
-            "\x85",
-            "\u2028",
-            "\ud800",
-        ),
-        *(
-            "=?utf-8?b?QmNjOg==?=",
-            "--=_boundary--",
-            "<!--",
-            "-->",
-            "</title><script>",
-            "</td></table>",
-        ),
-        *("<![CDATA[", "&#8238;", "&amp", "&lt;b&gt;", "{{ letter }}", "{% raw %}", "\"'`"),
-        *("\u202e", "\u2066", "\u2069", "\u2068", "\u200f", "\u061c", "\ufeff", "\ufffe", "\ufdd0"),
-        *(
-            "\U0010ffff",
-            "\U000e0041",
-            "\u200c",
-            "می\u200cشود",
-            "ي",
-            "ك",
-            "١٢",
-            "a" * 1_500,
-            "ش" * 300,
-        ),
-    ]
-)
-_ANY = st.lists(_NASTY | st.text(st.characters(exclude_categories=())), max_size=6).map("".join)
-_INSTANTS = st.datetimes(
-    datetime(1900, 1, 2),  # noqa: DTZ001  # hypothesis wants them naive
-    datetime(2199, 12, 30),  # noqa: DTZ001
-    timezones=st.just(UTC),
-)
-_STEERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_MARKS = "\u061c\u200e\u200f\ufeff\ufff9\ufffa\ufffb"
-
-
-def cleaned(text: str) -> str:
-    """What is to be shown of a line of somebody's: all but what steers others or means nothing."""
-    kept = []
-    for character in normalise(text):
-        point = ord(character)
-        if unicodedata.bidirectional(character) in _STEERING or character in _MARKS:
-            continue
-        if 0xE0001 <= point <= 0xE007F:
-            continue
-        if 0xD800 <= point <= 0xDFFF or 0xFDD0 <= point <= 0xFDEF or point % 0x10000 >= 0xFFFE:
-            kept.append("\ufffd")
-        else:
-            kept.append(" " if point < 0x20 or 0x7F <= point <= 0x9F else character)
-    return " ".join("".join(kept).split())
-
-
-def cleaned_lines(text: str) -> str:
-    return "\n".join(cleaned(line) for line in normalise(text).split("\n"))
-
-
-def rows(page: str) -> dict[str, str]:
-    """The table of a page, as a parser of HTML that forgives nothing reads it."""
-    root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
-    read = {}
-    for row in root.iter("tr"):
-        head, cell = row
-        lines = [""]
-        for part in cell:
-            if part.tag == "br":
-                lines.append("")
-            else:
-                assert (part.tag, list(part)) == ("bdi", [])
-                lines[-1] += part.text or ""
-        read[head.text] = "\n".join(lines)
-    return read
-
-
-def bare(value: str) -> str:
-    """A value whose every line is one isolate, without them."""
-    lines = value.split("\n")
-    for line in lines:
-        assert line == "" or (line[0], line[-1]) == ("\u2068", "\u2069")
-        assert not set(line[1:-1]) & {"\u2066", "\u2067", "\u2068", "\u2069"}
-    return "\n".join(line[1:-1] for line in lines)
-
-
-@settings(max_examples=40, deadline=None)  # the machine's load is no failure
-@given(title=_ANY, told=_ANY, body=_ANY, reason=_ANY, instant=_INSTANTS)
-def test_whatever_an_event_may_hold_is_a_mail_that_everybody_reads_alike(
-    title: str, told: str, body: str, reason: str, instant: datetime
-) -> None:
-    due_on = instant.date()
-    visit = session(title=title, venue=body, starts_at=instant, kind="visit")
-    for notification, shown_rows in (
-        (
-            resolution(title=title, text=told, executing_body=body, due_on=due_on, supporting=()),
-            {
-                "عنوان مصوبه": cleaned(title),
-                "متن مصوبه": cleaned_lines(told),
-                "دستگاه مجری": cleaned(body),
-            },
-        ),
-        (visit, {"عنوان نشست": cleaned(title), "محل": cleaned(body)}),
-        (
-            MovedSession(visit, instant, instant, reason),
-            {"عنوان نشست": cleaned(title), "دلیل": cleaned_lines(reason)},
-        ),
-        (
-            CancelledSession(visit, instant, reason),
-            {"عنوان نشست": cleaned(title), "دلیل": cleaned_lines(reason)},
-        ),
-        (followup(title=title, due_on=due_on), {"عنوان مصوبه": cleaned(title)}),
-        (report(title=title, due_at=instant), {"عنوان نشست": cleaned(title)}),
-    ):
-        content = raw(notification)
-        assert content.isascii()
-        lines = content.split(b"\r\n")
-        assert not any(b"\n" in line or b"\r" in line for line in lines)
-        assert max(map(len, lines[1:])) <= 78  # RFC 5322, 2.1.1; the first holds the boundary
-        assert len(lines[0]) <= 100
-        read = message_from_bytes(content, policy=policy.default)
-        assert read.defects == []
-        assert sorted(read.keys()) == sorted(_HEADERS)
-        subject = str(read["Subject"])
-        assert len(subject) <= 150
-        assert cleaned(subject) == subject
-        assert [part.get_content_type() for part in read.walk()] == [
-            *("multipart/alternative", "text/plain", "text/html"),
-        ]
-        written = text(read)
-        table = rows(html(read))
-        for label, value in shown_rows.items():
-            if value or label in table:
-                assert bare(table[label]) == value
-                assert f"\n{label}: {table[label]}\n" in written
-        assert written.count("شناسه اعلان: ") >= 1
-        balance = [written.count(mark) for mark in "\u2068\u2069"]
-        assert balance[0] == balance[1]
-        assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067") & set(written + html(read))
-
-
-_HEADERS = [
-    *("Content-Type", "MIME-Version", "From", "To", "Subject", "Date", "Message-ID"),
-    *("Content-Language", "Auto-Submitted"),
-]
-
-
-@given(title=st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=100))
-def test_a_short_title_is_in_the_subject_whole(title: str) -> None:
-    assert mail(resolution(title=title))["Subject"] == f"ابلاغ مصوبه: {cleaned(title)}".rstrip()
 
 
 def test_an_id_shows_what_cannot_be_seen_in_it() -> None:

@@ -2,141 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify import domain, handlers
-from services.notify.domain import (
-    CancelledSession,
+from services.notify.domain.notices import (
     Delivered,
-    Fact,
     Failed,
-    HandoverState,
-    MovedSession,
     Notice,
-    Overtaken,
     PutOff,
-    ScheduledSession,
     State,
+    new_notices,
+    notice_id,
 )
-from services.notify.handlers import Change, HandlerContext
+from services.notify.domain.notifications import MovedSession, ScheduledSession
+from services.notify.handlers import Change
 from shared.contracts.events import (
     EventData,
-    SessionCancelled,
-    SessionRescheduled,
     SessionScheduled,
 )
-from shared.messaging.core.model import CommitContext, Fence, Message, Outcome
-from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, message
-
-OFFICE = HandlerContext("notices", {}, retry_seconds=10)
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-CAUSE = CommitContext("event", "notify")
-FENCE = Fence("delivery", "me", 1)
-RAZAVI, FARS = "province:IR-09", "province:IR-07"
-
-FIRST = datetime(2024, 3, 11, 5, 30, tzinfo=UTC)
-
-
-def day(number: int) -> datetime:
-    """Where the session stands after being moved there."""
-    return FIRST + timedelta(days=number)
-
-
-def scheduled(*provinces: str, number: int = 0) -> EventData:
-    return SessionScheduled(
-        session_id="s1",
-        kind="provincial",
-        provinces=provinces or ("IR-09",),
-        title="نشست تخصصی",
-        starts_at=day(number),
-        ends_at=day(number) + timedelta(hours=4),
-        mode="in-person",
-        report_due_at=day(number) - timedelta(hours=72),
-    )
-
-
-def moved(number: int, **changes: Any) -> EventData:
-    return SessionRescheduled(
-        session_id="s1",
-        starts_at=day(number),
-        ends_at=day(number) + timedelta(hours=4),
-        previous_starts_at=FIRST,
-        **changes,
-    )
-
-
-def cancelled(reason: str | None = None) -> EventData:
-    return SessionCancelled(session_id="s1", cancelled_at=NOW, reason=reason)
-
-
-class Bench:
-    """Takes events and hands mails over, one step at a time."""
-
-    def __init__(self) -> None:
-        self.store = FakeNotices()
-        self.ids = 0
-        self.mails: list[Notice] = []
-
-    async def take(
-        self, *told: EventData, sequence: int | None = None, id_: str | None = None
-    ) -> list[Any]:
-        """Take events as one batch; the second has the next sequence, and so on."""
-        messages = []
-        for number, data in enumerate(told):
-            self.ids += 1
-            taken = message(data, "sessions", id_ or str(self.ids))
-            if sequence is not None:
-                event = replace(taken.event, sequence=sequence + number)
-                taken = Message(taken.origin, event, data, taken.topic)
-            messages.append(taken)
-        decision = await handlers.handle_events(messages, self.store, OFFICE, NOW, AT)
-        await self.store.save(decision.changes, CAUSE)
-        return list(decision.verdicts)
-
-    async def mail(self) -> list[Notice]:
-        """Send all that waits, as the courier does; return what went out."""
-        before = len(self.mails)
-        while waiting := await self.store.waiting(AT + timedelta(days=1), 1):
-            (notice,) = waiting
-            fact: Fact = Delivered(NOW)
-            if notice.standing is HandoverState.OVERTAKEN:
-                fact = Overtaken(NOW)
-            else:
-                await self.begin(notice)
-                self.mails.append(notice)
-            await self.answer(notice, fact)
-        return self.mails[before:]
-
-    async def begin(self, notice: Notice) -> None:
-        if notice.standing is HandoverState.WAITS:
-            await handlers.begin(notice, self.store, NOW, AT, FENCE)
-
-    async def answer(self, notice: Notice, fact: Fact) -> None:
-        await handlers.note({notice.notice_id: fact}, self.store, OFFICE, AT, FENCE)
-
-
-def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
-    """Each mail: its template, whom it goes to, the day it tells, the day that it was before."""
-    told = []
-    for mail in mails:
-        notification = mail.notification
-        assert isinstance(notification, ScheduledSession | MovedSession | CancelledSession)
-        session = (
-            notification if isinstance(notification, ScheduledSession) else notification.session
-        )
-        before = None
-        if isinstance(notification, MovedSession):
-            before = (notification.previous_starts_at - FIRST).days
-        told.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
-    return sorted(told)
+from shared.messaging.core.model import Outcome
+from tests.unit.notify.examples import NOW
+from tests.unit.notify.sessions_bench import (
+    AT,
+    CAUSE,
+    FARS,
+    FIRST,
+    RAZAVI,
+    Bench,
+    cancelled,
+    day,
+    moved,
+    scheduled,
+    what,
+)
 
 
 @pytest.fixture
@@ -188,7 +90,7 @@ async def test_moved_before_the_invitation_went_out_it_is_an_invitation(bench: B
     assert await bench.take(moved(3)) == [Outcome.APPLIED]
     mails = await bench.mail()
     assert what(mails) == [("session-scheduled", RAZAVI, 3, None)]
-    assert mails[0].notice_id != domain.notice_id(replace_turn(mails[0], 0), RAZAVI), (
+    assert mails[0].notice_id != notice_id(replace_turn(mails[0], 0), RAZAVI), (
         "another text is another mail"
     )
     await bench.take(moved(4))
@@ -310,7 +212,7 @@ async def test_a_session_known_by_its_notices_alone(bench: Bench) -> None:
         venue=None,
         report_due_at=None,
     )
-    (notice,) = domain.notices(session, NOW, None)
+    (notice,) = new_notices(session, NOW, None)
     await bench.store.save([Change(None, notice, (), AT)], CAUSE)
     await bench.mail()
     await bench.take(moved(2))

@@ -16,13 +16,13 @@ import trustme
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
 from services.notify.adapters.smtp import SmtpTransport
-from services.notify.domain import Failed, evolve, notices
+from services.notify.domain.notices import Failed, evolve, new_notices
 from services.notify.events import to_event
 from services.notify.handlers import Declined, Interrupted, NotYet, Unreachable
+from tests.unit.notify.examples import NOW, resolution
 from tests.unit.notify.mailserver import OK, Server
-from tests.unit.notify.matters import NOW, resolution
 
-(NOTICE,) = notices(resolution(), NOW, None)
+(NOTICE,) = new_notices(resolution(), NOW, None)
 
 
 @pytest_asyncio.fixture

@@ -17,7 +17,7 @@ from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Expectation, Fact, Lost, Paragraph, Report
 from shared.contracts.events import EventData
 from shared.messaging.core.model import CommitContext, Event, Fence, Message
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.published import as_read
@@ -59,7 +59,9 @@ class Office:
     async def act(
         self, session_id: str, decide: Callable[[Expectation], Sequence[Fact]]
     ) -> Expectation:
-        return await handlers.act(session_id, self.store, RECEPTION, KHORASAN, decide, TRACE)
+        return await handlers.change_expectation(
+            session_id, self.store, RECEPTION, KHORASAN, decide, TRACE
+        )
 
     async def submit(self, session_id: str, restricted: bool = True, **changes: Any) -> Expectation:
         apart = RECEPTION.restricted if restricted else ()
@@ -77,8 +79,9 @@ class Office:
         )
 
     async def issue(self, circular_id: str) -> None:
-        wanted = decisions.issue(circular_id, COORDINATION, 1, ("IR-09",), CATALOGUES, BEFORE)
-        await handlers.issue(wanted, self.circulars, RECEPTION, COORDINATION, None)
+        await handlers.issue_circular(
+            circular_id, 1, ("IR-09",), self.circulars, RECEPTION, COORDINATION, BEFORE
+        )
 
     async def everything(self) -> list[Expectation]:
         return list(await self.store.page(ListQuery({}, None, 1_000)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from services.reports import handlers
 from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
+from services.reports.domain.circulars import Circular
 from services.reports.domain.decisions import Conflict, UnknownSession
 from services.reports.domain.records import Expectation, Fact, State
 from services.reports.handlers import Change
@@ -31,7 +31,6 @@ from shared.messaging.core.model import (
     Refusal,
     Verdict,
 )
-from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
     BEFORE,
@@ -52,11 +51,6 @@ LATER = DUE_AT + timedelta(minutes=1)
 SESSION_ID = "1402-IR-09"
 
 
-@pytest.fixture
-def store() -> MemoryExpectations:
-    return MemoryExpectations()
-
-
 async def take(store: MemoryExpectations, *messages: Message) -> Sequence[Verdict]:
     """Take one batch and save it."""
     decision = await handlers.handle_events(messages, store, RECEPTION, BEFORE)
@@ -70,7 +64,7 @@ async def submit(store: MemoryExpectations, now: datetime = BEFORE) -> Expectati
             expectation, KHORASAN, submission(), CATALOGUES, RECEPTION.restricted, now
         )
 
-    return await handlers.act(SESSION_ID, store, RECEPTION, KHORASAN, decide)
+    return await handlers.change_expectation(SESSION_ID, store, RECEPTION, KHORASAN, decide)
 
 
 def slugs(verdicts: Sequence[Verdict]) -> list[str]:
@@ -233,7 +227,7 @@ async def test_without_restricted_axes_it_is_told_once(store: MemoryExpectations
     def decide(expectation: Expectation) -> Sequence[Fact]:
         return decisions.submit(expectation, KHORASAN, submission(), CATALOGUES, (), BEFORE)
 
-    await handlers.act(SESSION_ID, store, open_, KHORASAN, decide)
+    await handlers.change_expectation(SESSION_ID, store, open_, KHORASAN, decide)
     (told,) = store.events
     assert len(json.loads(told.data)["axes"]) == 8
 
@@ -278,79 +272,16 @@ async def test_a_report_for_nobody_is_refused(store: MemoryExpectations) -> None
 async def test_a_circular_is_issued_once() -> None:
     circulars = MemoryCirculars()
     wanted = decisions.issue("c-1", COORDINATION, 1, ("IR-09",), CATALOGUES, BEFORE)
+
+    async def issue(*provinces: str) -> Circular:
+        return await handlers.issue_circular(
+            "c-1", 1, provinces, circulars, RECEPTION, COORDINATION, BEFORE
+        )
+
     for _ in range(2):
-        issued = await handlers.issue(wanted, circulars, RECEPTION, COORDINATION, None)
-        assert issued == wanted
-    other = decisions.issue("c-1", COORDINATION, 1, ("IR-07",), CATALOGUES, BEFORE)
+        assert await issue("IR-09") == wanted
     with pytest.raises(Conflict):
-        await handlers.issue(other, circulars, RECEPTION, COORDINATION, None)
+        await issue("IR-07")
     (event,) = circulars.events
     assert (event.key, event.version, event.topic) == ("c-1", 1, "circulars")
     assert len(json.loads(event.data)["axes"]) == 8
-
-
-# -- what time does -----------------------------------------------------------------------------
-
-
-async def test_what_is_due_is_announced_once_under_the_lease(store: MemoryExpectations) -> None:
-    await take(store, message(scheduled(), 1))
-    almost = DUE_AT - timedelta(milliseconds=1)
-    assert await handlers.sweep(store, RECEPTION, almost, FENCE) == 0
-    assert await handlers.sweep(store, RECEPTION, DUE_AT, FENCE) == 1
-    assert await handlers.sweep(store, RECEPTION, LATER, FENCE) == 0
-    (event,) = store.events
-    assert json.loads(event.data)["due_at"] == "2024-02-23T05:30:00.000Z"
-    assert store.causes[-1] == CommitContext("clock", "sweeper", fence=FENCE)
-
-
-async def test_a_session_that_moves_on_is_due_again(store: MemoryExpectations) -> None:
-    await take(store, message(scheduled(), 1))
-    await handlers.sweep(store, RECEPTION, LATER, FENCE)
-    await take(store, message(rescheduled(days=7), 2))
-    assert await handlers.sweep(store, RECEPTION, LATER, FENCE) == 0
-    await handlers.sweep(store, RECEPTION, LATER + timedelta(days=7), FENCE)
-    assert types(store.events) == ["ReportOverdue", "ReportOverdue"]
-    assert len({event.id for event in store.events}) == 2
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["move", "submit", "distribute", "cancel"]), st.integers(0, 9)),
-        max_size=15,
-    )
-)
-@settings(max_examples=60, deadline=None)
-def test_whatever_happens_events_are_numbered_without_gaps(steps: list[tuple[str, int]]) -> None:
-    async def live() -> list[Event]:
-        store = MemoryExpectations()
-        await take(store, message(scheduled(), 1))
-        now, recipients = BEFORE, RECEPTION.recipients
-
-        def give_out(expectation: Expectation) -> Sequence[Fact]:
-            return [decisions.distribute(expectation, COORDINATION, recipients, now)]
-
-        for number, (step, days) in enumerate(steps):
-            now += timedelta(days=days)
-            await handlers.sweep(store, RECEPTION, now, FENCE)
-            try:
-                if step == "move":
-                    await take(store, message(rescheduled(days=days), number + 2))
-                elif step == "cancel":
-                    await take(store, message(cancelled(), number + 2))
-                elif step == "submit":
-                    await submit(store, now)
-                else:
-                    await handlers.act(SESSION_ID, store, RECEPTION, COORDINATION, give_out)
-            except Refused:
-                continue
-        return store.events
-
-    events = asyncio.run(live())
-    versions: dict[str, list[int]] = defaultdict(list)
-    for event in events:
-        versions[event.aggregate_id].append(event.version)
-    assert all(v == list(range(1, len(v) + 1)) for v in versions.values())
-    assert len({event.id for event in events}) == len(events)
-    told = types([event for event in events if event.aggregate_id == SESSION_ID])
-    if "ReportSubmitted" in told:
-        assert "ReportOverdue" not in told[told.index("ReportSubmitted") :]

@@ -27,7 +27,7 @@ from services.scheduler.handlers import (
 )
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Event, Message
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
@@ -53,20 +53,22 @@ def scheduling(id_: str, turn: bool) -> Command:
     """One of three gatherings; all that are a turn are the same one."""
     kind: dict[str, Any] = {} if turn else {"season": None}
     planned = gathering(session_id=id_, **kind)
-    return lambda r: handlers.schedule(planned, r, RULES, COORDINATION, NOW, TRACE)
+    return lambda r: handlers.schedule_session(planned, r, RULES, COORDINATION, NOW, TRACE)
 
 
 def acting(id_: str, decide: Callable[[Session], SessionFact | None]) -> Command:
-    return lambda r: handlers.act(id_, r, RULES, COORDINATION, decide, TRACE)
+    return lambda r: handlers.change_session(id_, r, RULES, COORDINATION, decide, TRACE)
 
 
 def recording(session_id: str, resolution_id: str, deputy: str) -> Command:
     proposals = [Proposal(resolution_id, terms(deputy=deputy)), Proposal(None, terms())]
-    return lambda r: handlers.record(session_id, proposals, r, RULES, COORDINATION, NOW, TRACE)
+    return lambda r: handlers.record_resolutions(
+        session_id, proposals, r, RULES, COORDINATION, NOW, TRACE
+    )
 
 
 def changing(id_: str, decide: Callable[[Resolution], ResolutionFact | None]) -> Command:
-    return lambda r: handlers.act_on_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
+    return lambda r: handlers.change_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
 
 
 def moved(session: Session) -> SessionFact | None:

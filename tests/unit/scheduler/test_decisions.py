@@ -182,17 +182,17 @@ def resolution() -> Resolution:
 @pytest.mark.parametrize("state", State)
 def test_resolutions_come_of_a_session_that_has_begun(state: State) -> None:
     if state in {State.OPENED, State.CLOSED}:
-        decisions.require_sitting(in_state(state))
+        decisions.require_begun(in_state(state))
     else:
         with pytest.raises(NotNow, match="opened or closed"):
-            decisions.require_sitting(in_state(state))
+            decisions.require_begun(in_state(state))
 
 
 def test_coordination_and_the_ministers_office_record_them() -> None:
-    decisions.require_a_recorder(COORDINATION)
-    decisions.require_a_recorder(MINISTER_OFFICE)
+    decisions.require_recorder(COORDINATION)
+    decisions.require_recorder(MINISTER_OFFICE)
     with pytest.raises(NotAllowed, match=r"d\.karimi"):
-        decisions.require_a_recorder(CIVIL)
+        decisions.require_recorder(CIVIL)
 
 
 def test_every_wrong_field_of_a_resolution_is_named() -> None:

@@ -22,7 +22,7 @@ from services.scheduler.handlers import Change, Proposal, UnknownResolution, Unk
 from shared.contracts.events import SessionClosed
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import NotAllowed
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.scheduler.examples import (
@@ -59,7 +59,7 @@ class Contested(MemoryRegister):
 
 async def with_session(store: MemoryRegister, **changes: object) -> Session:
     """A session that has begun."""
-    made = await handlers.schedule(gathering(**changes), store, RULES, COORDINATION, NOW)
+    made = await handlers.schedule_session(gathering(**changes), store, RULES, COORDINATION, NOW)
     return await act(store, lambda s: decisions.open_(s, COORDINATION, NOW), made.session_id)
 
 
@@ -68,14 +68,14 @@ async def act(
     decide: Callable[[Session], SessionFact | None],
     session_id: str = "1402-IR-09",
 ) -> Session:
-    return await handlers.act(session_id, store, RULES, COORDINATION, decide)
+    return await handlers.change_session(session_id, store, RULES, COORDINATION, decide)
 
 
 async def record(
     store: MemoryRegister, *proposals: tuple[str | None, Terms], session_id: str = "1402-IR-09"
 ) -> list[Resolution]:
     asked = [Proposal(id_, meant) for id_, meant in proposals]
-    return await handlers.record(session_id, asked, store, RULES, COORDINATION, NOW)
+    return await handlers.record_resolutions(session_id, asked, store, RULES, COORDINATION, NOW)
 
 
 def ids(resolutions: Sequence[Resolution]) -> list[str]:
@@ -123,12 +123,12 @@ async def test_a_province_has_one_turn_in_a_season_until_that_is_cancelled() -> 
     store = MemoryRegister()
     await handlers.create_season(season(), store, RULES, COORDINATION)
     with pytest.raises(SessionExists, match="1402-IR-09"):
-        await handlers.schedule(gathering(), store, RULES, COORDINATION, NOW)
+        await handlers.schedule_session(gathering(), store, RULES, COORDINATION, NOW)
     instead = gathering(session_id="instead")
     with pytest.raises(TurnTaken, match="IR-09 has its session in season 1402"):
-        await handlers.schedule(instead, store, RULES, COORDINATION, NOW)
+        await handlers.schedule_session(instead, store, RULES, COORDINATION, NOW)
     await act(store, lambda s: decisions.cancel(s, COORDINATION, "برف", NOW))
-    again = await handlers.schedule(instead, store, RULES, COORDINATION, NOW)
+    again = await handlers.schedule_session(instead, store, RULES, COORDINATION, NOW)
     assert again.turn == "1402|IR-09"
 
 
@@ -177,7 +177,7 @@ async def test_the_same_again_is_the_same_and_saves_nothing() -> None:
     await with_session(store)
     first = await record(store, ("A", terms()))
     saved = len(store.causes)
-    again = await handlers.record(
+    again = await handlers.record_resolutions(
         "1402-IR-09", [Proposal("A", terms())], store, RULES, COORDINATION, LATER
     )
     assert again == first
@@ -189,7 +189,10 @@ async def test_the_same_again_is_taken_though_its_date_has_passed_meanwhile() ->
     await with_session(store)
     first = await record(store, ("A", terms(due_on=date(2023, 10, 20))))
     again = [Proposal("A", terms(due_on=date(2023, 10, 20)))]
-    assert await handlers.record("1402-IR-09", again, store, RULES, COORDINATION, LATER) == first
+    assert (
+        await handlers.record_resolutions("1402-IR-09", again, store, RULES, COORDINATION, LATER)
+        == first
+    )
 
 
 async def test_known_and_new_ones_may_come_together() -> None:
@@ -225,7 +228,7 @@ async def test_an_id_named_twice_is_refused_by_its_place() -> None:
 
 async def test_nothing_is_resolved_before_a_session_begins() -> None:
     store = MemoryRegister()
-    await handlers.schedule(gathering(), store, RULES, COORDINATION, NOW)
+    await handlers.schedule_session(gathering(), store, RULES, COORDINATION, NOW)
     with pytest.raises(NotNow):
         await record(store, (None, terms()))
 
@@ -234,7 +237,9 @@ async def test_deputies_do_not_record() -> None:
     store = MemoryRegister()
     await with_session(store)
     with pytest.raises(NotAllowed):
-        await handlers.record("1402-IR-09", [Proposal(None, terms())], store, RULES, CIVIL, NOW)
+        await handlers.record_resolutions(
+            "1402-IR-09", [Proposal(None, terms())], store, RULES, CIVIL, NOW
+        )
 
 
 async def close(store: MemoryRegister) -> Session:
@@ -284,7 +289,7 @@ async def test_an_amendment_and_a_withdrawal_are_told_to_the_deputy() -> None:
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
     ):
-        await handlers.act_on_resolution("A", store, RULES, MINISTER_OFFICE, decide)
+        await handlers.change_resolution("A", store, RULES, MINISTER_OFFICE, decide)
     assert [(e.type, e.topic, e.version) for e in store.events[2:]] == [
         ("peygir.ResolutionApproved.v1", "peygir.resolutions.v1.civil", 1),
         ("peygir.ResolutionAmended.v1", "peygir.resolutions.v1.civil", 2),
@@ -294,4 +299,4 @@ async def test_an_amendment_and_a_withdrawal_are_told_to_the_deputy() -> None:
 
 async def test_a_resolution_that_nobody_recorded_is_unknown() -> None:
     with pytest.raises(UnknownResolution, match="A"):
-        await handlers.act_on_resolution("A", MemoryRegister(), RULES, CIVIL, lambda _: None)
+        await handlers.change_resolution("A", MemoryRegister(), RULES, CIVIL, lambda _: None)

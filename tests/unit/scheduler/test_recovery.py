@@ -24,7 +24,7 @@ from services.scheduler.domain.records import (
 from services.scheduler.events import ResolutionEvent, SessionEvent
 from shared.contracts.events import InvitationIssued, ResolutionApproved
 from shared.messaging.core.model import Event, published
-from shared.runtime.listing import ListQuery
+from shared.runtime.list_queries import ListQuery
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.published import as_read
 from tests.unit.scheduler.examples import (

@@ -1,16 +1,17 @@
-"""HTTP under /v1: parse, ask the store, answer."""
+"""The list of notices, and one notice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
 
-from services.notify.domain import CHANNEL, Notice, State, Template, Trouble
+from services.notify.api.context import ReadableNotices
+from services.notify.api.schemas import NoticeItem, notice_item
+from services.notify.domain.notices import Notice, State
+from services.notify.domain.notifications import Template
 from shared.runtime.http import Limit, Page
 from shared.runtime.http.lists import (
     DEFAULT_LIMIT,
@@ -27,37 +28,11 @@ from shared.runtime.http.lists import (
     until,
 )
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import ListQuery, Place, Value, ValueRange
+from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
 _SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
-
-
-class ReadableNotices(Protocol):
-    """What the API needs of a store."""
-
-    async def get(self, notice_id: str) -> Notice | None: ...
-    async def page(self, query: ListQuery) -> Sequence[Notice]: ...
-
-
-class NoticeItem(BaseModel):
-    """A notice as it stands, with the field names of the events."""
-
-    notice_id: str
-    channel: str
-    template: Template
-    subject: str = Field(description="the id of the session, resolution or follow-up")
-    recipient_role: str
-    state: State
-    tries: int = Field(
-        description="how often the mail server was asked to take it, or its recipient"
-    )
-    reason: str | None = Field(description="the mail server's last refusal")
-    put_off_by: Trouble | None = Field(description="whose trouble it waits for, if anybody's")
-    created_at: datetime
-    changed_at: datetime
-    version: int
 
 
 @dataclass(frozen=True)
@@ -65,17 +40,19 @@ class Filters:
     """The fields by which the list of notices can be filtered."""
 
     notice_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
-    subject: Annotated[tuple[Word, ...], any_of("The session, resolution or follow-up.")] = ()
-    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
-    template: Annotated[tuple[Template, ...], any_of("What it tells of.")] = ()
-    recipient_role: Annotated[tuple[Word, ...], any_of("Whom it tells.")] = ()
+    subject: Annotated[
+        tuple[Word, ...], any_of("The session, resolution or follow-up that it is about.")
+    ] = ()
+    state: Annotated[tuple[State, ...], any_of("Its state.")] = ()
+    template: Annotated[tuple[Template, ...], any_of("What kind of notice it is.")] = ()
+    recipient_role: Annotated[tuple[Word, ...], any_of("The role of its recipient.")] = ()
     created_from: Annotated[Bound | None, since("Created")] = None
     created_to: Annotated[Bound | None, until("Created")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field."""
+        """The values to match, by stored field."""
         return chosen(
             {
                 "notice_id": self.notice_id,
@@ -87,7 +64,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
         return bounded(
             {
                 "created_at": instant_span("created", self.created_from, self.created_to),
@@ -97,7 +74,7 @@ class Filters:
 
 
 def routes(store: ReadableNotices) -> APIRouter:
-    """The routes over the notices."""
+    """The routes of notices."""
     router = APIRouter(tags=["notices"])
 
     @router.get("/notices")
@@ -110,7 +87,7 @@ def routes(store: ReadableNotices) -> APIRouter:
         """List notices."""
         query = order.query(limit, filters.fields(), filters.spans())
         shown, cursor = _SORTS.cut(await store.page(query), limit, order, _places(order))
-        return Page[NoticeItem](items=[_item(notice) for notice in shown], next_cursor=cursor)
+        return Page[NoticeItem](items=[notice_item(notice) for notice in shown], next_cursor=cursor)
 
     @router.get("/notices/{notice_id}")
     async def get_notice(_: Caller, notice_id: str) -> NoticeItem:
@@ -118,13 +95,13 @@ def routes(store: ReadableNotices) -> APIRouter:
         notice = await store.get(notice_id)
         if notice is None:
             raise not_found(sentence("no notice {notice_id}", notice_id=notice_id))
-        return _item(notice)
+        return notice_item(notice)
 
     return router
 
 
 def _places(order: Order) -> Callable[[Notice], Place]:
-    """Where a notice stands by a sort."""
+    """The position of a notice in a list, by the sort of that list."""
 
     def place(notice: Notice) -> Place:
         match order.sort.field:
@@ -136,20 +113,3 @@ def _places(order: Order) -> Callable[[Notice], Place]:
                 return Place(notice.notice_id)
 
     return place
-
-
-def _item(notice: Notice) -> NoticeItem:
-    return NoticeItem(
-        notice_id=notice.notice_id,
-        channel=CHANNEL,
-        template=notice.template,
-        subject=notice.subject,
-        recipient_role=notice.recipient_role,
-        state=notice.state,
-        tries=notice.tries,
-        reason=notice.reason,
-        put_off_by=notice.trouble,
-        created_at=notice.created_at,
-        changed_at=notice.changed_at,
-        version=notice.version,
-    )

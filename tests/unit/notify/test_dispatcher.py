@@ -1,164 +1,31 @@
-"""The courier, with a store in memory and a real dialogue with a server that misbehaves."""
+"""The dispatcher, with a store in memory and a real dialogue with a mail server that misbehaves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from datetime import timedelta
+from typing import Literal
 
 import pytest
-import pytest_asyncio
 
-from services.notify import domain
-from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import MailRenderer
-from services.notify.adapters.smtp import SmtpTransport
-from services.notify.domain import Delivered, Failed, Notice, State, Trouble
-from services.notify.handlers import Change, HandlerContext, Unreachable
-from services.notify.jobs import BATCH, Dispatcher
-from shared.messaging.core.errors import Stale
-from shared.messaging.core.model import CommitContext, Fence
-from shared.messaging.ledger.leases import Lease
-from tests.stores.fakes_notify import FakeNotices
-from tests.unit.notify.matters import NOW, resolution, session
+from services.notify.domain.notices import (
+    Notice,
+    State,
+    Trouble,
+)
+from services.notify.handlers import Change, Unreachable
+from tests.unit.notify.dispatching import (
+    CAUSE,
+    CIVIL,
+    DEPUTIES,
+    TRIES_MOST,
+    Bench,
+    slow,
+)
+from tests.unit.notify.examples import resolution
 from tests.unit.notify.oddserver import HANG_UP, SILENCE, Answer, OddServer
-
-T = TypeVar("T")
-
-CAUSE = CommitContext("event", "test")
-DEPUTIES = ("civil", "crisis", "economic", "political", "security", "social")
-TRIES_MOST = 6
-
-
-class Clocks:
-    """Both clocks; nothing waits, and a test moves them."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 1, 1, tzinfo=UTC)
-        self.passed = 1_000.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    async def sleep(self, seconds: float) -> None:
-        self.pass_by(seconds)
-
-    def pass_by(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        self.passed += seconds
-
-
-class DomainTime:
-    async def now(self) -> datetime:
-        return NOW
-
-
-class OurLease(Lease):
-    """A lease that is ours for as long as the test lasts."""
-
-    def __init__(self) -> None:
-        pass
-
-    @property
-    def is_sure(self) -> bool:
-        return True
-
-    async def renew(self) -> bool:
-        return True
-
-    @asynccontextmanager
-    async def fenced(self) -> AsyncIterator[Fence]:
-        yield Fence("delivery", "me", 1)
-
-
-class Bench:
-    """A courier with all that it needs."""
-
-    def __init__(
-        self,
-        server: OddServer,
-        tls: Literal["none", "starttls", "implicit"] = "none",
-        user: str = "",
-    ) -> None:
-        self.server = server
-        self.store = FakeNotices()
-        self.clocks = Clocks()
-        self.away: list[bool] = []
-        self.post = SmtpTransport(
-            MailRenderer(Addresses("a.example"), "peygir@a.example"),
-            host="127.0.0.1",
-            port=server.port,
-            tls=tls,
-            user=user,
-            password="secret",
-            timeout_seconds=0.3,
-        )
-        self.dispatcher = self.another()
-
-    def another(self) -> Dispatcher:
-        """Another process on the same store."""
-        return Dispatcher(
-            self.store,
-            self.post,
-            HandlerContext("notices", {}, retry_seconds=10, tries_most=TRIES_MOST),
-            clock=DomainTime(),
-            machine=self.clocks,
-            away=self.away.append,
-        )
-
-    async def wait_for(self, *deputies: str, each: int = 1) -> list[str]:
-        """Let notices wait, in turn for each of these deputies; return their ids."""
-        added = [
-            domain.notices(resolution(resolution_id=f"{deputy}-{n}", deputy=deputy), NOW, None)[0]
-            for n in range(each)
-            for deputy in deputies
-        ]
-        known = await self.store.known([notice.notice_id for notice in added])
-        new = [Change(None, n, (), self.clocks.at) for n in added if n.notice_id not in known]
-        await self.store.save(new, CAUSE)
-        return [notice.notice_id for notice in added]
-
-    async def deliver(self) -> None:
-        await self.dispatcher.deliver(OurLease())
-
-    async def of(self, id_: str) -> Notice:
-        found = await self.store.get(id_)
-        assert found is not None
-        return found
-
-    async def states(self, ids: list[str]) -> Counter[State]:
-        return Counter([(await self.of(id_)).state for id_ in ids])
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """Do what waits for nothing, in the middle of something that cannot wait."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    raise AssertionError("it waits")
-
-
-@pytest_asyncio.fixture
-async def server() -> AsyncIterator[OddServer]:
-    async with OddServer() as odd:
-        yield odd
-
-
-@pytest.fixture
-def bench(server: OddServer) -> Bench:
-    return Bench(server)
-
-
-CIVIL = "deputy.civil@a.example"
 
 ODD: list[tuple[str, bytes]] = [
     ("RCPT", HANG_UP),
@@ -351,23 +218,6 @@ async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> No
     assert waits.reason == "ValueError"
 
 
-async def test_what_is_overtaken_before_it_is_handed_over_does_not_go_out(bench: Bench) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
-    await bench.store.save([Change(None, invitation, (), bench.clocks.at)], CAUSE)
-
-    def overtake() -> bytes:  # the batch is loaded by now
-        overtaken = domain.evolve(invitation, domain.Overtaken(NOW))
-        at_once(bench.store.save([Change(invitation, overtaken, (), None)], CAUSE))
-        return b"220 odd"
-
-    bench.server.answers["GREETING", ""] = overtake
-    with pytest.raises(Stale):
-        await bench.deliver()
-    await bench.deliver()
-    assert bench.server.taken == []
-    assert (await bench.of(invitation.notice_id)).state is State.WITHDRAWN
-
-
 @pytest.mark.parametrize("most", [1, 2, 7])
 async def test_a_connection_that_has_served_its_time_costs_no_try(bench: Bench, most: int) -> None:
     bench.server.most_a_connection = most
@@ -423,77 +273,6 @@ async def test_a_mail_that_is_too_large_is_its_own_fault(bench: Bench) -> None:
     assert (await bench.of(one)).state is State.FAILED
 
 
-async def test_whoever_is_put_off_as_recipient_waits_with_all_of_his(bench: Bench) -> None:
-    bench.server.answers["RCPT", CIVIL] = b"452 4.2.2 mailbox full"
-    full = await bench.wait_for("civil", each=3 * BATCH)
-    good = await bench.wait_for("social", each=3)
-    await bench.deliver()
-    assert await bench.states(good) == {State.DELIVERED: 3}
-    assert bench.server.heard.count(("RCPT", CIVIL)) == 1, "one was asked for all"
-    of_all = {((await bench.of(id_)).tries, (await bench.of(id_)).reason) for id_ in full}
-    assert of_all == {(1, "452 4.2.2 mailbox full")}
-    assert await bench.store.count_put_off() == {Trouble.RECIPIENT: 60}
-    bench.clocks.pass_by(10)
-    await bench.deliver()
-    assert bench.server.heard.count(("RCPT", CIVIL)) == 2
-    del bench.server.answers["RCPT", CIVIL]
-    bench.clocks.pass_by(20)
-    await bench.deliver()
-    assert await bench.states(full) == {State.DELIVERED: 60}
-
-
-async def test_whoever_never_takes_anything_is_given_up_with_all_of_his(bench: Bench) -> None:
-    bench.server.answers["RCPT", CIVIL] = b"452 4.2.2 mailbox full"
-    full = await bench.wait_for("civil", each=2 * BATCH + 5)
-    for _ in range(TRIES_MOST):
-        assert await bench.states(full) == {State.PENDING: len(full)}
-        await bench.deliver()
-        bench.clocks.pass_by(900)
-    assert await bench.states(full) == {State.FAILED: len(full)}
-    assert {(await bench.of(id_)).reason for id_ in full} == {"452 4.2.2 mailbox full"}
-    assert bench.server.heard.count(("RCPT", CIVIL)) == TRIES_MOST
-
-
-def slow(bench: Bench, answer: bytes) -> Answer:
-    """An answer for which everybody waits for ten seconds."""
-
-    def after_a_while() -> bytes:
-        bench.clocks.pass_by(10)
-        return answer
-
-    return after_a_while
-
-
-@pytest.mark.parametrize("answer", [HANG_UP, b"451 4.4.1 no answer from host"])
-async def test_a_slow_domain_holds_back_nobody_elses(bench: Bench, answer: bytes) -> None:
-    known = {f"deputy:{name}": f"{name}@slow.example" for name in ("civil", "crisis", "social")}
-    bench.post = SmtpTransport(
-        MailRenderer(Addresses("a.example", known), "peygir@a.example"),
-        host="127.0.0.1",
-        port=bench.server.port,
-        tls="none",
-        user="",
-        password="",
-        timeout_seconds=5,
-    )
-    bench.dispatcher = bench.another()
-    for address in known.values():
-        bench.server.answers["RCPT", address] = slow(bench, answer)
-    odd = await bench.wait_for("civil", "crisis", "social", each=BATCH)
-    good = await bench.wait_for("security", "economic", each=5)
-    before = bench.clocks.passed
-    await bench.deliver()
-    assert await bench.states(good) == {State.DELIVERED: 10}
-    assert bench.clocks.passed - before <= 60, "a few were tried, not all"
-    assert (await bench.store.count_put_off()).get(Trouble.DOMAIN, 0) > 50
-    for address in known.values():
-        del bench.server.answers["RCPT", address]
-    for _ in range(3):
-        bench.clocks.pass_by(60)
-        await bench.deliver()
-    assert await bench.states(odd) == {State.DELIVERED: len(odd)}
-
-
 async def test_a_server_that_takes_all_slowly_takes_all(bench: Bench) -> None:
     bench.server.answers["DOT", ""] = slow(bench, b"250 OK")
     ids = await bench.wait_for(*DEPUTIES, each=2)
@@ -547,49 +326,3 @@ async def test_a_clock_that_is_set_neither_fails_nor_strands_anything(
     bench.clocks.pass_by(20)
     await bench.deliver()
     assert (await bench.of(odd)).state is State.DELIVERED
-
-
-async def test_what_may_be_overtaken_is_under_way_only_once_there_is_a_server(
-    bench: Bench,
-) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
-    await bench.store.save([Change(None, invitation, (), bench.clocks.at)], CAUSE)
-    standings = []
-
-    def not_now() -> bytes:
-        standings.append(at_once(bench.of(invitation.notice_id)).standing)
-        return HANG_UP
-
-    bench.server.answers["GREETING", ""] = not_now
-    with pytest.raises(Unreachable):
-        await bench.deliver()
-    assert standings == [domain.HandoverState.WAITS]
-    assert await bench.of(invitation.notice_id) == invitation
-    del bench.server.answers["GREETING", ""]
-    bench.server.answers["MAIL", ""] = b"421 no"
-    with pytest.raises(Unreachable):
-        await bench.deliver()
-    found = await bench.of(invitation.notice_id)
-    assert (found.standing, found.tries) == (domain.HandoverState.WAITS, 0)
-    del bench.server.answers["MAIL", ""]
-    bench.server.answers["DOT", ""] = HANG_UP
-    await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.UNDER_WAY
-    bench.server.answers["DOT", ""] = b"451 later"
-    bench.clocks.pass_by(10)
-    await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).standing is domain.HandoverState.WAITS
-    assert bench.server.taken == []
-
-
-async def test_what_was_overtaken_under_way_goes_out_no_more(bench: Bench) -> None:
-    (invitation,) = domain.notices(session(), NOW, None)
-    began = domain.evolve(invitation, domain.HandedOver(NOW))
-    overtaken = domain.evolve(began, domain.Overtaken(NOW))
-    await bench.store.save([Change(None, overtaken, (), bench.clocks.at)], CAUSE)
-    await bench.deliver()
-    assert (await bench.of(invitation.notice_id)).state is State.WITHDRAWN
-    assert bench.server.connections == 0
-    assert bench.store.events == []
-    for fact in (Delivered(NOW), Failed(NOW, "550")):
-        assert domain.evolve(overtaken, fact).version == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.notify.domain import (
+from services.notify.domain.notifications import (
     ApprovedResolution,
     OverdueFollowup,
     OverdueReport,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain import LONGEST_WAIT_SECONDS, Trouble
-from services.notify.domain.patience import Patience
+from services.notify.domain.backoff import LONGEST_WAIT_SECONDS
+from services.notify.domain.circuit_breakers import CircuitBreakers
+from services.notify.domain.notices import Trouble
 
 ONE, TWO, THREE, OTHER = "one@a.example", "two@a.example", "three@a.example", "one@b.example"
 
 
 def test_one_quick_failure_is_the_messages_own() -> None:
-    patience = Patience(10)
+    patience = CircuitBreakers(10)
     for _ in range(4):
         assert patience.interrupted(ONE, "why", 0, 0.1) is Trouble.MESSAGE
         assert patience.held(ONE, 0) is None
@@ -22,7 +23,7 @@ def test_one_quick_failure_is_the_messages_own() -> None:
 
 
 def test_a_slow_failure_holds_its_recipient_back_and_two_of_them_their_domain() -> None:
-    patience = Patience(10)
+    patience = CircuitBreakers(10)
     patience.interrupted(ONE, "why", 0, 30)
     assert patience.held(ONE, 9) == (Trouble.RECIPIENT, 10, "why")
     assert patience.held(ONE, 10) is None
@@ -37,7 +38,7 @@ def test_a_slow_failure_holds_its_recipient_back_and_two_of_them_their_domain() 
 
 
 def test_a_quick_refusal_of_one_recipient_says_that_his_domain_lives() -> None:
-    patience = Patience(10)
+    patience = CircuitBreakers(10)
     patience.interrupted(ONE, "why", 0, 30)
     patience.interrupted(TWO, "why", 0, 30)
     assert patience.deferred(THREE, "why", 0, 0.1) is Trouble.RECIPIENT
@@ -56,7 +57,7 @@ _EVENTS = st.tuples(
 def test_nobody_is_held_back_for_others_or_for_ever(
     events: list[tuple[str, str, float]], first: float
 ) -> None:
-    patience, at = Patience(first), 0.0
+    patience, at = CircuitBreakers(first), 0.0
     failed: dict[str, set[str]] = {}  # by domain, since its last answer
     for address, what, took in events:
         at += took

@@ -1,0 +1,121 @@
+"""Expectations: which report each province owes, when it is due, and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.reports.api.context import ApiContext
+from services.reports.api.schemas import ExpectationItem, expectation_item
+from services.reports.domain.records import Expectation, State
+from shared.runtime.http import Limit, Page
+from shared.runtime.http.lists import (
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    instant_span,
+    since,
+    until,
+)
+from shared.runtime.identity import Caller
+from shared.runtime.list_queries import Place, Value, ValueRange
+from shared.runtime.problems import not_found
+from shared.runtime.sentences import sentence
+
+_SORTS = Sorts(
+    "expectations",
+    "session_id",
+    {"due_at": INSTANT, "starts_at": INSTANT, "changed_at": INSTANT},
+)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The fields by which the list of expectations can be filtered."""
+
+    session_id: Annotated[tuple[Word, ...], any_of("The session of the report.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    state: Annotated[tuple[State, ...], any_of("The state of the report.")] = ()
+    due_from: Annotated[Bound | None, since("Due")] = None
+    due_to: Annotated[Bound | None, until("Due")] = None
+    starts_from: Annotated[Bound | None, since("Its session begins")] = None
+    starts_to: Annotated[Bound | None, until("Its session begins")] = None
+    changed_from: Annotated[Bound | None, since("Changed last")] = None
+    changed_to: Annotated[Bound | None, until("Changed last")] = None
+
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The values to match, by field."""
+        return chosen(
+            {
+                "session_id": self.session_id,
+                "province": self.province,
+                "state": tuple(state.value for state in self.state),
+            }
+        )
+
+    def spans(self) -> dict[str, ValueRange]:
+        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
+        return bounded(
+            {
+                "due_at": instant_span("due", self.due_from, self.due_to),
+                "starts_at": instant_span("starts", self.starts_from, self.starts_to),
+                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
+            }
+        )
+
+
+def routes(api: ApiContext) -> APIRouter:
+    """The routes of expectations."""
+    router = APIRouter(tags=["expectations"])
+
+    @router.get("/expectations")
+    async def list_expectations(
+        _: Caller,
+        filters: Annotated[Filters, Depends()],
+        order: Annotated[Order, Depends(_SORTS)],
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[ExpectationItem]:
+        """List which report is expected of which province."""
+        query = order.query(limit, filters.fields(), filters.spans())
+        found = await api.store.page(query)
+        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)
+
+    @router.get("/expectations/{session_id}")
+    async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
+        """The report that is expected for one session."""
+        expectation = await api.store.get(session_id)
+        if expectation is None or expectation.session.province is None:
+            raise not_found(
+                sentence("no report is expected for {session_id}", session_id=session_id)
+            )
+        return expectation_item(expectation)
+
+    return router
+
+
+def _places(order: Order) -> Callable[[Expectation], Place]:
+    """The position of an expectation in a list, by the sort of that list."""
+
+    def place(expectation: Expectation) -> Place:
+        key: datetime | None = None
+        match order.sort.field:
+            case "due_at":
+                key = expectation.session.due_at
+            case "starts_at":
+                key = expectation.session.starts_at
+            case "changed_at":
+                key = expectation.changed_at
+        return Place(expectation.session_id, key)
+
+    return place

@@ -1,0 +1,171 @@
+"""Reports: submitted by the provinces, distributed to the deputies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.reports import handlers
+from services.reports.api.context import ApiContext, problems
+from services.reports.api.schemas import (
+    ReportItem,
+    SubmitReport,
+    WholeReport,
+    paragraphs,
+    report_item,
+    whole_report,
+)
+from services.reports.domain.decisions import Submission
+from services.reports.domain.records import Expectation
+from shared.runtime.clocks import DomainClock
+from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.lists import (
+    DEFAULT_LIMIT,
+    INSTANT,
+    Bound,
+    Order,
+    Sorts,
+    Word,
+    any_of,
+    bounded,
+    chosen,
+    instant_span,
+    since,
+    until,
+)
+from shared.runtime.idempotent_replies import Replying
+from shared.runtime.identity import Caller
+from shared.runtime.list_queries import Place, Value, ValueRange
+from shared.runtime.problems import not_found
+from shared.runtime.sentences import sentence
+
+_SORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The fields by which the list of reports can be filtered."""
+
+    report_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that it is for.")] = ()
+    province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
+    late: Annotated[tuple[bool, ...], any_of("Whether its latest revision was late.")] = ()
+    due_from: Annotated[Bound | None, since("Due")] = None
+    due_to: Annotated[Bound | None, until("Due")] = None
+    submitted_from: Annotated[Bound | None, since("Submitted last")] = None
+    submitted_to: Annotated[Bound | None, until("Submitted last")] = None
+
+    def fields(self) -> dict[str, Collection[Value]]:
+        """The values to match, by field."""
+        return chosen(
+            {
+                "report_id": self.report_id,
+                "session_id": self.session_id,
+                "province": self.province,
+                "late": self.late,
+            }
+        )
+
+    def spans(self) -> dict[str, ValueRange]:
+        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
+        return bounded(
+            {
+                "due_at": instant_span("due", self.due_from, self.due_to),
+                "submitted_at": instant_span("submitted", self.submitted_from, self.submitted_to),
+            }
+        )
+
+
+def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
+    """The routes of reports."""
+    router = APIRouter(tags=["reports"])
+    _command_routes(router, api, clock)
+    _read_routes(router, api)
+    return router
+
+
+def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
+    @router.post("/reports", status_code=201)
+    async def submit_report(
+        by: Caller, body: SubmitReport, once: Repeatable, traceparent: Traceparent = None
+    ) -> WholeReport:
+        """The province sends its report, or the next revision of it."""
+        submission = Submission(
+            province=body.province,
+            catalogue_version=body.catalogue_version,
+            answers=body.answers,
+            initiatives=paragraphs(body.initiatives),
+            special_topics=paragraphs(body.special_topics),
+            url=body.url,
+        )
+        now = await clock.now()
+
+        async def submit(reply: Replying[Expectation]) -> Expectation:
+            with problems():
+                return await handlers.submit_report(
+                    body.session_id, submission, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, submit, lambda after: whole_report(after, by))
+
+    @router.post("/reports/{report_id}/distribute")
+    async def distribute(
+        by: Caller, report_id: str, once: Repeatable, traceparent: Traceparent = None
+    ) -> WholeReport:
+        """Coordination sends the latest revision to all deputies."""
+        session_id = (await _find(api, report_id)).session_id
+        now = await clock.now()
+
+        async def send(reply: Replying[Expectation]) -> Expectation:
+            with problems():
+                return await handlers.distribute_report(
+                    session_id, api.store, api.context, by, now, traceparent, reply
+                )
+
+        return await once(api.store.replies, send, lambda after: whole_report(after, by))
+
+
+def _read_routes(router: APIRouter, api: ApiContext) -> None:
+    @router.get("/reports")
+    async def list_reports(
+        by: Caller,
+        filters: Annotated[Filters, Depends()],
+        order: Annotated[Order, Depends(_SORTS)],
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[ReportItem]:
+        """List reports, without their texts."""
+        query = order.query(limit, filters.fields(), filters.spans())
+        found = await api.store.page_of_reports(query)
+        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
+
+    @router.get("/reports/{report_id}")
+    async def get_report(by: Caller, report_id: str) -> WholeReport:
+        """One report with its texts, as far as the caller may read them."""
+        return whole_report(await _find(api, report_id), by)
+
+
+async def _find(api: ApiContext, report_id: str) -> Expectation:
+    expectation = await api.store.of_report(report_id)
+    if expectation is None:
+        raise not_found(sentence("no report {report_id}", report_id=report_id))
+    return expectation
+
+
+def _places(order: Order) -> Callable[[Expectation], Place]:
+    """The position of a report in a list, by the sort of that list."""
+
+    def place(expectation: Expectation) -> Place:
+        report, key = expectation.report, None
+        assert report is not None, "only expectations with a report are listed"
+        match order.sort.field:
+            case "due_at":
+                key = report.due_at
+            case "submitted_at":
+                key = report.submitted_at
+        return Place(expectation.session_id, key)
+
+    return place

@@ -18,8 +18,7 @@ from services.followups.domain import decisions
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.domain.scores import By
-from services.followups.handlers import HandlerContext
-from services.followups.handlers.ports import changed
+from services.followups.handlers import Command, HandlerContext, changed
 from services.followups.store import MongoFollowupRepository, MongoLinks
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext
@@ -259,15 +258,8 @@ async def link(
 ) -> str:
     """What becomes of a link: `linked`, or the slug of its refusal."""
     try:
-        await handlers.link(
-            followup.followup_id,
-            side.store,
-            side.context,
-            COORDINATION,
-            predecessor,
-            deputy,
-            LATER,
-        )
+        command = Command(followup.followup_id, side.store, side.context, COORDINATION, LATER)
+        await handlers.link(command, predecessor, deputy)
     except Refused as refused:
         return refused.reason
     return "linked"

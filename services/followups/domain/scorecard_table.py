@@ -53,14 +53,6 @@ _WITHOUT: Final[Mapping[By, tuple[str, str]]] = {
     By.AXIS: ("بدون محور", "Without an axis"),
     By.GATHERING: ("بدون نشست", "Without a gathering"),
 }
-KINDS_FA: Final[Mapping[By, str]] = {
-    By.DEPUTY: "معاونت",
-    By.PROVINCE: "استان",
-    By.AXIS: "محور",
-    By.GATHERING: "نوع نشست",
-    By.SEASON: "فصل نشست‌ها",
-}
-"""What scorecards are kept of, in Persian."""
 
 
 def scorecard_table(

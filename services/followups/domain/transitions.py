@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.followups.domain.records import ENDED, OPEN, WAITS_FOR_THE_DEPUTY, State
+from services.followups.domain.records import OPEN, WAITS_FOR_THE_DEPUTY, State
 
 
 class Actor(StrEnum):
@@ -115,32 +115,3 @@ RULES: Final[Mapping[Transition, Rule]] = {
     Transition.ADD_EVIDENCE: Rule(Actor.CONCERNED, _AT_WORK | {State.DONE}, None),
     Transition.MOVE: Rule(Actor.OFFICE, _ANY, None),
 }
-
-
-def diagram() -> str:
-    """The states and the steps between them, as Mermaid draws them."""
-    lines = ["stateDiagram-v2", f"    [*] --> {_name(State.OPENED)}: approved"]
-    for step, rule in RULES.items():
-        if rule.target is None:
-            continue
-        sources = [_OPEN] if rule.sources == OPEN else sorted(map(_name, rule.sources))
-        lines += [f"    {source} --> {_name(rule.target)}: {step}" for source in sources]
-    lines += [f"    {_name(state)} --> [*]" for state in sorted(ENDED)]
-    return "\n".join(lines) + "\n"
-
-
-def table() -> str:
-    """Every step with who may take it, as a Markdown table."""
-    lines = ["| step | who | from | to |", "| --- | --- | --- | --- |"]
-    for step, rule in RULES.items():
-        sources = _TOGETHER.get(rule.sources) or ", ".join(sorted(rule.sources))
-        lines.append(f"| {step} | {rule.by} | {sources} | {rule.target or 'the same'} |")
-    return "\n".join(lines) + "\n"
-
-
-_OPEN: Final = "open"
-_TOGETHER: Final = {OPEN: "whatever is open", _ANY: "whatever it is"}
-
-
-def _name(state: State) -> str:
-    return state.replace("-", "_")

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
@@ -15,11 +14,11 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from services.followups.adapters import reader
+from services.followups.adapters.bulk_sheet import TITLES, read
 from services.followups.adapters.sheets import XlsxSheets, row_of
-from services.followups.domain.bulk import TITLES, BadSheet, Column, Edit
+from services.followups.domain.bulk import BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import NoSheet
-from services.followups.handlers.bulk import read
 
 Edits: TypeAlias = Mapping[tuple[int, Column], Any]
 
@@ -94,8 +93,7 @@ def edits_of(content: bytes) -> list[Edit]:
     """What the service makes of a file."""
     with TemporaryFile() as file:
         file.write(content)
-        with closing(XlsxSheets().rows(file)) as rows:
-            return read(rows)
+        return XlsxSheets().read(file)
 
 
 def edits_here(content: bytes) -> list[Edit]:

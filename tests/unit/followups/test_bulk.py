@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.followups.adapters.bulk_sheet import TITLES, Cell, Odd, columns_of, read_row
 from services.followups.domain import bulk
-from services.followups.domain.bulk import (
-    LONGEST_NOTE,
-    TITLES,
-    BadSheet,
-    Cell,
-    Column,
-    Edit,
-    Odd,
-    StaleRow,
-)
+from services.followups.domain.bulk import LONGEST_NOTE, BadSheet, Column, Edit, StaleRow
 from services.followups.domain.records import Completed, Progressed
 from services.followups.domain.refusals import NotAllowed, NotNow
 from shared.text import persian_digits
@@ -40,7 +32,7 @@ ID = AT_WORK.followup_id
 
 def row(**cells: Cell) -> Edit:
     usual: dict[Column, Cell] = {Column.FOLLOWUP_ID: ID, Column.VERSION: 3}
-    return bulk.read_row(7, {**usual, **{Column(name): cell for name, cell in cells.items()}})
+    return read_row(7, {**usual, **{Column(name): cell for name, cell in cells.items()}})
 
 
 def faults(**cells: Cell) -> list[tuple[int, Column | None, str]]:
@@ -127,9 +119,9 @@ TITLE_ROW = list(TITLES.values())
 
 
 def test_titles_may_stand_in_any_order_and_in_arabic_letters() -> None:
-    assert bulk.columns_of(1, [*TITLE_ROW[::-1], None]) == [*list(TITLES)[::-1], None]
+    assert columns_of(1, [*TITLE_ROW[::-1], None]) == [*list(TITLES)[::-1], None]
     arabic = [title.replace("ی", "ي").replace("ک", "ك") for title in TITLE_ROW]
-    assert bulk.columns_of(1, arabic) == list(TITLES)
+    assert columns_of(1, arabic) == list(TITLES)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +140,7 @@ def test_titles_that_are_missing_renamed_or_double_are_named(
     titles: list[Cell], slugs: set[str]
 ) -> None:
     with pytest.raises(BadSheet) as refused:
-        bulk.columns_of(3, titles)
+        columns_of(3, titles)
     assert {fault.slug for fault in refused.value.faults} == slugs
     assert {fault.row for fault in refused.value.faults} == {3}
 

@@ -17,7 +17,7 @@ from services.followups.domain.links import PredecessorCircle, require_no_circle
 from services.followups.domain.records import Followup, evolve, opened
 from services.followups.domain.refusals import Refused
 from services.followups.domain.work import Linked, Predecessor
-from services.followups.handlers import Ahead, Change
+from services.followups.handlers import Ahead, Change, Command
 from shared.messaging.core.model import CommitContext
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
 from tests.unit.followups.examples import (
@@ -67,13 +67,9 @@ class Site:
         api = self.contexts[where]
         try:
             await handlers.link(
-                one.followup_id,
-                api.store,
-                api.context,
-                COORDINATION,
+                Command(one.followup_id, api.store, api.context, COORDINATION, LATER),
                 predecessor,
                 deputy,
-                LATER,
             )
         except Refused as refused:
             return refused.reason
@@ -138,16 +134,10 @@ async def test_the_link_that_closes_a_circle_is_refused_whichever_comes_last(len
 async def test_a_circle_is_told_by_its_resolutions() -> None:
     a, b, c = followup("A"), followup("B", "social"), followup("C", "crisis")
     site = await Site.of(linked(a, "B"), linked(b, "C", "crisis"), c)
+    crisis = site.contexts["crisis"]
+    command = Command(c.followup_id, crisis.store, crisis.context, COORDINATION, LATER)
     with pytest.raises(PredecessorCircle) as refused:
-        await handlers.link(
-            c.followup_id,
-            site.contexts["crisis"].store,
-            site.contexts["crisis"].context,
-            COORDINATION,
-            "A",
-            "civil",
-            LATER,
-        )
+        await handlers.link(command, "A", "civil")
     told = "C (crisis) → A (civil) → B (social) → C (crisis)"
     assert str(refused.value) == f"it would continue itself: {told}"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from services.followups.adapters.bulk_sheet import TITLES
 from services.followups.domain import bulk
-from services.followups.domain.bulk import EDITABLE, TITLES, Column, Edit
+from services.followups.domain.bulk import EDITABLE, MOST_FAULTS, Column, Edit
 from services.followups.domain.records import Followup
-from services.followups.handlers.bulk import FAULTS
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import (
     PLACES,
@@ -197,7 +197,10 @@ def test_so_many_rows_as_may_be_are_read() -> None:
 
 
 def test_not_every_fault_is_listed() -> None:
-    assert len(refused(sheet_with([row(n, progress=101) for n in range(FAULTS + 5)]))) == FAULTS
+    assert (
+        len(refused(sheet_with([row(n, progress=101) for n in range(MOST_FAULTS + 5)])))
+        == MOST_FAULTS
+    )
 
 
 def test_a_sheet_that_claims_to_be_endless_is_not() -> None:

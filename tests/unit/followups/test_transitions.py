@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from deploy.local.layout import PROJECT
 from services.followups.domain.records import State
-from services.followups.domain.transitions import RULES, Actor, Transition, diagram, table
+from services.followups.domain.transitions import RULES, Actor, Transition
+from tools.lifecycle import diagram, table
 
 
 def test_the_documents_show_the_rules_as_they_are() -> None:
     text = (PROJECT / "docs/followups.md").read_text(encoding="utf-8")
-    assert diagram() in text, "draw it anew from services/followups/domain/machine.py"
+    assert diagram() in text, "paste the output of python -m tools.lifecycle"
     assert table() in text
 
 

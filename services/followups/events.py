@@ -6,32 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
     Fact,
     FellOverdue,
-    Followup,
     Moved,
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Settled,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    evolve,
-    opened,
 )
+from services.followups.domain.records import EvidenceAdded, Followup, Resolution
 from services.followups.domain.work import (
     Assigned,
     Commented,

@@ -13,7 +13,9 @@ from uuid import UUID
 
 from services.followups.domain import decisions
 from services.followups.domain.escalation import EscalationPolicy
-from services.followups.domain.records import Fact, Followup, Opened, Resolution, evolve, opened
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Fact, Opened
+from services.followups.domain.records import Followup, Resolution
 from services.followups.events import _distinction, to_event
 from services.followups.handlers import Change, HandlerContext
 from services.followups.store import MongoFollowupRepository

@@ -13,7 +13,8 @@ from gridfs import GridFSBucket
 from pymongo import MongoClient
 
 from deploy.local.cluster import Cluster
-from services.followups.domain.records import EvidenceAdded, Fact, Followup
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Uploads
 from services.followups.store import MongoFollowupRepository
 from shared.messaging.core.errors import Stale

@@ -17,17 +17,15 @@ from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from services.followups import events, handlers
 from services.followups.domain import work
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import (
     CameDueSoon,
     Extended,
     Fact,
     FellOverdue,
-    Followup,
-    State,
     WentUnacknowledged,
-    evolve,
-    opened,
 )
+from services.followups.domain.records import Followup, State
 from services.followups.domain.scores import By
 from services.followups.domain.work import ActionItem, Delegation, Part, Predecessor, Work
 from services.followups.handlers import Change

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Final
 
 from services.followups.domain.decisions import complete, report_progress
-from services.followups.domain.records import Fact, Followup, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import BadProgress, NotNow, Refused
 from shared.runtime.principals import Principal
 

@@ -8,16 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from services.followups.domain.records import (
-    Amended,
-    EvidenceAdded,
-    Extended,
-    Fact,
-    FellOverdue,
-    Followup,
-    Moved,
-    State,
-)
+from services.followups.domain.facts import Amended, Extended, Fact, FellOverdue, Moved
+from services.followups.domain.records import EvidenceAdded, Followup, State
 from services.followups.domain.work import (
     Assigned,
     Commented,

@@ -15,7 +15,8 @@ from typing import TypeAlias, TypeVarTuple
 
 from services.followups.domain import decisions, teamwork
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.records import Ending, Fact, Finding, Followup, Stance
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import Ending, Finding, Followup, Stance
 from services.followups.handlers.drafts import changed
 from services.followups.handlers.ports import FollowupRepository, HandlerContext, UnknownFollowup
 from shared.messaging.core.conflicts import retry_on_conflict

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from services.followups import events
-from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Fact, Opened
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import UnknownResolution
 from services.followups.handlers.ports import Change, HandlerContext
 from shared.messaging.core.model import Event

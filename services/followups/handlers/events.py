@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from services.followups import events
 from services.followups.domain import decisions
-from services.followups.domain.records import Fact
+from services.followups.domain.facts import Fact
 from services.followups.domain.refusals import Refused, UnknownResolution
 from services.followups.handlers.drafts import Draft
 from services.followups.handlers.ports import Change, FollowupRepository, HandlerContext

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from services.followups import events
 from services.followups.domain import decisions
-from services.followups.domain.links import require_no_circle, stands_in_circle
+from services.followups.domain.links import require_no_circle, is_in_circle
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.handlers.drafts import changed
@@ -63,7 +63,7 @@ async def move(
             try:
                 fact = decisions.move(before, by, taker.context.deputy, same, reason, now)
                 change = changed(before, [fact], giver.context, trace)
-                if not stands_in_circle(before, known.values()):
+                if not is_in_circle(before, known.values()):
                     require_no_circle(change.after, known.values())
             except Refused as refused:
                 results.append(Moving(before.followup_id, before.resolution_id, refused))

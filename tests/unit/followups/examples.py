@@ -11,35 +11,36 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.followups.domain.escalation import EscalationPolicy
+from services.followups.domain.evolution import evolve, opened
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    Ending,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
     Fact,
     FellOverdue,
-    Finding,
-    Followup,
     Moved,
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Settled,
-    Stance,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    evolve,
-    opened,
+)
+from services.followups.domain.records import (
+    Ending,
+    EvidenceAdded,
+    Finding,
+    Followup,
+    Resolution,
+    Stance,
 )
 from services.followups.domain.work import (
     Assigned,

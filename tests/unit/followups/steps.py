@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
@@ -24,6 +23,7 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
+from services.followups.domain.records import EvidenceAdded
 from services.followups.domain.transitions import Transition
 from services.followups.domain.work import (
     Assigned,

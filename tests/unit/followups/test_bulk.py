@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.followups.adapters.bulk_sheet import TITLES, Cell, Odd, columns_of, read_row
 from services.followups.domain import bulk
 from services.followups.domain.bulk import LONGEST_NOTE, BadSheet, Column, Edit, StaleRow
-from services.followups.domain.records import Completed, Progressed
+from services.followups.domain.facts import Completed, Progressed
 from services.followups.domain.refusals import NotAllowed, NotNow
 from shared.text import persian_digits
 from tests.unit.followups.examples import (

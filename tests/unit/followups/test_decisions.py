@@ -10,21 +10,18 @@ from typing import Any
 import pytest
 
 from services.followups.domain import decisions
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Closed,
     ExtensionRefused,
     ExtensionRequested,
     Fact,
-    Followup,
     Opened,
-    State,
     Verified,
-    evolve,
-    followup_id,
-    opened,
 )
+from services.followups.domain.records import Followup, State, followup_id
 from services.followups.domain.refusals import (
     BadBlocker,
     BadDueDate,

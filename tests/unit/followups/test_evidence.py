@@ -18,7 +18,9 @@ from services.followups.domain.evidence import (
     TooMuchEvidence,
     file_name,
 )
-from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import EvidenceAdded, Followup, State
 from services.followups.domain.refusals import NotAllowed, NotNow, Refused
 from shared.runtime.principals import Principal
 from shared.runtime.writing import one_line

@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups.domain.escalation import EscalationPolicy, days_overdue, is_unacknowledged
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import (
     CameDueSoon,
     ExtensionRefused,
     Fact,
     FellOverdue,
-    Followup,
-    State,
     WentUnacknowledged,
-    evolve,
 )
+from services.followups.domain.records import Followup, State
 from shared.runtime.calendar import FRIDAY, THURSDAY, WorkingCalendar, start_of_day, tehran_date
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,

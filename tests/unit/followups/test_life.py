@@ -21,16 +21,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from services.followups import events, handlers
 from services.followups.domain import decisions, teamwork
 from services.followups.domain.evidence import Link, add_link
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import (
     CameDueSoon,
     Fact,
     FellOverdue,
-    Followup,
     Opened,
     WentUnacknowledged,
-    evolve,
-    opened,
 )
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.domain.transitions import RULES, Actor, Transition
 from services.followups.domain.work import ItemAdded, ItemDone, ItemDropped, Linked, PartReported

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from services.followups import handlers
 from services.followups.api import ApiContext
+from services.followups.domain.evolution import evolve, opened
 from services.followups.domain.links import PredecessorCircle, require_no_circle
-from services.followups.domain.records import Followup, evolve, opened
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.domain.work import Linked, Predecessor
 from services.followups.handlers import Ahead, Change, Command

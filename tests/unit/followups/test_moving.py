@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from services.followups import handlers
 from services.followups.api import ApiContext
 from services.followups.domain import decisions
-from services.followups.domain.records import Followup, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import AlreadyFollowed, NotAllowed
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 
 from services.followups import events
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
@@ -21,16 +22,14 @@ from services.followups.domain.records import (
     ExtensionRefused,
     Fact,
     FellOverdue,
-    Followup,
     Moved,
     Progressed,
     Reopened,
     Settled,
-    State,
     Unblocked,
     Verified,
-    evolve,
 )
+from services.followups.domain.records import Followup, State
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, FollowupOverdue, parse
 from shared.messaging.core.model import Message, Origin, published

@@ -12,17 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.followups.domain.records import (
-    ENDED,
-    Closed,
-    Completed,
-    Extended,
-    Fact,
-    FellOverdue,
-    Followup,
-    State,
-    evolve,
-)
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Closed, Completed, Extended, Fact, FellOverdue
+from services.followups.domain.records import ENDED, Followup, State
 from services.followups.domain.scores import (
     By,
     Counted,

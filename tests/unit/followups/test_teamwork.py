@@ -8,7 +8,9 @@ from datetime import date, timedelta
 import pytest
 
 from services.followups.domain import decisions, teamwork
-from services.followups.domain.records import Completed, Fact, Followup, State, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Completed, Fact
+from services.followups.domain.records import Followup, State
 from services.followups.domain.refusals import NotAllowed, NotNow
 from services.followups.domain.teamwork import BadDelegate, BadUntil
 from services.followups.domain.work import Assigned, Delegated, DelegationEnded

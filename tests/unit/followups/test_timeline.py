@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from services.followups import events
 from services.followups.adapters import timeline as picture
-from services.followups.domain.records import (
+from services.followups.domain.evolution import opened
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
@@ -30,12 +31,11 @@ from services.followups.domain.records import (
     Progressed,
     Reopened,
     Settled,
-    State,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    opened,
 )
+from services.followups.domain.records import State
 from services.followups.domain.timeline import MARKS, Kind, timeline
 from services.followups.domain.work import Commented
 from shared.runtime.calendar import jalali_date

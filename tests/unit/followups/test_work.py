@@ -10,7 +10,9 @@ import pytest
 
 from services.followups.api.work_schemas import work_items
 from services.followups.domain import teamwork
-from services.followups.domain.records import Fact, Followup, State, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import Followup, State
 from services.followups.domain.refusals import BadProgress, NotAllowed, NotNow
 from services.followups.domain.teamwork import (
     MOST_ITEMS,

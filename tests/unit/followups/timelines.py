@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Blocked,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRequested,
     Fact,
@@ -16,9 +15,9 @@ from services.followups.domain.records import (
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Unblocked,
 )
+from services.followups.domain.records import EvidenceAdded, Resolution
 from services.followups.domain.work import Assigned, Commented, ItemAdded, ItemDone, PartReported
 
 BEGUN = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)

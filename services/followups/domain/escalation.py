@@ -150,5 +150,5 @@ def days_late(followup: Followup, due_on: date, now: datetime) -> int:
 
 
 def days_overdue(due_on: date, now: datetime) -> int:
-    """Return the calendar days (Asia/Tehran) past a due date at `now` (UTC); 0 if it is not past."""
+    """Return the calendar days (Asia/Tehran) past a due date at `now` (UTC), at least 0."""
     return max(0, (tehran_date(now) - due_on).days)

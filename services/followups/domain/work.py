@@ -65,15 +65,13 @@ class Work:
     """What is agreed about the work on a follow-up."""
 
     officer: str | None = None  # may take some of the deputy's steps
-    delegation: Delegation | None = (
-        None  # the latest that was not ended early, even if its last day is over
-    )
+    delegation: Delegation | None = None  # the latest, even if expired, unless ended early
     items: tuple[ActionItem, ...] = ()  # by number
     predecessor: Predecessor | None = None
     parts: tuple[Part, ...] = ()  # one per body, in the order of their first reports
 
     def delegated(self, now: datetime) -> Delegation | None:
-        """Return the delegation that is valid at an instant (UTC), if any; it ends without an event."""
+        """Return the delegation that is valid at an instant (UTC); no event marks its end."""
         delegation = self.delegation
         return delegation if delegation and tehran_date(now) <= delegation.until else None
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from services.followups import events
 from services.followups.domain import decisions
-from services.followups.domain.links import require_no_circle, is_in_circle
+from services.followups.domain.links import is_in_circle, require_no_circle
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import Refused
 from services.followups.handlers.drafts import changed

@@ -1,4 +1,4 @@
-"""The life of one follow-up with everything that a picture of it has to show; invented."""
+"""An invented life of a follow-up with everything that its picture has to show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOW = BEGUN + timedelta(days=240)
 
 
 def bridge() -> list[Fact]:
-    """Extended twice, overdue, claimed, reopened, and a third time asked for."""
+    """Return a life: extended twice, overdue, claimed, reopened, a third extension requested."""
 
     def at(days: int) -> datetime:
         return BEGUN + timedelta(days=days)

@@ -1,4 +1,4 @@
-"""Which step of the machine a fact is the outcome of."""
+"""Which transition leads to a fact."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from services.followups.domain.work import (
 )
 
 
-def step_of(fact: Fact) -> Transition:  # noqa: PLR0912  # one case a fact
-    """The step that a fact is the outcome of."""
+def transition_of(fact: Fact) -> Transition:  # noqa: PLR0912  # one case per fact
+    """Return the transition that leads to a fact."""
     match fact:
         case Acknowledged(stance="agreed"):
             return Transition.ACKNOWLEDGE

@@ -85,6 +85,8 @@ _RESOLUTION = (
     *("province", "axis", "text", "supporting", "executing_body", "priority", "number"),
     "baseline_on",
 )
+_OPENING = ("at", "approved_source", "fingerprint", "acknowledge_by")
+_AMENDMENT = ("at", "by", "amendment", "reason", "amended_at")
 
 
 def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
@@ -131,42 +133,26 @@ def _data(followup: Followup, fact: Fact) -> EventData:
                     **ids,
                     **{name: getattr(resolution, name) for name in _RESOLUTION},
                     "original_due_on": followup.original_due_on,
-                    "at": fact.at,
-                    "approved_source": fact.approved_source,
-                    "fingerprint": fact.fingerprint,
-                    "acknowledge_by": fact.acknowledge_by,
+                    **{name: getattr(fact, name) for name in _OPENING},
                 }
             )
         case Amended():
-            changed: dict[str, Any] = {name: getattr(resolution, name) for name in _AMENDABLE}
-            changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
-            changed["amended_at"] = fact.amended_at
-            return FollowupAmended(**ids, at=fact.at, **changed)
+            amended_fields = {name: getattr(resolution, name) for name in _AMENDABLE}
+            rest = {name: getattr(fact, name) for name in _AMENDMENT}
+            return FollowupAmended(**ids, **amended_fields, **rest)
         case WentUnacknowledged():
             return FollowupUnacknowledged(
-                **ids,
-                title=resolution.title,
-                acknowledge_by=fact.acknowledge_by,
-                at=fact.at,
-                session_id=resolution.session_id,
-                province=resolution.province,
-                axis=resolution.axis,
+                **ids, **_origin(resolution), acknowledge_by=fact.acknowledge_by, at=fact.at
             )
         case CameDueSoon():
             return FollowupDueSoon(**ids, title=resolution.title, due_on=fact.due_on, at=fact.at)
         case FellOverdue():
             return FollowupOverdue(
                 **ids,
-                title=resolution.title,
-                due_on=fact.due_on,
+                **_origin(resolution),
+                **_fields(fact),
                 original_due_on=followup.original_due_on,
-                days_overdue=fact.days_overdue,
-                level=fact.level,
                 progress=followup.progress,
-                session_id=resolution.session_id,
-                province=resolution.province,
-                axis=resolution.axis,
-                at=fact.at,
             )
         case Extended():
             original = followup.original_due_on
@@ -176,11 +162,20 @@ def _data(followup: Followup, fact: Fact) -> EventData:
             return FollowupExtensionRefused(**ids, **{**_fields(fact), **lapsed})
         case Moved():
             return FollowupMoved(
-                **ids, at=fact.at, by=fact.by, previous_deputy=fact.previous_deputy,
+                **ids,
+                at=fact.at,
+                by=fact.by,
+                previous_deputy=fact.previous_deputy,
                 reason=fact.reason,
-            )  # fmt: skip
+            )
         case _:
             return _EVENT_OF[type(fact)](**ids, **_fields(fact))
+
+
+def _origin(resolution: Resolution) -> dict[str, Any]:
+    """Return the fields by which readers of alerts recognise a resolution."""
+    names = ("title", "session_id", "province", "axis")
+    return {name: getattr(resolution, name) for name in names}
 
 
 def from_event(data: FollowupEvent, followup: Followup | None) -> Fact | None:

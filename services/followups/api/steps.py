@@ -27,7 +27,7 @@ def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
 
     @router.post("/progress")
     async def report_progress(asked: Asks, body: schemas.ReportProgress) -> FollowupItem:
-        """The deputy reports how far it is."""
+        """The deputy reports the progress."""
         return await act(asked, commands.report_progress, body.progress, body.note)
 
     @router.post("/block")
@@ -37,7 +37,7 @@ def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
 
     @router.post("/unblock")
     async def unblock(asked: Asks, body: schemas.Unblock) -> FollowupItem:
-        """The deputy says that it goes on."""
+        """The deputy says that the work goes on."""
         return await act(asked, commands.unblock, body.note)
 
     @router.post("/request-extension")
@@ -62,17 +62,17 @@ def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
 
     @router.post("/verify")
     async def verify(asked: Asks, body: schemas.Verify) -> FollowupItem:
-        """Coordination, or the province concerned, confirms; never whoever claimed it."""
+        """Coordination or the province confirms that it is done; never whoever claimed it."""
         return await act(asked, commands.verify, body.finding, body.note)
 
     @router.post("/reopen")
     async def reopen(asked: Asks, body: schemas.Reopen) -> FollowupItem:
-        """A claim is not confirmed, or a confirmation taken back."""
+        """Coordination or the province refuses a claim, or takes a confirmation back."""
         return await act(asked, commands.reopen, body.reason)
 
     @router.post("/close")
     async def close(asked: Asks, body: schemas.Close) -> FollowupItem:
-        """Coordination ends it otherwise than done."""
+        """Coordination ends it with another outcome than done."""
         return await act(asked, commands.close, body.outcome, body.reason)
 
     return router

@@ -56,21 +56,7 @@ def _fields(change: Change) -> Document:
         "schema": SCHEMA,
         "version": followup.version,
         "state": followup.state.value,
-        "resolution_id": resolution.resolution_id,
-        "deputy": resolution.deputy,
-        "title": resolution.title,
-        "approved_at": resolution.approved_at,
-        "due_on": resolution.due_on.isoformat(),
-        "session_id": resolution.session_id,
-        "session_kind": resolution.session_kind,
-        "province": resolution.province,
-        "axis": resolution.axis,
-        "text": resolution.text,
-        "supporting": list(resolution.supporting),
-        "executing_body": resolution.executing_body,
-        "priority": resolution.priority,
-        "number": resolution.number,
-        "baseline_on": _iso(resolution.baseline_on),
+        **_resolution_fields(resolution),
         "original_due_on": followup.original_due_on.isoformat(),
         "approved_source": followup.approved_source,
         "fingerprint": followup.fingerprint,
@@ -103,6 +89,26 @@ def _fields(change: Change) -> Document:
         "former_deputies": list(followup.former_deputies),
         "next_alert": change.next_alert,
         **list_keys(resolution.executing_body, followup.claimed_at, resolution.due_on),
+    }
+
+
+def _resolution_fields(resolution: Resolution) -> Document:
+    return {
+        "resolution_id": resolution.resolution_id,
+        "deputy": resolution.deputy,
+        "title": resolution.title,
+        "approved_at": resolution.approved_at,
+        "due_on": resolution.due_on.isoformat(),
+        "session_id": resolution.session_id,
+        "session_kind": resolution.session_kind,
+        "province": resolution.province,
+        "axis": resolution.axis,
+        "text": resolution.text,
+        "supporting": list(resolution.supporting),
+        "executing_body": resolution.executing_body,
+        "priority": resolution.priority,
+        "number": resolution.number,
+        "baseline_on": _iso(resolution.baseline_on),
     }
 
 

@@ -38,7 +38,7 @@ from services.followups.domain.work import (
 )
 
 
-def transition_of(fact: Fact) -> Transition:  # noqa: PLR0912  # one case per fact
+def transition_of(fact: Fact) -> Transition:  # noqa: PLR0912  # long: one case per fact
     """Return the transition that leads to a fact."""
     match fact:
         case Acknowledged(stance="agreed"):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from services.followups.adapters.bulk_sheet import TITLES
 from services.followups.domain import bulk, evidence
 from services.followups.settings import FollowupsSettings
 from shared.contracts.days import JALALI_YEARS, YEARS
@@ -156,7 +157,7 @@ def _lines() -> Iterator[str]:
     yield from _table(("written as a holiday", "taken for"), _holidays())
     yield _NUMBERS.format(largest=f"{base.LARGEST_NUMBER:,}").rstrip()
     yield _FILES.format(longest=evidence.LONGEST_NAME).rstrip()
-    columns = [bulk.TITLES[column] for column in bulk.Column if column in bulk.EDITABLE]
+    columns = [TITLES[column] for column in bulk.Column if column in bulk.EDITABLE]
     yield _SHEETS.format(
         bytes=FollowupsSettings.model_fields["sheet_limit_bytes"].default,
         rows=bulk.MOST_ROWS,

@@ -9,7 +9,7 @@ from shared.runtime.settings import load
 
 
 def main() -> None:
-    """Read the settings, wire the service, and run it until it is told to stop."""
+    """Read the settings, wire the service, and run it until it is stopped."""
     settings = load(FollowupsSettings)
     logs.configure(SERVICE, settings.log_level, settings.log_format == "json")
     host, app = build(settings)

@@ -1,4 +1,4 @@
-"""The one place where the service is wired."""
+"""Wires the service: the only place that knows all its parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMATS: Final[Mapping[str, api.Format]] = {
     "xlsx": api.Format(xlsx_file.MEDIA_TYPE, False, xlsx_file.write),
     "svg": api.Format(svg.MEDIA_TYPE, True, chart.write),
 }
-"""In which scorecards can be had besides JSON, by their suffix."""
+"""The file formats of scorecards besides JSON, by suffix."""
 
 PICTURE: Final = api.Picture(svg.MEDIA_TYPE, timeline.write)
 
@@ -37,17 +37,15 @@ _CLEARED_EVERY_SECONDS: Final = 60.0
 
 
 def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
-    """Wire the service: a consumer group, a database, a relay and a sweeper a deputy."""
+    """Wire the service: one consumer group, database, relay and sweeper per deputy."""
     metrics = FollowupsMetrics()
     host = Host(SERVICE, settings, metrics)
     calendar = WorkingCalendar.iran(settings.thursday_off, settings.holidays_file)
     links = MongoLinks(
         [host.database(f"{SERVICE}_{deputy}") for deputy in sorted(settings.known_deputies)]
     )
-    escalation, rules = (
-        escalation_policy_of(settings, calendar),
-        extension_rules_of(settings, calendar),
-    )
+    escalation = escalation_policy_of(settings, calendar)
+    rules = extension_rules_of(settings, calendar)
     contexts: dict[str, api.ApiContext] = {}
     for deputy in settings.deputies:
         ledger = host.ledger(f"{SERVICE}_{deputy}")
@@ -58,7 +56,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
         contexts[deputy] = api.ApiContext(store, context, uploads, host.apart(ledger.database))
         host.prepare(store.prepare)
-        host.gauge(partial(_show_counts, store, deputy, metrics, host.clock))
+        host.gauge(partial(_set_gauges, store, deputy, metrics, host.clock))
         host.consume(
             f"{SERVICE}-{deputy}",
             [host.topics.resolutions(deputy)],
@@ -89,7 +87,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
 def escalation_policy_of(
     settings: FollowupsSettings, calendar: WorkingCalendar
 ) -> EscalationPolicy:
-    """The ladder of this site: its working days, and after how many a level is reached."""
+    """Return the escalation rules of this site."""
     return EscalationPolicy(
         calendar,
         {"normal": settings.levels_normal, "urgent": settings.levels_urgent},
@@ -99,7 +97,7 @@ def escalation_policy_of(
 
 
 def extension_rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -> ExtensionRules:
-    """By which rules more time can be had at this site."""
+    """Return the extension rules of this site."""
     return ExtensionRules(
         calendar,
         settings.extensions_most,
@@ -108,7 +106,7 @@ def extension_rules_of(settings: FollowupsSettings, calendar: WorkingCalendar) -
     )
 
 
-async def _show_counts(
+async def _set_gauges(
     store: MongoFollowupRepository, deputy: str, metrics: FollowupsMetrics, clock: DomainClock
 ) -> None:
     counts = (await store.counts(By.DEPUTY)).get("", {})
@@ -120,7 +118,7 @@ async def _show_counts(
             metrics.set_overdue(deputy, int(value), count)
     try:
         today = tehran_date(await clock.now())
-    except NoTime:  # nothing has an age before the simulated time begins
+    except NoTime:  # the simulated time has not begun, so nothing has an age
         return
     card = scorecard(counts, today)
     metrics.set_scores(

@@ -1,4 +1,4 @@
-"""Maps facts to the events that others read, and events of others to what the domain knows."""
+"""Converts facts to events, our own events back to facts, and others' events to domain data."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
     Fact,
     FellOverdue,
-    Followup,
     Moved,
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Settled,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    evolve,
-    opened,
 )
+from services.followups.domain.records import EvidenceAdded, Followup, Resolution
 from services.followups.domain.work import (
     Assigned,
     Commented,
@@ -88,10 +85,12 @@ _RESOLUTION = (
     *("province", "axis", "text", "supporting", "executing_body", "priority", "number"),
     "baseline_on",
 )
+_OPENING = ("at", "approved_source", "fingerprint", "acknowledge_by")
+_AMENDMENT = ("at", "by", "amendment", "reason", "amended_at")
 
 
 def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
-    """The event of a fact, with the follow-up as the fact left it."""
+    """Return the event of a fact; `followup` is as the fact left it."""
     return event_of(
         _data(followup, fact),
         topic=topic,
@@ -105,7 +104,7 @@ def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> E
 
 
 def _dedup_key(followup: Followup, fact: Fact) -> str | int:
-    """What tells an event from others of its type: what comes once a due date, by that date."""
+    """What makes the event's id unique: for what happens once per due date, that date."""
     match fact:
         case FellOverdue():
             return f"{fact.due_on}|{fact.level}"
@@ -131,62 +130,55 @@ def _data(followup: Followup, fact: Fact) -> EventData:
                     **ids,
                     **{name: getattr(resolution, name) for name in _RESOLUTION},
                     "original_due_on": followup.original_due_on,
-                    "at": fact.at,
-                    "approved_source": fact.approved_source,
-                    "fingerprint": fact.fingerprint,
-                    "acknowledge_by": fact.acknowledge_by,
+                    **{name: getattr(fact, name) for name in _OPENING},
                 }
             )
         case Amended():
-            changed: dict[str, Any] = {name: getattr(resolution, name) for name in _AMENDABLE}
-            changed |= {"by": fact.by, "amendment": fact.amendment, "reason": fact.reason}
-            changed["amended_at"] = fact.amended_at
-            return FollowupAmended(**ids, at=fact.at, **changed)
+            amended_fields = {name: getattr(resolution, name) for name in _AMENDABLE}
+            rest = {name: getattr(fact, name) for name in _AMENDMENT}
+            return FollowupAmended(**ids, **amended_fields, **rest)
         case WentUnacknowledged():
             return FollowupUnacknowledged(
-                **ids,
-                title=resolution.title,
-                acknowledge_by=fact.acknowledge_by,
-                at=fact.at,
-                session_id=resolution.session_id,
-                province=resolution.province,
-                axis=resolution.axis,
+                **ids, **_origin(resolution), acknowledge_by=fact.acknowledge_by, at=fact.at
             )
         case CameDueSoon():
             return FollowupDueSoon(**ids, title=resolution.title, due_on=fact.due_on, at=fact.at)
         case FellOverdue():
             return FollowupOverdue(
                 **ids,
-                title=resolution.title,
-                due_on=fact.due_on,
+                **_origin(resolution),
+                **_fields(fact),
                 original_due_on=followup.original_due_on,
-                days_overdue=fact.days_overdue,
-                level=fact.level,
                 progress=followup.progress,
-                session_id=resolution.session_id,
-                province=resolution.province,
-                axis=resolution.axis,
-                at=fact.at,
             )
         case Extended():
             original = followup.original_due_on
             return FollowupExtended(**ids, original_due_on=original, **_fields(fact))
         case ExtensionRefused():
-            told = {**_fields(fact), "by": fact.by or _TIME, "lapsed": fact.by is None or None}
-            return FollowupExtensionRefused(**ids, **told)
+            lapsed = {"by": fact.by or _TIME, "lapsed": fact.by is None or None}
+            return FollowupExtensionRefused(**ids, **{**_fields(fact), **lapsed})
         case Moved():
             return FollowupMoved(
-                **ids, at=fact.at, by=fact.by, previous_deputy=fact.previous_deputy,
+                **ids,
+                at=fact.at,
+                by=fact.by,
+                previous_deputy=fact.previous_deputy,
                 reason=fact.reason,
-            )  # fmt: skip
+            )
         case _:
-            return _TOLD_AS[type(fact)](**ids, **_fields(fact))
+            return _EVENT_OF[type(fact)](**ids, **_fields(fact))
+
+
+def _origin(resolution: Resolution) -> dict[str, Any]:
+    """Return the fields by which readers of alerts recognise a resolution."""
+    names = ("title", "session_id", "province", "axis")
+    return {name: getattr(resolution, name) for name in names}
 
 
 def from_event(data: FollowupEvent, followup: Followup | None) -> Fact | None:
-    """The fact that one of our own events tells; None for those that change no state here.
+    """Return the fact of one of our own events, or None if it changes no state here.
 
-    `followup` is the follow-up before it, None before it was opened.
+    `followup` is the follow-up before the event, None before it was opened.
     """
     match data:
         case FollowupOpened():
@@ -214,14 +206,14 @@ def from_event(data: FollowupEvent, followup: Followup | None) -> Fact | None:
             by = None if data.lapsed else data.by
             return ExtensionRefused(data.at, by, data.due_on, data.reason)
         case _:
-            told = _TELLS.get(type(data))
-            if told is None:
+            fact = _FACT_OF.get(type(data))
+            if fact is None:
                 return None
-            return told(**{field.name: getattr(data, field.name) for field in fields(told)})
+            return fact(**{field.name: getattr(data, field.name) for field in fields(fact)})
 
 
-_TIME = "time"  # `by` of what nobody did
-_TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
+_TIME = "time"  # the value of `by` if no person acted
+_EVENT_OF: Mapping[type[Fact], type[FollowupEvent]] = {
     Acknowledged: FollowupAcknowledged,
     Settled: FollowupSettled,
     Progressed: FollowupProgressed,
@@ -244,17 +236,17 @@ _TOLD_AS: Mapping[type[Fact], type[FollowupEvent]] = {
     EvidenceAdded: FollowupEvidenceAdded,
 }
 """Facts whose events have the same fields under the same names."""
-_TELLS = {event: fact for fact, event in _TOLD_AS.items()}
+_FACT_OF = {event: fact for fact, event in _EVENT_OF.items()}
 
 
 def _fields(fact: Fact) -> dict[str, Any]:
     return {field.name: getattr(fact, field.name) for field in fields(fact)}
 
 
-def steps_of(told: Iterable[Event]) -> Iterator[tuple[Followup | None, Fact, Followup]]:
-    """The facts that one follow-up's events tell, each with how it stood before and after."""
+def steps_of(history: Iterable[Event]) -> Iterator[tuple[Followup | None, Fact, Followup]]:
+    """Give the facts of one follow-up's events, each with the follow-up before and after it."""
     before: Followup | None = None
-    for data in map(data_of, told):
+    for data in map(data_of, history):
         fact = from_event(data, before) if isinstance(data, FollowupEvent) else None
         if fact is None:
             continue
@@ -268,35 +260,35 @@ def steps_of(told: Iterable[Event]) -> Iterator[tuple[Followup | None, Fact, Fol
 
 
 def resolution_of(approved: ResolutionApproved) -> Resolution:
-    """What was approved, in the domain's record."""
+    """Return the resolution of an approval."""
     return Resolution(**{name: getattr(approved, name) for name in _RESOLUTION})
 
 
 def fingerprint_of(approved: ResolutionApproved) -> str:
-    """What tells the same approval from another one under the same id."""
+    """Return the fingerprint of an approval: it differs if the data under the same id differ."""
     return fingerprint(approved)
 
 
 def fingerprint_as_written(approved: CloudEvent) -> str:
-    """The same of an approval with its texts as they were sent.
+    """Return the fingerprint of an approval with its texts exactly as they were sent.
 
-    What was approved before texts were cleaned is known by it.
+    Follow-ups from before texts were normalised have this fingerprint.
     """
     return fingerprint(ResolutionApproved.from_json(approved.data))
 
 
-def inbox_of(told: Iterable[EventData]) -> Sequence[str]:
-    """The ids under which the amendments behind our own events were taken."""
-    amended = (data for data in told if isinstance(data, FollowupAmended))
+def inbox_of(own_events: Iterable[EventData]) -> Sequence[str]:
+    """Return the inbox ids of the amendments that caused these events of ours."""
+    amended = (data for data in own_events if isinstance(data, FollowupAmended))
     return [inbox_id(data.by, data.amendment) for data in amended if data.amendment is not None]
 
 
 def data_of(event: Event) -> EventData:
-    """What one of our own events tells."""
+    """Return the data of one of our own events."""
     return EVENTS[event.type].from_json(event.data)
 
 
 def amended(resolution: Resolution, data: ResolutionAmended) -> Resolution:
-    """The resolution with what an amendment names; the rest stays."""
+    """Return the resolution with the fields that an amendment names; the others stay."""
     named = {name: getattr(data, name) for name in _AMENDABLE}
     return replace(resolution, **{k: v for k, v in named.items() if v is not None})

@@ -1,4 +1,4 @@
-"""What time does besides due dates: it clears away what never became evidence."""
+"""Periodic work besides due dates: it removes uploads that never became evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def clear(uploads: Uploads) -> None:
-    """Remove what abandoned uploads left. Raises the driver's errors."""
+    """Remove the remains of abandoned uploads. Raises the driver's errors."""
     cleared = await uploads.clear()
     if cleared:
         _log.info("uploads that were given up are removed", uploads=cleared)

@@ -1,4 +1,4 @@
-"""Configuration of the service `followups`."""
+"""The settings of the service `followups`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic_settings import NoDecode
 from shared.runtime.settings import CommonSettings, shifted_port
 
 PORT = 8103
-_MOST_DAYS = 1_000  # some four years; beyond it somebody has mistaken the unit
+_MOST_DAYS = 1_000  # some four years; a larger number is probably in another unit
 
 
 def _steps(value: Any) -> Any:
-    """`0,5,10` as the three numbers that it lists."""
+    """Parse `0,5,10` into three numbers."""
     if not isinstance(value, str):
         return value
     parts = [part.strip() for part in value.split(",")]
@@ -37,7 +37,7 @@ Steps: TypeAlias = Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_st
 
 
 class FollowupsSettings(CommonSettings):
-    """What the follow-ups are told besides what all services are."""
+    """The settings of follow-ups besides those of all services."""
 
     http_port: int = shifted_port(PORT)
     levels_normal: Steps = Field(

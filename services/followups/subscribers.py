@@ -1,4 +1,4 @@
-"""Kafka in: a deputy's resolutions, taken by the same handlers as everything else."""
+"""What this service reads from Kafka: the resolutions of each deputy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.runtime.clocks import DomainClock
 def resolutions(
     store: FollowupRepository, context: HandlerContext, clock: DomainClock
 ) -> Handle[Change]:
-    """What one deputy's group does with a batch."""
+    """Return what one deputy's consumer group does with a batch of messages."""
 
     async def handle(messages: Sequence[Message]) -> Decision[Change]:
         return await handlers.handle_events(messages, store, context, await clock.now())

@@ -23,7 +23,8 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from services.followups import store as stores
+from services.followups.store.indexes import OVERDUE
+from services.followups.store.lists import filter_of
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.calendar import tehran_date
 from shared.runtime.mongo import Document
@@ -138,10 +139,10 @@ def explained(uri: str, question: Question) -> str:
     limit = int(question.parameters["limit"]) + 1
     with MongoClient[Document](uri, directConnection=True) as client:
         stored = client[f"{_NAMESPACE}followups_{_DEPUTY}"]["followups"]
-        wanted = stores._wanted({name: (value,) for name, value in fields.items()})
+        wanted = filter_of({name: (value,) for name, value in fields.items()})
         finding = stored.find(wanted).sort("_id", 1).limit(limit)
         if fields == {"overdue": True}:
-            finding = finding.hint(stores._OVERDUE)
+            finding = finding.hint(OVERDUE)
         found = finding.explain()
     plan, stages = found["queryPlanner"]["winningPlan"], []
     while plan is not None:

@@ -1,4 +1,4 @@
-"""What has become of a deputy's follow-ups, made by the domain's own decisions and its ladder."""
+"""Lives of follow-ups for benchmarks, made by the domain's decisions and escalation policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from uuid import UUID
 
 from services.followups.domain import decisions
 from services.followups.domain.escalation import EscalationPolicy
-from services.followups.domain.records import Fact, Followup, Opened, Resolution, evolve, opened
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Fact, Opened
+from services.followups.domain.records import Followup, Resolution
 from services.followups.events import _dedup_key, to_event
 from services.followups.handlers import Change, HandlerContext
 from services.followups.store import MongoFollowupRepository
@@ -28,7 +30,7 @@ from shared.runtime.principals import COORDINATION, MINISTER_OFFICE, Principal
 from shared.service.host import source_of
 
 DAYS: Final = 1_095
-"""Approvals are of so many days, the latest of them `_LATEST` days ago."""
+"""The number of days with approvals; the latest of them is `_LATEST` days ago."""
 
 _LATEST: Final = 60
 _DAY: Final = timedelta(days=1)
@@ -37,15 +39,15 @@ _TEXT: Final = "تکمیل و بهره‌برداری از طرح آبرسانی
 
 
 class Kind(StrEnum):
-    """What has become of a follow-up by now."""
+    """The present condition of a follow-up."""
 
-    OPENED = "opened"  # in time, and nobody took note
+    OPENED = "opened"  # in time, not acknowledged
     WORKED = "worked"  # in time
     LEVEL_1 = "level-1"
     LEVEL_2 = "level-2"
     LEVEL_3 = "level-3"
     VERIFIED = "verified"
-    DUE = "due"  # level 1 is reached, and not told yet
+    DUE = "due"  # level 1 is reached, but not announced yet
 
 
 Stock: TypeAlias = Mapping[Kind, int]
@@ -54,9 +56,9 @@ Stock: TypeAlias = Mapping[Kind, int]
 def stock(
     count: int, verified: int = 70, overdue: tuple[int, int, int] = (1, 1, 3), due: int = 0
 ) -> Stock:
-    """So many, of which these hundredths are verified and overdue by level, the rest in time.
+    """Return the number of follow-ups per kind; `due` come on top of `count`.
 
-    `due` come on top.
+    `verified` and `overdue` (by level) are percentages of `count`; the rest is in time.
     """
     kinds = (Kind.VERIFIED, Kind.LEVEL_1, Kind.LEVEL_2, Kind.LEVEL_3)
     shares = zip(kinds, (verified, *overdue), strict=True)
@@ -67,7 +69,7 @@ def stock(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What tells a copy from others of its kind and day."""
+    """What distinguishes a copy from others of its kind and day."""
 
     resolution_id: str
     province: str
@@ -75,12 +77,12 @@ class Place:
 
     @property
     def fingerprint(self) -> str:
-        """Stands for that of the approval, which would cost more than all else."""
+        """A replacement for the fingerprint of the approval, which would be too slow."""
         return sha256(self.resolution_id.encode()).hexdigest()
 
 
 class Life:
-    """What becomes of one resolution, version by version."""
+    """The life of one follow-up, version by version."""
 
     def __init__(self, resolution: Resolution, fingerprint: str, context: HandlerContext) -> None:
         self._tracking = context
@@ -89,28 +91,28 @@ class Life:
         self.distinctions: list[str | int] = []
         at = resolution.approved_at + _HOUR
         last = context.escalation.acknowledge_by(resolution, at)
-        self._tell(decisions.open_(resolution, source_of("scheduler"), fingerprint, at, last))
+        self._add(decisions.open_(resolution, source_of("scheduler"), fingerprint, at, last))
 
     @property
     def change(self) -> Change:
-        """All of it as one step."""
+        """The whole life as one change."""
         alert = self._tracking.escalation.next_alert(self.versions[-1])
         passed = self.versions[:-1]
         return Change(None, self.versions[-1], self.events, alert, passed=passed)
 
     def act(self, at: datetime, decide: Callable[[Followup], Fact]) -> None:
-        """Somebody does something at an instant (UTC), behind what time has done."""
+        """Announce what is due by an instant (UTC), then apply a decision."""
         self.wait(at)
-        self._tell(decide(self.versions[-1]))
+        self._add(decide(self.versions[-1]))
 
     def wait(self, until: datetime) -> None:
-        """Time does whatever it does up to an instant (UTC)."""
+        """Announce what is due up to an instant (UTC)."""
         escalation = self._tracking.escalation
         while (at := escalation.next_alert(self.versions[-1])) is not None and at <= until:
             for fact in escalation.passed(self.versions[-1], at):
-                self._tell(fact)
+                self._add(fact)
 
-    def _tell(self, fact: Fact) -> None:
+    def _add(self, fact: Fact) -> None:
         after = opened(fact) if isinstance(fact, Opened) else evolve(self.versions[-1], fact)
         self.versions.append(after)
         self.events.append(to_event(after, fact, self._tracking.topic, None))
@@ -118,7 +120,7 @@ class Life:
 
 
 class Lives:
-    """The lives of a deputy's follow-ups, as they stand at an instant (UTC)."""
+    """The lives of a deputy's follow-ups up to an instant (UTC)."""
 
     def __init__(self, context: HandlerContext, now: datetime) -> None:
         self._tracking = context
@@ -131,7 +133,7 @@ class Lives:
         self._latest_due = {1: self._latest(1), 2: self._latest(2)}
 
     def of(self, kind: Kind, number: int, place: Place) -> Life:
-        """One that was approved on the day of this number, counted from the earliest."""
+        """Return a life; `number` counts the days from the earliest approval."""
         on = self._today - (_LATEST + DAYS - 1 - number) * _DAY
         deputy, life = self._deputy, self._open(on, self._due(kind, number, on), place)
         one, ten, twenty, later = (start_of_day(on) + n * _DAY + 9 * _HOUR for n in (1, 10, 20, 25))
@@ -143,8 +145,8 @@ class Lives:
             verifier = self._verifier
             life.act(twenty, lambda f: decisions.complete(f, deputy, None, twenty))
             life.act(later, lambda f: decisions.verify(f, verifier, "done", None, later))
-        due_told = start_of_day(self._latest_due[1] + _DAY) - _HOUR
-        life.wait(due_told if kind is Kind.DUE else self._now)
+        announced_before = start_of_day(self._latest_due[1] + _DAY) - _HOUR
+        life.wait(announced_before if kind is Kind.DUE else self._now)
         return life
 
     def _due(self, kind: Kind, number: int, approved_on: date) -> date:
@@ -161,7 +163,7 @@ class Lives:
                 return approved_on + (30 if number % 20 else 15) * _DAY
 
     def _latest(self, level: int) -> date:
-        """The latest due date that has this level now, so that it does so for days."""
+        """Return the latest due date that has this level now, so that it stays there for days."""
         for back in itertools.count(1):
             due_on = self._today - back * _DAY
             life = self._open(due_on - _LATEST * _DAY, due_on, BLANK)
@@ -190,7 +192,7 @@ BLANK: Final = Place(str(UUID(int=0)), PROVINCES[0].code, AXES[0].id)
 
 
 def tracking_of(deputy: str, namespace: str) -> HandlerContext:
-    """As the service wires it by default."""
+    """Return the context as the service creates it by default."""
     topics = Topics((deputy,), namespace)
     escalation, scheduler = EscalationPolicy(WorkingCalendar.iran()), source_of("scheduler")
     return HandlerContext(
@@ -201,6 +203,6 @@ def tracking_of(deputy: str, namespace: str) -> HandlerContext:
 def store_of(
     client: mongo.Client, deputy: str, namespace: str
 ) -> tuple[MongoFollowupRepository, mongo.Database]:
-    """As the service wires it, with the database in which it stores."""
+    """Return the store as the service creates it, and its database."""
     database = mongo.database(client, f"{namespace}followups_{deputy}")
     return MongoFollowupRepository(Ledger(database, clock=SystemMachineClock()), deputy), database

@@ -32,7 +32,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.followups import store as stores
 from services.followups.domain.records import (
     ENDED,
     followup_id,
@@ -40,6 +39,7 @@ from services.followups.domain.records import (
 from services.followups.domain.scores import By, Counted, tally
 from services.followups.handlers import Change
 from services.followups.store import MongoFollowupRepository
+from services.followups.store.documents import stored
 from shared.contracts.reference import AXES, PROVINCES
 from shared.messaging.core.model import event_id
 from shared.messaging.ledger import ledger as ledgers
@@ -96,7 +96,7 @@ class Mould:
         was, is_ = (f'"axis":"{id_}"'.encode() for id_ in (BLANK.axis, axis))
         events = [ledgers._stored(event) for event in self._change.events]
         raw = [
-            bson.encode({**stores._stored(self._change), "axis": axis}),
+            bson.encode({**stored(self._change), "axis": axis}),
             *(bson.encode({**e, "data": e["data"].replace(was, is_)}) for e in events),
         ]
         pieces = re.split(b"(%s)" % b"|".join(self._names), b"".join(raw))
@@ -222,7 +222,7 @@ async def _add(counts: Counts, total: Counter[Counted], client: mongo.Client) ->
 async def check(meant: Change, store: MongoFollowupRepository, database: mongo.Database) -> None:
     """A stored copy is what the service's own code makes of that life, and reads as that."""
     id_ = meant.after.followup_id
-    assert await database["followups"].find_one({"_id": id_}) == stores._stored(meant)
+    assert await database["followups"].find_one({"_id": id_}) == stored(meant)
     assert await store.get(id_) == meant.after
     assert [entry.event for entry in await store.history(id_)] == meant.events
 

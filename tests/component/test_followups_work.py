@@ -13,7 +13,9 @@ from typing import Any
 
 from deploy.local.cluster import Cluster
 from services.followups import events
-from services.followups.domain.records import Followup, Opened, evolve, opened
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Opened
+from services.followups.domain.records import Followup
 from shared.contracts.envelope import read
 from shared.contracts.events import FollowupEvent, parse
 from shared.contracts.topics import Topics

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 from xml.sax.saxutils import escape
 
-from services.followups.domain.bulk import TITLES, Column
+from services.followups.adapters.bulk_sheet import TITLES
+from services.followups.domain.bulk import Column
 from tests.unit.followups.sheets import PLACES
 
 OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006"

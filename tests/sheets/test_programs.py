@@ -16,7 +16,8 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from openpyxl.styles import PatternFill
 
-from services.followups.domain.bulk import TITLES, Column, Edit
+from services.followups.adapters.bulk_sheet import TITLES
+from services.followups.domain.bulk import Column, Edit
 from tests.sheets.programs import Excelize, LibreOffice, SheetJs, Written
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import PLACES, edits_of, is_no_sheet, opened, refused, sheet_of

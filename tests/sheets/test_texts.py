@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from services.followups.adapters.bulk_sheet import TITLES
 from services.followups.adapters.escapes import escaped, unescaped
-from services.followups.domain.bulk import TITLES, Column
+from services.followups.domain.bulk import Column
 from services.followups.domain.records import Followup
 from shared.text import normalise, shows
 from tests.sheets.raw import inline, packed, parts, rows

@@ -1,4 +1,4 @@
-"""Files in memory; they pass the same suite as those in MongoDB."""
+"""Files in memory; they pass the same tests as those in MongoDB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MemoryUpload:
 
 
 class MemoryFiles:
-    """Implements `handlers.Uploads`, and what a store in memory needs of files."""
+    """Implements `handlers.Uploads`, and the files of a store in memory."""
 
     def __init__(self) -> None:
         self.under_way: dict[str, MemoryUpload] = {}
@@ -60,7 +60,7 @@ class MemoryFiles:
         return None if content is None else self._pieces(content, sha256)
 
     def lose(self, name: str) -> None:
-        """As an older copy does that was restored."""
+        """Lose a file, as a restored older copy does."""
         del self.kept[name]
 
     async def _pieces(self, content: bytes, sha256: str) -> AsyncIterator[bytes]:

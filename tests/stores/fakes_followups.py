@@ -1,4 +1,4 @@
-"""The follow-ups of one deputy in memory; they pass the same suite as the real store."""
+"""A store of follow-ups in memory; it passes the same tests as the real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class MemoryLinks:
-    """What continues what among the follow-ups of some deputies."""
+    """The links between the follow-ups of several deputies."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -33,14 +33,14 @@ class MemoryLinks:
 
     def ahead(self, resolution_ids: Collection[str]) -> Ahead:
         found: dict[str, Followup] = {}
-        wanted = set(resolution_ids)
-        while wanted:
+        to_read = set(resolution_ids)
+        while to_read:
             every = (f for store in self.stores for f in store.own)
-            reached = [f for f in every if f.resolution_id in wanted]
+            reached = [f for f in every if f.resolution_id in to_read]
             new = [f for f in reached if f.followup_id not in found]
             found |= {f.followup_id: f for f in new}
             before = [f.work.predecessor for f in new]
-            wanted = {predecessor.resolution_id for predecessor in before if predecessor}
+            to_read = {predecessor.resolution_id for predecessor in before if predecessor}
         return Ahead(self.number, list(found.values()))
 
 
@@ -53,7 +53,7 @@ class MemoryFollowups:
         self._links.stores.append(self)
         self.entries: list[Entry] = []
         self.causes: list[CommitContext] = []
-        self._all: dict[str, Followup] = {}  # those that went as well
+        self._all: dict[str, Followup] = {}  # including those that moved out
         self._alerts: dict[str, datetime | None] = {}
         self._inbox: set[str] = set()
         self.deferred: dict[str, Deferred] = {}
@@ -63,12 +63,12 @@ class MemoryFollowups:
 
     @property
     def events(self) -> list[Event]:
-        """All that was announced, in order."""
+        """All events, in order."""
         return [entry.event for entry in self.entries]
 
     @property
     def own(self) -> Collection[Followup]:
-        """Those that are here."""
+        """The follow-ups that are here."""
         return self._followups.values()
 
     @property

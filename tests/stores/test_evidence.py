@@ -1,4 +1,4 @@
-"""Files of evidence: in memory and in MongoDB, whole with their fact or not there at all."""
+"""Files of evidence in memory and in MongoDB: saved together with their fact or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gridfs import GridFSBucket
 from pymongo import MongoClient
 
 from deploy.local.cluster import Cluster
-from services.followups.domain.records import EvidenceAdded, Fact, Followup
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Uploads
 from services.followups.store import MongoFollowupRepository
 from shared.messaging.core.errors import Stale
@@ -25,7 +26,7 @@ from shared.runtime.mongo import Database
 from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 from tests.component.harness import eventually
 from tests.stores.fakes_followups import MemoryFollowups
-from tests.stores.test_followups import CAUSE, a_database, new, prepared, step
+from tests.stores.followups import CAUSE, a_database, new, prepared, step
 from tests.unit.followups.examples import ACKNOWLEDGED, LETTER, PHOTO, PROGRESSED
 
 AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
@@ -36,13 +37,13 @@ ABANDONED_SECONDS = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A store, and where its files come in."""
+    """A store and its uploads."""
 
     store: AnyFollowups
     uploads: Uploads
 
     async def put(self, before: Followup, content: bytes, *facts: Fact) -> Followup:
-        """Hand a file in, as the handlers do, with further facts in the same change."""
+        """Add a file as the handlers do, with further facts in the same change."""
         async with self.uploads.receive() as upload:
             for start in range(0, len(content), 100_000):
                 await upload.write(content[start : start + 100_000])
@@ -90,7 +91,7 @@ async def shelf(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator
         yield Shelf(real, files.Uploads(real.files, SystemMachineClock(), 60))
 
 
-async def test_what_is_handed_in_comes_back(shelf: Shelf) -> None:
+async def test_an_added_file_can_be_read(shelf: Shelf) -> None:
     followup = await shelf.begun()
     for size in SIZES:
         content = bytes(n % 251 for n in range(size))
@@ -100,7 +101,7 @@ async def test_what_is_handed_in_comes_back(shelf: Shelf) -> None:
     assert [piece.bytes for piece in followup.evidence] == list(SIZES)
 
 
-async def test_links_stand_in_the_follow_up_alone(shelf: Shelf) -> None:
+async def test_links_are_only_in_the_follow_up(shelf: Shelf) -> None:
     first = await shelf.begun()
     change = step(first, LETTER)
     await shelf.store.save([change], CAUSE)
@@ -109,7 +110,7 @@ async def test_links_stand_in_the_follow_up_alone(shelf: Shelf) -> None:
     assert found.evidence == (LETTER,)
 
 
-async def test_what_no_change_has_kept_is_not_there(shelf: Shelf) -> None:
+async def test_an_upload_without_a_change_is_not_there(shelf: Shelf) -> None:
     await shelf.begun()
     async with shelf.uploads.receive() as upload:
         await upload.write(b"x" * 2 * CHUNK_BYTES)
@@ -117,7 +118,7 @@ async def test_what_no_change_has_kept_is_not_there(shelf: Shelf) -> None:
     assert await shelf.content(a_file(b"x" * 2 * CHUNK_BYTES)) is None
 
 
-async def test_a_change_that_comes_too_late_leaves_neither_fact_nor_file(shelf: Shelf) -> None:
+async def test_a_stale_change_saves_neither_fact_nor_file(shelf: Shelf) -> None:
     first = await shelf.begun()
     other = step(first, ACKNOWLEDGED)
     await shelf.store.save([other], CAUSE)
@@ -141,8 +142,8 @@ async def test_an_upload_takes_effect_once(shelf: Shelf) -> None:
     assert await shelf.store.get(first.followup_id) == change.after
 
 
-async def test_a_known_file_that_is_lost_comes_back_without_a_fact(shelf: Shelf) -> None:
-    """As after a restored copy: the fact is taken in from the topic, which has no content."""
+async def test_a_lost_file_is_stored_again_without_a_fact(shelf: Shelf) -> None:
+    """As after a restored copy: the fact comes from the topic, which has no content."""
     first = await shelf.begun()
     piece = a_file(b"lost")
     known = step(first, piece)
@@ -161,12 +162,12 @@ async def test_a_known_file_that_is_lost_comes_back_without_a_fact(shelf: Shelf)
 
 
 async def left(database: Database) -> list[int]:
-    """How many files, pieces and marks there are."""
+    """Return the numbers of files, chunks and marks."""
     names = ("evidence.files", "evidence.chunks", "evidence.uploads")
     return [await database[name].count_documents({}) for name in names]
 
 
-async def test_nothing_is_left_of_what_was_not_kept(database: Database) -> None:
+async def test_nothing_remains_of_an_upload_that_was_not_kept(database: Database) -> None:
     uploads = uploads_of(await prepared(database))
     for broken in (None, OSError("away"), asyncio.CancelledError()):
         try:
@@ -180,7 +181,7 @@ async def test_nothing_is_left_of_what_was_not_kept(database: Database) -> None:
         assert await left(database) == [0, 0, 0]
 
 
-async def test_what_was_kept_leaves_no_mark_and_every_tool_for_gridfs_reads_it(
+async def test_a_kept_file_has_no_mark_and_is_readable_by_gridfs(
     cluster: Cluster, database: Database
 ) -> None:
     store = await prepared(database)
@@ -198,18 +199,18 @@ async def test_what_was_kept_leaves_no_mark_and_every_tool_for_gridfs_reads_it(
 
 
 async def crashed(files_: Files) -> str:
-    """Leave an upload as a process that was killed: nobody says a word any more."""
+    """Leave an upload as a killed process does: without closing it."""
     receiving = files.Uploads(files_, SystemMachineClock(), ABANDONED_SECONDS).receive()
     upload = await receiving.__aenter__()
     await upload.write(b"x" * 2 * CHUNK_BYTES)
-    _CRASHED.append(receiving)  # else it would be closed, and clear up after itself
+    _CRASHED.append(receiving)  # otherwise it would be closed and removed
     return upload.id
 
 
 _CRASHED: list[object] = []
 
 
-async def test_what_a_killed_process_left_is_cleared_after_its_time(database: Database) -> None:
+async def test_uploads_of_a_killed_process_are_cleared_after_a_while(database: Database) -> None:
     store = await prepared(database)
     await crashed(store.files)
     uploads = uploads_of(store)
@@ -224,7 +225,7 @@ async def test_what_a_killed_process_left_is_cleared_after_its_time(database: Da
     assert await uploads.clear() == 0
 
 
-async def test_clearing_that_was_broken_off_goes_on(database: Database) -> None:
+async def test_interrupted_clearing_goes_on(database: Database) -> None:
     store = await prepared(database)
     id_ = await crashed(store.files)
     await database["evidence.uploads"].update_one({"_id": id_}, {"$set": {"abandoned": True}})
@@ -232,16 +233,16 @@ async def test_clearing_that_was_broken_off_goes_on(database: Database) -> None:
     assert await left(database) == [0, 0, 0]
 
 
-async def test_of_several_that_clear_each_removes_what_is_there_once(database: Database) -> None:
+async def test_concurrent_clearing_removes_each_upload_once(database: Database) -> None:
     store = await prepared(database)
     for _ in range(5):
         await crashed(store.files)
-    await asyncio.sleep(ABANDONED_SECONDS + 0.1)  # by MongoDB's clock, which nobody can move
+    await asyncio.sleep(ABANDONED_SECONDS + 0.1)  # by MongoDB's clock, which cannot be simulated
     await asyncio.gather(*(uploads_of(store).clear() for _ in range(4)))
     assert await left(database) == [0, 0, 0]
 
 
-async def test_an_upload_that_goes_on_is_not_cleared_however_long_it_takes(
+async def test_an_active_upload_is_not_cleared_however_long_it_takes(
     database: Database,
 ) -> None:
     store = await prepared(database)
@@ -261,7 +262,7 @@ async def test_an_upload_that_goes_on_is_not_cleared_however_long_it_takes(
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-async def test_an_upload_that_was_cleared_meanwhile_can_neither_go_on_nor_take_effect(
+async def test_a_cleared_upload_can_neither_go_on_nor_be_kept(
     database: Database, goes_on: bool
 ) -> None:
     store = await prepared(database)
@@ -287,7 +288,7 @@ async def damaged(database: Database, content: bytes) -> tuple[Shelf, EvidenceAd
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-async def test_a_damaged_file_does_not_come_whole(database: Database, number: int) -> None:
+async def test_reading_a_damaged_file_fails(database: Database, number: int) -> None:
     shelf, piece = await damaged(database, b"x" * (2 * CHUNK_BYTES + 5))
     chunk = {"n": number}
     stored = await database["evidence.chunks"].find_one(chunk)
@@ -303,7 +304,7 @@ async def test_a_damaged_file_does_not_come_whole(database: Database, number: in
         await anext(pieces)
 
 
-async def test_a_file_whose_pieces_are_gone_does_not_come(database: Database) -> None:
+async def test_a_file_without_its_chunks_cannot_be_read(database: Database) -> None:
     shelf, piece = await damaged(database, b"x" * (2 * CHUNK_BYTES + 5))
     await database["evidence.chunks"].delete_one({"n": 2})
     with pytest.raises(FileDamaged):

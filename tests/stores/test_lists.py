@@ -13,7 +13,9 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 
 from services.followups.domain.escalation import days_late
-from services.followups.domain.records import Fact, Followup, State, evolve, opened
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import Followup, State
 from services.followups.handlers import Change
 from services.followups.store import MongoFollowupRepository
 from services.notify.domain.notices import Notice

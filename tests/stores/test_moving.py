@@ -1,4 +1,4 @@
-"""Follow-ups that go from one deputy's database to another's, in one transaction or not at all."""
+"""Follow-ups move from one deputy's database to another's in one transaction, or not at all."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from services.followups.api import ApiContext
 from services.followups.domain import decisions
 from services.followups.domain.records import Followup
 from services.followups.domain.scores import By
-from services.followups.handlers import HandlerContext
-from services.followups.handlers.ports import changed
+from services.followups.handlers import Command, HandlerContext, changed
 from services.followups.store import MongoFollowupRepository, MongoLinks
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.messaging.core.model import CommitContext
@@ -30,8 +29,8 @@ from shared.runtime.idempotent_replies import AlreadyReplied, Keyed, Reply
 from shared.runtime.refusals import Refused
 from shared.runtime.uploads import ReceivedFile
 from tests.stores.fakes_followups import MemoryFollowups, MemoryLinks
+from tests.stores.followups import new, step
 from tests.stores.test_evidence import a_file
-from tests.stores.test_followups import new, step
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
     COORDINATION,
@@ -88,7 +87,7 @@ async def pair(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[
 
 
 async def begun(side: ApiContext, resolution_id: str = "R-1") -> Followup:
-    """A follow-up with some history, a link and a file."""
+    """Return a follow-up with some history, a link and a file."""
     first = new(resolution_id, deputy=side.context.deputy)
     await side.store.save([first], replace(CAUSE, by="followups-civil"))
     second = step(first.after, ACKNOWLEDGED, PROGRESSED, LETTER)
@@ -126,8 +125,8 @@ async def counts(side: ApiContext) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-async def test_what_was_answered_about_it_goes_along(pair: Pair) -> None:
-    """Also what the move itself answers, which stays with the giver."""
+async def test_stored_replies_move_along(pair: Pair) -> None:
+    """The reply to the move itself stays with the giver."""
     civil, social = pair
     first = new("R-1")
     await civil.store.save([first], CAUSE)
@@ -160,7 +159,7 @@ def _always(answer: Reply, _: object) -> Reply:
     return answer
 
 
-async def test_it_goes_over_whole(pair: Pair) -> None:
+async def test_it_moves_completely(pair: Pair) -> None:
     civil, social = pair
     before = await begun(civil)
     counted = await counts(civil)
@@ -188,7 +187,7 @@ async def test_it_goes_over_whole(pair: Pair) -> None:
     assert [entry.event.id for entry in left] == [entry.event.id for entry in history]
 
 
-async def test_it_comes_back_with_what_happened_there(pair: Pair) -> None:
+async def test_it_returns_with_what_happened_there(pair: Pair) -> None:
     civil, social = pair
     id_ = (await begun(civil)).followup_id
     await move(civil, social, id_)
@@ -211,7 +210,7 @@ async def test_it_comes_back_with_what_happened_there(pair: Pair) -> None:
     assert len(await social.store.history(id_)) == 9
 
 
-async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) -> None:
+async def test_a_stale_or_duplicate_follow_up_does_not_move(pair: Pair) -> None:
     civil, social = pair
     first, second = await begun(civil), await begun(civil, "R-2")
     own = new("R-2", deputy="social")
@@ -239,7 +238,7 @@ async def test_what_has_moved_on_or_is_there_already_goes_nowhere(pair: Pair) ->
     ]  # fmt: skip
 
 
-async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
+async def test_a_lost_file_does_not_prevent_the_move(pair: Pair) -> None:
     civil, social = pair
     before = await begun(civil)
     store = civil.store
@@ -257,24 +256,17 @@ async def test_a_file_that_is_lost_keeps_nobody_from_moving(pair: Pair) -> None:
 async def link(
     side: ApiContext, followup: Followup, predecessor: str, deputy: str | None = None
 ) -> str:
-    """What becomes of a link: `linked`, or the slug of its refusal."""
+    """Try a link; return `linked`, or the slug of its refusal."""
     try:
-        await handlers.link(
-            followup.followup_id,
-            side.store,
-            side.context,
-            COORDINATION,
-            predecessor,
-            deputy,
-            LATER,
-        )
+        command = Command(followup.followup_id, side.store, side.context, COORDINATION, LATER)
+        await handlers.link(command, predecessor, deputy)
     except Refused as refused:
         return refused.reason
     return "linked"
 
 
-async def test_of_two_links_at_the_same_time_that_close_a_circle_one_is_refused(pair: Pair) -> None:
-    """As two replicas of the API may take them: each writes what the other has only read."""
+async def test_of_two_concurrent_links_that_close_a_circle_one_is_refused(pair: Pair) -> None:
+    """Two replicas of the API may receive them: each writes what the other has only read."""
     civil, social = pair
     for number in range(5):
         here, there = new(f"H-{number}"), new(f"T-{number}", deputy="social")
@@ -286,7 +278,7 @@ async def test_of_two_links_at_the_same_time_that_close_a_circle_one_is_refused(
         assert sorted(became) == ["linked", "predecessor-circle"]
 
 
-async def test_of_a_link_and_a_move_at_the_same_time_that_close_a_circle_one_is_refused(
+async def test_of_a_concurrent_link_and_move_that_close_a_circle_one_is_refused(
     pair: Pair,
 ) -> None:
     civil, social = pair
@@ -299,12 +291,12 @@ async def test_of_a_link_and_a_move_at_the_same_time_that_close_a_circle_one_is_
             move(civil, social, second.after.followup_id),
         )
         assert sorted([linked, str(moved)]) in (
-            ["None", "predecessor-circle"],  # the move came first
+            ["None", "predecessor-circle"],  # the move was first
             ["linked", "predecessor-circle"],
         )
 
 
-async def test_it_is_known_what_continues_what_wherever_it_is(pair: Pair) -> None:
+async def test_predecessors_are_found_at_all_deputies(pair: Pair) -> None:
     civil, social = pair
     a, b = new("A"), new("B", deputy="social")
     await civil.store.save([a], CAUSE)

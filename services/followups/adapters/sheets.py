@@ -11,24 +11,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from services.followups.adapters import bulk_sheet
+from services.followups.adapters.bulk_sheet import NO, TITLES, YES, Cell, Merged, Odd, Row, Share
 from services.followups.adapters.words import STATES_FA
 from services.followups.adapters.xlsx_file import MEDIA_TYPE
-from services.followups.domain.bulk import (
-    EDITABLE,
-    NO,
-    TITLES,
-    YES,
-    Cell,
-    Column,
-    Merged,
-    Odd,
-    Row,
-    Share,
-)
+from services.followups.domain.bulk import EDITABLE, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import NoSheet
 from shared.contracts.reference import AXIS_TITLES_FA, DEPUTY_TITLES_FA, PROVINCE_NAMES_FA
@@ -132,11 +124,20 @@ class XlsxSheets:
 
     media_type = MEDIA_TYPE
     suffix = "xlsx"
+    titles = TITLES
 
     def write(self) -> XlsxWriter:
         return XlsxWriter()
 
+    def read(self, file: BinaryIO) -> list[Edit]:
+        with closing(self.rows(file)) as rows:
+            return bulk_sheet.read(rows)
+
     def rows(self, file: BinaryIO) -> Generator[Row | Merged, None, None]:
+        """Give the rows that are not empty, titles first, all of one length; then merged cells.
+
+        Blocks. Raises NoSheet.
+        """
         command = [sys.executable, "-m", _READER, json.dumps(list(TITLES.values()))]
         # It has no business with what this service may do.
         plain = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from services.followups.domain.scorecard_table import KINDS_FA, ScorecardTable
+from services.followups.adapters.scorecard_titles import KINDS_FA
+from services.followups.domain.scorecard_table import ScorecardTable
 from services.followups.domain.scores import Scorecard
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.calendar import jalali_date

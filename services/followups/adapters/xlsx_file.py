@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from services.followups.adapters.scorecard_titles import KINDS_FA
 from services.followups.adapters.tables import COLUMNS, Value, gap, heads, lines, title
-from services.followups.domain.scorecard_table import KINDS_FA, ScorecardTable
+from services.followups.domain.scorecard_table import ScorecardTable
 from shared.runtime.calendar import start_of_day
 
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -9,15 +9,14 @@ from typing import Annotated, TypeAlias, TypeVarTuple
 
 from fastapi import Depends
 
-from services.followups import handlers
 from services.followups.api.context import ApiContext, ApiContexts, problems
 from services.followups.api.schemas import FollowupItem, followup_item
-from services.followups.domain.records import Fact, Followup
+from services.followups.domain.records import Followup
+from services.followups.handlers import Command
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.principals import Principal
 
 Said = TypeVarTuple("Said")
 
@@ -45,54 +44,30 @@ class Acts:
     async def __call__(
         self,
         asked: Asked,
-        decide: Callable[[Followup, Principal, *Said, datetime], Fact],
+        command: Callable[[Command, *Said], Awaitable[Followup]],
         *said: *Said,
     ) -> FollowupItem:
-        """Let somebody act; answer the follow-up as it is then.
+        """Run a command of `handlers`; answer the follow-up as it is then.
 
-        `decide` is a decision of the domain, `said` what it takes between who acts and the
-        present instant. Raises Problem.
+        `said` is what the command takes besides who acts, and when. Raises Problem.
         """
         api, _ = await self.contexts.find(asked.followup_id)
         now = await self.clock.now()
 
-        def decided(followup: Followup) -> Fact:
-            return decide(followup, asked.by, *said, now)
-
         async def act(reply: Replying[Followup]) -> Followup:
             with problems(asked.followup_id):
-                return await handlers.act(
+                common = Command(
                     asked.followup_id,
                     api.store,
                     api.context,
                     asked.by,
-                    decided,
-                    asked.traceparent,
-                    reply,
-                )
-
-        return await self._once(asked, api, act, now)
-
-    async def link(self, asked: Asked, predecessor: str, deputy: str | None) -> FollowupItem:
-        """Link a follow-up to what it continues, with whichever deputies; the same else."""
-        api, _ = await self.contexts.find(asked.followup_id)
-        now = await self.clock.now()
-
-        async def link(reply: Replying[Followup]) -> Followup:
-            with problems(asked.followup_id):
-                return await handlers.link(
-                    asked.followup_id,
-                    api.store,
-                    api.context,
-                    asked.by,
-                    predecessor,
-                    deputy,
                     now,
                     asked.traceparent,
                     reply,
                 )
+                return await command(common, *said)
 
-        return await self._once(asked, api, link, now)
+        return await self._once(asked, api, act, now)
 
     async def _once(
         self,

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
@@ -21,7 +20,7 @@ from starlette.responses import StreamingResponse
 
 from services.followups.api.context import ApiContext, ApiContexts, ask
 from services.followups.api.lists import Filters
-from services.followups.domain.bulk import MOST_ROWS, TITLES, BadSheet, Column, Edit
+from services.followups.domain.bulk import MOST_FAULTS, MOST_ROWS, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
 from shared.messaging.core.errors import StillRecovering
@@ -139,7 +138,7 @@ def routes(contexts: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRout
                 return await once(
                     contexts.first.store.replies,
                     act,
-                    lambda told: _answer(dry_run, mode, *told),
+                    lambda told: _answer(sheets.titles, dry_run, mode, *told),
                     body=digest,
                     settled=_is_settled,
                 )
@@ -272,8 +271,7 @@ async def _receive(request: Request, file: BinaryIO) -> str:
 
 def _read(sheets: Sheets, file: BinaryIO) -> list[Edit]:
     try:
-        with closing(sheets.rows(file)) as rows:
-            return bulk.read(rows)
+        return sheets.read(file)
     except NoSheet as error:
         wrong = FieldError("body", str(error))
         title = "The file is no sheet that can be read"
@@ -314,7 +312,7 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
     if errors:
         told = sentence("{rows} rows are refused, so nothing is applied", rows=len(errors))
         title = "Not possible as things stand"
-        raise Problem(409, "rows-refused", title, told, errors=errors[: bulk.FAULTS])
+        raise Problem(409, "rows-refused", title, told, errors=errors[:MOST_FAULTS])
 
 
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
@@ -326,7 +324,9 @@ def _is_settled(told: _Told) -> bool:
     return all(line.error not in _PASSES for line in told[1])
 
 
-def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> BulkAnswer:
+def _answer(
+    titles: Mapping[Column, str], dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]
+) -> BulkAnswer:
     count = Counter(line.outcome for line in lines)
     shown = [
         BulkLine(
@@ -334,7 +334,7 @@ def _answer(dry_run: bool, mode: Mode, rows: int, lines: Sequence[Line]) -> Bulk
             followup_id=line.followup_id,
             outcome=line.outcome,
             column=line.column,
-            title=None if line.column is None else TITLES[line.column],
+            title=None if line.column is None else titles[line.column],
             error=line.error,
             message=line.message,
         )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from services.followups import handlers
 from services.followups.api.context import ApiContext, ApiContexts, problems
 from services.followups.api.texts import BriefSaying
-from services.followups.domain import decisions
+from services.followups.domain import permissions
 from services.followups.handlers import Moving
 from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
@@ -77,7 +77,7 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         transaction; `FollowupMoved` stands in both topics. Of a resolution that the other deputy
         follows himself, nothing is moved (`already-followed`). Safe to repeat.
         """
-        if not decisions.may_move(by):
+        if not permissions.may_move(by):
             told = sentence(
                 "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
             )

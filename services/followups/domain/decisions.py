@@ -1,4 +1,7 @@
-"""What may happen to a follow-up, and who may bring it about. A refusal is a named error."""
+"""The decisions about a follow-up: each returns a fact, or raises a refusal with a name.
+
+`now` is the present instant in UTC.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,32 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.records import (
-    ENDED,
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     Closed,
     Completed,
-    Ending,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
-    Finding,
-    Followup,
     Moved,
     Opened,
     Progressed,
     Reopened,
-    Request,
-    Resolution,
     Settled,
-    Stance,
     Unblocked,
     Verified,
+)
+from services.followups.domain.permissions import require
+from services.followups.domain.records import (
+    ENDED,
+    Ending,
+    Finding,
+    Followup,
+    Request,
+    Resolution,
+    Stance,
 )
 from services.followups.domain.refusals import (
     AlreadyFollowed,
@@ -44,20 +50,20 @@ from services.followups.domain.refusals import (
     TooManyExtensions,
     WrongDeputy,
 )
-from services.followups.domain.transitions import RULES, Actor, Transition
+from services.followups.domain.transitions import Transition
 from shared.runtime.calendar import tehran_date
-from shared.runtime.principals import COORDINATION, Principal
+from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed
-from shared.runtime.sentences import OneOf, sentence
+from shared.runtime.sentences import sentence
 
 MOST_AHEAD: Final = timedelta(minutes=5)
-"""How far the clocks of two systems may be apart, as Kerberos has it; what is more is a mistake."""
+"""The largest accepted difference between two systems' clocks; Kerberos uses the same limit."""
 
-# -- what comes by event ------------------------------------------------------------------------
+# -- events of resolutions ----------------------------------------------------------------------
 
 
 def require_own(named: str, deputy: str, followup: Followup | None) -> None:
-    """Refuse what names another deputy than the topic's, or one who answered for it before.
+    """Require that an event names the deputy of its topic, or a former deputy of the follow-up.
 
     Raises WrongDeputy.
     """
@@ -73,7 +79,7 @@ def open_(
     now: datetime,
     acknowledge_by: date | None = None,
 ) -> Opened:
-    """Open a follow-up for a resolution that is not known yet. Raises DueBeforeApproval."""
+    """Open the follow-up of a new resolution. Raises DueBeforeApproval."""
     approved_on = tehran_date(resolution.approved_at)
     if resolution.due_on < approved_on:
         raise DueBeforeApproval(
@@ -83,7 +89,7 @@ def open_(
 
 
 def approve_again(followup: Followup, fingerprint: str) -> None:
-    """Take an approval that is known already. Raises Conflict where it comes with other data."""
+    """Accept a repeated approval. Raises Conflict if its data differ."""
     if followup.fingerprint != fingerprint:
         raise Conflict(f"{followup.resolution_id} is known with other data")
 
@@ -99,13 +105,13 @@ def amend(
     now: datetime,
     sent_at: datetime | None = None,
 ) -> Amended | None:
-    """Amend a resolution; None where it changes nothing.
+    """Amend a resolution; return None if it changes nothing.
 
-    `sent_at` (UTC) is when it came into its topic, by a clock that its source has not set; None
-    where nobody knows. An amendment that says to be of a later time comes from a clock that is
-    wrong: it counts, in the order of the topic, and its date does not, which would shut out all
-    that comes after it. Another clock than that of the topic has no say, so that the same becomes
-    of it whenever it is read. Raises NotTheApprover, NotNow, Outdated, DueBeforeApproval.
+    `sent_at` (UTC) is the time at which the topic received the amendment, by a clock that its
+    source does not set; None if unknown. If `amended_at` is much later, the source's clock is
+    wrong: the amendment is applied, but its date is not kept, because it would make all later
+    amendments look outdated. Our own clock is not used, so the decision is the same whenever the
+    event is read. Raises NotTheApprover, NotNow, Outdated, DueBeforeApproval.
     """
     _require_the_approver(followup, source, scheduler)
     if resolution == followup.resolution:
@@ -113,20 +119,20 @@ def amend(
     if followup.state in ENDED:
         raise NotNow(sentence("the follow-up is {state}", state=followup.state))
     latest = datetime.max.replace(tzinfo=UTC) if sent_at is None else sent_at + MOST_AHEAD
-    dated = amended_at <= latest
+    dated = amended_at if amended_at <= latest else None
     if followup.amended_at is not None and amended_at < followup.amended_at <= latest:
         raise Outdated(f"an amendment of {followup.amended_at.isoformat()} was applied")
     if resolution.due_on < tehran_date(resolution.approved_at):
         raise DueBeforeApproval(
             sentence("due_on {due_on} is before the approval", due_on=resolution.due_on)
         )
-    return Amended(now, source, resolution, reason, amendment, amended_at if dated else None)
+    return Amended(now, source, resolution, reason, amendment, dated)
 
 
 def withdraw(
     followup: Followup, source: str, scheduler: str, reason: str | None, now: datetime
 ) -> Closed | None:
-    """Withdraw a resolution; None where it was. Raises NotTheApprover, NotNow."""
+    """Withdraw a resolution; None if it is withdrawn already. Raises NotTheApprover, NotNow."""
     _require_the_approver(followup, source, scheduler)
     if followup.outcome == "withdrawn":
         return None
@@ -140,13 +146,13 @@ def _require_the_approver(followup: Followup, source: str, scheduler: str) -> No
         raise NotTheApprover(f"{source} did not approve {followup.resolution_id}")
 
 
-# -- what the deputy does -----------------------------------------------------------------------
+# -- steps of the deputy ------------------------------------------------------------------------
 
 
 def acknowledge(
     followup: Followup, by: Principal, stance: Stance, note: str | None, now: datetime
 ) -> Acknowledged:
-    """Take note of it, and agree or dispute. Raises NotAllowed, NotNow, ReasonMissing."""
+    """Take note, and agree or dispute. Raises NotAllowed, NotNow, ReasonMissing."""
     require(followup, Transition.ACKNOWLEDGE if stance == "agreed" else Transition.DISPUTE, by, now)
     if stance == "disputed" and not (note and note.strip()):
         raise ReasonMissing("a dispute says why, in its note")
@@ -156,7 +162,7 @@ def acknowledge(
 def report_progress(
     followup: Followup, by: Principal, progress: int, note: str | None, now: datetime
 ) -> Progressed:
-    """Say how far it is. Raises NotAllowed, NotNow, BadProgress."""
+    """Report the progress, 0 to 100. Raises NotAllowed, NotNow, BadProgress."""
     require(followup, Transition.PROGRESS, by, now)
     if not 0 <= progress <= 100:
         raise BadProgress(sentence("{progress} is not from 0 to 100", progress=progress))
@@ -175,7 +181,7 @@ def block(
 
 
 def unblock(followup: Followup, by: Principal, note: str | None, now: datetime) -> Unblocked:
-    """Say that it goes on. Raises NotAllowed, NotNow."""
+    """Say that the work goes on. Raises NotAllowed, NotNow."""
     require(followup, Transition.UNBLOCK, by, now)
     return Unblocked(now, by.id, note)
 
@@ -194,7 +200,7 @@ def request_extension(
     rules: ExtensionRules,
     now: datetime,
 ) -> ExtensionRequested:
-    """Ask for a later due date, once for each due date.
+    """Ask for a later due date (Asia/Tehran), once per due date.
 
     Raises NotAllowed, NotNow, TooManyExtensions, BadDueDate.
     """
@@ -214,11 +220,11 @@ def request_extension(
     return ExtensionRequested(now, by.id, present, due_on, reason, rules.lapses_at(now))
 
 
-# -- what others decide -------------------------------------------------------------------------
+# -- decisions of others ------------------------------------------------------------------------
 
 
 def settle(followup: Followup, by: Principal, reason: str, now: datetime) -> Settled:
-    """Decide that what the deputy disputes stands. Raises NotAllowed, NotNow."""
+    """Decide that the disputed resolution stays as it is. Raises NotAllowed, NotNow."""
     require(followup, Transition.SETTLE, by, now)
     return Settled(now, by.id, reason)
 
@@ -231,7 +237,7 @@ def extend(
     rules: ExtensionRules,
     now: datetime,
 ) -> Extended:
-    """Grant the later date that is asked for, or another one.
+    """Grant the requested due date, or another one (Asia/Tehran).
 
     Raises NotAllowed, NotNow, BadDueDate.
     """
@@ -244,7 +250,7 @@ def extend(
 def refuse_extension(
     followup: Followup, by: Principal, reason: str, now: datetime
 ) -> ExtensionRefused:
-    """Refuse the later date that is asked for. Raises NotAllowed, NotNow."""
+    """Refuse the requested due date. Raises NotAllowed, NotNow."""
     request = _requested(followup, Transition.REFUSE_EXTENSION, by, now)
     return ExtensionRefused(now, by.id, request.due_on, reason)
 
@@ -263,105 +269,33 @@ def reopen(followup: Followup, by: Principal, reason: str, now: datetime) -> Reo
     return Reopened(now, by.id, reason)
 
 
-def may_move(by: Principal) -> bool:
-    """Whether somebody may say that another deputy answers, whichever follow-up it is."""
-    return by.is_minister_office or by.is_operator
-
-
 def move(
-    followup: Followup, by: Principal, to: str, there: Followup | None, reason: str, now: datetime
+    followup: Followup, by: Principal, to: str, same: Followup | None, reason: str, now: datetime
 ) -> Moved:
-    """Let another deputy answer for it; `there` is what he follows of the same resolution.
+    """Move it to another deputy; `same` is that deputy's own follow-up of the resolution, if any.
 
     Raises NotAllowed, AlreadyFollowed.
     """
     require(followup, Transition.MOVE, by, now)
-    if there is not None:
+    if same is not None:
         raise AlreadyFollowed(
             sentence(
                 "{to} follows {resolution_id} as {followup_id}",
                 to=to,
                 resolution_id=followup.resolution_id,
-                followup_id=there.followup_id,
+                followup_id=same.followup_id,
             )
         )
     return Moved(now, by.id, followup.deputy, to, reason)
 
 
 def close(followup: Followup, by: Principal, outcome: Ending, reason: str, now: datetime) -> Closed:
-    """End it otherwise than done. Raises NotAllowed, NotNow."""
+    """End it with another outcome than done. Raises NotAllowed, NotNow."""
     require(followup, Transition.CLOSE, by, now)
     return Closed(now, by.id, outcome, reason)
 
 
-# -- who, and from where ------------------------------------------------------------------------
-
-
-def require(followup: Followup, step: Transition, by: Principal, now: datetime) -> None:
-    """What every decision asks first; `now` (UTC) tells what was delegated.
-
-    Raises NotAllowed and NotNow, in this order: who has no right learns nothing more.
-    """
-    rule = RULES[step]
-    if not _may(rule.by, followup, by, now):
-        raise NotAllowed(
-            sentence("{by} may not {step}: that is for {who}", by=by.id, step=step, who=rule.by)
-        )
-    if followup.state not in rule.sources:
-        raise NotNow(
-            sentence(
-                "the follow-up is {state}; this needs {wanted}",
-                state=followup.state,
-                wanted=OneOf(sorted(rule.sources)),
-            )
-        )
-
-
-def acts_for_the_deputy(followup: Followup, by: Principal, now: datetime) -> bool:
-    """Whether this is the deputy, his officer, or to whom he delegated (`now`: UTC)."""
-    return _may(Actor.OFFICER, followup, by, now)
-
-
-def speaks_for_body(by: Principal, body: str) -> bool:
-    """Whether somebody speaks for a body that is a deputy by its id, or a province by its code.
-
-    No role speaks for a body that is but a name: its part is reported by the deputy's people.
-    """
-    return by.answers_for(body) or by.speaks_for(body)
-
-
-def _may(who: Actor, followup: Followup, by: Principal, now: datetime) -> bool:
-    """Whether somebody is whom a step takes. Nobody decides about what is his own."""
-    own = followup.deputy == COORDINATION
-    decides = by.is_minister_office if own else by.is_coordination
-    himself = by.answers_for(followup.deputy)
-    delegate = followup.work.delegated_to(by.id, now) is not None
-    stands_in = delegate or followup.work.officer == by.id
-    province = followup.resolution.province
-    concerned = province is not None and by.speaks_for(province)
-    match who:
-        case Actor.DEPUTY:
-            return himself or delegate
-        case Actor.HIMSELF:
-            return himself
-        case Actor.OFFICER:
-            return himself or stands_in
-        case Actor.DECIDER:
-            return decides and not (himself or stands_in)
-        case Actor.VERIFIER:
-            claimants = {followup.claimed_by, followup.claimed_for}
-            other = not stands_in and by.id not in claimants
-            return (decides or (concerned and not own)) and other
-        case Actor.BODY:
-            speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)
-            return himself or stands_in or any(speaks)
-        case Actor.CONCERNED:
-            heads = by.is_coordination or by.is_minister_office
-            return himself or stands_in or concerned or heads
-        case Actor.OFFICE:
-            return may_move(by)
-        case Actor.APPROVER | Actor.CLOCK:
-            return False
+# -- checks of extensions ----------------------------------------------------------------------
 
 
 def _requested(followup: Followup, step: Transition, by: Principal, now: datetime) -> Request:

@@ -1,4 +1,4 @@
-"""The ladder of escalation: when which level of being overdue is reached."""
+"""Escalation: when a due date is near, and when each level of being overdue is reached."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from services.followups.domain.records import (
-    ENDED,
-    WAITS_FOR_THE_DEPUTY,
+from services.followups.domain.facts import (
     CameDueSoon,
     ExtensionRefused,
     Fact,
     FellOverdue,
+    WentUnacknowledged,
+)
+from services.followups.domain.records import (
+    ENDED,
+    WAITS_FOR_THE_DEPUTY,
     Followup,
     Priority,
     Resolution,
     State,
-    WentUnacknowledged,
 )
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date
 
@@ -31,16 +33,16 @@ class EscalationPolicy:
     """After how many working days each level is reached, and which days are working days.
 
     A follow-up is overdue from 00:00 Asia/Tehran of the day after its due date. Level n is reached
-    when the n-th number of `steps` of working days has passed since then, whole days counted.
+    when as many whole working days have passed since then as the n-th number of `steps` says.
     """
 
     calendar: WorkingCalendar
     steps: Mapping[Priority, tuple[int, ...]] = field(default_factory=lambda: _DEFAULT_STEPS)
-    soon_days: int = 3  # working days before a due date on which it is said to be near; 0: never
-    acknowledge_days: int = 3  # working days that a deputy has to take note; 0: without a limit
+    soon_days: int = 3  # working days before a due date on which it is near; 0: never
+    acknowledge_days: int = 3  # working days in which a deputy has to take note; 0: no limit
 
     def reached_at(self, followup: Followup, level: int) -> datetime:
-        """The instant (UTC) at which a level, from 1, is reached."""
+        """Return the instant (UTC) at which a level, from 1, is reached."""
         resolution = followup.resolution
         start = resolution.due_on
         if resolution.baseline_on is not None:
@@ -49,19 +51,22 @@ class EscalationPolicy:
         return start_of_day(self.calendar.after(start, passed) + _DAY)
 
     def soon_at(self, followup: Followup) -> datetime | None:
-        """The instant (UTC) at which a due date is near; None where that was told, or is late."""
+        """Return the instant (UTC) at which the due date is near.
+
+        None if this was announced, or never will be.
+        """
         resolution = followup.resolution
         due_on, baseline = resolution.due_on, resolution.baseline_on
-        told = followup.level > 0 or due_on in followup.due_soon_for
-        if told or not self.soon_days or (baseline is not None and baseline > due_on):
+        is_announced = followup.level > 0 or due_on in followup.due_soon_for
+        if is_announced or not self.soon_days or (baseline is not None and baseline > due_on):
             return None
         day = self.calendar.before(due_on, self.soon_days)
         return start_of_day(day if baseline is None else max(day, baseline))
 
     def acknowledge_by(self, resolution: Resolution, opened_at: datetime) -> date | None:
-        """The last day (Asia/Tehran) to take note of what is opened at an instant (UTC).
+        """Return the last day (Asia/Tehran) to take note of what is opened at an instant (UTC).
 
-        None where there is no limit. No day before the baseline counts.
+        None if there is no limit. No day before the baseline counts.
         """
         if not self.acknowledge_days:
             return None
@@ -69,10 +74,10 @@ class EscalationPolicy:
         return _last_day(self.calendar, opened_at, baseline, self.acknowledge_days)
 
     def next_alert(self, followup: Followup) -> datetime | None:
-        """The instant (UTC) at which time does something next, or None as things stand.
+        """Return the instant (UTC) of the next alert, or None if there is none at present.
 
-        A claim of being done waits for somebody else, so it is not escalated meanwhile; nor is
-        what more time is asked for, until that is decided or lapses.
+        Nothing escalates while a claim waits for confirmation, or while a request for an extension
+        is open.
         """
         if followup.state not in WAITS_FOR_THE_DEPUTY:
             return None
@@ -80,15 +85,15 @@ class EscalationPolicy:
             return followup.request.lapses_at
         top = len(self.steps[followup.resolution.priority])
         level = None if followup.level >= top else self.reached_at(followup, followup.level + 1)
-        last = _waited_until(followup)
+        last = _acknowledge_by(followup)
         unacknowledged = None if last is None else start_of_day(last + _DAY)
         instants = (level, self.soon_at(followup), unacknowledged)
         return min((instant for instant in instants if instant is not None), default=None)
 
     def passed(self, followup: Followup, now: datetime) -> list[Fact]:
-        """What time has done by `now` (UTC) that was not told yet, in order.
+        """Return the facts that are due by `now` (UTC) and not announced yet, in order.
 
-        That a due date is near is not told once it is past.
+        Once a due date is past, it is no longer announced as near.
         """
         facts: list[Fact] = []
         if followup.state not in WAITS_FOR_THE_DEPUTY:
@@ -97,7 +102,7 @@ class EscalationPolicy:
             if followup.request.lapses_at > now:
                 return facts
             facts.append(ExtensionRefused(now, None, followup.request.due_on, None))
-        last = _waited_until(followup)
+        last = _acknowledge_by(followup)
         if last is not None and start_of_day(last + _DAY) <= now:
             facts.append(WentUnacknowledged(now, last))
         due_on = followup.resolution.due_on
@@ -116,28 +121,28 @@ class EscalationPolicy:
 def _last_day(
     calendar: WorkingCalendar, opened_at: datetime, baseline: date | None, working_days: int
 ) -> date:
-    # A batch opens thousands at one instant, and they all have the same last day.
+    # Cached: a batch may open thousands at one instant, all with the same last day.
     opened_on = tehran_date(opened_at)
     start = opened_on if baseline is None else max(opened_on, baseline - _DAY)
     return calendar.after(start, working_days)
 
 
 def is_unacknowledged(followup: Followup, now: datetime) -> bool:
-    """Whether the deputy has to take note still, and the last day to do so is past (`now`: UTC)."""
+    """Whether the deputy has still not taken note at `now` (UTC), after the last day to do so."""
     last = followup.acknowledge_by
     return followup.state is State.OPENED and last is not None and last < tehran_date(now)
 
 
-def _waited_until(followup: Followup) -> date | None:
-    """The last day to take note; None where nobody waits for that, or that it passed was told."""
-    waits = followup.state is State.OPENED and followup.unacknowledged_at is None
-    return followup.acknowledge_by if waits else None
+def _acknowledge_by(followup: Followup) -> date | None:
+    """The last day to take note; None if this is done, or its passing was announced."""
+    is_awaited = followup.state is State.OPENED and followup.unacknowledged_at is None
+    return followup.acknowledge_by if is_awaited else None
 
 
 def days_late(followup: Followup, due_on: date, now: datetime) -> int:
-    """Calendar days by which a follow-up, or what is due in it, is past a date at `now` (UTC).
+    """Return the calendar days by which a follow-up, or a part of it, is late at `now` (UTC).
 
-    By the claim, where there is one; 0 where it ended otherwise.
+    If it is claimed, the days are counted to the claim. 0 if it ended without a claim.
     """
     if followup.claimed_at is not None:
         return days_overdue(due_on, followup.claimed_at)
@@ -145,5 +150,5 @@ def days_late(followup: Followup, due_on: date, now: datetime) -> int:
 
 
 def days_overdue(due_on: date, now: datetime) -> int:
-    """Calendar days past a due date at an instant (UTC), in Asia/Tehran; 0 where it is not past."""
+    """Return the calendar days (Asia/Tehran) past a due date at `now` (UTC), at least 0."""
     return max(0, (tehran_date(now) - due_on).days)

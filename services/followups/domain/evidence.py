@@ -1,4 +1,4 @@
-"""Evidence: files and links that show how far a follow-up is."""
+"""Evidence: files and links that show the progress of a follow-up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from unicodedata import category
 from uuid import UUID
 
-from services.followups.domain.decisions import require
+from services.followups.domain.permissions import require
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.transitions import Transition
 from shared.runtime.ids import name_id
@@ -24,37 +24,37 @@ LONGEST_NAME: Final = 255  # characters
 _EVIDENCE_IDS = UUID("0c1de0a3-1f7c-5a52-9d5e-6a4f0f1f6b0d")
 _ZWNJ: Final = "\u200c"
 _UNPRINTABLE: Final = frozenset({"Cc", "Co", "Cs", "Zl", "Zp"})
-_BLANKED: Final = re.compile(  # by a client that knows no more than Latin letters
+_BLANKED: Final = re.compile(  # what a client made of a name that it could not encode
     r"[\s._-]*\?[?\s._-]*(\.[a-z0-9]*)?", re.IGNORECASE
 )
-_DEVICE: Final = re.compile(  # no file of Windows has such a name, whatever stands behind the dot
+_DEVICE: Final = re.compile(  # Windows allows no such file name, with any extension
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE
 )
 
 
 class TooMuchEvidence(Refused):
-    """A follow-up has as many pieces of evidence as it may have."""
+    """The follow-up already has the largest allowed number of pieces of evidence."""
 
     reason = "too-much-evidence"
 
 
 class EmptyFile(Refused):
-    """A file without a byte shows nothing."""
+    """The file is empty."""
 
     reason = "empty-file"
 
 
 class BadName(Refused):
-    """A file has a name that people can read."""
+    """The file name is not readable for people."""
 
     reason = "bad-name"
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that came in whole."""
+    """A completely received file."""
 
-    name: str  # as `file_name` made it
+    name: str  # as `file_name` returned it
     media_type: str
     bytes: int
     sha256: str  # hex
@@ -62,17 +62,18 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An address at which evidence is to be found."""
+    """The address of evidence that is kept elsewhere."""
 
     url: str  # http or https
-    sha256: str | None = None  # hex, of what is to be found there
+    sha256: str | None = None  # hex, of the content at that address
 
 
 def file_name(given: str) -> str:
-    """A file's name as it was written, without the folders before it. Raises BadName.
+    """Return a file name without its folders. Raises BadName.
 
-    What nobody sees goes, controls of direction too: they make `txt.exe` look like `exe.txt`. So do
-    dots and blanks at its end, which Windows would drop; a device's name gets `_` before it.
+    Invisible characters are removed, including direction marks, which make `txt.exe` look like
+    `exe.txt`. So are dots and blanks at the end, which Windows would drop. The name of a Windows
+    device gets the prefix `_`.
     """
     name = given.replace("\\", "/").rpartition("/")[2].replace("\t", " ").strip()
     name = "".join(c for c in name if category(c) != "Cf" or c == _ZWNJ)
@@ -91,7 +92,7 @@ def file_name(given: str) -> str:
 
 
 def require_room(followup: Followup, by: Principal, now: datetime) -> None:
-    """Refuse evidence before any of it is taken. Raises NotAllowed, NotNow, TooMuchEvidence."""
+    """Check that one more piece may be added. Raises NotAllowed, NotNow, TooMuchEvidence."""
     require(followup, Transition.ADD_EVIDENCE, by, now)
     if len(followup.evidence) >= MOST:
         raise TooMuchEvidence(f"{MOST} pieces of evidence are there, no more can be")
@@ -100,7 +101,7 @@ def require_room(followup: Followup, by: Principal, now: datetime) -> None:
 def add_file(
     followup: Followup, by: Principal, file: File, note: str | None, now: datetime
 ) -> EvidenceAdded | None:
-    """Hand in a file; None where it is there already, under whatever name.
+    """Add a file; return None if the same content is there already, under any name.
 
     Raises NotAllowed, NotNow, EmptyFile, TooMuchEvidence.
     """
@@ -119,7 +120,7 @@ def add_file(
 def add_link(
     followup: Followup, by: Principal, link: Link, note: str | None, now: datetime
 ) -> EvidenceAdded | None:
-    """Hand in a link; None where it is there already, with the same hash.
+    """Add a link; return None if it is there already, with the same hash.
 
     Raises NotAllowed, NotNow, TooMuchEvidence.
     """
@@ -132,15 +133,15 @@ def add_link(
 
 
 def file_id(followup: Followup, sha256: str) -> str:
-    """The id that a file with that content has among the evidence of a follow-up."""
+    """Return the id of a file with this content as evidence of the follow-up."""
     return name_id(_EVIDENCE_IDS, f"{followup.followup_id}|file|{sha256}")
 
 
 def link_id(followup: Followup, link: Link) -> str:
-    """The id that a link has among the evidence of a follow-up."""
+    """Return the id of a link as evidence of the follow-up."""
     return name_id(_EVIDENCE_IDS, f"{followup.followup_id}|link|{link.sha256}|{link.url}")
 
 
 def find(followup: Followup, evidence_id: str) -> EvidenceAdded | None:
-    """The piece of that id."""
+    """Return the piece with this id, or None."""
     return next((p for p in followup.evidence if p.evidence_id == evidence_id), None)

@@ -1,8 +1,8 @@
-"""Samples for inspection: what is drawn hangs on a seed and on nothing that anybody can choose.
+"""Samples for inspection: the draw depends only on a seed, and on nothing that anybody can choose.
 
-Each follow-up has a rank, HMAC-SHA256 of its id under the seed (RFC 2104); the lowest are drawn.
-So the same seed draws the same again wherever, in whatever order and in however many parts, and
-whoever comes to the population later takes a place only where his own rank is low enough.
+Each follow-up has a rank, the HMAC-SHA256 of its id under the seed (RFC 2104); the lowest ranks are
+drawn. So the same seed always draws the same sample, in any order and in any number of parts. A
+follow-up that is added to the population later enters the sample only if its rank is low enough.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _DIGEST_BITS = 256
 
 
 class SampleDraw:
-    """A draw under way: told of ids as they come by, it holds no more than it draws."""
+    """A draw in progress: it sees all ids, but keeps only those that are drawn so far."""
 
     def __init__(self, seed: str, size: int) -> None:
         self._key = unicodedata.normalize("NFC", seed).encode()
         self._size = size
-        self._lowest: list[tuple[int, str]] = []  # ranks negated: the highest stands first
+        self._lowest: list[tuple[int, str]] = []  # with negated ranks: the highest rank is first
         self._sum = 0
         self.population = 0
 
     def look_at(self, ids: Iterable[str]) -> None:
-        """Let these take part, each id once in all."""
+        """Add ids to the population; each id may be added only once."""
         for id_ in ids:
             raw = id_.encode()
             self.population += 1
@@ -35,7 +35,7 @@ class SampleDraw:
             self._enter((-int.from_bytes(hmac.digest(self._key, raw, "sha256")), id_))
 
     def take_in(self, other: SampleDraw) -> None:
-        """Let those take part that another draw under this seed has looked at."""
+        """Add the population of another draw with the same seed."""
         self.population += other.population
         self._sum += other._sum
         for entry in other._lowest:
@@ -54,8 +54,9 @@ class SampleDraw:
 
     @property
     def digest(self) -> str:
-        """What tells one population from another: the sum of its ids' SHA-256, as hexadecimal.
+        """The sum of the SHA-256 of all ids of the population, in hexadecimal.
 
-        It hangs on no order. It is for comparing two draws, not against whoever forges one.
+        It does not depend on the order. It shows whether two draws had the same population; it is
+        no protection against forgery.
         """
         return f"{self._sum % (1 << _DIGEST_BITS):064x}"

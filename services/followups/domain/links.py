@@ -1,4 +1,4 @@
-"""What continues what: follow-ups and their predecessors, which never stand in a circle."""
+"""Follow-ups and their predecessors, which never form a circle."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from services.followups.domain.records import Followup
 from shared.runtime.refusals import Refused
 from shared.runtime.sentences import sentence
 
-_MOST_NAMED: Final = 12  # of a circle that is told
+_MOST_NAMED: Final = 12  # resolutions of a circle that a message names
 
 
 class PredecessorCircle(Refused):
-    """Nothing continues itself, by however many others."""
+    """A follow-up cannot continue itself through others."""
 
     reason = "predecessor-circle"
 
 
 def require_no_circle(followup: Followup, known: Iterable[Followup]) -> None:
-    """Refuse what would make a follow-up continue itself.
+    """Refuse a link or move by which a follow-up would continue itself.
 
-    `followup` is as it would be then, `known` all that its predecessors lead to, whosever they
-    are. Of a predecessor that names no deputy every follow-up counts; of one that does, his, also
-    where another answers for it since. A circle that stands already and does not hold this one is
-    nobody's fault here. Raises PredecessorCircle, which tells the circle.
+    `followup` is as it would be afterwards, `known` all that its predecessors lead to, of all
+    deputies. A predecessor without a deputy means every follow-up of that resolution; one with a
+    deputy means that deputy's, even if it has moved since. An existing circle without this
+    follow-up is ignored. Raises PredecessorCircle, which names the circle.
     """
     circle = _circle(followup, known)
     if circle:
@@ -33,23 +33,23 @@ def require_no_circle(followup: Followup, known: Iterable[Followup]) -> None:
         if len(named) > _MOST_NAMED:
             left = len(named) - _MOST_NAMED
             named[_MOST_NAMED // 2 : -_MOST_NAMED // 2] = [f"{left} more"]
-        told = " → ".join(named)
-        raise PredecessorCircle(sentence("it would continue itself: {circle}", circle=told))
+        path = " → ".join(named)
+        raise PredecessorCircle(sentence("it would continue itself: {circle}", circle=path))
 
 
-def stands_in_circle(followup: Followup, known: Iterable[Followup]) -> bool:
-    """Whether a follow-up continues itself already: it may have been linked before the rule."""
+def is_in_circle(followup: Followup, known: Iterable[Followup]) -> bool:
+    """Whether a follow-up already continues itself: links from before this rule may do so."""
     return bool(_circle(followup, known))
 
 
 def _circle(followup: Followup, known: Iterable[Followup]) -> Sequence[Followup]:
-    """The shortest way back to a follow-up, it at both ends; empty where there is none."""
+    """Return the shortest path from a follow-up back to itself, both ends included, or nothing."""
     of_resolution: defaultdict[str, list[Followup]] = defaultdict(list)
     for one in known:
         if one.followup_id != followup.followup_id:
             of_resolution[one.resolution_id].append(one)
     of_resolution[followup.resolution_id].append(followup)
-    came_from: dict[str, Followup] = {}  # by the id of whoever was reached
+    came_from: dict[str, Followup] = {}  # the step before, by the id that was reached
     ahead = deque([followup])
     while ahead:
         one = ahead.popleft()
@@ -60,13 +60,13 @@ def _circle(followup: Followup, known: Iterable[Followup]) -> Sequence[Followup]
                 continue
             came_from[other.followup_id] = one
             if other is followup:
-                return _way(followup, came_from)
+                return _path(followup, came_from)
             ahead.append(other)
     return ()
 
 
-def _way(followup: Followup, came_from: dict[str, Followup]) -> Sequence[Followup]:
-    way = [followup]
-    while len(way) == 1 or way[-1] is not followup:
-        way.append(came_from[way[-1].followup_id])
-    return way[::-1]
+def _path(followup: Followup, came_from: dict[str, Followup]) -> Sequence[Followup]:
+    path = [followup]
+    while len(path) == 1 or path[-1] is not followup:
+        path.append(came_from[path[-1].followup_id])
+    return path[::-1]

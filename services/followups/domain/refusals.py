@@ -1,4 +1,4 @@
-"""Why the domain says no to what is asked of a follow-up: one named error a reason."""
+"""Why the domain refuses something: one named error per reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.runtime.refusals import Refused
 
 
 class WrongDeputy(Refused):
-    """The resolution names another deputy than the topic that it came by."""
+    """The resolution names another deputy than the topic from which it was read."""
 
     reason = "wrong-deputy"
 
@@ -18,7 +18,7 @@ class Conflict(Refused):
 
 
 class DueBeforeApproval(Refused):
-    """The due date lies before the day of approval."""
+    """The due date is before the day of approval."""
 
     reason = "due-before-approval"
 
@@ -30,54 +30,54 @@ class Outdated(Refused):
 
 
 class UnknownResolution(Refused):
-    """There is no follow-up for that resolution here."""
+    """No follow-up of this resolution is here."""
 
     reason = "unknown-resolution"
 
 
 class NotTheApprover(Refused):
-    """Only the source that approved, or the scheduler, amends or withdraws."""
+    """Only the source that approved, or the scheduler, may amend or withdraw."""
 
     reason = "not-the-approver"
 
 
 class NotNow(Refused):
-    """It cannot be done as the follow-up stands."""
+    """The present state of the follow-up does not allow it."""
 
     reason = "not-now"
 
 
 class ReasonMissing(Refused):
-    """What is asked for takes a reason."""
+    """The step requires a reason."""
 
     reason = "reason-missing"
 
 
 class BadDueDate(Refused):
-    """A later due date has to be later, and not beyond what may be granted in all."""
+    """The due date is not later than the present one, or beyond the limit of all extensions."""
 
     reason = "bad-due-date"
 
 
 class AlreadyFollowed(Refused):
-    """The deputy follows that resolution himself already."""
+    """The other deputy already has a follow-up of this resolution."""
 
     reason = "already-followed"
 
 
 class TooManyExtensions(Refused):
-    """No further extension can be had."""
+    """No further extension is allowed."""
 
     reason = "too-many-extensions"
 
 
 class BadBlocker(Refused):
-    """Nobody waits for himself: somebody else has to act first."""
+    """The blocker has to be somebody else than the person or the deputy."""
 
     reason = "bad-blocker"
 
 
 class BadProgress(Refused):
-    """Progress is a whole number from 0 to 100."""
+    """Progress has to be a whole number from 0 to 100."""
 
     reason = "bad-progress"

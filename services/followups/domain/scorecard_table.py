@@ -1,4 +1,4 @@
-"""Scorecards side by side: which rows a board has, in which order, and what they are called."""
+"""Tables of scorecards: which rows there are, in which order, and their titles."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from shared.text import persian_digits
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scorecard, and whose it is."""
+    """One scorecard and its subject."""
 
-    id: str | None  # None: of the follow-ups that have none of the kind
+    id: str | None  # None: follow-ups without a subject of this kind
     title_fa: str
     title_en: str
     card: Scorecard
@@ -24,13 +24,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ScorecardTable:
-    """Scorecards of one kind, at the end of a day."""
+    """The scorecards of one kind of subject, at the end of a day."""
 
     by: By
     as_of: date  # Asia/Tehran
     rows: tuple[Row, ...]
     total: Scorecard
-    partial: tuple[str, ...]  # deputies whose database did not answer: they are left out
+    partial: tuple[str, ...]  # deputies whose database did not answer; they are left out
 
 
 _Titles: TypeAlias = Mapping[str, tuple[str, str]]  # Persian and English, by id
@@ -53,14 +53,6 @@ _WITHOUT: Final[Mapping[By, tuple[str, str]]] = {
     By.AXIS: ("بدون محور", "Without an axis"),
     By.GATHERING: ("بدون نشست", "Without a gathering"),
 }
-KINDS_FA: Final[Mapping[By, str]] = {
-    By.DEPUTY: "معاونت",
-    By.PROVINCE: "استان",
-    By.AXIS: "محور",
-    By.GATHERING: "نوع نشست",
-    By.SEASON: "فصل نشست‌ها",
-}
-"""What scorecards are kept of, in Persian."""
 
 
 def scorecard_table(
@@ -69,21 +61,23 @@ def scorecard_table(
     counts: Sequence[tuple[str, Mapping[str, Mapping[str, int]]]],
     partial: Iterable[str] = (),
 ) -> ScorecardTable:
-    """Put what several deputies' databases count together.
+    """Combine the counts of several deputies' databases into one table.
 
-    `counts` holds, for each deputy that answered, the counts of each subject by its id. All
-    provinces, axes and gatherings have a row, those without a follow-up too.
+    `counts` holds, for each deputy whose database answered, the counts by name of each subject.
+    All provinces, axes and gatherings have a row, even without follow-ups.
     """
     expected = _expected(by, counts)
     by_id: dict[str, list[Mapping[str, int]]] = {id_: [] for id_ in expected}
     for deputy, of_deputy in counts:
-        for which, names in of_deputy.items():
-            by_id.setdefault(deputy if by is By.DEPUTY else which, []).append(names)
-    together = {id_: parts[0] if len(parts) == 1 else merged(parts) for id_, parts in by_id.items()}
-    found = {id_ for id_, names in together.items() if any(names.values())}
-    others = sorted(found - set(expected), key=lambda id_: (not id_, id_))  # without any: the last
-    rows = [_row(by, id_, scorecard(together[id_], as_of)) for id_ in (*expected, *others)]
-    total = scorecard(merged(together.values()), as_of)
+        for subject, names in of_deputy.items():
+            by_id.setdefault(deputy if by is By.DEPUTY else subject, []).append(names)
+    totals = {id_: parts[0] if len(parts) == 1 else merged(parts) for id_, parts in by_id.items()}
+    found = {id_ for id_, names in totals.items() if any(names.values())}
+    others = sorted(
+        found - set(expected), key=lambda id_: (not id_, id_)
+    )  # the row without a subject comes last
+    rows = [_row(by, id_, scorecard(totals[id_], as_of)) for id_ in (*expected, *others)]
+    total = scorecard(merged(totals.values()), as_of)
     return ScorecardTable(by, as_of, tuple(rows), total, tuple(partial))
 
 

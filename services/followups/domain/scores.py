@@ -1,4 +1,4 @@
-"""Scorecards: what follow-ups count as, and what their counts say. `on` is passed in."""
+"""Scorecards: under which names follow-ups are counted, and what the counts say."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shared.runtime.calendar import tehran_date, to_jalali
 LEVELS: Final = (1, 2, 3)
 
 Counted: TypeAlias = tuple[str, str, str]
-"""What is counted: a subject, the day (ISO 8601, Asia/Tehran) of the change, and a name."""
+"""The key of a count: a subject, the day (ISO 8601, Asia/Tehran) of the change, and a name."""
 
 
 class By(StrEnum):
-    """What scorecards are kept of."""
+    """The kinds of subjects that have scorecards."""
 
     DEPUTY = "deputy"
     PROVINCE = "province"
@@ -31,7 +31,7 @@ class By(StrEnum):
     SEASON = "season"  # the Jalali year of the approval
 
 
-# -- what a follow-up counts as -----------------------------------------------------------------
+# -- counting --------------------------------------------------------------------------------
 
 _AGE: Final = "age:"
 _EXTENDED: Final = "extended:"
@@ -39,11 +39,11 @@ _STATES: Final = {state: f"state:{state}" for state in State}
 
 
 def names(followup: Followup) -> tuple[str, ...]:
-    """What a follow-up counts as, each once: every measure is a sum of these.
+    """Return the names under which a follow-up is counted; every measure is a sum of such counts.
 
-    `state:` its state · `overdue:` its level, where it is open and past due · `age:` the day
-    (Asia/Tehran) of its approval, where it is open · `on-time`, where it is verified and was
-    claimed on or before the original due date · `extended:` how often, where it was.
+    `state:` its state · `overdue:` its level, if it is open and past due · `age:` the day
+    (Asia/Tehran) of its approval, if it is open · `on-time`, if it is verified and was claimed on
+    or before the original due date · `extended:` the number of its extensions, if any.
     """
     return _names(followup, tehran_date(followup.resolution.approved_at))
 
@@ -62,7 +62,7 @@ def _names(followup: Followup, approved_on: date) -> tuple[str, ...]:
 
 
 def subjects(resolution: Resolution) -> tuple[str, ...]:
-    """The subjects on whose scorecards a follow-up counts: one of each kind."""
+    """Return the subjects on whose scorecards a follow-up is counted: one of each kind."""
     r = resolution
     return _subjects(r.province, r.axis, r.session_kind, tehran_date(r.approved_at))
 
@@ -70,21 +70,24 @@ def subjects(resolution: Resolution) -> tuple[str, ...]:
 def tally(
     steps: Iterable[tuple[Followup | None, Followup]], own: str | None = None
 ) -> Counter[Counted]:
-    """By how much steps from one version to the next change the counts, on the days they were
-    taken. What stays as it was is left out; of a deputy (`own`), what is not his."""
-    groups: Counter[tuple[_Group, date]] = Counter()  # in a batch many are alike
+    """Return by how much steps from one version to the next change the counts.
+
+    Each step counts on the day of its change. Counts that stay the same are left out. If `own` is
+    given, only versions that belong to this deputy are counted.
+    """
+    groups: Counter[tuple[_Group, date]] = Counter()  # in a batch, many steps are alike
     for before, after in steps:
-        day = tehran_date(after.changed_at)
+        changed_on = tehran_date(after.changed_at)
         if before is not None and (own is None or own == before.deputy):
-            groups[_group(before), day] -= 1
+            groups[_group(before), changed_on] -= 1
         if own is None or own == after.deputy:
-            groups[_group(after), day] += 1
+            groups[_group(after), changed_on] += 1
     total: Counter[Counted] = Counter()
-    for ((of, counted), changed_on), change in groups.items():
-        iso = changed_on.isoformat()
-        for subject in of:
-            for name in counted:
-                total[subject, iso, name] += change
+    for ((group_subjects, group_names), changed_on), change in groups.items():
+        day = changed_on.isoformat()
+        for subject in group_subjects:
+            for name in group_names:
+                total[subject, day, name] += change
     return Counter({key: change for key, change in total.items() if change})
 
 
@@ -117,20 +120,20 @@ def _subjects(
     )
 
 
-# -- what counts say ----------------------------------------------------------------------------
+# -- scorecards ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """How follow-ups stand."""
+    """The measures of a set of follow-ups."""
 
     total: int
     open: int
-    overdue: tuple[int, int, int]  # of the open ones, by the level reached: 1, 2, 3
+    overdue: tuple[int, int, int]  # open ones, by level: 1, 2, 3
     verified: int
-    on_time: int  # of the verified ones, claimed on or before the original due date
-    extensions: int  # granted, to all of them together
-    median_age_days: float | None  # of the open ones, from the day of approval; None: none is open
+    on_time: int  # verified ones that were claimed on or before the original due date
+    extensions: int  # granted, in total
+    median_age_days: float | None  # of open ones, since approval; None: none is open
 
     @property
     def ended(self) -> int:
@@ -138,7 +141,7 @@ class Scorecard:
 
     @property
     def closed(self) -> int:
-        """Ended otherwise than done."""
+        """Ended with another outcome than done."""
         return self.ended - self.verified
 
     @property
@@ -152,18 +155,18 @@ class Scorecard:
 
     @property
     def verified_share(self) -> float | None:
-        """Of all, to four places; None where there is none."""
+        """The share of all, to four places; None if there are none."""
         return _share(self.verified, self.total)
 
     @property
     def on_time_share(self) -> float | None:
-        """Of the verified ones, to four places; None where there is none."""
+        """The share of the verified ones, to four places; None if there are none."""
         return _share(self.on_time, self.verified)
 
 
 def scorecard(counts: Mapping[str, int], on: date) -> Scorecard:
-    """What counts by name say, at the end of a day (Asia/Tehran)."""
-    approved: list[tuple[str, int]] = []  # one a day on which something open was approved: most
+    """Return the scorecard of counts by name, at the end of a day (Asia/Tehran)."""
+    approved: list[tuple[str, int]] = []  # one pair per day of approval
     extensions = 0
     for name, count in counts.items():
         if name.startswith(_AGE):
@@ -184,7 +187,7 @@ def scorecard(counts: Mapping[str, int], on: date) -> Scorecard:
 
 
 def merged(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    """The counts of several together: medians need all of them, not each one's median."""
+    """Add up counts by name. Scorecards cannot be added: a median needs all counts."""
     total: Counter[str] = Counter()
     for each in counts:
         total.update(each)
@@ -192,17 +195,17 @@ def merged(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 
 def _median_age(approved: Sequence[tuple[str, int]], on: date) -> float | None:
-    """The median of days since approval, of what was approved on these days (ISO 8601) so often.
+    """Return the median of the days since approval, given the days (ISO 8601) and their counts.
 
-    Of an even number it is the mean of the two in the middle.
+    For an even number it is the mean of the two in the middle.
     """
-    present = sorted(approved)
-    behind = list(accumulate(count for _, count in present))  # how many, up to each day's last
-    if not behind:
+    ordered = sorted(approved)
+    cumulative = list(accumulate(count for _, count in ordered))
+    if not cumulative:
         return None
-    number = behind[-1]
-    middle = ((number - 1) // 2, number // 2)  # counted from 0, the youngest last
-    days = [present[bisect_right(behind, position)][0] for position in middle]
+    number = cumulative[-1]
+    middle = ((number - 1) // 2, number // 2)  # positions from 0, the youngest last
+    days = [ordered[bisect_right(cumulative, position)][0] for position in middle]
     return sum(max(0, (on - date.fromisoformat(day)).days) for day in days) / 2
 
 

@@ -1,11 +1,14 @@
-"""How others work on a follow-up beside its deputy. A refusal is a named error."""
+"""The decisions about working together on a follow-up. Each returns a fact or raises a refusal.
+
+`now` is the present instant in UTC.
+"""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from services.followups.domain.decisions import acts_for_the_deputy, require, speaks_for_body
+from services.followups.domain.permissions import acts_for_the_deputy, require, speaks_for_body
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import BadProgress, NotNow
 from services.followups.domain.transitions import Transition
@@ -29,47 +32,47 @@ from shared.runtime.sentences import sentence
 from shared.text import search_key
 
 LONGEST_DELEGATION: Final = 366  # calendar days from today
-MOST_ITEMS: Final = 50  # of one follow-up, whatever became of them
+MOST_ITEMS: Final = 50  # of one follow-up, open or not
 
 
 class BadUntil(Refused):
-    """A delegation ends on a day to come, within a year."""
+    """A delegation has to end today or later, within a year."""
 
     reason = "bad-until"
 
 
 class BadDelegate(Refused):
-    """Nobody delegates to himself."""
+    """Nobody can delegate to themselves."""
 
     reason = "bad-delegate"
 
 
 class DueAfterFollowup(Refused):
-    """No part of the work is due after the whole."""
+    """An item cannot be due after the follow-up."""
 
     reason = "due-after-followup"
 
 
 class TooManyItems(Refused):
-    """The work has as many items as it may have."""
+    """The follow-up already has the largest allowed number of items."""
 
     reason = "too-many-items"
 
 
 class UnknownItem(Refused):
-    """The work has no item of that number."""
+    """No item has this number."""
 
     reason = "unknown-item"
 
 
 class NoPart(Refused):
-    """The body has no part in it: it is neither supporting nor executing."""
+    """The body does not take part: it is neither supporting nor executing."""
 
     reason = "no-part"
 
 
 class BadPredecessor(Refused):
-    """Nothing continues itself."""
+    """A follow-up cannot continue itself."""
 
     reason = "bad-predecessor"
 
@@ -88,7 +91,7 @@ def assign(
 
 
 def unassign(followup: Followup, by: Principal, note: str | None, now: datetime) -> Assigned:
-    """Have no officer any more; he himself may give it back. Raises NotAllowed, NotNow."""
+    """End the officer's assignment; the officer may do so too. Raises NotAllowed, NotNow."""
     require(followup, Transition.UNASSIGN, by, now)
     if followup.work.officer is None:
         raise NotNow("it has no officer")
@@ -98,10 +101,10 @@ def unassign(followup: Followup, by: Principal, note: str | None, now: datetime)
 def delegate(
     followup: Followup, by: Principal, to: str, until: date, note: str | None, now: datetime
 ) -> Delegated:
-    """Have all of the deputy's steps taken by another up to and with a day (Asia/Tehran).
+    """Let somebody take all steps of the deputy, up to and including a day (Asia/Tehran).
 
-    The deputy alone may: nobody passes on what was delegated to him. A later delegation takes the
-    place of the one before. Raises NotAllowed, NotNow, BadDelegate, BadUntil.
+    Only the deputy may delegate; a delegate cannot delegate further. A later delegation replaces
+    the earlier one. Raises NotAllowed, NotNow, BadDelegate, BadUntil.
     """
     require(followup, Transition.DELEGATE, by, now)
     if to == by.id:
@@ -131,7 +134,7 @@ def end_delegation(
 
 
 def comment(followup: Followup, by: Principal, text: str, now: datetime) -> Commented:
-    """Say something about it, also after its end. Raises NotAllowed."""
+    """Comment, even after the end. Raises NotAllowed."""
     require(followup, Transition.COMMENT, by, now)
     return Commented(now, by.id, text)
 
@@ -142,7 +145,7 @@ def comment(followup: Followup, by: Principal, text: str, now: datetime) -> Comm
 def add_item(
     followup: Followup, by: Principal, title: str, owner: str, due_on: date, now: datetime
 ) -> ItemAdded:
-    """Give a part of the work an owner and a due date (Asia/Tehran), no later than the whole's.
+    """Add an action item, due on a day (Asia/Tehran) no later than the follow-up.
 
     Raises NotAllowed, NotNow, TooManyItems, DueAfterFollowup.
     """
@@ -150,11 +153,11 @@ def add_item(
     number = len(followup.work.items) + 1
     if number > MOST_ITEMS:
         raise TooManyItems(sentence("it has {most} items, no more can be", most=MOST_ITEMS))
-    whole = followup.resolution.due_on
-    if due_on > whole:
+    latest = followup.resolution.due_on
+    if due_on > latest:
         raise DueAfterFollowup(
             sentence(
-                "{due_on} is after {whole}, when the follow-up is due", due_on=due_on, whole=whole
+                "{due_on} is after {whole}, when the follow-up is due", due_on=due_on, whole=latest
             )
         )
     return ItemAdded(now, by.id, number, title, owner, due_on)
@@ -191,30 +194,30 @@ def _open_item(followup: Followup, number: int) -> ActionItem:
 def report_part(
     followup: Followup, by: Principal, body: str, progress: int, note: str | None, now: datetime
 ) -> PartReported:
-    """Say how far a supporting or executing body is with its part.
+    """Report the progress of a supporting or executing body, 0 to 100.
 
-    Its name is the resolution's, however it is spelt here. Raises NotAllowed, NotNow, NoPart,
+    The fact has the body's name as the resolution spells it. Raises NotAllowed, NotNow, NoPart,
     BadProgress.
     """
     require(followup, Transition.REPORT_PART, by, now)
-    named = _body(followup, body)
-    if not (acts_for_the_deputy(followup, by, now) or speaks_for_body(by, named)):
-        raise NotAllowed(sentence("{by} does not speak for {body}", by=by.id, body=named))
+    name = _body(followup, body)
+    if not (acts_for_the_deputy(followup, by, now) or speaks_for_body(by, name)):
+        raise NotAllowed(sentence("{by} does not speak for {body}", by=by.id, body=name))
     if not 0 <= progress <= 100:
         raise BadProgress(sentence("{progress} is not from 0 to 100", progress=progress))
-    return PartReported(now, by.id, named, progress, note)
+    return PartReported(now, by.id, name, progress, note)
 
 
-def _body(followup: Followup, asked: str) -> str:
+def _body(followup: Followup, name: str) -> str:
     bodies = followup.resolution.bodies
-    if asked in bodies:
-        return asked
-    same = [body for body in bodies if search_key(body) == search_key(asked)]
+    if name in bodies:
+        return name
+    same = [body for body in bodies if search_key(body) == search_key(name)]
     if len(same) != 1:
         raise NoPart(
             sentence(
                 "{asked} has no part in it; these have: {bodies}",
-                asked=asked,
+                asked=name,
                 bodies=bodies or sentence("none"),
             )
         )
@@ -227,9 +230,10 @@ def _body(followup: Followup, asked: str) -> str:
 def link(
     followup: Followup, by: Principal, predecessor: str, deputy: str | None, now: datetime
 ) -> Linked:
-    """Say which resolution it continues, and whose follow-up of it; a later word replaces it.
+    """Link it to the resolution that it continues, and optionally to one deputy's follow-up of it.
 
-    The resolution need not be known: it may be of another deputy, or from before.
+    A later link replaces an earlier one. The resolution need not be known here: it may belong to
+    another deputy, or be older than this service.
     Raises NotAllowed, NotNow, BadPredecessor.
     """
     require(followup, Transition.LINK, by, now)

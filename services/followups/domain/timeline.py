@@ -1,4 +1,4 @@
-"""The life of one follow-up along time, folded from its facts."""
+"""The timeline of one follow-up, computed from its facts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from services.followups.domain.records import (
-    Amended,
-    EvidenceAdded,
-    Extended,
-    Fact,
-    FellOverdue,
-    Followup,
-    Moved,
-    State,
-)
+from services.followups.domain.facts import Amended, Extended, Fact, FellOverdue, Moved
+from services.followups.domain.records import EvidenceAdded, Followup, State
 from services.followups.domain.work import (
     Assigned,
     Commented,
@@ -32,13 +24,13 @@ from services.followups.domain.work import (
 
 
 class Kind(StrEnum):
-    """What a mark is about."""
+    """The subject of a mark on the timeline."""
 
     COMMENT = "comment"
     EVIDENCE = "evidence"
     ITEM = "item"
     PART = "part"
-    PEOPLE = "people"  # who works on it, or answers for it
+    PEOPLE = "people"  # who works on it, or is accountable
     LINK = "link"
 
 
@@ -60,38 +52,41 @@ MARKS: Final[Mapping[type[Fact], Kind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time in which it stood in one state."""
+    """A time in one state."""
 
     state: State
     begins: datetime  # UTC
-    ends: datetime | None  # None: it stands so still
+    ends: datetime | None  # None: not ended
 
 
 @dataclass(frozen=True, slots=True)
 class DueMove:
-    """A due date took the place of another (days in Asia/Tehran)."""
+    """A due date was replaced (days in Asia/Tehran)."""
 
     at: datetime  # UTC
     before: date
     after: date
     by: str
-    is_extension: bool  # else an amendment
+    is_extension: bool  # otherwise an amendment
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What happened when; each in the order in which it happened."""
+    """What happened and when, each list in the order of time."""
 
-    followup: Followup  # as it stands
+    followup: Followup  # after its latest fact
     periods: tuple[Period, ...]
     due_moves: tuple[DueMove, ...]
-    progress: tuple[tuple[datetime, int], ...]  # as it changed, 0 to 100
+    progress: tuple[tuple[datetime, int], ...]  # each change, 0 to 100; instants in UTC
     levels: tuple[tuple[datetime, int], ...]  # announced
     marks: tuple[tuple[datetime, Kind], ...]
 
 
 def timeline(steps: Iterable[tuple[Followup | None, Fact, Followup]]) -> Timeline:
-    """Fold a life: each fact with the follow-up before and after it, the opening first."""
+    """Return the timeline of all facts, each with the follow-up before and after it, in order.
+
+    The first fact is the opening.
+    """
     followup: Followup | None = None
     states: list[tuple[datetime, State]] = []
     due_moves: list[DueMove] = []
@@ -127,5 +122,5 @@ def timeline(steps: Iterable[tuple[Followup | None, Fact, Followup]]) -> Timelin
 
 def _due_move(fact: Fact, before: Followup, after: Followup) -> DueMove:
     assert isinstance(fact, Amended | Extended), "nothing else moves a due date"
-    was, is_ = before.resolution.due_on, after.resolution.due_on
-    return DueMove(fact.at, was, is_, fact.by, isinstance(fact, Extended))
+    former, present = before.resolution.due_on, after.resolution.due_on
+    return DueMove(fact.at, former, present, fact.by, isinstance(fact, Extended))

@@ -1,6 +1,6 @@
-"""The life of a follow-up: which step leads from where to where, and who may take it.
+"""The life of a follow-up: from which states each transition leads to which, and who may take it.
 
-This table is the rule; decisions ask it, and the diagram in the docs is drawn from it.
+`permissions.require` enforces this table; `tools.lifecycle` draws the diagram in the docs from it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.followups.domain.records import ENDED, OPEN, WAITS_FOR_THE_DEPUTY, State
+from services.followups.domain.records import OPEN, WAITS_FOR_THE_DEPUTY, State
 
 
 class Actor(StrEnum):
-    """Who may take a step."""
+    """Who may take a transition."""
 
-    DEPUTY = "the deputy"  # or to whom he delegated it
+    DEPUTY = "the deputy"  # or the delegate
     HIMSELF = "the deputy himself"
     OFFICER = "the deputy or his officer"
     DECIDER = "coordination, but nobody who acts for the deputy"
-    """Of coordination's own: the Minister's office."""
+    """For follow-ups of coordination itself: the Minister's office."""
 
     VERIFIER = "coordination or the province, never who claimed it or acts for the deputy"
     CONCERNED = "whoever is concerned"
-    """The deputy and whoever acts for him, coordination, the province, the Minister's office."""
+    """The deputy, the officer, the delegate, coordination, the province, the Minister's office."""
 
     OFFICE = "the Minister's office, or an operator for it"
     BODY = "the deputy, his officer or whoever speaks for the body"
@@ -70,11 +70,11 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states somebody may take a step, and where it leads."""
+    """Who may take a transition, from which states, and to which state it leads."""
 
     by: Actor
     sources: frozenset[State]
-    target: State | None  # None: it stays where it is
+    target: State | None  # None: the state stays
 
 
 _ANY = frozenset(State)
@@ -115,32 +115,3 @@ RULES: Final[Mapping[Transition, Rule]] = {
     Transition.ADD_EVIDENCE: Rule(Actor.CONCERNED, _AT_WORK | {State.DONE}, None),
     Transition.MOVE: Rule(Actor.OFFICE, _ANY, None),
 }
-
-
-def diagram() -> str:
-    """The states and the steps between them, as Mermaid draws them."""
-    lines = ["stateDiagram-v2", f"    [*] --> {_name(State.OPENED)}: approved"]
-    for step, rule in RULES.items():
-        if rule.target is None:
-            continue
-        sources = [_OPEN] if rule.sources == OPEN else sorted(map(_name, rule.sources))
-        lines += [f"    {source} --> {_name(rule.target)}: {step}" for source in sources]
-    lines += [f"    {_name(state)} --> [*]" for state in sorted(ENDED)]
-    return "\n".join(lines) + "\n"
-
-
-def table() -> str:
-    """Every step with who may take it, as a Markdown table."""
-    lines = ["| step | who | from | to |", "| --- | --- | --- | --- |"]
-    for step, rule in RULES.items():
-        sources = _TOGETHER.get(rule.sources) or ", ".join(sorted(rule.sources))
-        lines.append(f"| {step} | {rule.by} | {sources} | {rule.target or 'the same'} |")
-    return "\n".join(lines) + "\n"
-
-
-_OPEN: Final = "open"
-_TOGETHER: Final = {OPEN: "whatever is open", _ANY: "whatever it is"}
-
-
-def _name(state: State) -> str:
-    return state.replace("-", "_")

@@ -1,4 +1,7 @@
-"""Work on a follow-up: who does it beside the deputy, and how these facts change that."""
+"""The work on a follow-up: who does it besides the deputy, and how facts change that.
+
+Instants are in UTC, days in Asia/Tehran.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ ItemState: TypeAlias = Literal["open", "done", "dropped"]
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """Somebody takes all of the deputy's steps, up to and with a day."""
+    """Somebody may take all steps of the deputy, up to and including a day."""
 
     to: str
     until: date  # the last day, Asia/Tehran
@@ -24,23 +27,23 @@ class Delegation:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """A part of the work, with an owner and a due date of its own."""
+    """A part of the work, with its owner and due date."""
 
-    number: int  # from 1, for ever
+    number: int  # from 1; never changes
     title: str
     owner: str  # a person or a body
-    due_on: date  # Asia/Tehran; where the follow-up is due earlier, that date counts
+    due_on: date  # Asia/Tehran; an earlier due date of the follow-up counts instead
     by: str
     at: datetime  # UTC
     state: ItemState = "open"
     ended_by: str | None = None
     ended_at: datetime | None = None  # UTC
-    note: str | None = None  # about its end; why, where it was dropped
+    note: str | None = None  # about its end; the reason if it was dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """How far a supporting or executing body is with its part, as was reported last."""
+    """The progress of a supporting or executing body, as last reported."""
 
     body: str
     progress: int  # 0…100
@@ -54,47 +57,47 @@ class Predecessor:
     """The resolution that a follow-up continues."""
 
     resolution_id: str
-    deputy: str | None  # whose follow-up of it, where it had several
+    deputy: str | None  # whose follow-up of it; None: any deputy's
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What is agreed about the work on a follow-up."""
 
-    officer: str | None = None  # takes some of the deputy's steps
-    delegation: Delegation | None = None  # the latest that was not taken back, over or not
-    items: tuple[ActionItem, ...] = ()  # by their numbers
+    officer: str | None = None  # may take some of the deputy's steps
+    delegation: Delegation | None = None  # the latest, even if expired, unless ended early
+    items: tuple[ActionItem, ...] = ()  # by number
     predecessor: Predecessor | None = None
-    parts: tuple[Part, ...] = ()  # one a body, in the order in which each was first reported
+    parts: tuple[Part, ...] = ()  # one per body, in the order of their first reports
 
     def delegated(self, now: datetime) -> Delegation | None:
-        """The delegation that counts at an instant (UTC). Nothing has to happen for it to end."""
+        """Return the delegation that is valid at an instant (UTC); no event marks its end."""
         delegation = self.delegation
         return delegation if delegation and tehran_date(now) <= delegation.until else None
 
     def delegated_to(self, user: str, now: datetime) -> Delegation | None:
-        """The same, where it is this user who takes the deputy's steps."""
+        """Return the delegation that is valid at an instant (UTC) if it is to this user."""
         delegation = self.delegated(now)
         return delegation if delegation and delegation.to == user else None
 
 
 NONE: Final = Work()
-"""Nothing is agreed: as every follow-up begins."""
+"""Nothing is agreed: the state in which every follow-up begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """An officer was named, or is one no more."""
+    """An officer was named, or the assignment was ended."""
 
     at: datetime
     by: str
-    officer: str | None
+    officer: str | None  # None: nobody any more
     note: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Delegated:
-    """The deputy has all of his steps taken by somebody for some days."""
+    """The deputy lets somebody take all steps for some days."""
 
     at: datetime
     by: str
@@ -105,7 +108,7 @@ class Delegated:
 
 @dataclass(frozen=True, slots=True)
 class DelegationEnded:
-    """What was delegated was taken, or given, back before its last day."""
+    """A delegation was taken back, or given back, before its last day."""
 
     at: datetime
     by: str
@@ -114,7 +117,7 @@ class DelegationEnded:
 
 @dataclass(frozen=True, slots=True)
 class Commented:
-    """Somebody who is concerned said something. It changes nothing, and stands in the history."""
+    """Somebody who is concerned commented. It changes nothing but the history."""
 
     at: datetime
     by: str
@@ -155,7 +158,7 @@ class ItemDropped:
 
 @dataclass(frozen=True, slots=True)
 class PartReported:
-    """A supporting or executing body is so far with its part."""
+    """The progress of a supporting or executing body was reported."""
 
     at: datetime
     by: str
@@ -166,7 +169,7 @@ class PartReported:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """The follow-up continues another resolution."""
+    """The follow-up was linked to the resolution that it continues."""
 
     at: datetime
     by: str
@@ -188,7 +191,7 @@ WorkFact: TypeAlias = (
 
 
 def after(work: Work, fact: WorkFact) -> Work:
-    """The work after one more fact. Decides nothing: a fact has happened."""
+    """Return the work after one more fact."""
     match fact:
         case Assigned():
             return replace(work, officer=fact.officer)
@@ -215,7 +218,7 @@ def after(work: Work, fact: WorkFact) -> Work:
 
 
 def within(work: Work, bodies: Collection[str]) -> Work:
-    """The work without what was reported of bodies that have a part in it no longer."""
+    """Return the work without the parts of bodies that no longer take part."""
     return replace(work, parts=tuple(part for part in work.parts if part.body in bodies))
 
 

@@ -1,16 +1,16 @@
-"""Reports of many follow-ups at once: load all, decide each row by itself, save."""
+"""Reports about many follow-ups at once: load all, decide each row by itself, save."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from services.followups.domain import bulk
-from services.followups.domain.bulk import Column, Edit, Merged, Row
-from services.followups.domain.records import Followup
-from services.followups.handlers.ports import Change, FollowupRepository, HandlerContext, changed
+from services.followups.domain.bulk import Column, Edit
+from services.followups.handlers.drafts import changed
+from services.followups.handlers.ports import Change, HandlerContext, ManyFollowups
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import requested
@@ -18,73 +18,27 @@ from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
 
-ROWS_A_COMMIT: Final = 500  # where each row stands for itself
-MOST_TOGETHER: Final = 5_000  # of one deputy, where all stand together: a transaction has seconds
+ROWS_PER_COMMIT: Final = 500  # if each row is applied independently of the others
+MOST_TOGETHER: Final = 5_000  # rows of one deputy in one transaction, which has only seconds
 
 Outcome: TypeAlias = Literal["applied", "unchanged", "refused"]
 
 
-class ManyFollowups(FollowupRepository, Protocol):
-    """What is needed of the store besides what all handlers do."""
-
-    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        """Return those that exist, by their ids."""
-        ...
-
-
-class SheetWriter(Protocol):
-    """A sheet while it is written."""
-
-    def add(self, followups: Sequence[Followup]) -> None:
-        """Write a row each. Blocks."""
-        ...
-
-    def finish(self) -> BinaryIO:
-        """The whole file, from its beginning, to be closed by whoever takes it. Blocks."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing behind, finished or not."""
-        ...
-
-
-class Sheets(Protocol):
-    """How follow-ups get into a spreadsheet, and what people wrote there out of it."""
-
-    media_type: str
-    suffix: str
-
-    def write(self) -> SheetWriter:
-        """Begin a sheet."""
-        ...
-
-    def rows(self, file: BinaryIO) -> Generator[Row | Merged, None, None]:
-        """The rows of a sheet that are not empty, titles first, all of one length. Blocks.
-
-        After them the cells that are merged. Raises NoSheet.
-        """
-        ...
-
-
-class NoSheet(Exception):
-    """A file is no spreadsheet that can be read, or not one to be trusted; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What became of a row."""
+    """The result for one row."""
 
     row: int
     followup_id: str
     outcome: Outcome
-    column: Column | None = None  # that a refusal is about
+    column: Column | None = None  # the one that a refusal is about
     error: str | None = None  # its slug
     message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is to become of those rows whose follow-ups are here."""
+    """The decisions about those rows whose follow-ups are in one store, not saved yet."""
 
     lines: Sequence[Line]
     changes: Sequence[Change]
@@ -92,42 +46,6 @@ class Checked:
     @property
     def is_refused(self) -> bool:
         return any(line.outcome == "refused" for line in self.lines)
-
-
-FAULTS: Final = 1_000
-"""So many faults of a sheet are named, of however many."""
-
-
-def read(rows: Iterator[Row | Merged]) -> list[Edit]:
-    """What people wrote into a sheet, row by row; its first row has the titles.
-
-    Raises BadSheet, and NoSheet.
-    """
-    titles = next(rows, None)
-    columns = bulk.columns_of(
-        *((1, ()) if titles is None or isinstance(titles, Merged) else titles)
-    )
-    edits: list[Edit] = []
-    faults: list[bulk.Fault] = []
-    for row in rows:
-        if isinstance(row, Merged):
-            faults += bulk.merged(columns, row, edits)
-            continue
-        number, cells = row
-        if len(edits) == bulk.MOST_ROWS:
-            told = f"a sheet has at most {bulk.MOST_ROWS} rows below its titles"
-            raise bulk.BadSheet([bulk.Fault(number, None, "too-many-rows", told)])
-        named = {c: cell for c, cell in zip(columns, cells, strict=True) if c is not None}
-        try:
-            edits.append(bulk.read_row(number, named))
-        except bulk.BadSheet as bad:
-            faults += bad.faults
-        if len(faults) >= FAULTS:
-            break
-    faults += bulk.doubles(edits)
-    if faults:
-        raise bulk.BadSheet(faults[:FAULTS])
-    return edits
 
 
 async def check(
@@ -138,7 +56,7 @@ async def check(
     now: datetime,
     trace: str | None,
 ) -> Checked:
-    """Decide every row whose follow-up is here, and save nothing."""
+    """Decide every row whose follow-up is in this store, and save nothing."""
     known = await store.of_ids([edit.followup_id for edit in edits])
     lines: list[Line] = []
     changes: list[Change] = []
@@ -165,9 +83,9 @@ async def foresee(
     by: Principal,
     now: datetime,
 ) -> list[Line]:
-    """What would become of every row whose follow-up is here, a part of them after the other."""
+    """Return what `apply` would do with every row whose follow-up is in this store."""
     lines: list[Line] = []
-    for part in _parts(edits, ROWS_A_COMMIT):
+    for part in _parts(edits, ROWS_PER_COMMIT):
         lines += (await check(part, store, context, by, now, None)).lines
     return lines
 
@@ -183,13 +101,13 @@ async def apply(
     together: bool,
     reply: Replying[Sequence[Line]] = no_reply,
 ) -> Sequence[Line]:
-    """Decide the rows anew and save what comes of them, each time with a reply about those rows.
+    """Decide the rows again and save the changes, each commit with a reply about its rows.
 
-    `together`: all in one transaction, or none where one is refused now. Else in several, and each
-    row for itself.
+    `together`: all rows in one transaction, or none if one is refused. Otherwise in several
+    transactions, and each row independently.
     """
 
-    async def some(edits: Sequence[Edit]) -> Sequence[Line]:
+    async def apply_part(edits: Sequence[Edit]) -> Sequence[Line]:
         async def once() -> Sequence[Line]:
             checked = await check(edits, store, context, by, now, trace)
             if together and checked.is_refused:
@@ -201,17 +119,17 @@ async def apply(
         try:
             return await retry_on_conflict(once)
         except Stale:
-            told = "others change the same at this moment; try again"
-            return [refusal(edit, "busy", told) for edit in edits]
+            message = "others change the same at this moment; try again"
+            return [refusal(edit, "busy", message) for edit in edits]
 
     lines: list[Line] = []
-    for part in _parts(edits, max(1, len(edits)) if together else ROWS_A_COMMIT):
-        lines += await some(part)
+    for part in _parts(edits, max(1, len(edits)) if together else ROWS_PER_COMMIT):
+        lines += await apply_part(part)
     return lines
 
 
 def refusal(edit: Edit, error: str, message: str, column: Column | None = None) -> Line:
-    """A row that is not applied."""
+    """Return the result for a row that is not applied."""
     return Line(edit.row, edit.followup_id, "refused", column, error, message)
 
 
@@ -223,5 +141,5 @@ def _parts(edits: Sequence[Edit], size: int) -> Iterator[Sequence[Edit]]:
 def _with_others(line: Line) -> Line:
     if line.outcome != "applied":
         return line
-    told = "another row of this deputy was refused"
-    return Line(line.row, line.followup_id, "refused", None, "with-others", told)
+    message = "another row of this deputy was refused"
+    return Line(line.row, line.followup_id, "refused", None, "with-others", message)

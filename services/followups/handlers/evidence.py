@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from services.followups.domain import evidence
 from services.followups.domain.records import EvidenceAdded, Followup
-from services.followups.handlers.ports import FollowupRepository, HandlerContext, changed, load
+from services.followups.handlers.commands import load
+from services.followups.handlers.drafts import changed
+from services.followups.handlers.ports import EvidencedFollowups, HandlerContext, Upload
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import requested
 from shared.runtime.idempotent_replies import Replying, no_reply
@@ -17,52 +18,9 @@ from shared.runtime.principals import Principal
 from shared.runtime.uploads import ReceivedFile
 
 
-class Upload(Protocol):
-    """A file while it comes in."""
-
-    @property
-    def id(self) -> str:
-        """Of this upload alone."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes that came."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Of all that came, as hexadecimal figures."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Take what comes next."""
-        ...
-
-    async def finish(self) -> None:
-        """Say that it is whole."""
-        ...
-
-
-class Uploads(Protocol):
-    """Where the files of one deputy come in."""
-
-    def receive(self) -> AbstractAsyncContextManager[Upload]:
-        """A file to come; gone on leaving, unless a change has kept it."""
-        ...
-
-
-class EvidencedFollowups(FollowupRepository, Protocol):
-    """What is needed of the store besides what all handlers do."""
-
-    async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
-        """The bytes of a file of evidence, or None where they are lost."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A piece of evidence as it is there now."""
+    """A piece of evidence after a command, and whether the command added it."""
 
     piece: EvidenceAdded
     is_new: bool
@@ -81,7 +39,10 @@ async def add_link(
     trace: str | None,
     reply: Replying[Added] = no_reply,
 ) -> Added:
-    """Add a link, where it is not there already. Raises UnknownFollowup, Refused, and Stale."""
+    """Add a link, unless it is there already.
+
+    Raises UnknownFollowup, Refused, and Stale if others were faster every time.
+    """
 
     async def once() -> Added:
         before = await load(store, followup_id)
@@ -106,10 +67,10 @@ async def add_file(
     trace: str | None,
     reply: Replying[Added] = no_reply,
 ) -> Added:
-    """Add a file that came in whole; file and fact take effect in one transaction.
+    """Add a complete file, unless it is there already; file and fact are saved in one transaction.
 
-    Where that file is known and its content lost, it is there again, and nothing is added. Raises
-    UnknownFollowup, Refused, UploadLost, and Stale where others were faster every time.
+    If the file is known but its content is lost, only the content is stored again. Raises
+    UnknownFollowup, Refused, UploadLost, and Stale if others were faster every time.
     """
 
     async def once() -> Added:

@@ -1,66 +1,32 @@
-"""Another deputy answers from now on: out of one's store and into the other's, with all it has."""
+"""Moves follow-ups to another deputy: out of one store into another, with history and files."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, Self
 
 from services.followups import events
 from services.followups.domain import decisions
-from services.followups.domain.links import require_no_circle, stands_in_circle
+from services.followups.domain.links import is_in_circle, require_no_circle
 from services.followups.domain.records import Followup
-from services.followups.handlers.evidence import EvidencedFollowups, Uploads
-from services.followups.handlers.ports import Ahead, Change, HandlerContext, changed
+from services.followups.handlers.drafts import changed
+from services.followups.handlers.ports import Ahead, Change, MoveEnd
 from shared.messaging.core.conflicts import retry_on_conflict
-from shared.messaging.core.model import CommitContext, Entry, requested
+from shared.messaging.core.model import CommitContext, requested
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
 from shared.runtime.uploads import ReceivedFile
 
 MOST_AT_ONCE = 50
-"""Follow-ups of one transaction: each takes its whole history with it."""
-
-
-class MovableFollowups(EvidencedFollowups, Protocol):
-    """What a move needs of a store besides what handlers do."""
-
-    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]: ...
-    async def history(self, followup_id: str) -> Sequence[Entry]: ...
-
-    async def hand_over(
-        self,
-        leaving: Sequence[Change],
-        taker: Self,
-        arriving: Sequence[Change],
-        cause: CommitContext,
-        ahead: Ahead | None = None,
-    ) -> None:
-        """Save what leaves here and what arrives there in one transaction, or nothing.
-
-        `ahead`: what it was decided on. Raises Stale where a follow-up has moved on, or that holds
-        no longer.
-        """
-        ...
-
-
-class MoveEnd(Protocol):
-    """A deputy who gives follow-ups away, or takes them."""
-
-    @property
-    def store(self) -> MovableFollowups: ...
-    @property
-    def context(self) -> HandlerContext: ...
-    @property
-    def uploads(self) -> Uploads: ...
+"""Follow-ups in one transaction; the limit is low because each takes its whole history along."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What became of one follow-up: it went over, or was refused by a reason."""
+    """The result for one follow-up: moved, or refused."""
 
     followup_id: str
     resolution_id: str
@@ -79,9 +45,9 @@ async def move(
     dry_run: bool,
     reply: Replying[Sequence[Moving]] = no_reply,
 ) -> Sequence[Moving]:
-    """Move these follow-ups, in one transaction; those that are not here any more are left out.
+    """Move these follow-ups in one transaction; those that are no longer here are left out.
 
-    `dry_run`: only say what would become of each. Raises UploadLost, and Stale where others were
+    `dry_run`: only return what would happen to each. Raises UploadLost, and Stale if others were
     faster every time.
     """
 
@@ -97,7 +63,7 @@ async def move(
             try:
                 fact = decisions.move(before, by, taker.context.deputy, same, reason, now)
                 change = changed(before, [fact], giver.context, trace)
-                if not stands_in_circle(before, known.values()):
+                if not is_in_circle(before, known.values()):
                     require_no_circle(change.after, known.values())
             except Refused as refused:
                 results.append(Moving(before.followup_id, before.resolution_id, refused))
@@ -113,9 +79,9 @@ async def move(
 
 
 async def _ahead(followups: Iterable[Followup], giver: MoveEnd) -> Ahead | None:
-    """What these continue; None where they continue nothing, and so close no circle.
+    """Return what these continue; None if they continue nothing, and so can close no circle.
 
-    A link may name a deputy before he answers for what it names, so a move can close one.
+    A link may name a deputy who gets the named follow-up only later, so a move can close a circle.
     """
     linked = [f.work.predecessor for f in followups if f.work.predecessor is not None]
     if not linked:
@@ -142,7 +108,7 @@ async def _hand_over(
 async def _arriving(
     change: Change, former: Followup | None, giver: MoveEnd, taker: MoveEnd, uploads: AsyncExitStack
 ) -> Change:
-    """The same change as the taker saves it; `former` is what he had of it before it left him."""
+    """Return the change for the taker; `former` is the follow-up as it once left that store."""
     topic, after = taker.context.topic, change.after
     known = 0 if former is None else former.version
     history = [
@@ -164,7 +130,7 @@ async def _arriving(
 async def _files(
     followup: Followup, giver: MoveEnd, taker: MoveEnd, uploads: AsyncExitStack
 ) -> AsyncIterator[ReceivedFile]:
-    """Its files of evidence, written to the taker; those that are lost, or there, are left out."""
+    """Copy its files of evidence to the taker, except those that are lost or already there."""
     for piece in followup.evidence:
         if piece.url is not None or await taker.store.content(piece) is not None:
             continue

@@ -1,70 +1,59 @@
-"""One function a command or a batch of events: load, decide, save."""
+"""What the handlers need from outside (stores, uploads, spreadsheets), and what they save."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol, Self
 
-from services.followups import events
-from services.followups.domain import decisions
+from services.followups.domain.bulk import Column, Edit
 from services.followups.domain.escalation import EscalationPolicy
-from services.followups.domain.records import Fact, Followup, Opened, evolve, opened
-from services.followups.domain.refusals import UnknownResolution
-from shared.contracts.events import (
-    FollowupEvent,
-    ResolutionAmended,
-    ResolutionApproved,
-    ResolutionWithdrawn,
-)
-from shared.messaging.core.conflicts import retry_on_conflict
-from shared.messaging.core.model import (
-    RECOVERY,
-    CommitContext,
-    Decision,
-    Defer,
-    Entry,
-    Event,
-    Fence,
-    Forward,
-    Message,
-    Outcome,
-    Refusal,
-    Verdict,
-    published,
-    requested,
-)
-from shared.runtime.idempotent_replies import Replying, no_reply
-from shared.runtime.principals import Principal
-from shared.runtime.refusals import Refused
+from services.followups.domain.records import EvidenceAdded, Followup
+from shared.messaging.core.model import CommitContext, Entry, Event
 from shared.runtime.uploads import ReceivedFile
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerContext:
+    """The settings of one deputy's follow-ups: the escalation rules, and the topics of events."""
+
+    deputy: str
+    escalation: EscalationPolicy
+    topic: str  # of this deputy's events
+    scheduler: str  # ce_source of the scheduler, which may amend what others approved
+    resolutions_of: Callable[[str], str]  # the topic of a deputy's resolutions
+
+
+class UnknownFollowup(Exception):
+    """No follow-up has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A follow-up's step from one version to a later one."""
 
-    before: Followup | None
+    before: Followup | None  # None: it is new
     after: Followup
     events: Sequence[Event]
-    next_alert: datetime | None  # UTC; None: none comes
-    inbox: Sequence[str] = ()  # ids of events that are told from others by nothing else
-    passed: Sequence[Followup] = ()  # the versions between, each with its own day
-    files: Sequence[ReceivedFile] = ()  # uploads that take effect with it
-    history: Sequence[Entry] = ()  # what happened to it with another deputy
+    next_alert: datetime | None  # UTC; None: nothing is due
+    inbox: Sequence[str] = ()  # ids of incoming events whose effect does not show in the follow-up
+    passed: Sequence[Followup] = ()  # the versions between `before` and `after`
+    files: Sequence[ReceivedFile] = ()  # uploads that are kept with this change
+    history: Sequence[Entry] = ()  # its history at another deputy, if it comes from there
 
     def steps(self) -> Iterable[tuple[Followup | None, Followup]]:
-        """From each version to the next."""
+        """Return each pair of successive versions."""
         return zip((self.before, *self.passed), (*self.passed, self.after), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What resolutions lead to: their follow-ups, those of their predecessors, and so on.
+    """The follow-ups that some resolutions lead to: their own, those of their predecessors, etc.
 
-    It holds until somebody links a follow-up, or moves a linked one; `links` tells the next.
+    This is valid until a link is added or a linked follow-up moves. `links` is the number of
+    links at the time of reading; a higher number means that this is out of date.
     """
 
     links: int
@@ -72,292 +61,175 @@ class Ahead:
 
 
 class FollowupRepository(Protocol):
-    """What the handlers need of the store of one deputy."""
+    """The store of one deputy's follow-ups, as all handlers use it."""
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         """Return those that exist, by resolution id."""
         ...
 
     async def moved_out(self, resolution_ids: Collection[str]) -> Mapping[str, Followup]:
-        """Return those that another deputy answers for now, by resolution id, as they went."""
+        """Return those that have moved to another deputy, as they left, by resolution id."""
         ...
 
     async def here_or_moved_out(self, ids: Collection[str]) -> Mapping[str, Followup]:
-        """Return those that exist, here or as they went, by their own ids."""
+        """Return those that exist here, or as they were when they left, by follow-up id."""
         ...
 
     async def get(self, followup_id: str) -> Followup | None:
-        """Return one."""
+        """Return one, or None if it does not exist."""
         ...
 
     async def due(self, now: datetime, limit: int) -> Sequence[Followup]:
-        """Return those whose next alert has come, the longest due first."""
+        """Return those whose next alert is at or before `now` (UTC), the earliest first."""
         ...
 
     async def seen(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the inbox ids that were applied."""
+        """Return the inbox ids among these whose events were applied."""
         ...
 
     async def waited_for(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the resolution ids that deferred messages wait for."""
+        """Return the resolution ids among these for which deferred messages wait."""
         ...
 
     async def ahead(self, resolution_ids: Collection[str]) -> Ahead:
-        """Return what these resolutions lead to, with whichever deputies."""
+        """Return the follow-ups that these resolutions lead to, of all deputies."""
         ...
 
     async def save(
         self, changes: Sequence[Change], cause: CommitContext, ahead: Ahead | None = None
     ) -> None:
-        """Save all with their cause in one transaction, or nothing.
+        """Save all changes with their cause in one transaction, or nothing.
 
-        `ahead`: what they were decided on. Raises Stale where a follow-up has moved on, or that
-        holds no longer, and whatever the cause's conditions raise.
+        `ahead` is what a link was decided on. Raises Stale if a follow-up has changed since it
+        was read or `ahead` is out of date, and whatever the cause's conditions raise.
         """
         ...
 
 
-class UnknownFollowup(Exception):
-    """There is no follow-up of that id."""
+# -- evidence -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerContext:
-    """A deputy's tracking: whose it is, by which rules, and how its events are addressed."""
-
-    deputy: str
-    escalation: EscalationPolicy
-    topic: str  # of its events
-    scheduler: str  # ce_source of the scheduler, which may amend what others approved
-    resolutions_of: Callable[[str], str]  # the topic of a deputy's resolutions
-
-
-# -- what comes by event ------------------------------------------------------------------------
-
-
-async def handle_events(
-    messages: Sequence[Message], store: FollowupRepository, context: HandlerContext, now: datetime
-) -> Decision[Change]:
-    """Take a batch of resolution events, folded by resolution in the order of their offsets.
-
-    An amendment or withdrawal of what is not approved yet is deferred, and whatever comes behind
-    it for the same resolution as well. What another deputy answers for now goes on to him.
-    """
-    ids = {id_ for id_ in map(_resolution_id, messages) if id_ is not None}
-    known, moved_out = await asyncio.gather(store.of_resolutions(ids), store.moved_out(ids))
-    later = [message for message in messages if _needs_inbox(message)]
-    seen = set(await store.seen([message.inbox_id for message in later]))
-    new = {str(_resolution_id(message)) for message in later if not message.deferred}
-    waited_for = await store.waited_for(new)
-    drafts: dict[str, _Draft] = {}
-    verdicts: list[Verdict] = []
-    for message in messages:
-        resolution_id = _resolution_id(message)
-        if resolution_id is None:
-            verdicts.append(Outcome.IGNORED)
-            continue
-        if resolution_id in moved_out and resolution_id not in known:
-            verdicts.append(Forward(context.resolutions_of(moved_out[resolution_id].deputy)))
-            continue
-        draft = drafts.get(resolution_id)
-        if draft is None:
-            draft = drafts[resolution_id] = _Draft(known.get(resolution_id), context)
-            draft.waited_for = resolution_id in waited_for
-        try:
-            verdicts.append(_take_one(message, draft, seen, now))
-        except UnknownResolution as unknown:
-            draft.waited_for = True
-            verdicts.append(Defer(resolution_id, Refusal(unknown.reason, str(unknown))))
-        except Refused as refused:
-            verdicts.append(Refusal(refused.reason, str(refused)))
-    return Decision(verdicts, [d.change() for d in drafts.values() if d.changed])
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A follow-up while a batch is folded into it."""
-
-    before: Followup | None
-    context: HandlerContext
-    after: Followup | None = None
-    events: list[Event] = field(default_factory=list)
-    inbox: list[str] = field(default_factory=list)
-    passed: list[Followup] = field(default_factory=list)
-    waited_for: bool = False  # by messages that came before
-
-    def __post_init__(self) -> None:
-        self.after = self.before
+class Upload(Protocol):
+    """A file that is being received."""
 
     @property
-    def changed(self) -> bool:
-        return bool(self.events or self.inbox)
+    def id(self) -> str:
+        """The id of this upload."""
+        ...
 
-    def apply(self, fact: Fact) -> Followup:
-        if self.after is not None and self.after is not self.before:
-            self.passed.append(self.after)
-        self.after = opened(fact) if isinstance(fact, Opened) else evolve(self.existing(), fact)
-        return self.after
+    @property
+    def size(self) -> int:
+        """The number of bytes received so far."""
+        ...
 
-    def add(self, fact: Fact, trace: str | None) -> None:
-        after = self.apply(fact)
-        self.events.append(events.to_event(after, fact, self.context.topic, trace))
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes received so far, in hexadecimal."""
+        ...
 
-    def existing(self) -> Followup:
-        if self.after is None:
-            raise UnknownResolution("no such resolution was approved here")
-        return self.after
+    async def write(self, data: bytes) -> None:
+        """Append the next bytes."""
+        ...
 
-    def change(self) -> Change:
-        after = self.existing()
-        alert = self.context.escalation.next_alert(after)
-        return Change(self.before, after, self.events, alert, self.inbox, self.passed)
-
-
-def _take_one(message: Message, draft: _Draft, seen: set[str], now: datetime) -> Verdict:
-    data, source, trace = message.data, message.event.source, message.event.traceparent
-    context = draft.context
-    assert isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn)
-    decisions.require_own(data.deputy, context.deputy, draft.after)
-    if isinstance(data, ResolutionApproved):
-        fingerprint = events.fingerprint_of(data)
-        if draft.after is not None:
-            if draft.after.fingerprint != fingerprint:
-                fingerprint = events.fingerprint_as_written(message.event)
-            decisions.approve_again(draft.after, fingerprint)
-            return Outcome.DUPLICATE
-        resolution = events.resolution_of(data)
-        last = context.escalation.acknowledge_by(resolution, now)
-        draft.add(decisions.open_(resolution, source, fingerprint, now, last), trace)
-        return Outcome.APPLIED
-    if message.inbox_id in seen:
-        return Outcome.DUPLICATE
-    if draft.waited_for and not message.deferred:
-        raise UnknownResolution("what came before it waits still")
-    fact: Fact | None
-    followup = draft.existing()
-    if isinstance(data, ResolutionAmended):
-        amended = events.amended(followup.resolution, data)
-        reason = data.reason
-        id_ = message.event.id
-        scheduler, at = context.scheduler, data.amended_at
-        sent_at = message.sent_at
-        fact = decisions.amend(followup, amended, source, scheduler, reason, id_, at, now, sent_at)
-    else:
-        fact = decisions.withdraw(followup, source, context.scheduler, data.reason, now)
-    draft.inbox.append(message.inbox_id)
-    seen.add(message.inbox_id)
-    if fact is None:  # noted all the same: it might change something when it comes again
-        return Outcome.DUPLICATE
-    draft.add(fact, trace)
-    return Outcome.APPLIED
+    async def finish(self) -> None:
+        """Mark the file as complete."""
+        ...
 
 
-def _resolution_id(message: Message) -> str | None:
-    data = message.data
-    if isinstance(data, ResolutionApproved | ResolutionAmended | ResolutionWithdrawn):
-        return data.resolution_id
-    return None
+class Uploads(Protocol):
+    """Receives the files of one deputy."""
+
+    def receive(self) -> AbstractAsyncContextManager[Upload]:
+        """Begin an upload; on exit it is removed, unless a saved change has kept it."""
+        ...
 
 
-def _needs_inbox(message: Message) -> bool:
-    return isinstance(message.data, ResolutionAmended | ResolutionWithdrawn)
+class EvidencedFollowups(FollowupRepository, Protocol):
+    """A store that also holds the files of evidence."""
+
+    async def content(self, piece: EvidenceAdded) -> AsyncIterator[bytes] | None:
+        """Return the bytes of a file of evidence, or None if they are lost."""
+        ...
 
 
-# -- after a restored copy ----------------------------------------------------------------------
+# -- moves --------------------------------------------------------------------------------------
 
 
-async def recover(
-    messages: Sequence[Message], store: FollowupRepository, context: HandlerContext
-) -> int:
-    """Apply those of our own events that the store does not hold; return how many.
+class MovableFollowups(EvidencedFollowups, Protocol):
+    """A store from which follow-ups can move to the store of another deputy."""
 
-    Raises Stale where another process does the same at this moment.
-    """
-    ids = {m.data.followup_id for m in messages if isinstance(m.data, FollowupEvent)}
-    known = await store.here_or_moved_out(ids)
-    drafts = {id_: _Draft(known.get(id_), context) for id_ in ids}
-    for message in messages:
-        data = message.data
-        if not isinstance(data, FollowupEvent):
-            continue
-        draft = drafts[data.followup_id]
-        version = draft.after.version if draft.after else 0
-        fact = events.from_event(data, draft.after)
-        if message.event.sequence != version + 1 or fact is None:
-            continue
-        draft.apply(fact)
-        draft.events.append(published(message, data.resolution_id, data.followup_id))
-        draft.inbox += events.inbox_of([data])
-    changes = [draft.change() for draft in drafts.values() if draft.changed]
-    if changes:
-        await store.save(changes, RECOVERY)
-    return sum(len(change.events) for change in changes)
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]: ...
+    async def history(self, followup_id: str) -> Sequence[Entry]: ...
+
+    async def hand_over(
+        self,
+        leaving: Sequence[Change],
+        taker: Self,
+        arriving: Sequence[Change],
+        cause: CommitContext,
+        ahead: Ahead | None = None,
+    ) -> None:
+        """Save what leaves this store and what arrives at `taker` in one transaction, or nothing.
+
+        `ahead` is what the move was decided on. Raises Stale if a follow-up has changed since it
+        was read, or if `ahead` is out of date.
+        """
+        ...
 
 
-# -- what people do -----------------------------------------------------------------------------
+class MoveEnd(Protocol):
+    """One side of a move: the deputy who gives follow-ups away, or the one who takes them."""
 
-Decide = Callable[[Followup], Fact]
-
-
-async def act(
-    followup_id: str,
-    store: FollowupRepository,
-    context: HandlerContext,
-    by: Principal,
-    decide: Decide,
-    trace: str | None = None,
-    reply: Replying[Followup] = no_reply,
-) -> Followup:
-    """Let somebody do something to a follow-up; return it as it is then.
-
-    Where somebody else was faster, it is decided anew. Raises UnknownFollowup, Refused, and Stale
-    where others were faster every time.
-    """
-
-    async def once() -> Followup:
-        before = await load(store, followup_id)
-        change = changed(before, [decide(before)], context, trace)
-        await store.save([change], requested(by, reply(change.after)))
-        return change.after
-
-    return await retry_on_conflict(once)
+    @property
+    def store(self) -> MovableFollowups: ...
+    @property
+    def context(self) -> HandlerContext: ...
+    @property
+    def uploads(self) -> Uploads: ...
 
 
-async def load(store: FollowupRepository, followup_id: str) -> Followup:
-    """Return a follow-up. Raises UnknownFollowup."""
-    found = await store.get(followup_id)
-    if found is None:
-        raise UnknownFollowup(followup_id)
-    return found
+# -- spreadsheets -------------------------------------------------------------------------------
 
 
-# -- what time does -----------------------------------------------------------------------------
+class ManyFollowups(FollowupRepository, Protocol):
+    """A store that returns many follow-ups by their ids."""
+
+    async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
+        """Return those that exist, by their ids."""
+        ...
 
 
-async def sweep(
-    store: FollowupRepository,
-    context: HandlerContext,
-    now: datetime,
-    fence: Fence,
-    limit: int = 500,
-) -> int:
-    """Announce the levels that were reached by `now`; return how many follow-ups were looked at.
+class SheetWriter(Protocol):
+    """A sheet that is being written."""
 
-    One call takes the `limit` that are longest due. Where a holiday was announced since a date was
-    set, there is no level to announce yet, and only the next date is set anew.
-    """
-    due = await store.due(now, limit)
-    changes = [changed(f, context.escalation.passed(f, now), context, None) for f in due]
-    if changes:
-        await store.save(changes, CommitContext("clock", "sweeper", fence=fence))
-    return len(due)
+    def add(self, followups: Sequence[Followup]) -> None:
+        """Write one row per follow-up. Blocks."""
+        ...
+
+    def finish(self) -> BinaryIO:
+        """Return the whole file, positioned at its start; the caller closes it. Blocks."""
+        ...
+
+    def close(self) -> None:
+        """Remove temporary files, whether the sheet is finished or not."""
+        ...
 
 
-def changed(
-    before: Followup, facts: Iterable[Fact], context: HandlerContext, trace: str | None
-) -> Change:
-    """What facts make of a follow-up."""
-    draft = _Draft(before, context)
-    for fact in facts:
-        draft.add(fact, trace)
-    return draft.change()
+class Sheets(Protocol):
+    """Writes follow-ups to spreadsheets, and reads what people wrote there."""
+
+    media_type: str
+    suffix: str
+    titles: Mapping[Column, str]  # of the columns, as people see them
+
+    def write(self) -> SheetWriter:
+        """Begin a sheet."""
+        ...
+
+    def read(self, file: BinaryIO) -> list[Edit]:
+        """Return what people wrote, row by row. Blocks. Raises NoSheet and BadSheet."""
+        ...
+
+
+class NoSheet(Exception):
+    """A file is not a readable spreadsheet, or is unsafe to read; the message says why."""

@@ -34,8 +34,8 @@ from tests.unit.api.offices import (
     over,
 )
 from tests.unit.followups.examples import NOW, TRACKING, WATCHED
-from tests.unit.followups.test_handlers import approval
-from tests.unit.notify.examples import session
+from tests.unit.followups.messages import approval
+from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context

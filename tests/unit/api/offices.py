@@ -18,15 +18,9 @@ from services.followups import handlers as followups_handlers
 from services.followups.adapters import persian as followups_words
 from services.followups.adapters.sheets import XlsxSheets
 from services.followups.app import FORMATS, PICTURE
-from services.followups.domain.records import (
-    Extended,
-    Fact,
-    FellOverdue,
-    Followup,
-    Opened,
-    evolve,
-    opened,
-)
+from services.followups.domain.evolution import evolve, opened
+from services.followups.domain.facts import Extended, Fact, FellOverdue, Opened
+from services.followups.domain.records import Followup
 from services.followups.domain.scores import By
 from services.followups.handlers import Change
 from services.notify import api as notify
@@ -56,8 +50,8 @@ from tests.unit.followups.examples import (
     WATCHED,
     fact_of_opening,
 )
-from tests.unit.followups.test_handlers import approval
-from tests.unit.notify.examples import session
+from tests.unit.followups.messages import approval
+from tests.unit.notify.matters import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context

@@ -1,4 +1,4 @@
-"""What the tests of the follow-ups speak of: people, a resolution, and any chain of facts."""
+"""Examples for the tests of follow-ups: people, a resolution, facts, and random lives."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.followups.domain.escalation import EscalationPolicy
+from services.followups.domain.evolution import evolve, opened
 from services.followups.domain.extensions import ExtensionRules
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    Ending,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
     Fact,
     FellOverdue,
-    Finding,
-    Followup,
     Moved,
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Settled,
-    Stance,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    evolve,
-    opened,
+)
+from services.followups.domain.records import (
+    Ending,
+    EvidenceAdded,
+    Finding,
+    Followup,
+    Resolution,
+    Stance,
 )
 from services.followups.domain.work import (
     Assigned,
@@ -78,7 +79,7 @@ TRACKING = HandlerContext(
 
 
 def principal(user: str, *roles: str) -> Principal:
-    """Somebody in these roles."""
+    """Return a person with these roles."""
     return Principal.with_roles(user, roles, [d.id for d in DEPUTIES], PROVINCE_CODES)
 
 
@@ -88,12 +89,12 @@ CIVIL = principal("d.karimi", "deputy:civil")
 SOCIAL = principal("d.sadeghi", "deputy:social")
 KHORASAN = principal("g.razavi", "province:IR-09")
 AIDE = principal("a.nouri")
-"""Nobody by his roles: whom the deputy names."""
+"""A person without roles, whom the deputy names."""
 TEHRAN_PROVINCE = principal("g.tehrani", "province:IR-23")
 
 
 def resolution(**changes: Any) -> Resolution:
-    """A bridge to be built in Razavi Khorasan."""
+    """Return the resolution to build a bridge in Razavi Khorasan."""
     usual = Resolution(
         resolution_id="1402-IR-09-R001",
         deputy="civil",
@@ -110,27 +111,27 @@ def fact_of_opening(**changes: Any) -> Opened:
 
 
 def followup(**changes: Any) -> Followup:
-    """The follow-up of that resolution, just opened."""
+    """Return the follow-up of that resolution, just opened."""
     return opened(fact_of_opening(**changes))
 
 
 def after(*facts: Fact, **changes: Any) -> Followup:
-    """That follow-up after these facts."""
+    """Return that follow-up after these facts."""
     current = followup(**changes)
     for fact in facts:
         current = evolve(current, fact)
     return current
 
 
-def as_stands(stands: Followup, *facts: Fact) -> Followup:
-    """A follow-up after these facts."""
+def evolved(current: Followup, *facts: Fact) -> Followup:
+    """Return a follow-up after these facts."""
     for fact in facts:
-        stands = evolve(stands, fact)
-    return stands
+        current = evolve(current, fact)
+    return current
 
 
 def amended(to: Resolution, at: datetime = LATER) -> Amended:
-    """An amendment by whoever approved."""
+    """Return an amendment by the source that approved."""
     return Amended(at, APPROVER, to, None, "a-1")
 
 
@@ -174,7 +175,7 @@ LETTER = EvidenceAdded(
     LATER, "g.razavi", "e-2", None, None, None, None, "https://example.ir/نامه", None
 )
 
-# -- any chain of facts -------------------------------------------------------------------------
+# -- random facts ------------------------------------------------------------------------------
 
 texts = st.one_of(st.none(), st.text("پیگیری مصوبه‌ی ۱۲ \nabc", max_size=20))
 names = st.text("شهرداریمشهدabc", min_size=1, max_size=10)
@@ -185,13 +186,13 @@ few_days = st.sampled_from([date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)
 
 @st.composite
 def instants(draw: st.DrawFn) -> datetime:
-    """Instants to the millisecond, as both the store and the events keep them."""
+    """Draw instants with milliseconds, the precision of the store and of events."""
     return NOW + timedelta(milliseconds=draw(st.integers(0, 10**11)))
 
 
 @st.composite
 def amendments(draw: st.DrawFn, current: Resolution) -> Resolution:
-    """What an amendment can make of a resolution."""
+    """Draw a resolution after some amendment."""
     return replace(
         current,
         title=draw(names),
@@ -206,7 +207,7 @@ def amendments(draw: st.DrawFn, current: Resolution) -> Resolution:
 
 @st.composite
 def openings(draw: st.DrawFn) -> Opened:
-    """Any approval, whole or with the least."""
+    """Draw an approval, with all fields or with the required ones only."""
     least = resolution(province=None, approved_at=draw(instants()), due_on=draw(few_days))
     whole = replace(
         draw(amendments(least)),
@@ -222,7 +223,7 @@ def openings(draw: st.DrawFn) -> Opened:
 
 @st.composite
 def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
-    """Any fact that may have happened to a follow-up, whether a decision would allow it or not."""
+    """Draw any fact, whether a decision would allow it or not."""
     at, by, note = draw(instants()), draw(people), draw(texts)
     due_on = current.resolution.due_on
     level = st.integers(1, 3).map(lambda n: FellOverdue(at, n, due_on, n * 7))
@@ -270,7 +271,7 @@ def next_facts(draw: st.DrawFn, current: Followup) -> Fact:
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Fact]:
-    """Whole lives of follow-ups: an opening and up to twelve facts."""
+    """Draw the whole life of a follow-up: an opening and up to twelve facts."""
     opening = draw(openings())
     current, facts = opened(opening), list[Fact]([opening])
     for _ in range(draw(st.integers(0, 12))):
@@ -280,7 +281,7 @@ def lives(draw: st.DrawFn) -> list[Fact]:
 
 
 def steps(life: list[Fact]) -> Iterator[tuple[Followup | None, Fact, Followup]]:
-    """Each fact of a life, with the follow-up before and after it."""
+    """Give each fact of a life, with the follow-up before and after it."""
     before: Followup | None = None
     for fact in life:
         now = evolve(before, fact) if before is not None else _begun(fact)

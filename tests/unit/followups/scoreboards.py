@@ -1,4 +1,4 @@
-"""A board as a season might leave it, the same every time."""
+"""An invented table of scorecards at the end of a season, the same every time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_OF = date(2024, 3, 11)  # 21 Esfand 1402, the day of the season's last sessio
 
 
 def season(seed: int = 1402) -> ScorecardTable:
-    """The deputies' scorecards at the end of the season of 1402; invented."""
+    """Return the deputies' scorecards at the end of the season of 1402."""
     chance = random.Random(seed)
     return scorecard_table(
         By.DEPUTY, AS_OF, [(deputy.id, {"": _counts(chance)}) for deputy in DEPUTIES]

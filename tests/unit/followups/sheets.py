@@ -1,4 +1,4 @@
-"""Spreadsheets as people fill them in, and as nobody should."""
+"""Spreadsheets for the tests: filled in, changed, and broken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from tempfile import TemporaryFile
 from typing import Any, TypeAlias
 
@@ -15,11 +14,11 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from services.followups.adapters import reader
+from services.followups.adapters.bulk_sheet import TITLES, read
 from services.followups.adapters.sheets import XlsxSheets, row_of
-from services.followups.domain.bulk import TITLES, BadSheet, Column, Edit
+from services.followups.domain.bulk import BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import NoSheet
-from services.followups.handlers.bulk import read
 
 Edits: TypeAlias = Mapping[tuple[int, Column], Any]
 
@@ -27,7 +26,7 @@ PLACES = {column: place for place, column in enumerate(TITLES, 1)}
 
 
 def sheet_of(followups: Sequence[Followup]) -> bytes:
-    """The sheet of these follow-ups, as the service writes it."""
+    """Return the sheet of these follow-ups, as the service writes it."""
     writer = XlsxSheets().write()
     try:
         writer.add(followups)
@@ -38,12 +37,12 @@ def sheet_of(followups: Sequence[Followup]) -> bytes:
 
 
 def opened(content: bytes) -> Worksheet:
-    """The sheet as a program of an office shows it."""
+    """Return the sheet as another library reads it."""
     return load_workbook(io.BytesIO(content)).worksheets[0]
 
 
 def filled_in(content: bytes, edits: Edits) -> bytes:
-    """The same sheet with other cells, as another program saves it."""
+    """Return the sheet with other cells, as another program saves it."""
 
     def fill(sheet: Worksheet) -> None:
         for (row, column), value in edits.items():
@@ -53,7 +52,7 @@ def filled_in(content: bytes, edits: Edits) -> bytes:
 
 
 def changed(content: bytes, change: Callable[[Worksheet], object]) -> bytes:
-    """A sheet that somebody did something to."""
+    """Return the sheet after a change."""
     book = load_workbook(io.BytesIO(content))
     change(book.worksheets[0])
     out = io.BytesIO()
@@ -62,7 +61,7 @@ def changed(content: bytes, change: Callable[[Worksheet], object]) -> bytes:
 
 
 def sheet_with(rows: Sequence[Sequence[Any]]) -> bytes:
-    """A sheet of these rows below the right titles."""
+    """Return a sheet with the right titles and these rows."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet("x")
     sheet.append(list(TITLES.values()))
@@ -74,7 +73,7 @@ def sheet_with(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def with_part(content: bytes, name: str, part: bytes | Callable[[bytes], bytes]) -> bytes:
-    """The file with a part of it replaced, or one more."""
+    """Return the file with one part replaced or added."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as before,
@@ -91,28 +90,27 @@ def with_part(content: bytes, name: str, part: bytes | Callable[[bytes], bytes])
 
 
 def edits_of(content: bytes) -> list[Edit]:
-    """What the service makes of a file."""
+    """Return what the service reads from a file."""
     with TemporaryFile() as file:
         file.write(content)
-        with closing(XlsxSheets().rows(file)) as rows:
-            return read(rows)
+        return XlsxSheets().read(file)
 
 
 def edits_here(content: bytes) -> list[Edit]:
-    """The same, without a process each time."""
-    told = (json.loads(line) for line in reader.lines(io.BytesIO(content), TITLES.values()))
-    return read(map(row_of, told))
+    """Return the same, without starting a process."""
+    rows = (json.loads(line) for line in reader.lines(io.BytesIO(content), TITLES.values()))
+    return read(map(row_of, rows))
 
 
 def refused(content: bytes) -> list[tuple[int, Column | None, str]]:
-    """What is wrong with a sheet, by row and column."""
+    """Return the faults of a sheet: row, column and slug."""
     with pytest.raises(BadSheet) as bad:
         edits_of(content)
     return [(fault.row, fault.column, fault.slug) for fault in bad.value.faults]
 
 
 def is_no_sheet(content: bytes) -> str:
-    """What is said of a file that cannot be read."""
+    """Return the message for a file that cannot be read."""
     with pytest.raises(NoSheet) as error:
         edits_of(content)
     return str(error.value)

@@ -1,4 +1,4 @@
-"""Scorecards as files: Persian, right to left, nothing taken for a formula."""
+"""Scorecards as files: Persian, right to left, and never a formula."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def texts(svg: ET.Element) -> list[str]:
 
 
 def of(*ids: str) -> ScorecardTable:
-    """One follow-up for each axis of these ids."""
+    """Return a table with one follow-up for each of these axes."""
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1} for id_ in ids}
     return scorecard_table(By.AXIS, ON, [("civil", counts)])
 
@@ -54,13 +54,13 @@ def of(*ids: str) -> ScorecardTable:
 # -- CSV ----------------------------------------------------------------------------------------
 
 
-def test_csv_begins_with_the_mark_by_which_excel_tells_utf_8() -> None:
+def test_csv_begins_with_the_byte_order_mark_that_excel_needs() -> None:
     content = csv_file.write(season())
     assert content.startswith("\ufeffمعاونت,شناسه,کل,باز,".encode())
     assert content.endswith(b"\r\n")
 
 
-def test_csv_has_a_line_a_card_and_one_of_all() -> None:
+def test_csv_has_one_line_per_scorecard_and_a_total() -> None:
     head, *rows = rows_of_csv(season())
     assert {len(row) for row in rows} == {len(head)}
     assert rows[4][:3] == ["معاونت عمرانی", "civil", str(season().rows[4].card.total)]
@@ -69,7 +69,7 @@ def test_csv_has_a_line_a_card_and_one_of_all() -> None:
     assert float(rows[-1][share]) == season().total.verified_share
 
 
-def test_where_there_is_nothing_to_divide_cells_are_empty() -> None:
+def test_a_share_of_nothing_is_an_empty_cell() -> None:
     head, *rows = rows_of_csv(scorecard_table(By.AXIS, ON, [("civil", {})]))
     for name in ("سهم تأییدشده", "سهم به‌موقع از تأییدشده", "میانه‌ی عمر بازها (روز)"):
         assert {row[head.index(name)] for row in rows} == {""}
@@ -82,7 +82,7 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_what_a_spreadsheet_takes_for_a_formula_is_made_a_text(text: str) -> None:
+def test_text_that_looks_like_a_formula_is_escaped(text: str) -> None:
     assert harmless(text) == f"'{text}"
     cells = [row[1] for row in rows_of_csv(of(text))]
     assert f"'{text}" in cells
@@ -96,7 +96,7 @@ def test_ordinary_text_stays(text: str) -> None:
 
 @unhurried
 @given(st.text("=+-@\"',;\n\r\t آ۱x", min_size=1, max_size=8))
-def test_csv_reads_back_whatever_the_ids_hold(id_: str) -> None:
+def test_csv_reads_back_any_id(id_: str) -> None:
     found = [row[1] for row in rows_of_csv(of(id_))]
     assert harmless(id_) in found
 
@@ -166,9 +166,9 @@ def test_each_bar_is_as_long_as_its_total_and_begins_on_the_right() -> None:
         right = max(float(r.attrib["x"]) + float(r.attrib["width"]) for r in rects)
         assert right == pytest.approx(680, abs=0.1)
         pixels.add(round(sum(float(r.attrib["width"]) for r in rects) / row.card.total, 2))
-        told = bar.findtext(f"{SVG}title") or ""
-        assert told.startswith(f"{isolated(row.title_fa)}: کل {persian_digits(row.card.total)}؛")
-        assert f"تأییدشده {persian_digits(row.card.verified)}، " in told
+        shown = bar.findtext(f"{SVG}title") or ""
+        assert shown.startswith(f"{isolated(row.title_fa)}: کل {persian_digits(row.card.total)}؛")
+        assert f"تأییدشده {persian_digits(row.card.verified)}، " in shown
         assert {isolated(row.title_fa), persian_digits(row.card.total)} <= set(texts(bar))
     assert len(pixels) == 1, "one scale for all"
 
@@ -192,13 +192,13 @@ def test_no_bar_is_longer_than_the_chart_and_ticks_are_few() -> None:
 @unhurried
 @example("crisis")
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1))
-def test_any_name_stands_in_the_chart_as_text(id_: str) -> None:
+def test_any_name_is_text_in_the_chart(id_: str) -> None:
     bars = ET.fromstring(chart.write(of(id_))).findall(f"{SVG}g")
-    told = f"{isolated(AXIS_TITLES_FA.get(id_, id_))}: "
-    assert any((bar.findtext(f"{SVG}title") or "").startswith(told) for bar in bars)
+    start = f"{isolated(AXIS_TITLES_FA.get(id_, id_))}: "
+    assert any((bar.findtext(f"{SVG}title") or "").startswith(start) for bar in bars)
 
 
-def test_what_is_left_out_is_said_in_every_file() -> None:
+def test_every_file_says_what_is_left_out() -> None:
     whole = season()
     partial = replace(whole, partial=("social", "own"))
     said = "ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: معاونت اجتماعی و فرهنگی، own"

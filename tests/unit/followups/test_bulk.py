@@ -1,4 +1,4 @@
-"""Rows of a sheet: what they say, and what they bring about."""
+"""Rows of a sheet: what is read, and what is decided."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.followups.adapters.bulk_sheet import TITLES, Cell, Odd, columns_of, read_row
 from services.followups.domain import bulk
-from services.followups.domain.bulk import (
-    LONGEST_NOTE,
-    TITLES,
-    BadSheet,
-    Cell,
-    Column,
-    Edit,
-    Odd,
-    StaleRow,
-)
-from services.followups.domain.records import Completed, Progressed
+from services.followups.domain.bulk import LONGEST_NOTE, BadSheet, Column, Edit, StaleRow
+from services.followups.domain.facts import Completed, Progressed
 from services.followups.domain.refusals import NotNow
 from shared.runtime.refusals import NotAllowed
 from shared.text import persian_digits
@@ -41,7 +33,7 @@ ID = AT_WORK.followup_id
 
 def row(**cells: Cell) -> Edit:
     usual: dict[Column, Cell] = {Column.FOLLOWUP_ID: ID, Column.VERSION: 3}
-    return bulk.read_row(7, {**usual, **{Column(name): cell for name, cell in cells.items()}})
+    return read_row(7, {**usual, **{Column(name): cell for name, cell in cells.items()}})
 
 
 def faults(**cells: Cell) -> list[tuple[int, Column | None, str]]:
@@ -57,7 +49,7 @@ def edit(**changes: Any) -> Edit:
 # -- reading ------------------------------------------------------------------------------------
 
 
-def test_a_row_in_which_nobody_wrote_says_nothing() -> None:
+def test_an_untouched_row_is_empty() -> None:
     for blank in (None, "", "  "):
         assert row(progress=blank, note=blank, done=blank).is_empty
     assert not row(progress=0).is_empty
@@ -78,7 +70,7 @@ def test_progress_is_read_in_figures_of_any_script(cell: Cell, progress: int | N
     "cell",
     [-1, 101, 0.4, 40.5, "101", "-1", "چهل", "4 0", "1e1", True, "40.0", float("nan"), 1e300, "+1"],
 )
-def test_what_is_no_progress_is_named(cell: Cell) -> None:
+def test_a_wrong_progress_is_a_fault(cell: Cell) -> None:
     assert faults(progress=cell) == [(7, Column.PROGRESS, "bad-progress")]
 
 
@@ -109,13 +101,11 @@ def test_a_claim_is_a_yes(cell: Cell, claims: bool) -> None:
         ({"progress": Odd.TIME}, "progress", "broken-cell"),
     ],
 )
-def test_what_is_wrong_is_named_by_row_and_column(
-    cells: dict[str, Cell], column: str, slug: str
-) -> None:
+def test_a_fault_names_row_and_column(cells: dict[str, Cell], column: str, slug: str) -> None:
     assert faults(**cells) == [(7, Column(column), slug)]
 
 
-def test_all_that_is_wrong_with_a_row_is_named() -> None:
+def test_all_faults_of_a_row_are_named() -> None:
     assert len(faults(version=None, progress=101, done="شاید")) == 3
 
 
@@ -127,10 +117,10 @@ def test_a_note_is_kept_as_it_was_written() -> None:
 TITLE_ROW = list(TITLES.values())
 
 
-def test_titles_may_stand_in_any_order_and_in_arabic_letters() -> None:
-    assert bulk.columns_of(1, [*TITLE_ROW[::-1], None]) == [*list(TITLES)[::-1], None]
+def test_titles_may_be_in_any_order_and_in_arabic_letters() -> None:
+    assert columns_of(1, [*TITLE_ROW[::-1], None]) == [*list(TITLES)[::-1], None]
     arabic = [title.replace("ی", "ي").replace("ک", "ك") for title in TITLE_ROW]
-    assert bulk.columns_of(1, arabic) == list(TITLES)
+    assert columns_of(1, arabic) == list(TITLES)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +139,7 @@ def test_titles_that_are_missing_renamed_or_double_are_named(
     titles: list[Cell], slugs: set[str]
 ) -> None:
     with pytest.raises(BadSheet) as refused:
-        bulk.columns_of(3, titles)
+        columns_of(3, titles)
     assert {fault.slug for fault in refused.value.faults} == slugs
     assert {fault.row for fault in refused.value.faults} == {3}
 
@@ -165,12 +155,12 @@ def test_rows_of_one_follow_up_are_named() -> None:
 # -- deciding -----------------------------------------------------------------------------------
 
 
-def test_what_is_there_already_brings_about_nothing_however_old_the_sheet() -> None:
+def test_known_values_change_nothing_however_old_the_sheet() -> None:
     assert bulk.decide(AT_WORK, edit(progress=60, version=1), SOCIAL, LATER) == []
     assert bulk.decide(AT_WORK, edit(version=1), SOCIAL, LATER) == []
 
 
-def test_a_report_has_its_note_and_a_note_alone_is_a_report_as_far_as_it_is() -> None:
+def test_a_note_alone_is_a_report_with_the_present_progress() -> None:
     assert bulk.decide(AT_WORK, edit(progress=70, note="خوب"), CIVIL, LATER) == [
         Progressed(LATER, "d.karimi", 70, "خوب")
     ]
@@ -179,7 +169,7 @@ def test_a_report_has_its_note_and_a_note_alone_is_a_report_as_far_as_it_is() ->
     ]
 
 
-def test_a_claim_has_its_note_and_the_report_before_it_none() -> None:
+def test_the_note_belongs_to_the_claim_and_not_to_the_report_before_it() -> None:
     claim = Completed(LATER, "d.karimi", "با عکس")
     assert bulk.decide(AT_WORK, edit(claims=True, note="با عکس"), CIVIL, LATER) == [claim]
     assert bulk.decide(AT_WORK, edit(claims=True, progress=95, note="با عکس"), CIVIL, LATER) == [
@@ -200,13 +190,13 @@ def test_a_claim_has_its_note_and_the_report_before_it_none() -> None:
     ],
 )
 def test_a_refusal_names_its_column(case: Any, expected: Any, column: Column) -> None:
-    before, wanted, by = case
+    before, row_edit, by = case
     with pytest.raises(expected) as refused:
-        bulk.decide(before, wanted, by, LATER)
-    assert bulk.column_of(refused.value, wanted) is column
+        bulk.decide(before, row_edit, by, LATER)
+    assert bulk.column_of(refused.value, row_edit) is column
 
 
-def test_a_stale_row_is_told_what_is_there_now() -> None:
+def test_the_refusal_of_a_stale_row_says_what_is_there_now() -> None:
     with pytest.raises(StaleRow, match="version 3 now, in-progress, 60 %"):
         bulk.decide(AT_WORK, edit(progress=70, version=2), CIVIL, LATER)
 

@@ -1,4 +1,4 @@
-"""Evidence: who may hand it in and when, what is the same, and what its name may be."""
+"""Evidence: who may add it and when, duplicates, and file names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from services.followups.domain.evidence import (
     TooMuchEvidence,
     file_name,
 )
-from services.followups.domain.records import EvidenceAdded, Fact, Followup, State, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Fact
+from services.followups.domain.records import EvidenceAdded, Followup, State
 from services.followups.domain.refusals import NotNow
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
@@ -62,7 +64,7 @@ def added(followup: Followup, fact: EvidenceAdded | None) -> Followup:
     return evolve(followup, fact)
 
 
-def test_a_file_is_evidence_with_all_that_tells_it() -> None:
+def test_a_file_becomes_evidence_with_its_data() -> None:
     followup = added(AT_WORK, add())
     (piece,) = followup.evidence
     assert (piece.name, piece.media_type, piece.bytes, piece.sha256) == (
@@ -74,7 +76,7 @@ def test_a_file_is_evidence_with_all_that_tells_it() -> None:
     assert evidence.find(followup, "other") is None
 
 
-def test_the_same_file_adds_nothing_under_whatever_name_and_by_whomever() -> None:
+def test_the_same_file_adds_nothing_under_another_name_or_by_another_person() -> None:
     followup = added(AT_WORK, add())
     assert add(followup, COORDINATION, replace(FILE, name="دیگر.jpg")) is None
     other = added(followup, add(followup, file=replace(FILE, sha256="c" * 64)))
@@ -112,7 +114,7 @@ def test_the_deputys_officer_may() -> None:
         add(after(ACKNOWLEDGED), officer)
 
 
-def test_of_what_is_coordinations_own_the_ministers_office_may_too() -> None:
+def test_the_ministers_office_may_for_follow_ups_of_coordination() -> None:
     own = after(ACKNOWLEDGED, deputy="coordination", province=None)
     for by in (COORDINATION, MINISTER_OFFICE, principal("x", "deputy:coordination")):
         assert add(own, by) is not None
@@ -123,7 +125,7 @@ def test_of_what_is_coordinations_own_the_ministers_office_may_too() -> None:
 @pytest.mark.parametrize(
     "facts", [(ACKNOWLEDGED,), (PROGRESSED,), (COMPLETED,), (COMPLETED, REOPENED)]
 )
-def test_it_is_taken_while_somebody_is_at_work_and_while_it_is_claimed(
+def test_it_is_accepted_during_the_work_and_while_claimed(
     facts: tuple[Fact, ...],
 ) -> None:
     followup = after(*facts)
@@ -133,7 +135,7 @@ def test_it_is_taken_while_somebody_is_at_work_and_while_it_is_claimed(
 @pytest.mark.parametrize(
     "facts", [(), (DISPUTED,), (BLOCKED,), (CLOSED,), (COMPLETED, VERIFIED)], ids=str
 )
-def test_else_it_is_not_taken(facts: tuple[Fact, ...]) -> None:
+def test_it_is_not_accepted_in_other_states(facts: tuple[Fact, ...]) -> None:
     followup = after(*facts)
     assert followup.state not in {State.ACKNOWLEDGED, State.DONE}
     with pytest.raises(NotNow):
@@ -142,12 +144,12 @@ def test_else_it_is_not_taken(facts: tuple[Fact, ...]) -> None:
         evidence.require_room(followup, CIVIL, LATER)
 
 
-def test_an_empty_file_shows_nothing() -> None:
+def test_an_empty_file_is_refused() -> None:
     with pytest.raises(EmptyFile):
         add(file=replace(FILE, bytes=0))
 
 
-def test_there_is_an_end_to_it_and_what_is_there_is_still_answered() -> None:
+def test_the_number_is_limited_and_a_known_file_is_still_accepted() -> None:
     pieces = tuple(replace(PHOTO, evidence_id=str(n)) for n in range(MOST - 1))
     full = added(replace(AT_WORK, evidence=pieces), add(replace(AT_WORK, evidence=pieces)))
     assert len(full.evidence) == MOST
@@ -170,7 +172,7 @@ def test_there_is_an_end_to_it_and_what_is_there_is_still_answered() -> None:
         ("می‌شود.pdf", "می‌شود.pdf"),
         (" نامه  ۱۲ .pdf ", "نامه  ۱۲ .pdf"),
         ("x" * 255, "x" * 255),
-        ("آ.pdf", "آ.pdf"),  # in two characters, as macOS has it
+        ("آ.pdf", "آ.pdf"),  # decomposed, as macOS writes it
         ("\u2067گزارش\u2069\u061c\u206f.pdf\ufeff", "گزارش.pdf"),
         ("نامه.pdf. . ", "نامه.pdf"),
         ("گزارش\t۱.pdf", "گزارش ۱.pdf"),
@@ -181,7 +183,7 @@ def test_there_is_an_end_to_it_and_what_is_there_is_still_answered() -> None:
         ("NUL. .", "_NUL"),
         ("console.log", "console.log"),
         (".htaccess", ".htaccess"),
-        ("\U0001fae8.jpg", "\U0001fae8.jpg"),  # younger than Python's tables
+        ("\U0001fae8.jpg", "\U0001fae8.jpg"),  # newer than Python's Unicode tables
         ("چرا؟ (why?).pdf", "چرا؟ (why?).pdf"),
         ("ا" * 255 + " .", "ا" * 255),
     ],
@@ -198,13 +200,13 @@ def test_a_name_is_written_in_one_way(given_name: str, name: str) -> None:
         *("\ud800.pdf", "\ufffe.pdf", "\ue000.pdf", "گز\ufffd\ufffdرش.pdf", "????? ??.pdf", "?"),
     ],
 )
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_an_unreadable_name_is_refused(name: str) -> None:
     with pytest.raises(BadName):
         file_name(name)
 
 
 @given(st.one_of(st.text(max_size=40), st.text("CONcon1². \u200cآا/", max_size=9), ANY_TEXT))
-def test_whatever_comes_is_a_name_that_stays_or_none(given_name: str) -> None:
+def test_a_cleaned_name_stays_the_same(given_name: str) -> None:
     try:
         name = file_name(given_name)
     except Refused:

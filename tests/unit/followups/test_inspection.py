@@ -1,4 +1,4 @@
-"""Draws: the same for everybody, and even."""
+"""Draws: reproducible and uniform."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_larger_draw_begins_with_the_smaller(ids: list[str], seed: str, size: 
 
 @unhurried
 @given(_ids, st.uuids().map(str), _seeds, st.integers(1, 9))
-def test_who_joins_takes_one_place_at_most(ids: list[str], new: str, seed: str, size: int) -> None:
+def test_a_new_id_takes_at_most_one_place(ids: list[str], new: str, seed: str, size: int) -> None:
     before, after = draw(seed, size, ids).drawn, draw(seed, size, sorted({*ids, new})).drawn
     assert [id_ for id_ in after if id_ != new] == before[: len(after) - (new in after)]
 
@@ -61,7 +61,7 @@ def test_another_population_has_another_digest(ids: list[str], new: str) -> None
     assert (draw("x", 1, ids).digest == draw("x", 1, sorted({*ids, new})).digest) == (new in ids)
 
 
-def test_each_is_drawn_as_often_as_any() -> None:
+def test_each_id_is_drawn_equally_often() -> None:
     drawn = Counter(id_ for n in range(2_000) for id_ in draw(f"seed {n}", 5, IDS).drawn)
     expected = 2_000 * 5 / len(IDS)
     chi_square = sum((drawn[id_] - expected) ** 2 / expected for id_ in IDS)
@@ -74,12 +74,12 @@ def test_a_recorded_draw_stays() -> None:
 
 
 @pytest.mark.parametrize("seed", ["قرعه", "e\u0301", "1402"])
-def test_the_documents_lines_draw_the_same(seed: str) -> None:
+def test_the_code_in_the_documents_draws_the_same(seed: str) -> None:
     text = (PROJECT / "docs/inspection.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    told: dict[str, Any] = {}
-    exec(code, told)  # noqa: S102  # our own lines, as readers run them
-    theirs = cast(Callable[[str, int, Sequence[str]], list[str]], told["draw"])
+    defined: dict[str, Any] = {}
+    exec(code, defined)  # noqa: S102  # our own code, as readers run it
+    theirs = cast(Callable[[str, int, Sequence[str]], list[str]], defined["draw"])
     ours = draw(seed, 7, IDS)
     assert theirs(seed, 7, IDS) == ours.drawn
-    assert told["digest"](IDS) == ours.digest
+    assert defined["digest"](IDS) == ours.digest

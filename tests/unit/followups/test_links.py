@@ -1,4 +1,4 @@
-"""Nothing continues itself: no link and no move closes a circle, in whichever order they come."""
+"""Links between follow-ups: no link and no move closes a circle, in any order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from services.followups import handlers
 from services.followups.api import ApiContext
+from services.followups.domain.evolution import evolve, opened
 from services.followups.domain.links import PredecessorCircle, require_no_circle
-from services.followups.domain.records import Followup, evolve, opened
+from services.followups.domain.records import Followup
 from services.followups.domain.work import Linked, Predecessor
-from services.followups.handlers import Ahead, Change
+from services.followups.handlers import Ahead, Change, Command
 from shared.messaging.core.model import CommitContext
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
@@ -45,7 +46,7 @@ def linked(one: Followup, predecessor: str, deputy: str | None = None) -> Follow
 
 @dataclass
 class Site:
-    """The desks of some deputies, each with a store of its own."""
+    """Some deputies, each with a separate store."""
 
     contexts: Mapping[str, ApiContext]
 
@@ -62,19 +63,15 @@ class Site:
         return cls(contexts)
 
     async def link(self, one: Followup, predecessor: str, deputy: str | None = None) -> str:
-        """What becomes of a link: `linked`, or the slug of its refusal."""
+        """Try a link; return `linked`, or the slug of its refusal."""
         present = {d: await api.store.get(one.followup_id) for d, api in self.contexts.items()}
         (where,) = [d for d, found in present.items() if found is not None]
         api = self.contexts[where]
         try:
             await handlers.link(
-                one.followup_id,
-                api.store,
-                api.context,
-                COORDINATION,
+                Command(one.followup_id, api.store, api.context, COORDINATION, LATER),
                 predecessor,
                 deputy,
-                LATER,
             )
         except Refused as refused:
             return refused.reason
@@ -98,8 +95,8 @@ class Site:
         return [one for api in self.contexts.values() for one in await api.store.page(page)]
 
 
-def stands_in_a_circle(followups: Sequence[Followup]) -> bool:
-    """Whether any of them can be reached from itself; told without the code that is tried."""
+def is_in_a_circle(followups: Sequence[Followup]) -> bool:
+    """Whether any of them can be reached from itself, computed without the code under test."""
 
     def next_of(one: Followup) -> list[Followup]:
         before = one.work.predecessor
@@ -133,33 +130,27 @@ async def test_the_link_that_closes_a_circle_is_refused_whichever_comes_last(len
             site = await Site.of(*wake)
             became = [await site.link(wake[n], wake[(n + 1) % length].resolution_id) for n in order]
             assert became == ["linked"] * (length - 1) + ["predecessor-circle"]
-            assert not stands_in_a_circle(await site.every())
+            assert not is_in_a_circle(await site.every())
 
 
-async def test_a_circle_is_told_by_its_resolutions() -> None:
+async def test_the_refusal_names_the_resolutions_of_the_circle() -> None:
     a, b, c = followup("A"), followup("B", "social"), followup("C", "crisis")
     site = await Site.of(linked(a, "B"), linked(b, "C", "crisis"), c)
+    crisis = site.contexts["crisis"]
+    command = Command(c.followup_id, crisis.store, crisis.context, COORDINATION, LATER)
     with pytest.raises(PredecessorCircle) as refused:
-        await handlers.link(
-            c.followup_id,
-            site.contexts["crisis"].store,
-            site.contexts["crisis"].context,
-            COORDINATION,
-            "A",
-            "civil",
-            LATER,
-        )
-    told = "C (crisis) → A (civil) → B (social) → C (crisis)"
-    assert str(refused.value) == f"it would continue itself: {told}"
+        await handlers.link(command, "A", "civil")
+    circle = "C (crisis) → A (civil) → B (social) → C (crisis)"
+    assert str(refused.value) == f"it would continue itself: {circle}"
 
 
-def test_a_long_circle_is_told_in_part() -> None:
+def test_the_refusal_names_a_long_circle_in_part() -> None:
     wake = [linked(followup(f"R-{n}"), f"R-{(n + 1) % 1_000}") for n in range(1_000)]
     with pytest.raises(PredecessorCircle, match="→ 989 more →"):
         require_no_circle(wake[0], wake)
 
 
-async def test_of_several_follow_ups_of_a_resolution_the_one_that_is_named_counts() -> None:
+async def test_a_named_deputy_means_that_deputys_follow_up() -> None:
     a, b, other = followup("A"), followup("B"), followup("B", "social")
     site = await Site.of(linked(a, "B", "civil"), b, other)
     assert await site.link(other, "A") == "linked"
@@ -168,7 +159,7 @@ async def test_of_several_follow_ups_of_a_resolution_the_one_that_is_named_count
     assert await site.link(other, "A") == "predecessor-circle"
 
 
-async def test_what_is_not_known_yet_closes_no_circle_and_is_heeded_once_it_is() -> None:
+async def test_an_unknown_resolution_closes_no_circle_until_it_is_known() -> None:
     a, b = followup("A"), followup("B", "social")
     site = await Site.of(a)
     assert await site.link(a, "B", "social") == "linked"
@@ -185,10 +176,10 @@ async def test_a_move_takes_links_along() -> None:
 
 
 async def test_a_move_that_would_close_a_circle_is_refused() -> None:
-    """A continues what social follows of B, before social follows it."""
+    """A continues social's follow-up of B, before it exists."""
     a, b = linked(followup("A"), "B", "social"), linked(followup("B", "crisis"), "A")
     site = await Site.of(a, b)
-    assert not stands_in_a_circle(await site.every())
+    assert not is_in_a_circle(await site.every())
     assert await site.move("crisis", "social", b) == ["predecessor-circle"]
     assert await site.move("crisis", "civil", b) == [None]
     itself = linked(followup("C"), "C", "social")
@@ -196,29 +187,29 @@ async def test_a_move_that_would_close_a_circle_is_refused() -> None:
     assert await site.move("civil", "social", itself) == ["predecessor-circle"]
 
 
-async def test_of_two_that_would_close_a_circle_together_one_moves() -> None:
+async def test_of_two_moves_that_close_a_circle_together_one_succeeds() -> None:
     a, b = linked(followup("A"), "B", "social"), linked(followup("B"), "A", "social")
     site = await Site.of(a, b)
     assert sorted(map(str, await site.move("civil", "social", a, b))) == [
         "None",
         "predecessor-circle",
     ]
-    assert not stands_in_a_circle(await site.every())
+    assert not is_in_a_circle(await site.every())
 
 
-async def test_a_circle_that_stands_already_holds_up_nobody_else() -> None:
-    """Of before there was the rule: it is read, linked to, and mended."""
+async def test_an_existing_circle_does_not_block_other_follow_ups() -> None:
+    """Older links may form a circle: it can be read, linked to, and corrected."""
     a, b, c = linked(followup("A"), "B"), linked(followup("B"), "A"), followup("C")
     site = await Site.of(a, b, c)
     assert await site.link(c, "A") == "linked"
     assert await site.link(a, "R-9") == "linked"
-    assert not stands_in_a_circle(await site.every())
+    assert not is_in_a_circle(await site.every())
     site = await Site.of(a, b, c)
     assert await site.link(a, "B", "civil") == "predecessor-circle"
     assert await site.move("civil", "social", a, b, c) == [None, None, None]
 
 
-async def test_of_two_links_at_the_same_time_one_is_decided_anew() -> None:
+async def test_of_two_concurrent_links_one_is_decided_again() -> None:
     a, b = followup("A"), followup("B", "social")
     site = await Site.of(a, b)
     civil, social = (site.contexts[deputy].store for deputy in ("civil", "social"))
@@ -227,7 +218,7 @@ async def test_of_two_links_at_the_same_time_one_is_decided_anew() -> None:
 
     async def slow(resolution_ids: Collection[str]) -> Ahead:
         ahead = await known(resolution_ids)
-        if not became:  # the other link comes before this one is saved
+        if not became:  # the other link is saved before this one
             became.append(await site.link(b, "A"))
         return ahead
 
@@ -237,7 +228,7 @@ async def test_of_two_links_at_the_same_time_one_is_decided_anew() -> None:
     other = await social.get(b.followup_id)
     assert other is not None
     assert other.work.predecessor == Predecessor("A", None)
-    assert not stands_in_a_circle(await site.every())
+    assert not is_in_a_circle(await site.every())
 
 
 _resolutions = st.sampled_from(["A", "B", "C", "D"])
@@ -250,7 +241,7 @@ _steps = st.lists(st.tuples(_places, _links | _deputies), max_size=14)
 
 @unhurried
 @given(st.sets(_places, min_size=2, max_size=8), _steps)
-def test_whatever_is_linked_and_moved_nothing_stands_in_a_circle(
+def test_no_links_and_moves_form_a_circle(
     places: set[tuple[str, str]], steps: list[tuple[tuple[str, str], tuple[str, str | None] | str]]
 ) -> None:
     async def run() -> None:
@@ -266,7 +257,7 @@ def test_whatever_is_linked_and_moved_nothing_stands_in_a_circle(
                 holders = [f.deputy for f in await site.every() if f.followup_id == one.followup_id]
                 if holders != [to]:
                     await site.move(holders[0], to, one)
-            assert not stands_in_a_circle(await site.every())
+            assert not is_in_a_circle(await site.every())
 
     asyncio.run(run())
 
@@ -283,7 +274,7 @@ def test_whatever_is_linked_and_moved_nothing_stands_in_a_circle(
 def test_what_is_refused_is_a_circle_and_nothing_else_is(
     places: list[tuple[tuple[str, str], tuple[str, str | None] | None]],
 ) -> None:
-    """Whatever circles stand already: the last of them is told whether it stands in one."""
+    """Whatever circles exist already, the last follow-up is judged by its own."""
     everyone = [
         followup(*place) if before is None else linked(followup(*place), *before)
         for place, before in places

@@ -1,4 +1,4 @@
-"""Follow-ups that go from one deputy to another, and come back."""
+"""Follow-ups that move from one deputy to another, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from services.followups import handlers
 from services.followups.api import ApiContext
 from services.followups.domain import decisions
-from services.followups.domain.records import Followup, evolve
+from services.followups.domain.evolution import evolve
+from services.followups.domain.records import Followup
 from services.followups.domain.refusals import AlreadyFollowed
 from services.followups.domain.scores import By
 from services.followups.domain.work import Delegated
@@ -33,7 +34,7 @@ from tests.unit.followups.examples import (
     principal,
     unhurried,
 )
-from tests.unit.followups.test_handlers import CAUSE, amendment, approval
+from tests.unit.followups.messages import CAUSE, amendment, approval
 from tests.unit.published import as_read
 
 OPERATOR = principal("o.rezaei", "operator")
@@ -43,7 +44,7 @@ DEPUTIES = ("civil", "social", "economic")
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The deputies' stores."""
+    """The stores of several deputies."""
 
     sides: dict[str, ApiContext]
 
@@ -86,7 +87,7 @@ def _side(deputy: str) -> ApiContext:
 
 
 @pytest.mark.parametrize("by", [OPERATOR, OFFICE])
-def test_the_office_moves_it_and_who_acted_for_the_deputy_does_no_longer(by: Principal) -> None:
+def test_the_office_moves_it_and_officer_and_delegate_end(by: Principal) -> None:
     lent = Delegated(LATER, "d.karimi", "a.nouri", LATER.date() + timedelta(days=9), None)
     before = after(ASSIGNED, lent)
     fact = decisions.move(before, by, "social", None, "ادغام", LATER)
@@ -96,7 +97,7 @@ def test_the_office_moves_it_and_who_acted_for_the_deputy_does_no_longer(by: Pri
     assert (moved.work.officer, moved.work.delegation) == (None, None)
 
 
-def test_nobody_else_moves_and_nothing_goes_where_the_same_is_followed() -> None:
+def test_nobody_else_moves_and_a_second_follow_up_of_a_resolution_is_refused() -> None:
     before = after()
     with pytest.raises(NotAllowed):
         decisions.move(before, COORDINATION, "social", None, "ادغام", LATER)
@@ -107,7 +108,7 @@ def test_nobody_else_moves_and_nothing_goes_where_the_same_is_followed() -> None
 # -- what moves ---------------------------------------------------------------------------------
 
 
-async def test_it_goes_with_its_history_and_later_events_follow() -> None:
+async def test_it_moves_with_its_history_and_later_events_are_forwarded() -> None:
     house = House.empty()
     first = amendment("a", title="نو")
     await house.take("civil", approval(), first)
@@ -135,7 +136,7 @@ async def test_it_goes_with_its_history_and_later_events_follow() -> None:
     assert (await house.all_of("social"))[0].resolution.due_on.isoformat() == "2024-06-01"
 
 
-async def test_what_the_other_follows_himself_stays_and_the_rest_goes() -> None:
+async def test_what_the_other_deputy_already_follows_stays_and_the_rest_moves() -> None:
     house = House.empty()
     await house.take("civil", approval(), approval(resolution_id="R-2"))
     await house.take("social", approval(deputy="social"))
@@ -149,10 +150,10 @@ async def test_what_the_other_follows_himself_stays_and_the_rest_goes() -> None:
 
 @unhurried
 @given(st.lists(st.tuples(st.sampled_from(DEPUTIES), st.sampled_from(DEPUTIES)), max_size=6))
-def test_wherever_it_went_each_topic_rebuilds_what_its_deputy_holds(
+def test_each_topic_rebuilds_what_its_deputy_has_after_any_moves(
     journeys: list[tuple[str, str]],
 ) -> None:
-    """And no follow-up is lost or in two places, and every history is whole where it is."""
+    """No follow-up is lost or in two places, and each history is complete."""
 
     async def run() -> None:
         house = House.empty()

@@ -1,4 +1,4 @@
-"""How facts change a follow-up, and that its events tell all of it."""
+"""How facts change a follow-up, and that its events contain its whole state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 
 from services.followups import events
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
@@ -21,16 +22,14 @@ from services.followups.domain.records import (
     ExtensionRefused,
     Fact,
     FellOverdue,
-    Followup,
     Moved,
     Progressed,
     Reopened,
     Settled,
-    State,
     Unblocked,
     Verified,
-    evolve,
 )
+from services.followups.domain.records import Followup, State
 from shared.contracts.envelope import CloudEvent, read, write
 from shared.contracts.events import FollowupEvent, FollowupOverdue, parse
 from shared.messaging.core.model import Message, Origin, published
@@ -68,7 +67,7 @@ STATES = {
 
 @unhurried
 @given(lives())
-def test_every_fact_is_a_version_and_leaves_the_beginning_as_it_was(life: list[Fact]) -> None:
+def test_every_fact_is_a_version_and_keeps_the_data_of_the_approval(life: list[Fact]) -> None:
     first: Followup | None = None
     for number, (before, fact, now) in enumerate(steps(life), 1):
         first = first or now
@@ -91,7 +90,7 @@ def test_every_fact_is_a_version_and_leaves_the_beginning_as_it_was(life: list[F
                 assert now.resolution == before.resolution
 
 
-def test_a_claim_is_whole_and_whoever_made_it_is_remembered_until_it_is_refused() -> None:
+def test_a_claim_means_100_percent_and_its_claimant_is_kept_until_a_refusal() -> None:
     claimed = after(ACKNOWLEDGED, PROGRESSED, COMPLETED)
     assert (claimed.progress, claimed.claimed_by, claimed.verified_by) == (100, "d.karimi", None)
     verified = evolve(claimed, Verified(LATER, "c.ahmadi", "done", None))
@@ -101,7 +100,7 @@ def test_a_claim_is_whole_and_whoever_made_it_is_remembered_until_it_is_refused(
     assert refused.progress == PROGRESSED.progress, "as far as the deputy had said before"
 
 
-def test_an_extension_is_a_due_date_with_levels_of_its_own_and_the_original_stays() -> None:
+def test_an_extended_due_date_has_its_own_levels_and_the_original_date_stays() -> None:
     late = after(ACKNOWLEDGED, FellOverdue(LATER, 1, date(2024, 1, 1), 1), REQUESTED)
     assert late.request is not None
     more = Extended(LATER, "c.ahmadi", date(2024, 2, 1), date(2024, 1, 1), None)
@@ -120,7 +119,7 @@ def test_an_extension_is_a_due_date_with_levels_of_its_own_and_the_original_stay
     assert evolve(late, COMPLETED).request is None
 
 
-def test_that_it_is_near_has_one_id_a_due_date() -> None:
+def test_the_event_that_it_is_near_has_one_id_per_due_date() -> None:
     one = CameDueSoon(LATER, date(2024, 1, 1))
     other = CameDueSoon(LATER, date(2024, 2, 1))
     ids = [events.to_event(after(*facts, one), one, TOPIC, None).id for facts in ((), (one,))]
@@ -128,7 +127,7 @@ def test_that_it_is_near_has_one_id_a_due_date() -> None:
     assert events.to_event(after(one, other), other, TOPIC, None).id not in ids
 
 
-def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
+def test_only_an_amended_due_date_restarts_the_levels() -> None:
     overdue = after(FellOverdue(LATER, 2, date(2024, 1, 1), 9))
     assert evolve(overdue, amended(resolution(title="عنوان دیگر"))).level == 2
     moved = evolve(overdue, amended(resolution(due_on=date(2024, 6, 1))))
@@ -140,8 +139,8 @@ def test_an_amendment_of_the_due_date_alone_begins_the_levels_anew() -> None:
 
 @unhurried
 @given(lives())
-def test_what_is_published_and_read_again_brings_about_the_same_state(life: list[Fact]) -> None:
-    """The law on which recovery from a restored copy rests."""
+def test_published_events_lead_to_the_same_state(life: list[Fact]) -> None:
+    """Recovery from a restored copy depends on this."""
     recovered: Followup | None = None
     ids: set[str] = set()
     for _before, fact, now in steps(life):
@@ -166,13 +165,13 @@ def test_what_is_published_and_read_again_brings_about_the_same_state(life: list
         message = Message(Origin(TOPIC, 0, 0), received, data, TOPIC)
         again = published(message, data.resolution_id, data.followup_id)
         assert again == replace(event, time=received.time or event.time)
-        told = events.from_event(data, recovered)
-        assert told == fact
-        recovered = now if recovered is None else evolve(recovered, told)
+        read_fact = events.from_event(data, recovered)
+        assert read_fact == fact
+        recovered = now if recovered is None else evolve(recovered, read_fact)
         assert recovered == now
 
 
-def test_the_opening_is_told_whole() -> None:
+def test_the_event_of_the_opening_has_all_fields() -> None:
     least = fact_of_opening(province=None)
     event = events.to_event(after(province=None), least, TOPIC, None)
     assert json.loads(event.data) == {
@@ -207,7 +206,7 @@ def test_a_level_has_the_same_id_whenever_it_is_announced() -> None:
     assert events.to_event(after(moved), moved, TOPIC, None).id != one.id
 
 
-def test_events_that_change_no_state_tell_no_fact() -> None:
+def test_events_that_change_no_state_have_no_fact() -> None:
     ids: dict[str, Any] = {
         "followup_id": "f",
         "resolution_id": "r",
@@ -222,4 +221,4 @@ def test_events_that_change_no_state_tell_no_fact() -> None:
         level=1,
         progress=0,
     )
-    assert events.from_event(old, followup()) is None, "without its instant it cannot be told again"
+    assert events.from_event(old, followup()) is None, "without its instant there is no fact"

@@ -1,4 +1,4 @@
-"""What follow-ups count as, and that scorecards say what a recount of the follow-ups says."""
+"""Counts of follow-ups, and that scorecards equal a recount of the follow-ups."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.followups.domain.records import (
-    ENDED,
-    Closed,
-    Completed,
-    Extended,
-    Fact,
-    FellOverdue,
-    Followup,
-    State,
-    evolve,
-)
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import Closed, Completed, Extended, Fact, FellOverdue
+from services.followups.domain.records import ENDED, Followup, State
 from services.followups.domain.scores import (
     By,
     Counted,
@@ -56,7 +48,7 @@ of_many = settings(unhurried, max_examples=30)  # each example has several lives
 
 @st.composite
 def orderly_lives(draw: st.DrawFn) -> list[Fact]:
-    """Lives whose facts happen one after another."""
+    """Draw lives whose facts happen one after another."""
     life = draw(lives())
     instants = sorted(fact.at for fact in life)
     return [replace(fact, at=at) for fact, at in zip(life, instants, strict=True)]
@@ -67,7 +59,7 @@ def walked(life: list[Fact]) -> Steps:
 
 
 def counts_of(total: Counter[Counted], subject: str, until: date | None = None) -> Counter[str]:
-    """What there is of a subject at the end of a day."""
+    """Return the counts of a subject at the end of a day."""
     counts: Counter[str] = Counter()
     for (of, day, name), count in total.items():
         if of == subject and (until is None or day <= until.isoformat()):
@@ -76,13 +68,13 @@ def counts_of(total: Counter[Counted], subject: str, until: date | None = None) 
 
 
 def stood(life: Steps, day: date) -> Followup | None:
-    """A follow-up as it stood at the end of a day."""
+    """Return a follow-up as it was at the end of a day."""
     until = [now for _, now in life if tehran_date(now.changed_at) <= day]
     return until[-1] if until else None
 
 
 def recount(followups: Iterable[Followup], on: date) -> Scorecard:
-    """A scorecard from the follow-ups themselves."""
+    """Compute a scorecard from the follow-ups themselves."""
     all_ = list(followups)
     open_ = [f for f in all_ if f.state not in ENDED]
     verified = [f for f in all_ if f.state is State.VERIFIED]
@@ -117,7 +109,7 @@ def is_of(followup: Followup, subject: str) -> bool:
 
 @unhurried
 @given(lives())
-def test_the_sum_of_all_changes_is_what_the_end_counts_as(life: list[Fact]) -> None:
+def test_the_sum_of_all_changes_is_the_count_of_the_final_state(life: list[Fact]) -> None:
     walk = walked(life)
     end = walk[-1][1]
     total = tally(walk)
@@ -131,9 +123,7 @@ def test_the_sum_of_all_changes_is_what_the_end_counts_as(life: list[Fact]) -> N
 
 @of_many
 @given(st.lists(orderly_lives(), min_size=1, max_size=5), st.integers(-2, 1_200))
-def test_a_past_day_is_what_a_recount_of_that_day_says(
-    all_lives: list[list[Fact]], days: int
-) -> None:
+def test_the_counts_of_a_past_day_equal_a_recount(all_lives: list[list[Fact]], days: int) -> None:
     day = tehran_date(NOW) + timedelta(days=days)
     walks = [walked(life) for life in all_lives]
     total = tally(step for walk in walks for step in walk)
@@ -145,7 +135,7 @@ def test_a_past_day_is_what_a_recount_of_that_day_says(
 
 @of_many
 @given(st.lists(orderly_lives(), min_size=1, max_size=4))
-def test_the_cards_of_a_kind_add_up_to_the_whole(all_lives: list[list[Fact]]) -> None:
+def test_the_scorecards_of_a_kind_add_up_to_the_total(all_lives: list[list[Fact]]) -> None:
     walks = [walked(life) for life in all_lives]
     total = tally(step for walk in walks for step in walk)
     on = date(2026, 1, 1)
@@ -157,9 +147,7 @@ def test_the_cards_of_a_kind_add_up_to_the_whole(all_lives: list[list[Fact]]) ->
 
 @unhurried
 @given(lives(), st.integers(1, 5))
-def test_it_is_all_the_same_how_many_steps_one_transaction_takes(
-    life: list[Fact], size: int
-) -> None:
+def test_the_counts_do_not_depend_on_the_steps_per_transaction(life: list[Fact], size: int) -> None:
     walk = walked(life)
     parts: Counter[Counted] = Counter()
     for n in range(0, len(walk), size):
@@ -181,7 +169,7 @@ def test_the_median_is_that_of_the_ages(approved: list[tuple[date, int]]) -> Non
 # -- by example ---------------------------------------------------------------------------------
 
 
-def test_what_is_overdue_counts_at_its_level_until_it_has_ended() -> None:
+def test_an_overdue_follow_up_counts_at_its_level_until_it_ends() -> None:
     overdue = after(FellOverdue(LATER, 2, date(2024, 1, 1), 9))
     assert names(followup()) == ("state:opened", "age:2023-10-16")
     assert names(overdue) == ("state:opened", "age:2023-10-16", "overdue:2")
@@ -198,9 +186,7 @@ def test_what_is_overdue_counts_at_its_level_until_it_has_ended() -> None:
         (datetime(2024, 1, 1, 20, 30, tzinfo=UTC), False),
     ],
 )
-def test_on_time_is_by_the_original_due_date_whatever_was_granted(
-    claimed_at: datetime, on_time: bool
-) -> None:
+def test_on_time_is_judged_by_the_original_due_date(claimed_at: datetime, on_time: bool) -> None:
     granted = Extended(LATER, "c.ahmadi", date(2024, 6, 1), date(2024, 1, 1), None)
     claimed = after(ACKNOWLEDGED, granted, Completed(claimed_at, "d.karimi", None))
     assert "on-time" not in names(claimed), "it is not confirmed yet"
@@ -212,7 +198,7 @@ def test_on_time_is_by_the_original_due_date_whatever_was_granted(
     assert "on-time" not in names(closed)
 
 
-def test_a_verification_whose_claim_was_never_noted_is_not_called_on_time() -> None:
+def test_a_verification_without_the_instant_of_its_claim_is_not_on_time() -> None:
     """Documents of the first schema had no instant of the claim."""
     verified = replace(after(COMPLETED, VERIFIED), claimed_at=None)
     assert names(verified) == ("state:verified",)
@@ -224,7 +210,7 @@ def test_the_season_is_the_jalali_year_of_the_approval_in_tehran() -> None:
         assert subjects(resolution(approved_at=approved_at))[-1] == season
 
 
-def test_subjects_and_names_are_names_that_mongodb_takes() -> None:
+def test_subjects_and_names_are_valid_field_names_in_mongodb() -> None:
     total = tally([(None, followup(axis="crisis", session_kind="visit"))])
     for subject, _day, name in total:
         assert not set("$.\0") & set(subject + name)
@@ -236,7 +222,7 @@ def test_shares_of_nothing_are_none() -> None:
     assert (empty.verified_share, empty.on_time_share, empty.median_age_days) == (None, None, None)
 
 
-def test_everything_follows_from_the_counts() -> None:
+def test_all_measures_follow_from_the_counts() -> None:
     counts = {
         "state:opened": 3,
         "state:done": 1,
@@ -257,7 +243,7 @@ def test_everything_follows_from_the_counts() -> None:
     assert (card.verified_share, card.on_time_share) == (0.3333, 0.6667)
 
 
-def test_an_approval_of_tomorrow_is_no_day_old() -> None:
+def test_an_approval_of_tomorrow_has_age_0() -> None:
     assert scorecard({"age:2024-03-02": 1}, date(2024, 3, 1)).median_age_days == 0
 
 

@@ -1,4 +1,4 @@
-"""Configuration of the follow-ups, from the variables to the ladder."""
+"""The settings of follow-ups, from the variables to the escalation policy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.followups.examples import followup, resolution
 
 @pytest.fixture(autouse=True)
 def development(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variables of ours but the one that lets a service start."""
+    """Remove our variables, except those that a service needs to start."""
     for name in [name for name in os.environ if name.startswith("PEYGIR_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PEYGIR_ENV", "development")
@@ -48,7 +48,7 @@ def test_levels_are_three_numbers(
         *("[0,5,10]", ",", "0;5;10", "0,5,1001", "0,5,99999", "۰,۵,۱۰", "0,5,1e1"),
     ],
 )
-def test_wrong_levels_are_one_line_that_names_the_variable(
+def test_wrong_levels_give_one_line_that_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, written: str
 ) -> None:
     monkeypatch.setenv(f"PEYGIR_{name}", written)
@@ -61,7 +61,7 @@ def test_wrong_levels_are_one_line_that_names_the_variable(
     )
 
 
-def test_how_long_a_deputy_has_to_take_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_days_in_which_a_deputy_takes_note(monkeypatch: pytest.MonkeyPatch) -> None:
     saturday = start_of_day(date(2023, 10, 14))
     calendar = WorkingCalendar.iran()
 
@@ -77,23 +77,23 @@ def test_how_long_a_deputy_has_to_take_note(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("written", ["-1", "101", "۳", "three", "3.5"])
-def test_a_wrong_number_of_days_is_one_line_that_names_the_variable(
+def test_a_wrong_number_of_days_gives_one_line_that_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: str
 ) -> None:
     monkeypatch.setenv("PEYGIR_ACKNOWLEDGE_DAYS", written)
     with pytest.raises(SystemExit) as stopped:
         load(FollowupsSettings)
     assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("PEYGIR_ACKNOWLEDGE_DAYS: ")
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("PEYGIR_ACKNOWLEDGE_DAYS: ")
+    assert error.count("\n") == 1
 
 
-def test_the_ladder_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_escalation_policy_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEYGIR_LEVELS_NORMAL", "1,2,9")
     monkeypatch.setenv("PEYGIR_LEVELS_URGENT", "0,1,3")
     escalation = escalation_policy_of(load(FollowupsSettings), WorkingCalendar.iran())
-    saturday = date(2023, 10, 14)  # no holiday follows but the Friday of the 20th
+    saturday = date(2023, 10, 14)  # the only holiday after it is Friday, the 20th
 
     def reached(priority: str) -> list[date]:
         late = followup(due_on=saturday, priority=priority)

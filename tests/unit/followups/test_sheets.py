@@ -1,4 +1,4 @@
-"""Spreadsheets: as they are written, as they come back, and what is never read."""
+"""Spreadsheets: written, read back, and refused."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from services.followups.adapters.bulk_sheet import TITLES
 from services.followups.domain import bulk
-from services.followups.domain.bulk import EDITABLE, TITLES, Column, Edit
+from services.followups.domain.bulk import EDITABLE, MOST_FAULTS, Column, Edit
 from services.followups.domain.records import Followup
-from services.followups.handlers.bulk import FAULTS
 from tests.unit.followups.examples import ACKNOWLEDGED, PROGRESSED, after
 from tests.unit.followups.sheets import (
     PLACES,
@@ -42,10 +42,10 @@ def several(count: int) -> list[Followup]:
 SHEET = sheet_of(several(5))
 
 
-# -- as it is written ---------------------------------------------------------------------------
+# -- writing ----------------------------------------------------------------------------------
 
 
-def test_a_sheet_is_right_to_left_with_persian_titles_that_stay_in_view() -> None:
+def test_a_sheet_is_right_to_left_with_frozen_persian_titles() -> None:
     sheet = opened(SHEET)
     assert sheet.sheet_view.rightToLeft
     assert sheet.freeze_panes == "A2"
@@ -75,7 +75,7 @@ def test_a_row_shows_the_follow_up_as_people_read_it() -> None:
     }
 
 
-def test_only_what_is_asked_for_can_be_written_and_is_marked() -> None:
+def test_only_editable_cells_are_unlocked_and_marked() -> None:
     sheet = opened(SHEET)
     assert sheet.protection.sheet
     for column, place in PLACES.items():
@@ -97,16 +97,16 @@ def test_a_sheet_without_follow_ups_has_its_titles() -> None:
     assert edits_of(sheet_of([])) == []
 
 
-# -- as it comes back ---------------------------------------------------------------------------
+# -- reading ----------------------------------------------------------------------------------
 
 
-def test_as_it_was_it_says_nothing() -> None:
+def test_an_unchanged_sheet_has_only_empty_edits() -> None:
     edits = edits_of(SHEET)
     assert [edit.followup_id for edit in edits] == [f"f-{n}" for n in range(5)]
     assert all(edit.is_empty and edit.version == 3 for edit in edits)
 
 
-def test_what_was_written_is_read_whoever_saved_it() -> None:
+def test_what_people_wrote_is_read() -> None:
     note = "تکمیل شد؛ عکس‌ها پیوست است\nسطر دوم"
     edits: Edits = {
         (2, Column.PROGRESS): "۷۰",
@@ -172,7 +172,7 @@ def test_columns_that_are_missing_or_renamed_are_named() -> None:
     }
 
 
-def test_a_row_that_is_there_twice_is_named() -> None:
+def test_a_repeated_row_is_named() -> None:
     double = filled_in(SHEET, {(5, Column.FOLLOWUP_ID): "f-1"})
     assert refused(double) == [(5, Column.FOLLOWUP_ID, "double-row")]
 
@@ -184,7 +184,7 @@ def row(number: int, **cells: Any) -> list[Any]:
 
 
 @pytest.mark.soak
-def test_more_rows_than_may_be_are_not_read() -> None:
+def test_too_many_rows_are_not_read() -> None:
     most = bulk.MOST_ROWS
     assert refused(sheet_with([row(n) for n in range(100_001)])) == [
         (most + 2, None, "too-many-rows")
@@ -192,15 +192,18 @@ def test_more_rows_than_may_be_are_not_read() -> None:
 
 
 @pytest.mark.soak
-def test_so_many_rows_as_may_be_are_read() -> None:
+def test_the_largest_number_of_rows_is_read() -> None:
     assert len(edits_of(sheet_with([row(n) for n in range(bulk.MOST_ROWS)]))) == bulk.MOST_ROWS
 
 
 def test_not_every_fault_is_listed() -> None:
-    assert len(refused(sheet_with([row(n, progress=101) for n in range(FAULTS + 5)]))) == FAULTS
+    assert (
+        len(refused(sheet_with([row(n, progress=101) for n in range(MOST_FAULTS + 5)])))
+        == MOST_FAULTS
+    )
 
 
-def test_a_sheet_that_claims_to_be_endless_is_not() -> None:
+def test_a_wrong_claim_of_endless_size_is_ignored() -> None:
     def far(xml: bytes) -> bytes:
         return xml.replace(b'<row r="6"', b'<row r="99999999999"')
 
@@ -222,11 +225,11 @@ def test_a_sheet_that_claims_to_be_endless_is_not() -> None:
         with_part(SHEET, "xl/_rels/workbook.xml.rels", b"<x/>"),
     ],
 )
-def test_what_is_no_spreadsheet_is_told_so(content: bytes) -> None:
+def test_the_message_says_that_a_file_is_no_spreadsheet(content: bytes) -> None:
     assert is_no_sheet(content)
 
 
-def test_an_old_or_locked_file_is_told_what_to_do() -> None:
+def test_the_message_about_an_old_or_locked_file_says_what_to_do() -> None:
     assert "save it as .xlsx" in is_no_sheet(b"\xd0\xcf\x11\xe0" + bytes(1_000))
 
 
@@ -251,7 +254,7 @@ def test_a_file_that_lies_about_its_size_is_not_read() -> None:
 
 
 @pytest.mark.soak
-def test_what_would_fill_the_memory_is_given_up() -> None:
+def test_reading_stops_before_it_fills_the_memory() -> None:
     """Ten million texts that sheets could share.
 
     The reader's limit is the kernel's: beyond it nothing is had.
@@ -294,7 +297,7 @@ def test_entities_are_not_expanded() -> None:
     assert "root" not in is_no_sheet(with_part(SHEET, SHEET_PART, outside))
 
 
-def test_macros_and_links_to_other_files_are_passed_over() -> None:
+def test_macros_and_links_to_other_files_are_ignored() -> None:
     with_macro = with_part(SHEET, "xl/vbaProject.bin", b"Attribute VB_Name")
     linked = with_part(with_macro, "xl/externalLinks/externalLink1.xml", b"<externalLink/>")
     assert len(edits_of(linked)) == 5

@@ -1,4 +1,4 @@
-"""The picture of a life: everything is in it, in its place, and legible."""
+"""The picture of a life: everything is in it, in its place, and readable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from services.followups import events
 from services.followups.adapters import timeline as picture
-from services.followups.domain.records import (
+from services.followups.domain.evolution import opened
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
@@ -30,12 +31,11 @@ from services.followups.domain.records import (
     Progressed,
     Reopened,
     Settled,
-    State,
     Unblocked,
     Verified,
     WentUnacknowledged,
-    opened,
 )
+from services.followups.domain.records import State
 from services.followups.domain.timeline import MARKS, Kind, timeline
 from services.followups.domain.work import Commented
 from shared.runtime.calendar import jalali_date
@@ -51,7 +51,7 @@ ELSEWHERE_IN_IT = {
     Closed, Amended, Extended, ExtensionRequested, ExtensionRefused, FellOverdue,
 }  # fmt: skip
 LEFT_OUT = {CameDueSoon, WentUnacknowledged}
-"""What only says that a date is near, or past, which the dates show."""
+"""Facts that only say that a date is near or past, which the dates show."""
 
 
 def drawn(facts: list[Fact]) -> ET.Element:
@@ -59,17 +59,17 @@ def drawn(facts: list[Fact]) -> ET.Element:
 
 
 def texts(svg: ET.Element) -> list[tuple[str, float, float, float]]:
-    """Each text with its height and from where to where it reaches, about."""
+    """Return each text with its height and its approximate left and right ends."""
     found = []
     for text in svg.iter(f"{SVG}text"):
-        told = (text.text or "").strip("\u202b\u202c")
-        x, wide = float(text.attrib["x"]), LETTER * len(told)
+        shown = (text.text or "").strip("\u202b\u202c")
+        x, wide = float(text.attrib["x"]), LETTER * len(shown)
         right = x + wide / 2 if text.attrib["text-anchor"] == "middle" else x
-        found.append((told, float(text.attrib["y"]), right - wide, right))
+        found.append((shown, float(text.attrib["y"]), right - wide, right))
     return found
 
 
-def test_every_fact_is_drawn_or_left_out_knowingly() -> None:
+def test_every_fact_is_drawn_or_deliberately_left_out() -> None:
     assert set(MARKS) | ELSEWHERE_IN_IT | LEFT_OUT == set(get_args(Fact))
     assert set(MARKS.values()) == set(Kind)
 
@@ -80,7 +80,7 @@ def test_the_picture_of_the_docs_is_what_the_code_draws() -> None:
     )
 
 
-def test_a_life_is_folded_into_what_happened_when() -> None:
+def test_a_timeline_has_what_happened_and_when() -> None:
     life = timeline(steps(bridge()))
     states = [period.state for period in life.periods]
     assert states[:4] == [State.OPENED, State.ACKNOWLEDGED, State.IN_PROGRESS, State.BLOCKED]
@@ -93,27 +93,27 @@ def test_a_life_is_folded_into_what_happened_when() -> None:
     assert [value for _, value in life.progress] == [0, 15, 40, 70, 100, 70, 85]
 
 
-def test_extensions_and_the_original_date_stand_in_it_in_words() -> None:
+def test_extensions_and_the_original_date_are_written_out() -> None:
     svg = drawn(bridge())
-    told = [text for text, *_ in texts(svg)]
-    assert f"مهلت اصلی: {jalali_date(date(2024, 1, 1))}" in told
-    assert f"مهلت کنونی: {jalali_date(date(2024, 4, 15))}" in told
-    assert f"تمدید تا ۱۴۰۲/۱۲/۰۱، {isolated('c.ahmadi')}" in told
-    assert f"درخواست تا ۱۴۰۳/۰۴/۱۵، {isolated('d.karimi')}" in told
+    shown = [text for text, *_ in texts(svg)]
+    assert f"مهلت اصلی: {jalali_date(date(2024, 1, 1))}" in shown
+    assert f"مهلت کنونی: {jalali_date(date(2024, 4, 15))}" in shown
+    assert f"تمدید تا ۱۴۰۲/۱۲/۰۱، {isolated('c.ahmadi')}" in shown
+    assert f"درخواست تا ۱۴۰۳/۰۴/۱۵، {isolated('d.karimi')}" in shown
     desc = svg.findtext(f"{SVG}desc") or ""
     assert "۱۶۳ روز دیرتر از مهلت اصلی، ۵۸ روز دیرتر از مهلت کنونی" in desc
     assert svg.get("aria-labelledby") == "title desc"
 
 
-def test_the_facts_come_back_from_the_events_that_tell_them() -> None:
-    told = [events.to_event(after, fact, TOPIC, None) for _, fact, after in steps(bridge())]
-    assert timeline(events.steps_of(told)).due_moves == timeline(steps(bridge())).due_moves
-    assert timeline(events.steps_of(told)).periods == timeline(steps(bridge())).periods
+def test_the_timeline_can_be_computed_from_events() -> None:
+    history = [events.to_event(after, fact, TOPIC, None) for _, fact, after in steps(bridge())]
+    assert timeline(events.steps_of(history)).due_moves == timeline(steps(bridge())).due_moves
+    assert timeline(events.steps_of(history)).periods == timeline(steps(bridge())).periods
 
 
 @unhurried
 @given(lives())
-def test_whatever_happened_it_can_be_drawn_and_lies_within(life: list[Fact]) -> None:
+def test_any_life_can_be_drawn_within_the_picture(life: list[Fact]) -> None:
     svg = drawn(life)
     width = float(svg.attrib["width"])
     height = float(svg.attrib["height"])
@@ -129,7 +129,7 @@ def test_whatever_happened_it_can_be_drawn_and_lies_within(life: list[Fact]) -> 
 
 @unhurried
 @given(lives())
-def test_what_came_later_stands_on_the_left_of_what_came_before(life: list[Fact]) -> None:
+def test_later_facts_are_to_the_left_of_earlier_ones(life: list[Fact]) -> None:
     in_order = [life[0], *sorted(life[1:], key=lambda fact: fact.at)]
     folded = timeline(steps(in_order))
     svg = ET.fromstring(picture.write(folded, NOW))
@@ -142,9 +142,9 @@ def test_what_came_later_stands_on_the_left_of_what_came_before(life: list[Fact]
 
 
 @unhurried
-@example(days=1_943, number=0)  # the first of a month stands at the very end
+@example(days=1_943, number=0)  # the first of a month is at the very end
 @given(days=st.integers(0, 2_000), number=st.integers(0, 300))
-def test_however_long_it_takes_labels_do_not_stand_on_each_other(days: int, number: int) -> None:
+def test_labels_do_not_overlap_in_a_life_of_any_length(days: int, number: int) -> None:
     facts = bridge()[:1]
     for n in range(number):
         at = BEGUN + timedelta(days=days * n / max(1, number))
@@ -153,9 +153,9 @@ def test_however_long_it_takes_labels_do_not_stand_on_each_other(days: int, numb
         facts.append(Extended(at, "c.ahmadi", due + timedelta(days=1), due, None))
     svg = ET.fromstring(picture.write(timeline(steps(facts)), BEGUN + timedelta(days=days)))
     by_line: dict[float, list[tuple[float, float, str]]] = {}
-    for told, y, left, right in texts(svg):
-        if not told.startswith("٪"):
-            by_line.setdefault(y, []).append((left, right, told))
+    for shown, y, left, right in texts(svg):
+        if not shown.startswith("٪"):
+            by_line.setdefault(y, []).append((left, right, shown))
     for line in by_line.values():
         line.sort()
         for (_, right, one), (left, _, two) in pairwise(line):
@@ -163,7 +163,7 @@ def test_however_long_it_takes_labels_do_not_stand_on_each_other(days: int, numb
 
 
 @pytest.mark.parametrize("title", ["<b>&\"'", "x" * 900, "شرح‌ها"])
-def test_text_of_people_stands_as_text(title: str) -> None:
+def test_texts_of_people_are_drawn_as_text(title: str) -> None:
     first = bridge()[0]
     assert isinstance(first, Opened)
 

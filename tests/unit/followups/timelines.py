@@ -1,14 +1,13 @@
-"""The life of one follow-up with everything that a picture of it has to show; invented."""
+"""An invented life of a follow-up with everything that its picture has to show."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Blocked,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRequested,
     Fact,
@@ -16,9 +15,9 @@ from services.followups.domain.records import (
     Opened,
     Progressed,
     Reopened,
-    Resolution,
     Unblocked,
 )
+from services.followups.domain.records import EvidenceAdded, Resolution
 from services.followups.domain.work import Assigned, Commented, ItemAdded, ItemDone, PartReported
 
 BEGUN = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
@@ -26,7 +25,7 @@ NOW = BEGUN + timedelta(days=240)
 
 
 def bridge() -> list[Fact]:
-    """Extended twice, overdue, claimed, reopened, and a third time asked for."""
+    """Return a life: extended twice, overdue, claimed, reopened, a third extension requested."""
 
     def at(days: int) -> datetime:
         return BEGUN + timedelta(days=days)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 
 from services.followups.adapters import chart, timeline
 from services.followups.adapters.svg import letters, short
-from services.followups.domain.records import ExtensionRequested, Opened
+from services.followups.domain.facts import ExtensionRequested, Opened
 from services.followups.domain.scorecard_table import scorecard_table
 from services.followups.domain.scores import By
 from services.followups.domain.timeline import timeline as folded

@@ -1,19 +1,20 @@
-"""The table of steps, held against the documents, the decisions and the facts."""
+"""The table of transitions, compared with the documents."""
 
 from __future__ import annotations
 
 from deploy.local.layout import PROJECT
 from services.followups.domain.records import State
-from services.followups.domain.transitions import RULES, Actor, Transition, diagram, table
+from services.followups.domain.transitions import RULES, Actor, Transition
+from tools.lifecycle import diagram, table
 
 
 def test_the_documents_show_the_rules_as_they_are() -> None:
     text = (PROJECT / "docs/followups.md").read_text(encoding="utf-8")
-    assert diagram() in text, "draw it anew from services/followups/domain/machine.py"
+    assert diagram() in text, "paste the output of python -m tools.lifecycle"
     assert table() in text
 
 
-def test_every_state_can_be_reached_and_left_but_the_last() -> None:
+def test_every_state_can_be_reached_and_all_but_closed_can_be_left() -> None:
     reached = {State.OPENED} | {rule.target for rule in RULES.values() if rule.target}
     assert reached == set(State)
     for state in State:
@@ -21,7 +22,7 @@ def test_every_state_can_be_reached_and_left_but_the_last() -> None:
         assert bool(moves) is (state is not State.CLOSED)
 
 
-def test_what_time_does_it_does_to_what_waits_for_the_deputy_alone() -> None:
+def test_time_changes_only_what_waits_for_the_deputy() -> None:
     of_time = [step for step, rule in RULES.items() if rule.by is Actor.CLOCK]
     assert set(of_time) >= {Transition.COME_DUE_SOON, Transition.FALL_OVERDUE, Transition.LAPSE}
     for step in of_time:

@@ -1,4 +1,4 @@
-"""When which level of being overdue is reached."""
+"""When each level of being overdue is reached, and other alerts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.followups.domain.escalation import EscalationPolicy, days_overdue, is_unacknowledged
-from services.followups.domain.records import (
+from services.followups.domain.evolution import evolve
+from services.followups.domain.facts import (
     CameDueSoon,
     ExtensionRefused,
     Fact,
     FellOverdue,
-    Followup,
-    State,
     WentUnacknowledged,
-    evolve,
 )
+from services.followups.domain.records import Followup, State
 from shared.runtime.calendar import FRIDAY, THURSDAY, WorkingCalendar, start_of_day, tehran_date
 from tests.unit.followups.examples import (
     ACKNOWLEDGED,
@@ -44,27 +43,27 @@ from tests.unit.followups.examples import (
 )
 
 DAY = timedelta(days=1)
-STEPS = {"normal": (0, 5, 10), "urgent": (0, 2, 4)}  # as promised
+STEPS = {"normal": (0, 5, 10), "urgent": (0, 2, 4)}  # the documented default
 
 # The calendar's own data reach over the years in which Iran still moved its clocks.
 days = st.dates(date(2019, 1, 1), date(2030, 1, 1))
 
 
 def overdues(facts: Sequence[Fact]) -> list[FellOverdue]:
-    """All of these facts, which have to be levels."""
+    """Return these facts, all of which have to be levels."""
     levels = [fact for fact in facts if isinstance(fact, FellOverdue)]
     assert len(levels) == len(facts)
     return levels
 
 
 def levels(facts: Sequence[Fact]) -> list[int]:
-    """The levels that facts tell of; they have to tell of nothing else."""
+    """Return the levels of these facts, all of which have to be levels."""
     return [fact.level for fact in overdues(facts)]
 
 
 @st.composite
 def ladders(draw: st.DrawFn, around: date) -> EscalationPolicy:
-    """A ladder over any weekend and any holidays within some weeks of a date."""
+    """Draw a policy with any weekend, and any holidays within some weeks of a date."""
     weekend = draw(st.sampled_from([frozenset({FRIDAY}), frozenset({THURSDAY, FRIDAY})]))
     offsets = draw(st.sets(st.integers(-10, 60)))
     calendar = WorkingCalendar(weekend, frozenset(around + n * DAY for n in offsets))
@@ -73,18 +72,18 @@ def ladders(draw: st.DrawFn, around: date) -> EscalationPolicy:
 
 @st.composite
 def overdue(draw: st.DrawFn) -> tuple[EscalationPolicy, Followup, list[datetime]]:
-    """A follow-up, the days that are worked, and when somebody looks, in order."""
+    """Draw a follow-up, a policy, and the instants of sweeps, in order."""
     due_on = draw(days)
     before = st.none() | st.integers(-30, 30).map(lambda n: due_on + n * DAY)
     priority = draw(st.sampled_from(["normal", "urgent"]))
-    stands = followup(due_on=due_on, baseline_on=draw(before), priority=priority)
+    current = followup(due_on=due_on, baseline_on=draw(before), priority=priority)
     minutes = draw(st.lists(st.integers(-5 * 1440, 120 * 1440), min_size=1, max_size=12))
     looks = [start_of_day(due_on) + timedelta(minutes=m) for m in sorted(minutes)]
-    return draw(ladders(due_on)), stands, looks
+    return draw(ladders(due_on)), current, looks
 
 
 def levels_due(escalation: EscalationPolicy, followup: Followup, now: datetime) -> int:
-    """Counted by hand: every day past the start is looked at, one by one."""
+    """Return the instant by counting the days one by one."""
     r = followup.resolution
     today, start = tehran_date(now), r.due_on
     if r.baseline_on is not None and r.baseline_on > start:
@@ -101,15 +100,15 @@ def levels_due(escalation: EscalationPolicy, followup: Followup, now: datetime) 
 def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have_passed(
     case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
-    escalation, stands, looks = case
+    escalation, current, looks = case
     announced: list[int] = []
     for now in looks:
-        facts = overdues(escalation.passed(stands, now))
-        assert all(f.at == now and f.due_on == stands.resolution.due_on for f in facts)
+        facts = overdues(escalation.passed(current, now))
+        assert all(f.at == now and f.due_on == current.resolution.due_on for f in facts)
         for fact in facts:
-            stands = evolve(stands, fact)
+            current = evolve(current, fact)
         announced += levels(facts)
-        assert announced == list(range(1, levels_due(escalation, stands, now) + 1))
+        assert announced == list(range(1, levels_due(escalation, current, now) + 1))
 
 
 @unhurried
@@ -117,28 +116,28 @@ def test_levels_come_in_order_each_once_and_exactly_when_their_working_days_have
 def test_the_next_alert_is_the_very_instant_of_the_next_level(
     case: tuple[EscalationPolicy, Followup, list[datetime]],
 ) -> None:
-    escalation, stands, _ = case
+    escalation, current, _ = case
     for level in (1, 2, 3):
-        alert = escalation.next_alert(stands)
+        alert = escalation.next_alert(current)
         assert alert is not None
-        assert escalation.passed(stands, alert - timedelta(milliseconds=1)) == []
-        fact = overdues(escalation.passed(stands, alert))[0]
+        assert escalation.passed(current, alert - timedelta(milliseconds=1)) == []
+        fact = overdues(escalation.passed(current, alert))[0]
         assert fact.level == level
-        stands = evolve(stands, fact)
-    assert escalation.next_alert(stands) is None
-    assert escalation.passed(stands, datetime(2060, 1, 1, tzinfo=UTC)) == []
+        current = evolve(current, fact)
+    assert escalation.next_alert(current) is None
+    assert escalation.passed(current, datetime(2060, 1, 1, tzinfo=UTC)) == []
 
 
 def at(year: int, month: int, day: int) -> datetime:
-    """00:00 in Tehran."""
+    """Return 00:00 in Tehran."""
     return start_of_day(date(year, month, day))
 
 
 def test_over_nowruz_only_working_days_count() -> None:
     """27 Esfand 1402; 29 Esfand, 1 to 4 and 12 and 13 Farvardin are holidays."""
     escalation = EscalationPolicy(WorkingCalendar.iran(), soon_days=0)
-    stands = followup(due_on=date(2024, 3, 17))
-    reached = [escalation.reached_at(stands, level) for level in (1, 2, 3)]
+    current = followup(due_on=date(2024, 3, 17))
+    reached = [escalation.reached_at(current, level) for level in (1, 2, 3)]
     assert reached == [at(2024, 3, 18), at(2024, 3, 28), at(2024, 4, 5)]
     urgent = followup(due_on=date(2024, 3, 17), priority="urgent")
     reached = [escalation.reached_at(urgent, level) for level in (1, 2, 3)]
@@ -147,23 +146,23 @@ def test_over_nowruz_only_working_days_count() -> None:
 
 def test_where_thursdays_are_off_they_do_not_count() -> None:
     escalation = EscalationPolicy(WorkingCalendar.iran(thursday_off=True))
-    stands = followup(due_on=date(2024, 3, 17))
-    assert escalation.reached_at(stands, 3) == at(2024, 4, 8)
+    current = followup(due_on=date(2024, 3, 17))
+    assert escalation.reached_at(current, 3) == at(2024, 4, 8)
 
 
 def test_a_day_is_over_at_midnight_in_tehran() -> None:
-    stands = followup(due_on=date(2024, 1, 1))
+    current = followup(due_on=date(2024, 1, 1))
     midnight = datetime(2024, 1, 1, 20, 30, tzinfo=UTC)
-    assert FRIDAYS_OFF.passed(stands, midnight - timedelta(milliseconds=1)) == []
-    assert levels(FRIDAYS_OFF.passed(stands, midnight)) == [1]
+    assert FRIDAYS_OFF.passed(current, midnight - timedelta(milliseconds=1)) == []
+    assert levels(FRIDAYS_OFF.passed(current, midnight)) == [1]
 
 
-def test_what_is_taken_over_from_before_is_announced_from_its_baseline() -> None:
-    stands = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
-    assert FRIDAYS_OFF.passed(stands, at(2024, 1, 1) - timedelta(milliseconds=1)) == []
-    (first,) = overdues(FRIDAYS_OFF.passed(stands, at(2024, 1, 1)))
+def test_levels_of_an_older_resolution_count_from_its_baseline() -> None:
+    current = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
+    assert FRIDAYS_OFF.passed(current, at(2024, 1, 1) - timedelta(milliseconds=1)) == []
+    (first,) = overdues(FRIDAYS_OFF.passed(current, at(2024, 1, 1)))
     assert (first.level, first.due_on, first.days_overdue) == (1, date(2023, 11, 1), 61)
-    assert FRIDAYS_OFF.reached_at(stands, 2) == at(2024, 1, 7)  # 5 January is a Friday
+    assert FRIDAYS_OFF.reached_at(current, 2) == at(2024, 1, 7)  # 5 January is a Friday
 
 
 def test_a_baseline_before_the_due_date_changes_nothing() -> None:
@@ -176,7 +175,7 @@ LONG_AFTER = at(2025, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("stands", "escalated"),
+    ("current", "escalated"),
     [
         (followup(), True),
         (after(ACKNOWLEDGED), True),
@@ -190,73 +189,73 @@ LONG_AFTER = at(2025, 1, 1)
     ],
     ids=[*State],
 )
-def test_only_what_waits_for_the_deputy_is_escalated(stands: Followup, escalated: bool) -> None:
-    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [1, 2, 3] * escalated
-    assert (FRIDAYS_OFF.next_alert(stands) is not None) is escalated
+def test_only_what_waits_for_the_deputy_escalates(current: Followup, escalated: bool) -> None:
+    assert levels(FRIDAYS_OFF.passed(current, LONG_AFTER)) == [1, 2, 3] * escalated
+    assert (FRIDAYS_OFF.next_alert(current) is not None) is escalated
 
 
-def test_a_new_due_date_begins_anew_and_an_old_one_where_it_was() -> None:
+def test_a_new_due_date_starts_at_level_0_and_a_former_one_at_its_level() -> None:
     first, second = date(2024, 1, 1), date(2024, 2, 1)
-    stands = after(FellOverdue(at(2024, 1, 2), 1, first, 1))
-    stands = evolve(stands, amended(resolution(due_on=second)))
-    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [1, 2, 3]
-    stands = evolve(stands, FellOverdue(at(2024, 2, 2), 1, second, 1))
-    stands = evolve(stands, FellOverdue(at(2024, 2, 8), 2, second, 7))
-    stands = evolve(stands, amended(resolution(due_on=first)))
-    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [2, 3]
-    stands = evolve(stands, amended(resolution(due_on=second)))
-    assert levels(FRIDAYS_OFF.passed(stands, LONG_AFTER)) == [3]
+    current = after(FellOverdue(at(2024, 1, 2), 1, first, 1))
+    current = evolve(current, amended(resolution(due_on=second)))
+    assert levels(FRIDAYS_OFF.passed(current, LONG_AFTER)) == [1, 2, 3]
+    current = evolve(current, FellOverdue(at(2024, 2, 2), 1, second, 1))
+    current = evolve(current, FellOverdue(at(2024, 2, 8), 2, second, 7))
+    current = evolve(current, amended(resolution(due_on=first)))
+    assert levels(FRIDAYS_OFF.passed(current, LONG_AFTER)) == [2, 3]
+    current = evolve(current, amended(resolution(due_on=second)))
+    assert levels(FRIDAYS_OFF.passed(current, LONG_AFTER)) == [3]
 
 
 # -- that a due date is near --------------------------------------------------------------------
 
 
-def test_a_due_date_is_near_some_working_days_before_it_and_is_told_once() -> None:
+def test_a_due_date_is_announced_as_near_once() -> None:
     """1 January 2024 is a Monday; the third working day before it is a Thursday."""
-    stands, near = followup(), at(2023, 12, 28)
-    assert SOON.next_alert(stands) == near
-    assert SOON.passed(stands, near - timedelta(milliseconds=1)) == []
-    assert SOON.passed(stands, near) == [CameDueSoon(near, date(2024, 1, 1))]
-    stands = evolve(stands, CameDueSoon(near, date(2024, 1, 1)))
-    assert SOON.passed(stands, near) == []
-    assert SOON.next_alert(stands) == at(2024, 1, 2)
+    current, near = followup(), at(2023, 12, 28)
+    assert SOON.next_alert(current) == near
+    assert SOON.passed(current, near - timedelta(milliseconds=1)) == []
+    assert SOON.passed(current, near) == [CameDueSoon(near, date(2024, 1, 1))]
+    current = evolve(current, CameDueSoon(near, date(2024, 1, 1)))
+    assert SOON.passed(current, near) == []
+    assert SOON.next_alert(current) == at(2024, 1, 2)
 
 
-def test_once_it_is_past_it_is_not_told_that_it_is_near() -> None:
+def test_a_past_due_date_is_not_announced_as_near() -> None:
     assert levels(SOON.passed(followup(), at(2024, 1, 2))) == [1]
 
 
-def test_what_is_taken_over_overdue_is_never_near() -> None:
-    stands = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
-    assert SOON.next_alert(stands) == at(2024, 1, 1)
-    assert levels(SOON.passed(stands, at(2024, 1, 1))) == [1]
+def test_an_older_overdue_resolution_is_never_near() -> None:
+    current = followup(due_on=date(2023, 11, 1), baseline_on=date(2024, 1, 1))
+    assert SOON.next_alert(current) == at(2024, 1, 1)
+    assert levels(SOON.passed(current, at(2024, 1, 1))) == [1]
 
 
-def test_each_new_due_date_comes_near_again() -> None:
-    stands = after(CameDueSoon(at(2023, 12, 28), date(2024, 1, 1)))
-    stands = evolve(stands, amended(resolution(due_on=date(2024, 2, 1))))
-    assert SOON.next_alert(stands) == at(2024, 1, 29)
-    stands = evolve(stands, amended(resolution(due_on=date(2024, 1, 1))))
-    assert SOON.next_alert(stands) == at(2024, 1, 2)
+def test_each_new_due_date_is_announced_as_near() -> None:
+    current = after(CameDueSoon(at(2023, 12, 28), date(2024, 1, 1)))
+    current = evolve(current, amended(resolution(due_on=date(2024, 2, 1))))
+    assert SOON.next_alert(current) == at(2024, 1, 29)
+    current = evolve(current, amended(resolution(due_on=date(2024, 1, 1))))
+    assert SOON.next_alert(current) == at(2024, 1, 2)
 
 
 @unhurried
 @given(overdue(), st.integers(1, 20))
-def test_time_does_the_same_however_often_somebody_looks(
+def test_the_same_is_announced_however_often_sweeps_run(
     case: tuple[EscalationPolicy, Followup, list[datetime]], soon_days: int
 ) -> None:
-    """Sleeping leaves out that it is near, and no level; looking twice tells nothing twice."""
-    escalation, stands, looks = case
+    """Late sweeps omit that it is near, but no level; repeated sweeps repeat nothing."""
+    escalation, current, looks = case
     escalation = EscalationPolicy(escalation.calendar, soon_days=soon_days)
     often: list[Fact] = []
-    seen = stands
+    seen = current
     for now in looks:
         for fact in escalation.passed(seen, now):
             seen = evolve(seen, fact)
             often.append(fact)
         assert escalation.passed(seen, now) == []
         assert (alert := escalation.next_alert(seen)) is None or alert > now
-    slept = [f for f in escalation.passed(stands, looks[-1]) if isinstance(f, FellOverdue)]
+    slept = [f for f in escalation.passed(current, looks[-1]) if isinstance(f, FellOverdue)]
     woken = [f for f in often if isinstance(f, FellOverdue)]
     assert levels(woken) == levels(slept)
     assert sum(isinstance(f, CameDueSoon) for f in often) <= 1
@@ -266,23 +265,23 @@ def test_time_does_the_same_however_often_somebody_looks(
 
 
 def watched(opened_at: datetime, **changes: Any) -> Followup:
-    """A follow-up opened at an instant, with the day until which it has to be acknowledged."""
-    stands = followup(**changes)
-    last = WATCHED.acknowledge_by(stands.resolution, opened_at)
-    return replace(stands, opened_at=opened_at, acknowledge_by=last)
+    """Return a follow-up opened at an instant, with the last day to acknowledge it."""
+    current = followup(**changes)
+    last = WATCHED.acknowledge_by(current.resolution, opened_at)
+    return replace(current, opened_at=opened_at, acknowledge_by=last)
 
 
 def test_it_has_to_be_acknowledged_within_some_working_days() -> None:
     """Monday 16 October 2023: the fourth working day after it is Saturday 21."""
     opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
-    stands, past = watched(opened_at), at(2023, 10, 22)
-    assert stands.acknowledge_by == date(2023, 10, 21)
-    assert WATCHED.next_alert(stands) == past
-    assert WATCHED.passed(stands, past - timedelta(milliseconds=1)) == []
-    assert not is_unacknowledged(stands, past - timedelta(milliseconds=1))
-    told = WentUnacknowledged(past, date(2023, 10, 21))
-    assert WATCHED.passed(stands, past) == [told]
-    after_it = evolve(stands, told)
+    current, past = watched(opened_at), at(2023, 10, 22)
+    assert current.acknowledge_by == date(2023, 10, 21)
+    assert WATCHED.next_alert(current) == past
+    assert WATCHED.passed(current, past - timedelta(milliseconds=1)) == []
+    assert not is_unacknowledged(current, past - timedelta(milliseconds=1))
+    fact = WentUnacknowledged(past, date(2023, 10, 21))
+    assert WATCHED.passed(current, past) == [fact]
+    after_it = evolve(current, fact)
     assert is_unacknowledged(after_it, past)
     assert WATCHED.passed(after_it, past) == []
     assert WATCHED.next_alert(after_it) == at(2023, 12, 28)
@@ -290,34 +289,34 @@ def test_it_has_to_be_acknowledged_within_some_working_days() -> None:
 
 def test_days_are_those_of_tehran() -> None:
     """21:00 UTC of the 16th is 00:30 of the 17th in Tehran."""
-    stands = watched(datetime(2023, 10, 16, 21, 0, tzinfo=UTC))
-    assert stands.acknowledge_by == date(2023, 10, 22)
+    current = watched(datetime(2023, 10, 16, 21, 0, tzinfo=UTC))
+    assert current.acknowledge_by == date(2023, 10, 22)
 
 
 @pytest.mark.parametrize("taken_note", [ACKNOWLEDGED, DISPUTED, CLOSED])
-def test_whoever_took_note_or_has_nothing_to_note_is_not_told_of(taken_note: Fact) -> None:
-    stands = evolve(watched(datetime(2023, 10, 16, 9, 0, tzinfo=UTC)), taken_note)
-    assert not is_unacknowledged(stands, LONG_AFTER)
-    passed = WATCHED.passed(stands, LONG_AFTER)
+def test_a_missed_acknowledgement_is_not_announced_after_it_or_an_end(taken_note: Fact) -> None:
+    current = evolve(watched(datetime(2023, 10, 16, 9, 0, tzinfo=UTC)), taken_note)
+    assert not is_unacknowledged(current, LONG_AFTER)
+    passed = WATCHED.passed(current, LONG_AFTER)
     assert not [fact for fact in passed if isinstance(fact, WentUnacknowledged)]
 
 
-def test_what_is_taken_over_has_to_be_acknowledged_from_its_baseline_on() -> None:
+def test_the_days_to_acknowledge_count_from_the_baseline() -> None:
     opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
     late = watched(opened_at, baseline_on=date(2023, 11, 4))  # a Saturday, and the first day
     assert late.acknowledge_by == date(2023, 11, 7)
     assert watched(opened_at, baseline_on=date(2023, 10, 1)).acknowledge_by == date(2023, 10, 21)
 
 
-def test_without_a_limit_and_before_there_was_one_nothing_is_told() -> None:
-    """What was opened by an earlier version, or by the event of one, has no such day."""
+def test_without_a_limit_nothing_is_announced() -> None:
+    """Follow-ups that an earlier version opened have no limit."""
     opened_at = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
     assert FRIDAYS_OFF.acknowledge_by(resolution(), opened_at) is None
     assert levels(WATCHED.passed(followup(), LONG_AFTER)) == [1, 2, 3]
     assert not is_unacknowledged(followup(), LONG_AFTER)
 
 
-def test_all_that_passed_meanwhile_is_told_at_once() -> None:
+def test_everything_that_is_due_is_announced_at_once() -> None:
     first, *late = WATCHED.passed(watched(datetime(2023, 10, 16, 9, 0, tzinfo=UTC)), LONG_AFTER)
     assert isinstance(first, WentUnacknowledged)
     assert levels(late) == [1, 2, 3]
@@ -327,14 +326,14 @@ def test_all_that_passed_meanwhile_is_told_at_once() -> None:
 
 
 def test_escalation_pauses_while_an_extension_is_open_and_goes_on_when_it_lapses() -> None:
-    stands = after(ACKNOWLEDGED, REQUESTED)
+    current = after(ACKNOWLEDGED, REQUESTED)
     lapses_at = REQUESTED.lapses_at
-    assert FRIDAYS_OFF.next_alert(stands) == lapses_at
-    assert FRIDAYS_OFF.passed(stands, lapses_at - timedelta(milliseconds=1)) == []
-    assert FRIDAYS_OFF.passed(stands, lapses_at) == [
+    assert FRIDAYS_OFF.next_alert(current) == lapses_at
+    assert FRIDAYS_OFF.passed(current, lapses_at - timedelta(milliseconds=1)) == []
+    assert FRIDAYS_OFF.passed(current, lapses_at) == [
         ExtensionRefused(lapses_at, None, date(2024, 2, 1), None)
     ]
-    lapsed, *late = FRIDAYS_OFF.passed(stands, LONG_AFTER)
+    lapsed, *late = FRIDAYS_OFF.passed(current, LONG_AFTER)
     assert isinstance(lapsed, ExtensionRefused)
     assert levels(late) == [1, 2, 3]
 

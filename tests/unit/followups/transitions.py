@@ -1,15 +1,14 @@
-"""Which step of the machine a fact is the outcome of."""
+"""Which transition leads to a fact."""
 
 from __future__ import annotations
 
-from services.followups.domain.records import (
+from services.followups.domain.facts import (
     Acknowledged,
     Amended,
     Blocked,
     CameDueSoon,
     Closed,
     Completed,
-    EvidenceAdded,
     Extended,
     ExtensionRefused,
     ExtensionRequested,
@@ -24,6 +23,7 @@ from services.followups.domain.records import (
     Verified,
     WentUnacknowledged,
 )
+from services.followups.domain.records import EvidenceAdded
 from services.followups.domain.transitions import Transition
 from services.followups.domain.work import (
     Assigned,
@@ -38,8 +38,8 @@ from services.followups.domain.work import (
 )
 
 
-def step_of(fact: Fact) -> Transition:  # noqa: PLR0912  # one case a fact
-    """The step that a fact is the outcome of."""
+def transition_of(fact: Fact) -> Transition:  # noqa: PLR0912  # long: one case per fact
+    """Return the transition that leads to a fact."""
     match fact:
         case Acknowledged(stance="agreed"):
             return Transition.ACKNOWLEDGE

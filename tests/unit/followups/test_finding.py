@@ -1,4 +1,4 @@
-"""Where a follow-up is looked for: where it was found last, then everywhere."""
+"""Finding a follow-up: first where it was found last, then everywhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.messaging.core.model import CommitContext
 from shared.runtime.problems import Problem
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.unit.followups.examples import NOW, TRACKING, principal
-from tests.unit.followups.test_handlers import approval
+from tests.unit.followups.messages import approval
 
 DEPUTIES = ("civil", "crisis", "social")
 
 
 class Asked(MemoryFollowups):
-    """Counts how often it was asked for one."""
+    """A store that counts how often it was read."""
 
     def __init__(self, deputy: str) -> None:
         super().__init__(deputy)
@@ -33,7 +33,7 @@ class Asked(MemoryFollowups):
 
 
 class Office:
-    """Three deputies' desks, of whom one keeps a follow-up."""
+    """The stores of three deputies, of which one has a follow-up."""
 
     def __init__(self) -> None:
         self.stores = {deputy: Asked(deputy) for deputy in DEPUTIES}
@@ -46,14 +46,14 @@ class Office:
 
     @property
     def asked(self) -> Sequence[int]:
-        """How often each was asked, in the order of the deputies, since it was last asked for."""
+        """Return how often each store was read since the last call, in the order of deputies."""
         asked = [store.asked for store in self.stores.values()]
         for store in self.stores.values():
             store.asked = 0
         return asked
 
     async def open_with(self, deputy: str) -> str:
-        """Open a follow-up at that desk; return its id."""
+        """Open a follow-up of that deputy; return its id."""
         context = replace(TRACKING, deputy=deputy)
         store = self.stores[deputy]
         decision = await handlers.handle_events(
@@ -64,7 +64,7 @@ class Office:
         return change.after.followup_id
 
     async def move(self, followup_id: str, from_: str, to: str) -> None:
-        """Let another deputy answer for it."""
+        """Move it to another deputy."""
 
         def side(deputy: str) -> ApiContext:
             store = self.stores[deputy]
@@ -82,7 +82,7 @@ class Office:
         return api.context.deputy
 
 
-async def test_only_whoever_had_it_last_is_asked_again() -> None:
+async def test_only_the_last_known_store_is_read_again() -> None:
     office = Office()
     id_ = await office.open_with("crisis")
     assert await office.keeper(id_) == "crisis"
@@ -91,7 +91,7 @@ async def test_only_whoever_had_it_last_is_asked_again() -> None:
     assert office.asked == [0, 1, 0]
 
 
-async def test_one_that_went_over_to_another_deputy_is_found_there() -> None:
+async def test_a_moved_follow_up_is_found_at_the_other_deputy() -> None:
     office = Office()
     id_ = await office.open_with("crisis")
     assert await office.keeper(id_) == "crisis"
@@ -100,7 +100,7 @@ async def test_one_that_went_over_to_another_deputy_is_found_there() -> None:
     assert await office.keeper(id_) == "social"
 
 
-async def test_one_that_is_nowhere_is_not_found_again_and_again() -> None:
+async def test_an_unknown_id_is_not_found_each_time() -> None:
     office = Office()
     for _ in range(2):
         with pytest.raises(Problem, match="404") as refused:
@@ -109,7 +109,7 @@ async def test_one_that_is_nowhere_is_not_found_again_and_again() -> None:
         assert office.asked == [1, 1, 1]
 
 
-async def test_it_remembers_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_remembered_ids_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.followups.api.context._REMEMBERED", 0)
     office = Office()
     id_ = await office.open_with("civil")

@@ -1,4 +1,4 @@
-"""Which rows a board has, in which order, and what they are called."""
+"""The rows of a table of scorecards: order and titles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_provinces_and_axes_have_their_row_from_the_first_day() -> None:
     assert scorecard_table(By.SEASON, ON, [("civil", {})]).rows == ()
 
 
-def test_what_is_not_in_the_reference_follows_and_what_has_none_is_last() -> None:
+def test_unknown_subjects_follow_and_the_row_without_a_subject_is_last() -> None:
     counts = {"": ONE, "x-own": ONE, "crisis": ONE, "b-gone": GONE}
     found = scorecard_table(By.AXIS, ON, [("civil", counts), ("crisis", {"crisis": ONE})])
     (*known, own, none) = found.rows
@@ -46,7 +46,7 @@ def test_what_is_not_in_the_reference_follows_and_what_has_none_is_last() -> Non
     assert found.total.total == 4
 
 
-def test_deputies_are_those_that_answered_each_with_his_own() -> None:
+def test_only_deputies_whose_database_answered_have_rows() -> None:
     counts = [("crisis", {"": ONE}), ("own", {}), ("civil", {"": {"state:verified": 2}})]
     found = scorecard_table(By.DEPUTY, ON, counts, ["social"])
     assert [(r.id, r.title_fa, r.card.total) for r in found.rows] == [

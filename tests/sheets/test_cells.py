@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.followups.adapters.workbook import day_of, kind_of
+from services.followups.adapters.cell_values import day_of, kind_of
 from services.followups.domain.bulk import BadSheet, Column, Edit
 from tests.sheets.raw import (
     DAY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from services.followups.adapters import foreign
-from services.followups.adapters.words import STATES_FA
+from services.followups.adapters import file_kinds
+from services.followups.adapters.state_titles import STATES_FA
 from services.followups.domain.transitions import Actor, Transition
 from shared.runtime.persian import Catalogue
 
@@ -162,26 +162,26 @@ _SAVE: Final = (
 _SEND: Final = "خود پروندهٔ \u2068.xlsx\u2069 را بفرستید"
 
 _FILES: Final[Mapping[str, str]] = {
-    foreign.EMPTY: f"پرونده خالی است؛ {_SEND}",
-    foreign.LOCKED: "پرونده رمز دارد؛ آن را باز کنید، رمز را بردارید و با قالب "
+    file_kinds.EMPTY: f"پرونده خالی است؛ {_SEND}",
+    file_kinds.LOCKED: "پرونده رمز دارد؛ آن را باز کنید، رمز را بردارید و با قالب "
     "\u2068.xlsx\u2069 ذخیره کنید: "
     "\u2068File > Info > Protect Workbook > Encrypt with Password\u2069",
-    foreign.OLD: f"پرونده از قالب قدیمی \u2068.xls\u2069 است؛ {_SAVE}",
-    foreign.BINARY: f"پرونده از قالب \u2068.xlsb\u2069 است؛ {_SAVE}",
-    foreign.XML_2003: f"پرونده از قالب \u2068XML Spreadsheet 2003\u2069 است؛ {_SAVE}",
-    foreign.OPEN: f"پرونده از قالب \u2068.ods\u2069 است؛ {_SAVE}",
-    foreign.FLAT_OPEN: f"پرونده از قالب \u2068.fods\u2069 است؛ {_SAVE}",
-    foreign.WEB: f"پرونده صفحهٔ وب است، هر نامی که دارد؛ {_SAVE}",
-    foreign.WEB_ARCHIVE: f"پرونده بایگانی صفحهٔ وب است؛ {_SAVE}",
-    foreign.TEXT: f"پرونده متن است، مانند \u2068.csv\u2069؛ {_SAVE}",
-    foreign.NUMBERS: "پرونده از برنامهٔ \u2068Numbers\u2069 است؛ از آن خروجی بگیرید و بفرستید: "
+    file_kinds.OLD: f"پرونده از قالب قدیمی \u2068.xls\u2069 است؛ {_SAVE}",
+    file_kinds.BINARY: f"پرونده از قالب \u2068.xlsb\u2069 است؛ {_SAVE}",
+    file_kinds.XML_2003: f"پرونده از قالب \u2068XML Spreadsheet 2003\u2069 است؛ {_SAVE}",
+    file_kinds.OPEN: f"پرونده از قالب \u2068.ods\u2069 است؛ {_SAVE}",
+    file_kinds.FLAT_OPEN: f"پرونده از قالب \u2068.fods\u2069 است؛ {_SAVE}",
+    file_kinds.WEB: f"پرونده صفحهٔ وب است، هر نامی که دارد؛ {_SAVE}",
+    file_kinds.WEB_ARCHIVE: f"پرونده بایگانی صفحهٔ وب است؛ {_SAVE}",
+    file_kinds.TEXT: f"پرونده متن است، مانند \u2068.csv\u2069؛ {_SAVE}",
+    file_kinds.NUMBERS: "پرونده از برنامهٔ \u2068Numbers\u2069 است؛ از آن خروجی بگیرید و بفرستید: "
     "\u2068File > Export To > Excel\u2069",
-    foreign.FORM: f"بدنهٔ درخواست فرم است؛ {_SEND}",
-    foreign.PACKED: f"پرونده فشرده است؛ {_SEND}",
-    foreign.PDF: f"پرونده \u2068PDF\u2069 است؛ {_SEND}",
-    foreign.DOCUMENT: f"پرونده سند متنی است؛ {_SEND}",
-    foreign.SLIDES: f"پرونده ارائه است؛ {_SEND}",
-    foreign.UNKNOWN: f"پرونده از قالب \u2068.xlsx\u2069 نیست؛ اگر صفحه‌گسترده است، {_SAVE}",
+    file_kinds.FORM: f"بدنهٔ درخواست فرم است؛ {_SEND}",
+    file_kinds.PACKED: f"پرونده فشرده است؛ {_SEND}",
+    file_kinds.PDF: f"پرونده \u2068PDF\u2069 است؛ {_SEND}",
+    file_kinds.DOCUMENT: f"پرونده سند متنی است؛ {_SEND}",
+    file_kinds.SLIDES: f"پرونده ارائه است؛ {_SEND}",
+    file_kinds.UNKNOWN: f"پرونده از قالب \u2068.xlsx\u2069 نیست؛ اگر صفحه‌گسترده است، {_SAVE}",
 }
 
 _ROWS: Final[Mapping[str, str]] = {

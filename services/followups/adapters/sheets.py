@@ -1,7 +1,7 @@
 """Follow-ups as a spreadsheet (Office Open XML), right to left, with Persian titles and dates.
 
 Written row by row into a file, so that memory holds a page of it; read by a process of its own
-(`adapters.reader`), so that no file of whoever can fill this one's memory.
+(`adapters.workbook_reader`), so that no file of whoever can fill this one's memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import date
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from services.followups.adapters.words import STATES_FA
+from services.followups.adapters.state_titles import STATES_FA
 from services.followups.adapters.xlsx_file import MEDIA_TYPE
 from services.followups.domain.bulk import (
     EDITABLE,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
 
 SHEET: Final = "پیگیری‌ها"
-_READER: Final = "services.followups.adapters.reader"
+_READER: Final = "services.followups.adapters.workbook_reader"
 
 _WIDTHS: Final[Mapping[Column, int]] = {
     Column.FOLLOWUP_ID: 12,
@@ -55,11 +55,11 @@ class XlsxWriter:
 
     def __init__(self) -> None:
         # Some 5 MB for what is seldom asked for.
-        from services.followups.adapters import books  # noqa: PLC0415
+        from services.followups.adapters import workbook_writer  # noqa: PLC0415
 
         self._folder = TemporaryDirectory()  # of rows that are not in the file yet
         self._file: BinaryIO = TemporaryFile()  # noqa: SIM115  # closed by whoever takes it
-        self._book, self._sheet = books.begin(self._file, self._folder.name, SHEET)
+        self._book, self._sheet = workbook_writer.begin(self._file, self._folder.name, SHEET)
         self._next = 0
         self._taken = False
         self._locked = self._book.add_format({"locked": True})

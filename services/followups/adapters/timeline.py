@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from services.followups.adapters.state_titles import STATES_FA
 from services.followups.adapters.svg import (
     FAINT,
     INK,
@@ -20,7 +21,6 @@ from services.followups.adapters.svg import (
     text,
     written,
 )
-from services.followups.adapters.words import STATES_FA
 from services.followups.domain.escalation import days_late
 from services.followups.domain.records import ENDED, State
 from services.followups.domain.timeline import DueMove, Kind, Period, Timeline

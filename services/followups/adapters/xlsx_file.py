@@ -21,11 +21,11 @@ _FONT: Final = {"font_name": "Tahoma", "font_size": 10}  # it is everywhere and 
 def write(board: ScorecardTable) -> bytes:
     """The table under a title with its Jalali date; numbers are numbers, texts never formulas."""
     # Only whoever asks for a workbook pays for the library: some 4 MiB for as long as it runs.
-    from services.followups.adapters import books  # noqa: PLC0415
+    from services.followups.adapters import workbook_writer  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
         buffer = io.BytesIO()
-        book, sheet = books.begin(buffer, folder, KINDS_FA[board.by])
+        book, sheet = workbook_writer.begin(buffer, folder, KINDS_FA[board.by])
         _fill(book, sheet, board)
         book.close()
     return buffer.getvalue()

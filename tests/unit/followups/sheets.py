@@ -14,7 +14,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.followups.adapters import reader
+from services.followups.adapters import workbook_reader
 from services.followups.adapters.sheets import XlsxSheets, row_of
 from services.followups.domain.bulk import TITLES, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
@@ -100,7 +100,9 @@ def edits_of(content: bytes) -> list[Edit]:
 
 def edits_here(content: bytes) -> list[Edit]:
     """The same, without a process each time."""
-    told = (json.loads(line) for line in reader.lines(io.BytesIO(content), TITLES.values()))
+    told = (
+        json.loads(line) for line in workbook_reader.lines(io.BytesIO(content), TITLES.values())
+    )
     return read(map(row_of, told))
 
 

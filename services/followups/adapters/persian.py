@@ -1,4 +1,4 @@
-"""What this service refuses, in Persian."""
+"""The Persian texts of the problems that this service answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.followups.adapters.state_titles import STATES_FA
 from services.followups.domain.transitions import Actor, Transition
 from shared.runtime.persian import Catalogue
 
-_STEPS: Final[Mapping[Transition, str]] = {
+_TRANSITIONS: Final[Mapping[Transition, str]] = {
     Transition.ACKNOWLEDGE: "پذیرفتن",
     Transition.DISPUTE: "اعلام اختلاف",
     Transition.SETTLE: "رفع اختلاف",
@@ -44,7 +44,7 @@ _STEPS: Final[Mapping[Transition, str]] = {
     Transition.MOVE: "سپردن به معاونت دیگر",
 }
 
-_WHO: Final[Mapping[Actor, str]] = {
+_ACTORS: Final[Mapping[Actor, str]] = {
     Actor.DEPUTY: "معاون مسئول",
     Actor.HIMSELF: "شخص معاون مسئول",
     Actor.OFFICER: "معاون مسئول یا مسئول پیگیری",
@@ -107,7 +107,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "{blocked_by} answers for it; who else has to act first?": "{blocked_by} خود پاسخ‌گوی آن است؛ "
     "چه کس دیگری باید نخست اقدام کند؟",
     "it continues {predecessor} already": "هم‌اکنون ادامهٔ {predecessor} است",
-    # finding it
+    # finding a follow-up
     "no follow-up {followup_id}": "پیگیری {followup_id} نیست",
     "not served here; served are {served}": "اینجا نیست؛ این‌ها هست: {served}",
     "not found, but these deputies' databases do not answer: {partial}": "یافت نشد، ولی پایگاه "
@@ -210,11 +210,11 @@ _ROWS: Final[Mapping[str, str]] = {
 _ITEM_STATES: Final = {"open": "باز", "dropped": "کنارگذاشته"}
 
 CATALOGUE: Final = Catalogue(
-    {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": told for slug, told in _ROWS.items()}},
+    {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": text for slug, text in _ROWS.items()}},
     {
         **{state.value: name for state, name in STATES_FA.items()},
-        **{step.value: name for step, name in _STEPS.items()},
-        **{who.value: name for who, name in _WHO.items()},
+        **{transition.value: name for transition, name in _TRANSITIONS.items()},
+        **{actor.value: name for actor, name in _ACTORS.items()},
         **_ITEM_STATES,
     },
 )

@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from services.followups.api.context import ApiContext, ApiContexts, ask
+from services.followups.api.context import ApiContext, ApiContexts, query_all
 from services.followups.api.lists import Filters
 from services.followups.domain.bulk import MOST_ROWS, TITLES, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
@@ -93,7 +93,7 @@ def routes(contexts: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRout
 
         Where more are asked for, it says so and gives none.
         """
-        asked = list(contexts.wanted(filters.deputy).values())
+        asked = list(contexts.select(filters.deputy).values())
         async with at_work:
             file = await _written(asked, filters, sheets)
         day = jalali_date_short(tehran_date(await clock.now())).replace("/", "-")
@@ -165,7 +165,7 @@ class _Parts:
         keyed = await once.keyed(digest)
         if keyed is None:
             return cls(once, None, {})
-        answers, _ = await ask(contexts.wanted(), lambda api: api.store.replies.about(keyed.id))
+        answers, _ = await query_all(contexts.select(), lambda api: api.store.replies.about(keyed.id))
         replies = [reply for answer in answers for reply in answer]
         for reply in replies:
             once.require_same(reply, keyed)
@@ -216,7 +216,7 @@ class _Reporter:
 
         if not edits:
             return [], {}
-        answers, partial = await ask(self.contexts.wanted(), one)
+        answers, partial = await query_all(self.contexts.select(), one)
         lines = {line.row: line for _, told in answers for line in told}
         places = {line.row: deputy for deputy, told in answers for line in told}
         found: dict[str, list[Edit]] = {}
@@ -236,7 +236,7 @@ class _Reporter:
         """
         became = {line.row: line for line in lines}
         for deputy, edits in found.items():
-            api = self.contexts.wanted([deputy])[deputy]
+            api = self.contexts.select([deputy])[deputy]
             try:
                 done = await bulk.apply(
                     edits,

@@ -19,7 +19,7 @@ from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, RequestBody, Traceparent
 from shared.runtime.identity import Caller
 from shared.runtime.listing import ListQuery, Place
-from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
+from shared.runtime.principals import MINISTER_OFFICE, OPERATOR, Principal
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.replies import Replying
 from shared.runtime.told import sentence
@@ -79,11 +79,7 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         published in both topics. If the other deputy already follows the same resolution, the
         follow-up is not moved (`already-followed`). Safe to repeat.
         """
-        if not decisions.may_move(by):
-            detail = sentence(
-                "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
-            )
-            raise Problem(403, "not-allowed", "Not allowed", detail)
+        _require_mover(by)
         if deputy == body.to:
             raise invalid_field("to", "is who answers for them now")
         source = _context_of(contexts, "deputy", deputy)
@@ -112,6 +108,14 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         return await once(source.store.replies, act, show)
 
     return router
+
+
+def _require_mover(by: Principal) -> None:
+    if not decisions.may_move(by):
+        detail = sentence(
+            "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
+        )
+        raise Problem(403, "not-allowed", "Not allowed", detail)
 
 
 def _context_of(contexts: ApiContexts, field: str, deputy: str) -> ApiContext:

@@ -66,7 +66,7 @@ class WorkItem(BaseModel):
     )
     state: ItemState
     days_overdue: int = Field(
-        description="calendar days past that day, until it was done or the follow-up was claimed done"
+        description="calendar days past that day, until it was done or the follow-up claimed done"
     )
     by: str
     at: datetime

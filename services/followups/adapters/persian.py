@@ -10,7 +10,7 @@ from services.followups.adapters.state_titles import STATES_FA
 from services.followups.domain.transitions import Actor, Transition
 from shared.runtime.persian import Catalogue
 
-_TRANSITIONS: Final[Mapping[Transition, str]] = {
+_STEPS: Final[Mapping[Transition, str]] = {
     Transition.ACKNOWLEDGE: "پذیرفتن",
     Transition.DISPUTE: "اعلام اختلاف",
     Transition.SETTLE: "رفع اختلاف",
@@ -213,7 +213,7 @@ CATALOGUE: Final = Catalogue(
     {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": text for slug, text in _ROWS.items()}},
     {
         **{state.value: name for state, name in STATES_FA.items()},
-        **{transition.value: name for transition, name in _TRANSITIONS.items()},
+        **{step.value: name for step, name in _STEPS.items()},
         **{actor.value: name for actor, name in _ACTORS.items()},
         **_ITEM_STATES,
     },

@@ -197,7 +197,7 @@ class AddLink(RequestBody):
     note: Brief | None = None
 
 
-# One line per field, so that it can be compared with FollowupItem: longer than other functions.
+# long: one line per field, in the order of FollowupItem
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
     """A follow-up as the API shows it at an instant (UTC)."""
     r, work = followup.resolution, followup.work

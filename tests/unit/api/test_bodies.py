@@ -20,8 +20,8 @@ from jsonschema import Draft202012Validator
 from shared.contracts.envelope import read, write
 from shared.contracts.events import EVENTS, parse
 from shared.messaging.core.model import Event
-from tests.unit.api.asks import POSTS, SERVICES, Ask, Place, opened, reads
-from tests.unit.api.oddities import RAW, bodies, each, odd_texts, written
+from tests.unit.api.example_requests import POSTS, SERVICES, Ask, Place, opened, reads
+from tests.unit.api.odd_bodies import RAW, bodies, each, odd_texts, written
 from tests.unit.published import as_sent
 from tools.schemas import schema
 

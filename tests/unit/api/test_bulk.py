@@ -14,7 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from services.followups.adapters.persian import CATALOGUE
 from services.followups.domain.bulk import Column
 from shared.runtime.persian import Persian
-from tests.unit.api.offices import SHEET_LIMIT, Counter, open_followups
+from tests.unit.api.services_in_memory import SHEET_LIMIT, Counter, open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
 from tests.unit.followups.sheets import PLACES, Edits, changed, filled_in, opened
 

@@ -37,8 +37,8 @@ from services.scheduler.api import resolutions, seasons, sessions
 from shared.contracts.events import Person
 from shared.contracts.events.base import NullIsAbsent, Readable
 from shared.runtime.http import RequestBody
-from tests.unit.api.asks import SERVICES, opened
-from tests.unit.api.oddities import DAYS, OTHERS, TEXTS
+from tests.unit.api.example_requests import SERVICES, opened
+from tests.unit.api.odd_bodies import DAYS, OTHERS, TEXTS
 from tests.unit.api.test_requests import named_in_bodies
 
 Telling: TypeAlias = tuple[type[BaseModel], Mapping[str, str | None]]

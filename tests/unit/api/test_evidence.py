@@ -13,7 +13,7 @@ import pytest
 from services.followups.domain.evidence import MOST
 from shared.contracts.events import FollowupEvidenceAdded
 from shared.runtime.http.disposition import named
-from tests.unit.api.offices import EVIDENCE_LIMIT, Counter, open_followups
+from tests.unit.api.services_in_memory import EVIDENCE_LIMIT, Counter, open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE
 
 SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}

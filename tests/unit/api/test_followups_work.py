@@ -9,7 +9,7 @@ import pytest
 
 from services.followups.api.schemas import followup_item
 from shared.runtime.calendar import start_of_day
-from tests.unit.api.offices import open_followups
+from tests.unit.api.services_in_memory import open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, Walk, first
 from tests.unit.followups.examples import DELEGATED, LATER, after
 

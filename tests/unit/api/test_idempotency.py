@@ -26,8 +26,8 @@ from shared.runtime.replies import Replying
 from shared.service import operations
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_replies import MemoryReplies
-from tests.unit.api import offices
-from tests.unit.api.offices import (
+from tests.unit.api import services_in_memory
+from tests.unit.api.services_in_memory import (
     BRIDGE,
     OFFICES,
     REPORT,
@@ -200,7 +200,7 @@ async def test_a_key_is_its_senders_and_its_address_own() -> None:
 
 async def test_after_a_day_a_key_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_followups() as counter:
-        store = offices.followups_house("civil").contexts["civil"].store
+        store = services_in_memory.followups_house("civil").contexts["civil"].store
         assert isinstance(store, MemoryFollowups)
         path, now = f"/followups/{await first_id(counter)}/comments", NOW
         monkeypatch.setattr(store.replies, "_now", lambda: now)
@@ -257,7 +257,7 @@ async def test_what_fails_by_itself_is_not_kept() -> None:
             await super().save(changes, cause, ahead)
 
     async with open_followups() as counter:
-        house = offices.followups_house("civil")
+        house = services_in_memory.followups_house("civil")
         api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         failing = Failing()
         failing.__dict__.update({**vars(api.store), "fails": 1})
@@ -278,7 +278,7 @@ async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
             await super().save(changes, cause, ahead)
 
     async with open_followups() as counter:
-        house = offices.followups_house("civil")
+        house = services_in_memory.followups_house("civil")
         api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
         slow = Slow()
         slow.__dict__.update(vars(api.store))
@@ -303,7 +303,7 @@ async def test_what_another_has_done_while_we_decide_is_answered() -> None:
 
     async with open_followups() as counter:
         path = f"/followups/{await first_id(counter)}/acknowledge"
-        house = offices.followups_house("civil")
+        house = services_in_memory.followups_house("civil")
         api = house.contexts["civil"]
         overtaken = Overtaken()
         overtaken.__dict__.update(vars(api.store))
@@ -395,7 +395,7 @@ async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
     async with open_followups() as counter:
         for item in await counter.items("/followups"):
             await counter.post(f"/followups/{item['followup_id']}/acknowledge", {}, **CIVIL)
-        house = offices.followups_house("civil")
+        house = services_in_memory.followups_house("civil")
         api = house.contexts["civil"]
         dying = Dying()
         dying.__dict__.update(vars(api.store))

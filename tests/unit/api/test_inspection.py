@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.followups.domain.inspection import SampleDraw
-from tests.unit.api.offices import Counter, open_scorecards
+from tests.unit.api.services_in_memory import Counter, open_scorecards
 
 
 async def drawn(counter: Counter, **parameters: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.api.offices import OFFICES, open_reports, open_scheduler
+from tests.unit.api.services_in_memory import OFFICES, open_reports, open_scheduler
 
 LISTS = [
     ("scheduler", "/seasons", "season"),

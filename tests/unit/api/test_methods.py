@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.runtime.metrics import Metrics
-from tests.unit.api.offices import OFFICES, Counter
+from tests.unit.api.services_in_memory import OFFICES, Counter
 from tests.unit.runtime.api import build, calling
 from tests.unit.runtime.test_http_operations import document, requests
 

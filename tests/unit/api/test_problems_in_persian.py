@@ -24,7 +24,14 @@ from hypothesis import strategies as st
 from deploy.local.layout import PROJECT
 from shared.runtime.persian import SHARED, Persian
 from shared.runtime.persian.validation import PREFIX
-from tests.unit.api.offices import BRIDGE, OFFICES, REPORT, VISIT, open_followups, open_scheduler
+from tests.unit.api.services_in_memory import (
+    BRIDGE,
+    OFFICES,
+    REPORT,
+    VISIT,
+    open_followups,
+    open_scheduler,
+)
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
 from tests.unit.runtime.test_persian import assert_persian
 

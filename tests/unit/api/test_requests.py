@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.api.offices import (
+from tests.unit.api.services_in_memory import (
     BRIDGE,
     OFFICES,
     REPORT,

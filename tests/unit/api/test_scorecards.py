@@ -11,7 +11,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from shared.text import persian_digits
-from tests.unit.api.offices import BRIDGES, Counter, open_scorecards
+from tests.unit.api.services_in_memory import BRIDGES, Counter, open_scorecards
 
 PATHS = [f"/v1/scorecards{suffix}" for suffix in ("", ".csv", ".xlsx", ".svg")]
 

@@ -22,7 +22,14 @@ from shared.messaging.core.model import CommitContext
 from shared.runtime.listing import ListQuery
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.test_lists import BODIES, lives
-from tests.unit.api.offices import OFFICES, Away, Counter, followups_house, open_followups, over
+from tests.unit.api.services_in_memory import (
+    OFFICES,
+    Away,
+    Counter,
+    followups_house,
+    open_followups,
+    over,
+)
 from tests.unit.followups.examples import NOW, TRACKING
 
 NOON: Final = datetime(2024, 1, 10, 9, tzinfo=UTC)

@@ -23,7 +23,7 @@ from shared.messaging.core.model import CommitContext, Event
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
 from tests.stores.fakes_scheduler import MemoryRegister
-from tests.unit.api.offices import (
+from tests.unit.api.services_in_memory import (
     BRIDGE,
     REPORT,
     VISIT,

@@ -1,4 +1,4 @@
-"""One request that is taken for every operation of every service, and something it is taken of."""
+"""One accepted request for every operation of every service, and services with data for them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.unit.api.services_in_memory import (
     BRIDGE,
     REPORT,
     VISIT,
-    Counter,
-    Standing,
-    app_over,
-    followups_house,
-    over,
+    ApiClient,
+    FixedClock,
+    app_of,
+    client_of,
+    followups_service,
 )
 from tests.unit.followups.examples import NOW, TRACKING, WATCHED
 from tests.unit.followups.test_handlers import approval
@@ -47,13 +47,13 @@ OFFICE: Final = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A request that is taken."""
+class Example:
+    """A request that is accepted."""
 
     path: str  # as OpenAPI has it, below /v1
     body: Any = None
-    who: Mapping[str, str] = field(default_factory=dict)
-    of: Mapping[str, str] = field(default_factory=dict)  # the path's parameters
+    who: Mapping[str, str] = field(default_factory=dict)  # its headers
+    of: Mapping[str, str] = field(default_factory=dict)  # the parameters of its path
     query: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None  # instead of a JSON body
     method: str = "post"
@@ -63,43 +63,48 @@ class Ask:
         return self.method, f"/v1{self.path}"
 
 
-def _step(name: str, state: str, who: Mapping[str, str], **body: Any) -> Ask:
-    return Ask(f"/followups/{{followup_id}}/{name}", body, who, {"followup_id": state, "item": "1"})
+def _step(name: str, state: str, who: Mapping[str, str], **body: Any) -> Example:
+    return Example(
+        f"/followups/{{followup_id}}/{name}", body, who, {"followup_id": state, "item": "1"}
+    )
 
 
 _SESSION: Final = "/sessions/{session_id}"
 _RESOLUTION: Final = "/resolutions/{resolution_id}"
 _NOTE: Final = "پیش رفت"
 
-POSTS: Final[Mapping[str, tuple[Ask, ...]]] = {
+POSTS: Final[Mapping[str, tuple[Example, ...]]] = {
     "scheduler": (
-        Ask("/seasons", {"season": "1405", "starts_on": "2026-08-10", "starts_at_time": "09:30",
-                         "minutes": 240, "mode": "webinar", "venue": "سالن شهید رجایی",
-                         "provinces": sorted(PROVINCE_CODES, reverse=True)}),
-        Ask("/sessions", {**VISIT, "session_id": "visit-9", "venue": "دوغارون", "season": None}),
-        Ask(f"{_SESSION}/reschedule", {"starts_at": "2024-05-02T09:00:00+03:30",
-                                       "ends_at": "2024-05-02T12:00:00+03:30", "reason": "برف"},
-            of={"session_id": "visit-3"}),
-        Ask(f"{_SESSION}/cancel", {"reason": "برف"}, of={"session_id": "visit-3"}),
-        Ask(f"{_SESSION}/open", of={"session_id": "visit-3"}),
-        Ask(f"{_SESSION}/close", {"summary": "جمع‌بندی"}, of={"session_id": "visit-1"}),
-        Ask(f"{_SESSION}/resolutions", {"resolutions": [
+        Example("/seasons", {"season": "1405", "starts_on": "2026-08-10", "starts_at_time": "09:30",
+                             "minutes": 240, "mode": "webinar", "venue": "سالن شهید رجایی",
+                             "provinces": sorted(PROVINCE_CODES, reverse=True)}),
+        Example("/sessions", {**VISIT, "session_id": "visit-9", "venue": "دوغارون",
+                              "season": None}),
+        Example(f"{_SESSION}/reschedule", {"starts_at": "2024-05-02T09:00:00+03:30",
+                                           "ends_at": "2024-05-02T12:00:00+03:30", "reason": "برف"},
+                of={"session_id": "visit-3"}),
+        Example(f"{_SESSION}/cancel", {"reason": "برف"}, of={"session_id": "visit-3"}),
+        Example(f"{_SESSION}/open", of={"session_id": "visit-3"}),
+        Example(f"{_SESSION}/close", {"summary": "جمع‌بندی"}, of={"session_id": "visit-1"}),
+        Example(f"{_SESSION}/resolutions", {"resolutions": [
             {**BRIDGE, "resolution_id": "R-9", "axis": "crisis", "province": "IR-09",
-             "text": "پل", "supporting": ["شهرداری مشهد"], "executing_body": "وزارت راه",
-             "priority": "urgent", "number": "۱۲/۳", "baseline_on": "2024-01-01"}, BRIDGE]},
-            of={"session_id": "visit-1"}),
-        Ask(f"{_RESOLUTION}/amend", {"title": "تکمیل دو پل", "due_on": "2031-01-01", "text": "پل",
-                                     "supporting": ["شهرداری مشهد"], "executing_body": "وزارت راه",
-                                     "priority": "urgent", "number": "۱۲/۴", "reason": "سیل"},
-            of={"resolution_id": "visit-1-R1"}),
-        Ask(f"{_RESOLUTION}/withdraw", {"reason": "تکراری"}, of={"resolution_id": "visit-1-R1"}),
+                 "text": "پل", "supporting": ["شهرداری مشهد"], "executing_body": "وزارت راه",
+                 "priority": "urgent", "number": "۱۲/۳", "baseline_on": "2024-01-01"}, BRIDGE]},
+                of={"session_id": "visit-1"}),
+        Example(f"{_RESOLUTION}/amend", {"title": "تکمیل دو پل", "due_on": "2031-01-01",
+                                         "text": "پل", "supporting": ["شهرداری مشهد"],
+                                         "executing_body": "وزارت راه",
+                                         "priority": "urgent", "number": "۱۲/۴", "reason": "سیل"},
+                of={"resolution_id": "visit-1-R1"}),
+        Example(f"{_RESOLUTION}/withdraw", {"reason": "تکراری"},
+                of={"resolution_id": "visit-1-R1"}),
     ),
     "reports": (
-        Ask("/circulars", {"catalogue_version": 1, "provinces": ["IR-09"],
-                           "circular_id": "1402-3"}),
-        Ask("/reports", {**REPORT, "session_id": "1402-IR-10", "url": "https://example.ir/r",
-                         "special_topics": [{"title": "مرز", "text": "آرام"}]}),
-        Ask("/reports/{report_id}/distribute", of={"report_id": "report_id"}),
+        Example("/circulars", {"catalogue_version": 1, "provinces": ["IR-09"],
+                               "circular_id": "1402-3"}),
+        Example("/reports", {**REPORT, "session_id": "1402-IR-10", "url": "https://example.ir/r",
+                             "special_topics": [{"title": "مرز", "text": "آرام"}]}),
+        Example("/reports/{report_id}/distribute", of={"report_id": "report_id"}),
     ),
     "followups": (
         _step("acknowledge", "opened", CIVIL, stance="agreed", note=_NOTE),
@@ -126,43 +131,49 @@ POSTS: Final[Mapping[str, tuple[Ask, ...]]] = {
         _step("comments", "closed", PROVINCE, text="پل هنوز بسته است"),
         _step("evidence-links", "acknowledged", CIVIL, url="https://example.ir/نامه",
               sha256="Ab" * 32, note=_NOTE),
-        Ask("/followups/{followup_id}/evidence", None, CIVIL, {"followup_id": "acknowledged"},
-            {"name": "پل.pdf", "note": _NOTE}, b"%PDF"),
-        Ask("/deputies/{deputy}/move", {"to": "social", "reason": "ادغام", "limit": 2,
-            "resolution_ids": ["opened", "closed"], "after": "0", "dry_run": False},
-            OFFICE, {"deputy": "civil"}),
+        Example("/followups/{followup_id}/evidence", None, CIVIL, {"followup_id": "acknowledged"},
+                {"name": "پل.pdf", "note": _NOTE}, b"%PDF"),
+        Example("/deputies/{deputy}/move", {"to": "social", "reason": "ادغام", "limit": 2,
+                "resolution_ids": ["opened", "closed"], "after": "0", "dry_run": False},
+                OFFICE, {"deputy": "civil"}),
     ),
     "notify": (),
 }  # fmt: skip
-"""By service. What takes a spreadsheet is tried in `test_bulk`."""
+"""By service. `test_bulk` tests the route that accepts a spreadsheet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A service with something in every state, and what stands for the names in `Ask.of`."""
+class Prepared:
+    """A service with data in every state, and the ids for the names in `Example.of`."""
 
-    counter: Counter
+    client: ApiClient
     ids: Mapping[str, str] = field(default_factory=dict)
 
-    def told(self) -> list[Event]:
-        return list(self.counter.told())
+    def events(self) -> list[Event]:
+        """All committed events."""
+        return list(self.client.events())
 
-    def of(self, ask: Ask) -> dict[str, str]:
-        return {name: self.ids.get(value, value) for name, value in ask.of.items()}
+    def path_values(self, example: Example) -> dict[str, str]:
+        """The parameters of a path, with the ids of this service."""
+        return {name: self.ids.get(value, value) for name, value in example.of.items()}
 
-    async def taken(self, ask: Ask) -> None:
-        """Send it as it is."""
-        answer = await self.counter.http.request(
-            ask.method,
-            f"/v1{ask.path}".format(**self.of(ask)),
-            params=dict(ask.query),
-            headers=dict(ask.who),
-            **({"content": ask.content} if ask.content is not None else {"json": ask.body}),
+    async def send(self, example: Example) -> None:
+        """Send it unchanged; it has to be accepted."""
+        answer = await self.client.http.request(
+            example.method,
+            f"/v1{example.path}".format(**self.path_values(example)),
+            params=dict(example.query),
+            headers=dict(example.who),
+            **(
+                {"content": example.content}
+                if example.content is not None
+                else {"json": example.body}
+            ),
         )
-        assert answer.is_success, (ask.operation, answer.text)
+        assert answer.is_success, (example.operation, answer.text)
 
 
-_LIVES: Final[Mapping[str, tuple[Ask, ...]]] = {
+_STEPS_BEFORE: Final[Mapping[str, tuple[Example, ...]]] = {
     "opened": (),
     "disputed": (_step("acknowledge", "disputed", CIVIL, stance="disputed", note="نه ما"),),
     "acknowledged": (),
@@ -179,153 +190,155 @@ _LIVES: Final[Mapping[str, tuple[Ask, ...]]] = {
         _step("evidence-links", "shared", CIVIL, url="https://example.ir/"),
     ),
 }
-"""What has happened to each follow-up, by the id of its resolution."""
+"""The steps that each follow-up has taken, by the id of its resolution."""
 
-_OPENED: Final = frozenset({"opened", "disputed"})
-"""Those of which nobody has taken note before."""
+_NOT_ACKNOWLEDGED: Final = frozenset({"opened", "disputed"})
+"""Those that are not acknowledged before their steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A service's HTTP, built once, and how its stores were when it was furnished."""
+class _Template:
+    """A service, built once, with the content of its stores after it was prepared."""
 
     app: FastAPI
     stores: Sequence[Any]
-    told: Callable[[], list[Event]]
+    events: Callable[[], list[Event]]
     ids: Mapping[str, str]
-    furnished: Sequence[dict[str, Any]]
+    contents: Sequence[dict[str, Any]]
 
     @classmethod
     async def of(
         cls,
         app: FastAPI,
         stores: Sequence[Any],
-        told: Callable[[], list[Event]],
-        furnish: Callable[[Place], Awaitable[Mapping[str, str]]],
+        events: Callable[[], list[Event]],
+        prepare: Callable[[Prepared], Awaitable[Mapping[str, str]]],
     ) -> Self:
-        async with over(told, app) as counter:
-            ids = await furnish(Place(counter))
-        return cls(app, stores, told, ids, _copies(stores, [vars(store) for store in stores]))
+        async with client_of(events, app) as client:
+            ids = await prepare(Prepared(client))
+        return cls(app, stores, events, ids, _copies(stores, [vars(store) for store in stores]))
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Place]:
-        """The service as it was furnished, whatever happened since."""
-        furnished = _copies(self.stores, self.furnished)
-        for store, content in zip(self.stores, furnished, strict=True):
+    async def opened(self) -> AsyncIterator[Prepared]:
+        """The service as it was prepared, whatever happened since."""
+        contents = _copies(self.stores, self.contents)
+        for store, content in zip(self.stores, contents, strict=True):
             vars(store).update(content)
-        async with over(self.told, self.app) as counter:
-            yield Place(counter, self.ids)
+        async with client_of(self.events, self.app) as client:
+            yield Prepared(client, self.ids)
 
 
 def _copies(stores: Sequence[Any], contents: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Copies of what stores hold, which refer to the stores themselves as before."""
+    """Copies of the contents of stores; references to the stores themselves stay."""
     return deepcopy(contents, {id(store): store for store in stores})
 
 
-async def _scheduler() -> _Kept:
+async def _scheduler() -> _Template:
     register = MemoryRegister()
-    app = app_over(*scheduler.routes(scheduler.ApiContext(register, context(), Standing(NOW))))
+    app = app_of(*scheduler.routes(scheduler.ApiContext(register, context(), FixedClock(NOW))))
 
-    async def furnish(place: Place) -> Mapping[str, str]:
+    async def prepare(prepared: Prepared) -> Mapping[str, str]:
         for id_ in ("visit-1", "visit-3"):
-            await place.taken(Ask("/sessions", {**VISIT, "session_id": id_}))
-        await place.taken(Ask(f"{_SESSION}/open", of={"session_id": "visit-1"}))
+            await prepared.send(Example("/sessions", {**VISIT, "session_id": id_}))
+        await prepared.send(Example(f"{_SESSION}/open", of={"session_id": "visit-1"}))
         resolutions = {"resolutions": [{**BRIDGE, "resolution_id": "visit-1-R1"}]}
         path = f"{_SESSION}/resolutions"
-        await place.taken(Ask(path, resolutions, of={"session_id": "visit-1"}))
-        await place.taken(Ask("/seasons", {"season": "1403", "starts_on": "2024-08-12"}))
+        await prepared.send(Example(path, resolutions, of={"session_id": "visit-1"}))
+        await prepared.send(Example("/seasons", {"season": "1403", "starts_on": "2024-08-12"}))
         return {"season": "1403", "session_id": "visit-1", "resolution_id": "visit-1-R1"}
 
-    return await _Kept.of(app, [register], lambda: list(register.events), furnish)
+    return await _Template.of(app, [register], lambda: list(register.events), prepare)
 
 
-async def _reports() -> _Kept:
+async def _reports() -> _Template:
     office = Office()
     api = reports.ApiContext(office.store, office.circulars, RECEPTION)
-    app = app_over(reports.routes(api, Standing(BEFORE)))
+    app = app_of(reports.routes(api, FixedClock(BEFORE)))
 
-    async def furnish(place: Place) -> Mapping[str, str]:
+    async def prepare(prepared: Prepared) -> Mapping[str, str]:
         for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
             await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
-        await place.taken(Ask("/reports", {**REPORT, "session_id": "1402-IR-09"}))
-        await place.taken(Ask("/circulars", {"catalogue_version": 1, "circular_id": "1402-1"}))
-        (report,) = await place.counter.items("/reports")
+        await prepared.send(Example("/reports", {**REPORT, "session_id": "1402-IR-09"}))
+        await prepared.send(
+            Example("/circulars", {"catalogue_version": 1, "circular_id": "1402-1"})
+        )
+        (report,) = await prepared.client.items("/reports")
         ids = {"session_id": "1402-IR-09", "circular_id": "1402-1", "version": "1"}
         return {**ids, "report_id": report["report_id"]}
 
-    return await _Kept.of(app, [office.store, office.circulars], lambda: office.told, furnish)
+    return await _Template.of(app, [office.store, office.circulars], lambda: office.told, prepare)
 
 
-async def _followups() -> _Kept:
-    """Follow-ups of two deputies, and of the first in every state."""
+async def _followups() -> _Template:
+    """Follow-ups of two deputies; those of the first are in every state."""
     stores = {deputy: MemoryFollowups(deputy) for deputy in ("civil", "social")}
-    house, now = followups_house(*stores), NOW + timedelta(hours=1)
+    service, now = followups_service(*stores), NOW + timedelta(hours=1)
 
-    async def furnish(place: Place) -> Mapping[str, str]:
+    async def prepare(prepared: Prepared) -> Mapping[str, str]:
         known: dict[str, Any] = {"province": "IR-09", "supporting": ["شهرداری مشهد", "social"]}
-        messages = [approval(id_, resolution_id=id_, **known) for id_ in _LIVES]
-        context = house.contexts["civil"].context
+        messages = [approval(id_, resolution_id=id_, **known) for id_ in _STEPS_BEFORE]
+        context = service.contexts["civil"].context
         decision = await followups_handlers.handle_events(messages, stores["civil"], context, NOW)
         await stores["civil"].save(decision.changes, CommitContext("event", "followups"))
-        items = await place.counter.items("/followups")
+        items = await prepared.client.items("/followups")
         ids = {item["resolution_id"]: item["followup_id"] for item in items}
-        lived = replace(place, ids=ids)
-        for id_, steps in _LIVES.items():
-            if id_ not in _OPENED:
-                await lived.taken(_step("acknowledge", id_, CIVIL))
+        with_ids = replace(prepared, ids=ids)
+        for id_, steps in _STEPS_BEFORE.items():
+            if id_ not in _NOT_ACKNOWLEDGED:
+                await with_ids.send(_step("acknowledge", id_, CIVIL))
             for step in steps:
-                await lived.taken(step)
+                await with_ids.send(step)
         return {**ids, "followup_id": ids["shared"], "item": "1"}
 
     for deputy, store in stores.items():
         context = replace(TRACKING, deputy=deputy, escalation=WATCHED)
-        house.contexts[deputy] = followups.ApiContext(store, context, store.files)
-    house.clock.instant = now
-    every = lambda: [event for store in stores.values() for event in store.events]  # noqa: E731
-    kept = [*stores.values(), *(store.files for store in stores.values())]
-    return await _Kept.of(house.app, kept, every, furnish)
+        service.contexts[deputy] = followups.ApiContext(store, context, store.files)
+    service.clock.instant = now
+    events = lambda: [event for store in stores.values() for event in store.events]  # noqa: E731
+    all_stores = [*stores.values(), *(store.files for store in stores.values())]
+    return await _Template.of(service.app, all_stores, events, prepare)
 
 
-async def _notify() -> _Kept:
+async def _notify() -> _Template:
     store = FakeNotices()
     told = notices.notices(session(), NOW, None)
     changes = [notify_handlers.Change(None, notice, (), NOW) for notice in told]
 
-    async def furnish(place: Place) -> Mapping[str, str]:
+    async def prepare(prepared: Prepared) -> Mapping[str, str]:
         await store.save(changes, CommitContext("event", "notify"))
-        (first, *_) = await place.counter.items("/notices")
+        (first, *_) = await prepared.client.items("/notices")
         return {"notice_id": first["notice_id"]}
 
-    app = app_over(notify.routes(store))
-    return await _Kept.of(app, [store], lambda: list(store.events), furnish)
+    app = app_of(notify.routes(store))
+    return await _Template.of(app, [store], lambda: list(store.events), prepare)
 
 
-_FURNISH: Final[Mapping[str, Callable[[], Awaitable[_Kept]]]] = {
+_PREPARE: Final[Mapping[str, Callable[[], Awaitable[_Template]]]] = {
     "scheduler": _scheduler,
     "reports": _reports,
     "followups": _followups,
     "notify": _notify,
 }
-SERVICES: Final = tuple(_FURNISH)
-_kept: Final[dict[str, _Kept]] = {}
+SERVICES: Final = tuple(_PREPARE)
+_templates: Final[dict[str, _Template]] = {}
 
 
 @asynccontextmanager
-async def opened(service: str) -> AsyncIterator[Place]:
-    """A service with something in every state; each time as if nothing had happened since.
+async def opened(service: str) -> AsyncIterator[Prepared]:
+    """A service with data in every state, each time as if nothing had happened since.
 
-    Built and furnished once, since that takes longer than most requests.
+    It is built and prepared once, as that takes longer than most requests.
     """
-    if service not in _kept:
-        _kept[service] = await _FURNISH[service]()
-    async with _kept[service].opened() as place:
-        yield place
+    if service not in _templates:
+        _templates[service] = await _PREPARE[service]()
+    async with _templates[service].opened() as prepared:
+        yield prepared
 
 
-def reads(document: Mapping[str, Any]) -> list[Ask]:
-    """A request for every operation that reads, of what `Place.ids` has under its parameters."""
+def reads(document: Mapping[str, Any]) -> list[Example]:
+    """A request for every operation that reads; its parameters are names in `Prepared.ids`."""
     return [
-        Ask(
+        Example(
             path.removeprefix("/v1"),
             of={p["name"]: p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"},
             query={"seed": "۱۴۰۲"} if path.endswith("/inspections") else {},

@@ -114,8 +114,8 @@ PAIRS: Final = [pytest.param(ours, theirs, id=name) for name, ours, theirs in pa
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_it_is_said_of_every_body_what_tells_it(service: str) -> None:
-    async with opened(service) as place:
-        document = place.counter.app.openapi()
+    async with opened(service) as prepared:
+        document = prepared.client.app.openapi()
     assert named_in_bodies(document) <= {body.__name__ for body in TOLD}
 
 

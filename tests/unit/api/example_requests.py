@@ -159,16 +159,15 @@ class Prepared:
 
     async def send(self, example: Example) -> None:
         """Send it unchanged; it has to be accepted."""
+        raw, body = example.content, {"json": example.body}
+        if raw is not None:
+            body = {"content": raw}
         answer = await self.client.http.request(
             example.method,
             f"/v1{example.path}".format(**self.path_values(example)),
             params=dict(example.query),
             headers=dict(example.who),
-            **(
-                {"content": example.content}
-                if example.content is not None
-                else {"json": example.body}
-            ),
+            **body,
         )
         assert answer.is_success, (example.operation, answer.text)
 

@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from services.followups.adapters.svg import FAINT, line, picture, rect, short, text, written
-from services.followups.adapters.tables import gap, title
+from services.followups.adapters.tables import missing_note, title
 from services.followups.domain.scorecard_table import ScorecardTable
 from services.followups.domain.scores import Scorecard
 from shared.runtime.writing import isolated
@@ -61,7 +61,7 @@ def write(table: ScorecardTable) -> bytes:
     _ticks(svg, scale, bottom)
     for number, row in enumerate(table.rows):
         _bar(svg, _TOP + number * _ROW, isolated(row.title_fa), row.card, (_RIGHT - _LEFT) / scale)
-    if (left_out := gap(table)) is not None:
+    if (left_out := missing_note(table)) is not None:
         text(svg, _WIDTH - _EDGE, height - 14, left_out, {"fill": _WARNING})
     return written(svg)
 

@@ -7,7 +7,7 @@ import io
 import re
 from typing import Final
 
-from services.followups.adapters.tables import gap, heads, lines
+from services.followups.adapters.tables import headings, lines, missing_note
 from services.followups.domain.scorecard_table import ScorecardTable
 from shared.runtime.writing import writable
 
@@ -31,10 +31,10 @@ def write(table: ScorecardTable) -> bytes:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(map(harmless, heads(table)))
+    writer.writerow(map(harmless, headings(table)))
     for line in lines(table):
         writer.writerow([harmless(line.title), harmless(line.id), *line.values])
-    if (left_out := gap(table)) is not None:
+    if (left_out := missing_note(table)) is not None:
         writer.writerow([harmless(left_out)])
     return text.getvalue().encode("utf-8-sig")
 

@@ -92,7 +92,9 @@ class Package:
 
     def _require_sizes(self, parts: list[ZipInfo]) -> None:
         if len(parts) > _MOST_PARTS:
-            raise UnreadableFile(f"it has {len(parts)} parts, and {_MOST_PARTS} at most can be")
+            raise UnreadableFile(
+                f"it has {len(parts)} parts, and at most {_MOST_PARTS} are allowed"
+            )
         if any(part.flag_bits & _ENCRYPTED_FLAG for part in parts):
             raise UnreadableFile("it is packed with a password; save it as .xlsx without one")
         if any(part.compress_type not in {ZIP_STORED, ZIP_DEFLATED} for part in parts):

@@ -58,7 +58,7 @@ def title(table: ScorecardTable) -> str:
     return f"کارنامه‌ی پیگیری مصوبات به تفکیک {kind} – پایان روز {day}"
 
 
-def heads(table: ScorecardTable) -> list[str]:
+def headings(table: ScorecardTable) -> list[str]:
     """The titles of the columns."""
     return [KINDS_FA[table.by], "شناسه", *(column.title for column in COLUMNS)]
 
@@ -70,7 +70,7 @@ def lines(table: ScorecardTable) -> Iterator[Line]:
     yield Line(TOTAL, "", _values(table.total))
 
 
-def gap(table: ScorecardTable) -> str | None:
+def missing_note(table: ScorecardTable) -> str | None:
     """Which deputies are left out, in words; None if there are none."""
     if not table.partial:
         return None

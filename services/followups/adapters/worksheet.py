@@ -113,7 +113,7 @@ class RowCollector:
         if not self._row < row <= LAST_ROW:
             raise UnreadableFile(
                 f"it is broken: row {row} comes after row {self._row}, and {LAST_ROW} is the last "
-                "that can be; open it in a spreadsheet program and save it again"
+                "row of a sheet; open it in a spreadsheet program and save it again"
             )
         self._row, self._reference, self._cells_since = row, None, 0
 
@@ -176,5 +176,5 @@ def _row_and_column(reference: str) -> tuple[int, int]:
     for letter in found[1].upper() if found else "":
         column = 26 * column + ord(letter) - 64
     if found is None or not 1 <= column <= LAST_COLUMN or not 1 <= int(found[2]) <= LAST_ROW:
-        raise UnreadableFile(f"it is broken: there can be no cell {reference[:20]}")
+        raise UnreadableFile(f"it is broken: no cell can be called {reference[:20]}")
     return int(found[2]), column

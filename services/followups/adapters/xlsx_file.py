@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from services.followups.adapters.tables import COLUMNS, Value, gap, heads, lines, title
+from services.followups.adapters.tables import COLUMNS, Value, headings, lines, missing_note, title
 from services.followups.domain.scorecard_table import KINDS_FA, ScorecardTable
 from shared.runtime.calendar import start_of_day
 
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _NUMBERS: Final = {"count": "#,##0", "share": "0.0%", "days": "#,##0.0"}
-_HEADS_AT: Final = 2  # after the title and an empty line
+_HEADINGS_AT: Final = 2  # after the title and an empty line
 _FONT: Final = {"font_name": "Tahoma", "font_size": 10}  # common, with Persian letters
 
 
@@ -40,18 +40,18 @@ def _fill(book: Any, sheet: Any, table: ScorecardTable) -> None:
     )
     numbers = [book.add_format({**_FONT, "num_format": _NUMBERS[c.kind]}) for c in COLUMNS]
     sheet.write_string(0, 0, title(table), large)
-    for column, head in enumerate(heads(table)):
-        sheet.write_string(_HEADS_AT, column, head, bold)
+    for column, heading in enumerate(headings(table)):
+        sheet.write_string(_HEADINGS_AT, column, heading, bold)
     rows = list(lines(table))
-    for row, line in enumerate(rows, _HEADS_AT + 1):
+    for row, line in enumerate(rows, _HEADINGS_AT + 1):
         sheet.write_string(row, 0, line.title, plain)
         sheet.write_string(row, 1, line.id, plain)
         _write_numbers(sheet, row, line.values, numbers)
-    if (left_out := gap(table)) is not None:
-        sheet.write_string(_HEADS_AT + len(rows) + 2, 0, left_out, large)
+    if (left_out := missing_note(table)) is not None:
+        sheet.write_string(_HEADINGS_AT + len(rows) + 2, 0, left_out, large)
     sheet.set_column(0, 0, 32)
     sheet.set_column(1, len(COLUMNS) + 1, 12)
-    sheet.freeze_panes(_HEADS_AT + 1, 1)
+    sheet.freeze_panes(_HEADINGS_AT + 1, 1)
 
 
 def _write_numbers(sheet: Any, row: int, values: Sequence[Value], formats: Sequence[Any]) -> None:

@@ -71,10 +71,12 @@ class XlsxWriter:
         self._write_head()
 
     def add(self, followups: Sequence[Followup]) -> None:
+        """Write one row per follow-up. Blocks."""
         for followup in followups:
             self._write_row(_cells(followup))
 
     def finish(self) -> BinaryIO:
+        """Return the whole file from its beginning; the caller closes it. Blocks."""
         last = max(1, self._next_row - 1)
         progress, done = _index(Column.PROGRESS), _index(Column.DONE)
         number = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": 100}
@@ -93,6 +95,7 @@ class XlsxWriter:
         return self._file
 
     def close(self) -> None:
+        """Remove the temporary files, except a finished one."""
         self._folder.cleanup()
         if not self._handed_over:
             self._file.close()
@@ -135,6 +138,7 @@ class XlsxSheets:
     suffix = "xlsx"
 
     def write(self) -> XlsxWriter:
+        """Begin a sheet."""
         return XlsxWriter()
 
     def rows(self, file: BinaryIO) -> Generator[Row | Merged, None, None]:

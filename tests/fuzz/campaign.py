@@ -1,4 +1,4 @@
-"""How Schemathesis is set upon a running service, and what it found."""
+"""Runs Schemathesis against a service, and returns its report."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ CHECKS: Final = (
     "unsupported_method",
     "ensure_resource_availability",
 )
-"""Every check of Schemathesis that can hold here. Left out are:
+"""Every check of Schemathesis that applies. These do not:
 
-- `positive_data_acceptance`: what is valid by the document may be refused as things stand (403,
-  404, 409), and by rules between fields (422);
-- `ignored_auth`, `object_level_authorization`: in development whoever asks is believed;
-- `allow_header_conformance`: `/v1/followups/bulk` is an item's address too, so its `Allow` names
-  what an item's route takes;
+- `positive_data_acceptance`: a request that is valid by the document may be refused because of the
+  present state (403, 404, 409) or of rules between fields (422);
+- `ignored_auth`, `object_level_authorization`: in development every identity is accepted;
+- `allow_header_conformance`: `/v1/followups/bulk` is also the address of an item, so its `Allow`
+  names the methods of items;
 - `use_after_free`: nothing is deleted over HTTP.
 """
 
 KNOWN: Final = "PEYGIR_FUZZ_KNOWN"
-"""The environment variable with values that are there, by the name of a body's field (JSON)."""
+"""The environment variable with existing values, by the name of a body's field (JSON)."""
 
 REFUSALS: Final = (400, 403, 404, 405, 409, 413, 415, 422)
-"""What may be answered to what is not valid by the document."""
+"""The statuses that may answer a request that is not valid by the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What Schemathesis is told of a service besides its OpenAPI document."""
+    """What Schemathesis knows about a service besides its OpenAPI document."""
 
     paths: Mapping[str, Sequence[str | int]] = field(default_factory=dict)
-    """Values that are there, by the name of a path's parameter; most requests name one."""
+    """Existing values, by the name of a path's parameter; most requests use one."""
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """The same by the name of a body's field."""
+    """Existing values, by the name of a body's field."""
     roles: Mapping[str, str] = field(default_factory=dict)
-    """In whose role the operations of a path (a regular expression) are sent; else in every."""
+    """The role for the operations of a path (a regular expression); all roles for the others."""
 
 
 def run(url: str, plan: Plan, folder: Path, examples: int) -> tuple[int, str]:
-    """Try every operation of a service; return the exit status, 0 where all holds, and the report.
+    """Try every operation of a service; return the exit status (0: all checks pass) and the report.
 
-    Each operation gets as many random requests as `examples`, besides those of its own examples
-    and of all boundaries, and each chain of operations as many.
+    Each operation gets `examples` random requests, besides its own examples and all boundaries.
+    Each chain of operations gets as many.
     """
-    shutil.rmtree(folder, ignore_errors=True)  # the reports of the last time
+    shutil.rmtree(folder, ignore_errors=True)  # the reports of the last run
     folder.mkdir(parents=True)
     settings = folder / "schemathesis.toml"
     settings.write_text(_settings(plan))
@@ -81,7 +81,7 @@ def run(url: str, plan: Plan, folder: Path, examples: int) -> tuple[int, str]:
 
 
 def _settings(plan: Plan) -> str:
-    """Schemathesis's settings (TOML); JSON's texts and lists are TOML's too."""
+    """The settings of Schemathesis in TOML; texts and lists are written as in JSON."""
     lines = ["[checks.negative_data_rejection]", f"expected-statuses = {list(REFUSALS)}"]
     lines += ["[dictionaries]"]
     lines += [f"{name} = {{ values = {json.dumps(list(v))} }}" for name, v in plan.paths.items()]

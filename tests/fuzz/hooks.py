@@ -1,4 +1,4 @@
-"""What Schemathesis loads into its process: values that are there, and how a sheet is sent."""
+"""Hooks that Schemathesis loads: use existing values in bodies, and send a sheet."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _known: Final[dict[str, list[Any]]] = json.loads(os.environ.get(KNOWN, "{}"))
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
-    """Of a body that fits its schema let most fields name what is there."""
+    """Use existing values in most fields of a body that is valid by its schema."""
     if case.meta and case.meta.generation.mode.is_positive:
-        _name_what_is_there(case.body)
+        _use_existing_values(case.body)
 
 
-def _name_what_is_there(part: Any) -> None:
+def _use_existing_values(part: Any) -> None:
     inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    for one in inner:
-        _name_what_is_there(one)
+    for value in inner:
+        _use_existing_values(value)
     if isinstance(part, dict):
         for name in _known.keys() & part.keys():
             chance = crc32(f"{name}{part[name]!r}".encode("utf-8", "replace"))
-            if chance % 4:  # the same for the same body, so that a failure comes again
+            if chance % 4:  # equal for equal bodies, so that a failure is repeated
                 part[name] = _known[name][chance // 4 % len(_known[name])]
 
 

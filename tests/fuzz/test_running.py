@@ -1,6 +1,6 @@
-"""Schemathesis over the OpenAPI document of every running service: no server error, whatever comes.
+"""Schemathesis tests every running service by its OpenAPI document: nothing causes a server error.
 
-`PEYGIR_FUZZ_EXAMPLES` says how many random requests each operation gets (by default 200).
+`PEYGIR_FUZZ_EXAMPLES` sets the number of random requests per operation (by default 200).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VISIT: Final = {
     "mode": "in-person",
 }
 BRIDGE: Final = {"deputy": "civil", "title": "تکمیل پل روستای سرآسیاب", "due_on": "2035-01-01"}
-DECIDED: Final = "/(settle|extend|refuse-extension|verify|reopen|close|link)$"
+DECISIONS: Final = "/(settle|extend|refuse-extension|verify|reopen|close|link)$"
 
 
 def session(session_id: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ async def open_followups(service: Service, producer: Producer, topics: Topics) -
             "due_on": [due_on.isoformat(), later, "1405-10-30"],
             "until": [(today + timedelta(days=2)).date().isoformat(), "1405-10-30"],
         },
-        {DECIDED: "coordination"},
+        {DECISIONS: "coordination"},
     )
 
 
@@ -153,7 +153,7 @@ async def post(service: Service, path: str, body: Any, status: int) -> Any:
 
 
 async def listed(service: Service, path: str, number: int) -> list[dict[str, Any]]:
-    """A list, once it has so many items."""
+    """The items of a list, as soon as it has this many."""
 
     async def found() -> list[dict[str, Any]]:
         items = await service.items(path)
@@ -171,14 +171,14 @@ async def listed(service: Service, path: str, number: int) -> list[dict[str, Any
         ("notify", open_notify),
     ],
 )
-async def test_no_request_brings_about_a_server_error(
+async def test_no_request_causes_a_server_error(
     cluster: Cluster,
     test_folder: Path,
     local: Path,
     name: str,
     open_: Callable[[Service, Producer, Topics], Awaitable[Plan]],
 ) -> None:
-    namespace = f"f{uuid.uuid4().hex[:10]}"  # of this service alone: it hears of no other
+    namespace = f"f{uuid.uuid4().hex[:10]}"  # only this service writes to its topics
     topics = create_topics(cluster, namespace)
     deputies = {"PEYGIR_DEPUTIES": "civil,social"} if name == "followups" else {}
     async with Service(name, cluster, namespace, test_folder, **deputies) as service:
@@ -189,11 +189,11 @@ async def test_no_request_brings_about_a_server_error(
         print(report)
         assert "request failed" not in service.log, service.log[-20_000:]
         assert status == 0, report
-        await all_told(service, cluster, topics)
+        await all_published(service, cluster, topics)
 
 
-async def all_told(service: Service, cluster: Cluster, topics: Topics) -> None:
-    """All that was committed was published, and whoever reads it can."""
+async def all_published(service: Service, cluster: Cluster, topics: Topics) -> None:
+    """Check that all committed events were published and can be read."""
 
     async def nothing_waits() -> bool:
         return "peygir_outbox_pending 0.0" in (await service.http.get("/metrics")).text

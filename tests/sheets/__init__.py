@@ -1,1 +1,1 @@
-"""Spreadsheets as programs of other makers save them."""
+"""Spreadsheets as other programs save them."""

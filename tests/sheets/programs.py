@@ -1,4 +1,4 @@
-"""Programs of other makers that open a sheet, fill it in and save it."""
+"""Other programs, which open a sheet, fill it in and save it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What somebody writes into a cell; a share is shown as a percentage."""
+    """What somebody writes into a cell; a share is a number shown as a percentage."""
 
     place: str
     kind: Literal["text", "number", "share"]
@@ -34,7 +34,7 @@ class SheetJs:
     """SheetJS, on Node."""
 
     def __init__(self, folder: Path) -> None:
-        """Installs it into the folder where it is not there yet; fails the test without npm."""
+        """Install it into the folder if it is not there yet; fail the test without npm."""
         if shutil.which("node") is None or shutil.which("npm") is None:
             pytest.fail(
                 "missing: nodejs, npm. Install with: apt-get install -y nodejs npm", pytrace=False
@@ -50,14 +50,14 @@ class SheetJs:
     def save(
         self, opened: Path, saved: Path, cells: Sequence[Written], *, is_shared: bool = True
     ) -> None:
-        """Save under a name whose ending says what kind of file; texts shared or in their cells."""
+        """Save in the format of the name's suffix, with texts shared or in their cells."""
         job = {
             "client": str(self._folder),
             "in": str(opened),
             "out": str(saved),
             "type": _BOOK_TYPES[saved.suffix],
             "shared": is_shared,
-            "cells": _told(cells),
+            "cells": _as_json(cells),
         }
         _run("node", str(_HERE / "sheetjs.mjs"), json.dumps(job))
 
@@ -80,7 +80,7 @@ class Excelize:
     """excelize, built with Go."""
 
     def __init__(self, cache: Path) -> None:
-        """Builds it once; skips the test where there is no Go."""
+        """Build it once; skip the test without Go."""
         pinned = re.search(r"excelize/v2 v(\S+)", (_MODULE / "go.mod").read_text(encoding="utf-8"))
         assert pinned is not None
         self._binary = cache / f"excelize-{pinned[1]}" / "excelize"
@@ -110,16 +110,16 @@ class Excelize:
     def save(
         self, opened: Path, saved: Path, cells: Sequence[Written], *, password: str = ""
     ) -> None:
-        """Save it, with a password where one is given."""
-        job = {"In": str(opened), "Out": str(saved), "Password": password, "Cells": _told(cells)}
+        """Save it, with a password if there is one."""
+        job = {"In": str(opened), "Out": str(saved), "Password": password, "Cells": _as_json(cells)}
         _run(str(self._binary), json.dumps(job))
 
 
 class LibreOffice:
-    """LibreOffice, which opens a file and saves it as another kind of file."""
+    """LibreOffice, which opens a file and saves it in another format."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: for its profile and its files. Skips the test where it is not installed."""
+        """`folder` is for its profile and its files. Skip the test if it is not installed."""
         program = shutil.which("soffice")
         if program is None:
             pytest.skip("LibreOffice is not installed here (apt-get install -y libreoffice-calc)")
@@ -127,7 +127,7 @@ class LibreOffice:
         self._profile, self._made = folder / "profile", folder / "made"
 
     def save(self, opened: Path, saved: Path, filter_: str) -> None:
-        """Save it by one of its filters."""
+        """Save it with one of its export filters."""
         kind = saved.suffix.removeprefix(".")
         _run(
             self._program,
@@ -138,7 +138,7 @@ class LibreOffice:
         (self._made / f"{opened.stem}.{kind}").replace(saved)
 
 
-def _told(cells: Sequence[Written]) -> list[dict[str, object]]:
+def _as_json(cells: Sequence[Written]) -> list[dict[str, object]]:
     return [{"place": c.place, "kind": c.kind, "value": c.value} for c in cells]
 
 

@@ -1,4 +1,4 @@
-"""Workbooks made of plain XML, so that a test says what no library would write."""
+"""Workbooks of plain XML, so that a test can contain what no library writes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHEET: Final = "xl/worksheets/sheet1.xml"
 HEAD: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 Parts: TypeAlias = dict[str, bytes]
-Cells: TypeAlias = Mapping[Column, tuple[str, str]]  # attributes, and what is in it
+Cells: TypeAlias = Mapping[Column, tuple[str, str]]  # its attributes and its content
 
 PERCENT, DAY, TIME, RIAL, DAY_AND_TIME = 1, 2, 3, 4, 5
 STYLES: Final = (
@@ -37,26 +37,26 @@ STYLES: Final = (
 
 
 def inline(text: str) -> tuple[str, str]:
-    """A text that stands in its cell."""
+    """A text that is stored in its cell."""
     return 't="inlineStr"', f"<is><t>{escape(text)}</t></is>"
 
 
 def number(value: object, style: int = 0) -> tuple[str, str]:
-    """A number that is shown in one of the styles."""
+    """A number in one of the styles."""
     return f's="{style}"', f"<v>{value}</v>"
 
 
 def row(number: int, cells: Cells) -> str:
     """A row of a sheet."""
-    told = (
+    elements = (
         f'<c r="{_letter(column)}{number}" {attributes}>{inner}</c>'
         for column, (attributes, inner) in sorted(cells.items(), key=lambda c: PLACES[c[0]])
     )
-    return f'<row r="{number}">{"".join(told)}</row>'
+    return f'<row r="{number}">{"".join(elements)}</row>'
 
 
 def rows(cells: Cells) -> str:
-    """The titles, and a row of a follow-up with these cells."""
+    """The row of titles, and one follow-up with these cells."""
     titles = {column: inline(title) for column, title in TITLES.items()}
     usual = {Column.FOLLOWUP_ID: inline("f-1"), Column.VERSION: number(3)}
     return row(1, titles) + row(2, {**usual, **cells})
@@ -71,14 +71,14 @@ def parts(
     properties: str = "",
     is_strict: bool = False,
 ) -> Parts:
-    """The parts of a workbook with such rows; `after` stands below them in their sheet."""
+    """The parts of a workbook with these rows; `after` is the XML after them in their sheet."""
     relation = f"{OFFICE}/relationships"
-    told = {
+    texts = {
         "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types"/>',
-        "_rels/.rels": leads({"rId1": ("officeDocument", "xl/workbook.xml")}),
+        "_rels/.rels": relationships({"rId1": ("officeDocument", "xl/workbook.xml")}),
         "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{relation}">{properties}'
         '<sheets><sheet name="برگه" sheetId="1" r:id="rId1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": leads(
+        "xl/_rels/workbook.xml.rels": relationships(
             {
                 "rId1": ("worksheet", "worksheets/sheet1.xml"),
                 "rId2": ("styles", "styles.xml"),
@@ -90,21 +90,21 @@ def parts(
         SHEET: f'<worksheet xmlns="{MAIN}"><sheetData>{data}</sheetData>{after}</worksheet>',
     }
     for name, strict in STRICT.items() if is_strict else ():
-        told = {part: xml.replace(name, strict) for part, xml in told.items()}
-    return {name: (HEAD + xml).encode() for name, xml in told.items()}
+        texts = {part: xml.replace(name, strict) for part, xml in texts.items()}
+    return {name: (HEAD + xml).encode() for name, xml in texts.items()}
 
 
-def leads(targets: Mapping[str, tuple[str, str]]) -> str:
-    """What a part leads to: kind and target by id."""
-    told = (
+def relationships(targets: Mapping[str, tuple[str, str]]) -> str:
+    """The relationships of a part: kind and target by id."""
+    elements = (
         f'<Relationship Id="{id_}" Type="{OFFICE}/relationships/{kind}" Target="{target}"/>'
         for id_, (kind, target) in targets.items()
     )
-    return f'<Relationships xmlns="{PACKAGE}/relationships">{"".join(told)}</Relationships>'
+    return f'<Relationships xmlns="{PACKAGE}/relationships">{"".join(elements)}</Relationships>'
 
 
 def packed(parts: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """The parts as a file."""
+    """The parts packed into a file."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as file:
         for name, content in parts.items():

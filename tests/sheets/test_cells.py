@@ -1,4 +1,4 @@
-"""What a cell may hold, whichever program wrote it, and what is said of what it may not."""
+"""What a cell may contain, whichever program wrote it, and how other contents are refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.followups.adapters.workbook import day_of, kind_of
+from services.followups.adapters.cell_values import day_of, kind_of
 from services.followups.domain.bulk import BadSheet, Column, Edit
 from tests.sheets.raw import (
     DAY,
@@ -28,13 +28,13 @@ PROGRESS, NOTE, DONE = Column.PROGRESS, Column.NOTE, Column.DONE
 
 
 def edit_of(cells: Cells, **others: str) -> Edit:
-    """What is read of a row with these cells."""
+    """The edit that is read from a row with these cells."""
     (edit,) = edits_here(packed(parts(rows(cells), **others)))  # type: ignore[arg-type]
     return edit
 
 
-def told_of(cells: Cells, properties: str = "") -> str:
-    """What is said of the one cell that is wrong."""
+def refusal_of(cells: Cells, properties: str = "") -> str:
+    """The slug and the message of the only fault."""
     with pytest.raises(BadSheet) as bad:
         edits_here(packed(parts(rows(cells), properties=properties)))
     (fault,) = bad.value.faults
@@ -43,11 +43,11 @@ def told_of(cells: Cells, properties: str = "") -> str:
 
 
 def marked(text: str) -> str:
-    """A text as right-to-left programs put it: between marks that nobody sees."""
+    """A text between invisible marks, as right-to-left programs write it."""
     return f"\u200f\u202b{text}\u202c\u200f"
 
 
-# -- how far it is ------------------------------------------------------------------------------
+# -- progress -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def marked(text: str) -> str:
         *((('t="s"', "<v/>"), None), (('t="inlineStr"', ""), None)),
     ],
 )
-def test_how_far_it_is_is_read_as_it_is_shown(cell: tuple[str, str], progress: int | None) -> None:
+def test_progress_is_read_as_it_is_shown(cell: tuple[str, str], progress: int | None) -> None:
     assert edit_of({PROGRESS: cell}).progress == progress
 
 
@@ -92,10 +92,10 @@ def test_how_far_it_is_is_read_as_it_is_shown(cell: tuple[str, str], progress: i
         (inline("x" * 100), f"«{'x' * 40}…»"),
     ],
 )
-def test_what_is_no_such_figure_is_named_and_shown(cell: tuple[str, str], shown: str) -> None:
-    told = told_of({PROGRESS: cell})
-    assert told.startswith("bad-progress: «پیشرفت تازه (درصد)» is a whole number from 0 to 100")
-    assert shown in told
+def test_what_is_not_a_percentage_is_refused_and_shown(cell: tuple[str, str], shown: str) -> None:
+    refusal = refusal_of({PROGRESS: cell})
+    assert refusal.startswith("bad-progress: «پیشرفت تازه (درصد)» is a whole number from 0 to 100")
+    assert shown in refusal
 
 
 # -- days ---------------------------------------------------------------------------------------
@@ -118,15 +118,15 @@ SINCE_1904 = '<workbookPr date1904="1"/>'
     ],
 )
 @pytest.mark.parametrize("column", [PROGRESS, NOTE, DONE])
-def test_a_day_where_none_belongs_is_named_in_both_calendars(
+def test_a_day_in_another_column_is_shown_in_both_calendars(
     column: Column, cell: tuple[str, str], properties: str, day: str
 ) -> None:
-    told = told_of({column: cell}, properties)
-    assert told.startswith("broken-cell: ")
-    assert f"the day {day}; format the cell as text" in told
+    refusal = refusal_of({column: cell}, properties)
+    assert refusal.startswith("broken-cell: ")
+    assert f"the day {day}; format the cell as text" in refusal
 
 
-def test_days_where_nothing_is_read_do_no_harm() -> None:
+def test_days_in_columns_that_are_not_read_do_no_harm() -> None:
     cells = {
         Column.DUE_ON: number(45362, DAY),
         Column.ORIGINAL_DUE_ON: number("0.5", TIME),
@@ -136,13 +136,13 @@ def test_days_where_nothing_is_read_do_no_harm() -> None:
     assert edit_of(cells).progress == 40
 
 
-def test_a_time_is_no_figure() -> None:
-    assert "a time" in told_of({PROGRESS: number("0.4375", TIME)})
-    assert "a time" in told_of({NOTE: number("0.25", DAY_AND_TIME)})
+def test_a_time_is_not_a_percentage() -> None:
+    assert "a time" in refusal_of({PROGRESS: number("0.4375", TIME)})
+    assert "a time" in refusal_of({NOTE: number("0.25", DAY_AND_TIME)})
 
 
 def test_serial_numbers_are_days_of_their_system() -> None:
-    """Of 1900 there are two 28 February: the 29th never was."""
+    """The 29th of February 1900 never existed."""
 
     def day(serial: float, *, starts_1904: bool = False) -> object:
         return day_of(serial, starts_1904=starts_1904)
@@ -173,7 +173,7 @@ def test_serial_numbers_are_days_of_their_system() -> None:
         *(("dd/mm/yyyy\\ h:mm", "day"), ("", "number"), ('0"', "number")),
     ],
 )
-def test_a_number_format_says_what_a_number_is(code: str, kind: str) -> None:
+def test_a_number_format_says_what_a_number_means(code: str, kind: str) -> None:
     assert kind_of(code) == kind
 
 
@@ -205,19 +205,19 @@ def test_a_text_is_read_however_it_is_written(inner: str, note: str) -> None:
         assert edit_of({NOTE: ('t="s"', "<v>0</v>")}, strings=shared).note == note
 
 
-def test_texts_that_are_empty_keep_their_places() -> None:
+def test_empty_texts_keep_their_places() -> None:
     strings = "<si/><si><t/></si><si><t>سه</t></si>"
     assert edit_of({NOTE: ('t="s"', "<v>2</v>")}, strings=strings).note == "سه"
     assert edit_of({NOTE: ('t="s"', "<v>0</v>")}, strings=strings).note is None
 
 
-def test_a_number_is_a_note_and_what_is_neither_is_not() -> None:
+def test_a_whole_number_is_a_note_and_other_numbers_are_not() -> None:
     assert edit_of({NOTE: number(1402)}).note == "1402"
     for cell, shown in ((number("1.5"), "1.5"), (number("0.5", PERCENT), "50 %")):
-        assert f"not {shown}" in told_of({NOTE: cell})
+        assert f"not {shown}" in refusal_of({NOTE: cell})
 
 
-def test_marks_around_what_is_compared_do_no_harm() -> None:
+def test_invisible_marks_do_no_harm() -> None:
     cells = {
         Column.FOLLOWUP_ID: inline(marked(" f-1 ")),
         Column.VERSION: inline(marked("۳")),
@@ -226,16 +226,16 @@ def test_marks_around_what_is_compared_do_no_harm() -> None:
     assert edit_of(cells) == Edit(2, "f-1", 3, claims=True)
 
 
-# -- what is no value ---------------------------------------------------------------------------
+# -- other contents -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "inner",
     ["<f>30+10</f><v>40</v>", "<f>30+10</f>", "<f t='shared' si='0'/><v>40</v>", "<f/><v></v>"],
 )
-def test_a_formula_is_named_with_what_to_do(inner: str) -> None:
-    assert "formula: " in told_of({PROGRESS: ("", inner)})
-    assert "paste its value" in told_of({NOTE: ('t="str"', inner)})
+def test_a_formula_is_refused_with_advice(inner: str) -> None:
+    assert "formula: " in refusal_of({PROGRESS: ("", inner)})
+    assert "paste its value" in refusal_of({NOTE: ('t="str"', inner)})
 
 
 @pytest.mark.parametrize(
@@ -246,17 +246,17 @@ def test_a_formula_is_named_with_what_to_do(inner: str) -> None:
         *(("", "<v>۴۰</v>"), ('t="d"', "<v>today</v>"), ('s="2"', "<v>60</v>")),
     ],
 )
-def test_an_error_is_named(cell: tuple[str, str]) -> None:
+def test_an_error_is_refused(cell: tuple[str, str]) -> None:
     for column in (PROGRESS, NOTE, DONE):
-        assert "broken-cell: " in told_of({column: cell})
+        assert "broken-cell: " in refusal_of({column: cell})
 
 
-def test_truth_values_are_no_answer_and_shown() -> None:
-    assert "«بله», «خیر» or empty, and not TRUE" in told_of({DONE: ('t="b"', "<v>1</v>")})
-    assert "not FALSE" in told_of({DONE: ('t="b"', "<v>0</v>")})
+def test_truth_values_are_not_an_answer() -> None:
+    assert "«بله», «خیر» or empty, and not TRUE" in refusal_of({DONE: ('t="b"', "<v>1</v>")})
+    assert "not FALSE" in refusal_of({DONE: ('t="b"', "<v>0</v>")})
 
 
-def test_cells_of_several_rows_that_are_one_are_named_where_something_is_written() -> None:
+def test_merged_cells_are_refused_if_something_is_written_in_them() -> None:
     other = row(3, {Column.FOLLOWUP_ID: inline("f-2"), Column.VERSION: number(1)})
 
     def merged(reference: str, **cells: tuple[str, str]) -> bytes:
@@ -276,10 +276,10 @@ def test_cells_of_several_rows_that_are_one_are_named_where_something_is_written
     assert all(edit.is_empty for edit in edits_here(merged("M2:M3")))
 
 
-def test_columns_that_were_added_are_all_named_and_those_without_a_title_do_no_harm() -> None:
+def test_added_columns_are_refused_and_those_without_a_title_do_no_harm() -> None:
     def added(*cells: str) -> bytes:
-        told = "".join((*cells, "</row>"))
-        return packed(parts(rows({PROGRESS: number(40)}).replace("</row>", told, 1)))
+        end = "".join((*cells, "</row>"))
+        return packed(parts(rows({PROGRESS: number(40)}).replace("</row>", end, 1)))
 
     mine, other = (
         f'<c r="{letter}1" t="inlineStr"><is><t>{title}</t></is></c>'

@@ -1,4 +1,4 @@
-"""A sheet that goes out, is filled in by a program of another maker, and comes in again."""
+"""A sheet that is downloaded, filled in by another program, and read back."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def folder(test_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> Path:
-    """The sheet as the service gives it."""
+    """The sheet as the service writes it."""
     file = folder / "ours.xlsx"
     file.write_bytes(our_sheet())
     return file
@@ -88,7 +88,7 @@ def with_openpyxl(source: Path, saved: Path, cells: Sequence[Written]) -> None:
     book.save(saved)
 
 
-# -- saved before, for where the programs are not -------------------------------------------------
+# -- saved before, for machines without the programs --------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["excelize", "libreoffice", "sheetjs"])
@@ -108,7 +108,7 @@ def test_openpyxl(ours: Path, folder: Path) -> None:
     assert edits_of(saved.read_bytes()) == READ
 
 
-def test_openpyxl_with_all_that_an_office_does(ours: Path, folder: Path) -> None:
+def test_openpyxl_with_many_other_changes(ours: Path, folder: Path) -> None:
     """Other sheets before it, a name, filters, hidden rows, rich text, formats to the last row."""
     book = load_workbook(ours)
     sheet: Any = book.worksheets[0]
@@ -140,7 +140,7 @@ def test_xlsxwriter(in_order: bool) -> None:
     sheet = book.add_worksheet("x")
     percent = book.add_format({"num_format": "0%"})
     day = book.add_format({"num_format": "yyyy-mm-dd"})
-    for place, column in enumerate(reversed(list(TITLES))):  # in another order, too
+    for place, column in enumerate(reversed(list(TITLES))):  # in another order
         sheet.write_string(0, place, TITLES[column])
     places = {column: place for place, column in enumerate(reversed(list(TITLES)))}
     sheet.write_number(1, places[Column.PROGRESS], 0.55, percent)
@@ -171,7 +171,7 @@ def test_sheetjs(ours: Path, folder: Path, sheetjs: SheetJs, suffix: str, is_sha
 
 
 @pytest.mark.parametrize(
-    ("suffix", "told"),
+    ("suffix", "advice"),
     [
         *(("xls", "(.xls)"), ("xlsb", "(.xlsb)"), ("ods", "(.ods)"), ("fods", "(.fods)")),
         *(("csv", "such as .csv"), ("txt", "such as .csv"), ("html", "a web page")),
@@ -179,12 +179,12 @@ def test_sheetjs(ours: Path, folder: Path, sheetjs: SheetJs, suffix: str, is_sha
     ],
 )
 def test_what_sheetjs_saves_as_something_else(
-    ours: Path, folder: Path, sheetjs: SheetJs, suffix: str, told: str
+    ours: Path, folder: Path, sheetjs: SheetJs, suffix: str, advice: str
 ) -> None:
     sheetjs.save(ours, saved := folder / f"sheetjs.{suffix}", WRITTEN)
-    said = is_no_sheet(saved.read_bytes())
-    assert told in said
-    assert "save it as .xlsx: File > Save As" in said
+    refusal = is_no_sheet(saved.read_bytes())
+    assert advice in refusal
+    assert "save it as .xlsx: File > Save As" in refusal
 
 
 # -- excelize -----------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_libreoffice_shows_a_title_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("suffix", "filter_", "told"),
+    ("suffix", "filter_", "advice"),
     [
         ("ods", "calc8", "(.ods)"),
         ("xls", "MS Excel 97", "(.xls)"),
@@ -231,7 +231,7 @@ def test_libreoffice_shows_a_title_as_it_is(
     ],
 )
 def test_what_libreoffice_saves_as_something_else(
-    ours: Path, folder: Path, libreoffice: LibreOffice, suffix: str, filter_: str, told: str
+    ours: Path, folder: Path, libreoffice: LibreOffice, suffix: str, filter_: str, advice: str
 ) -> None:
     libreoffice.save(ours, saved := folder / f"libreoffice.{suffix}", filter_)
-    assert told in is_no_sheet(saved.read_bytes())
+    assert advice in is_no_sheet(saved.read_bytes())

@@ -1,4 +1,4 @@
-"""Any text in a cell comes back as itself: read by another library, and by the service."""
+"""Any text in a cell comes back unchanged, read by another library and by the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.followups.sheets import PLACES, edits_here, sheet_of
 EXAMPLES = 200
 AT_WORK = after(ACKNOWLEDGED, PROGRESSED)
 
-# More often than by chance: what is written with escapes, looks like one, or like markup.
+# Texts that need escapes, or look like escapes or markup; random texts rarely contain them.
 _HARD = st.sampled_from(
     [
         *("_x000D_", "_x005F_", "_x000d_", "_X000D_", "_x000D", "x000D_", "_", "_x005F_x000D_"),
@@ -53,41 +53,41 @@ def titles_of(content: bytes) -> Sequence[object]:
 @example("_x0041\x01")
 @example("<r>&</r>")
 @example("_x005F_x000D_")
-def test_a_title_comes_back_as_it_is(title: str) -> None:
+def test_a_title_comes_back_unchanged(title: str) -> None:
     title = title.replace("\ufffe", "").replace("\uffff", "")  # calamine knows no escape of these
     content = sheet_of([titled(title), titled("آخرین")])
     assert titles_of(content) == [title, "آخرین"]
     note = {Column.NOTE: ('t="inlineStr"', _cell_of(content))}
     (edit,) = edits_here(packed(parts(rows(note))))
-    assert edit.note == _kept(title)
+    assert edit.note == _stored(title)
 
 
 @settings(max_examples=EXAMPLES)
 @given(_TEXTS)
-def test_a_note_comes_back_as_it_is(note: str) -> None:
+def test_a_note_comes_back_unchanged(note: str) -> None:
     (edit,) = edits_here(packed(parts(rows({Column.NOTE: inline(escaped(note))}))))
-    assert edit.note == _kept(note)
+    assert edit.note == _stored(note)
 
 
 @given(st.text(st.characters(), max_size=20) | _TEXTS)
-def test_escapes_are_taken_back(text: str) -> None:
+def test_escapes_are_undone(text: str) -> None:
     assert unescaped(escaped(text)) == text
 
 
 @given(st.text(st.sampled_from("_x0Dd5F\r\x01\ud83d\ude00"), max_size=20))
 def test_escapes_of_anything_are_a_text(text: str) -> None:
-    """Halves of surrogate pairs become whole, or U+FFFD; and it stays so."""
+    """Two halves of a surrogate pair become one character, a single half becomes U+FFFD."""
     once = unescaped(escaped(text))
     assert once == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _kept(text: str) -> str | None:
-    """As a text is kept, whichever way it comes."""
+def _stored(text: str) -> str | None:
+    """A text as it is stored."""
     return normalise(text) if shows(text) else None
 
 
 def _cell_of(content: bytes) -> str:
-    """What stands in the cell of the first title, as it is written."""
+    """The XML in the cell of the first title."""
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         xml = file.read("xl/worksheets/sheet1.xml").decode()
     letter = chr(ord("A") + list(TITLES).index(Column.TITLE))

@@ -1,1 +1,1 @@
-"""How follow-ups and scorecards reach people: spreadsheets, tables and a chart, in Persian."""
+"""What people see of follow-ups, in Persian: spreadsheets, scorecards, pictures and messages."""

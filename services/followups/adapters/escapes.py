@@ -1,7 +1,7 @@
-"""Texts as Office Open XML writes them (ECMA-376 part 1, 22.9.2.19, ST_Xstring).
+"""The escapes of texts in Office Open XML (ECMA-376 part 1, 22.9.2.19, ST_Xstring).
 
-XML cannot hold every character, so `_x0001_` stands for U+0001. Where a text holds those very
-letters, its first low line is written `_x005F_`.
+XML cannot hold every character, so U+0001 is written as `_x0001_`. If a text contains these very
+letters, its first underscore is written as `_x005F_`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_UNWRITABLE: Final = "\x00-\x08\x0b-\x1f\ufffe\uffff"  # in XML 1.0; a carriage return gets lost
-_MISTAKABLE: Final = re.compile(f"_(?=x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}])")
+_UNWRITABLE: Final = "\x00-\x08\x0b-\x1f\ufffe\uffff"  # in XML 1.0; parsers drop U+000D
+_LOOKS_ESCAPED: Final = re.compile(f"_(?=x[0-9A-Fa-f]{{4}}[_{_UNWRITABLE}])")
 _TO_ESCAPE: Final = re.compile(f"[{_UNWRITABLE}]")
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def escaped(text: str) -> str:
-    """A text to be written. Half a surrogate pair, which no text can hold, becomes U+FFFD."""
-    plain = _MISTAKABLE.sub("_x005F_", _whole(text))
-    return _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", plain)
+    """Escape a text for the file. Half a surrogate pair, which no file can hold, becomes U+FFFD."""
+    text = _LOOKS_ESCAPED.sub("_x005F_", _without_half_pairs(text))
+    return _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
 
 def unescaped(text: str) -> str:
-    """A text as it is meant: the other way round."""
+    """Undo `escaped`."""
     if "_x" not in text:
         return text
-    return _whole(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
+    return _without_half_pairs(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
 
 
-def _whole(text: str) -> str:
+def _without_half_pairs(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,12 +1,12 @@
-"""What this service refuses, in Persian."""
+"""The Persian texts of the problems that this service answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from services.followups.adapters import foreign
-from services.followups.adapters.words import STATES_FA
+from services.followups.adapters import file_kinds
+from services.followups.adapters.state_titles import STATES_FA
 from services.followups.domain.transitions import Actor, Transition
 from shared.runtime.persian import Catalogue
 
@@ -44,7 +44,7 @@ _STEPS: Final[Mapping[Transition, str]] = {
     Transition.MOVE: "سپردن به معاونت دیگر",
 }
 
-_WHO: Final[Mapping[Actor, str]] = {
+_ACTORS: Final[Mapping[Actor, str]] = {
     Actor.DEPUTY: "معاون مسئول",
     Actor.HIMSELF: "شخص معاون مسئول",
     Actor.OFFICER: "معاون مسئول یا مسئول پیگیری",
@@ -107,7 +107,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "{blocked_by} answers for it; who else has to act first?": "{blocked_by} خود پاسخ‌گوی آن است؛ "
     "چه کس دیگری باید نخست اقدام کند؟",
     "it continues {predecessor} already": "هم‌اکنون ادامهٔ {predecessor} است",
-    # finding it
+    # finding a follow-up
     "no follow-up {followup_id}": "پیگیری {followup_id} نیست",
     "not served here; served are {served}": "اینجا نیست؛ این‌ها هست: {served}",
     "not found, but these deputies' databases do not answer: {partial}": "یافت نشد، ولی پایگاه "
@@ -162,26 +162,26 @@ _SAVE: Final = (
 _SEND: Final = "خود پروندهٔ \u2068.xlsx\u2069 را بفرستید"
 
 _FILES: Final[Mapping[str, str]] = {
-    foreign.EMPTY: f"پرونده خالی است؛ {_SEND}",
-    foreign.LOCKED: "پرونده رمز دارد؛ آن را باز کنید، رمز را بردارید و با قالب "
+    file_kinds.EMPTY: f"پرونده خالی است؛ {_SEND}",
+    file_kinds.LOCKED: "پرونده رمز دارد؛ آن را باز کنید، رمز را بردارید و با قالب "
     "\u2068.xlsx\u2069 ذخیره کنید: "
     "\u2068File > Info > Protect Workbook > Encrypt with Password\u2069",
-    foreign.OLD: f"پرونده از قالب قدیمی \u2068.xls\u2069 است؛ {_SAVE}",
-    foreign.BINARY: f"پرونده از قالب \u2068.xlsb\u2069 است؛ {_SAVE}",
-    foreign.XML_2003: f"پرونده از قالب \u2068XML Spreadsheet 2003\u2069 است؛ {_SAVE}",
-    foreign.OPEN: f"پرونده از قالب \u2068.ods\u2069 است؛ {_SAVE}",
-    foreign.FLAT_OPEN: f"پرونده از قالب \u2068.fods\u2069 است؛ {_SAVE}",
-    foreign.WEB: f"پرونده صفحهٔ وب است، هر نامی که دارد؛ {_SAVE}",
-    foreign.WEB_ARCHIVE: f"پرونده بایگانی صفحهٔ وب است؛ {_SAVE}",
-    foreign.TEXT: f"پرونده متن است، مانند \u2068.csv\u2069؛ {_SAVE}",
-    foreign.NUMBERS: "پرونده از برنامهٔ \u2068Numbers\u2069 است؛ از آن خروجی بگیرید و بفرستید: "
+    file_kinds.OLD: f"پرونده از قالب قدیمی \u2068.xls\u2069 است؛ {_SAVE}",
+    file_kinds.BINARY: f"پرونده از قالب \u2068.xlsb\u2069 است؛ {_SAVE}",
+    file_kinds.XML_2003: f"پرونده از قالب \u2068XML Spreadsheet 2003\u2069 است؛ {_SAVE}",
+    file_kinds.OPEN: f"پرونده از قالب \u2068.ods\u2069 است؛ {_SAVE}",
+    file_kinds.FLAT_OPEN: f"پرونده از قالب \u2068.fods\u2069 است؛ {_SAVE}",
+    file_kinds.WEB: f"پرونده صفحهٔ وب است، هر نامی که دارد؛ {_SAVE}",
+    file_kinds.WEB_ARCHIVE: f"پرونده بایگانی صفحهٔ وب است؛ {_SAVE}",
+    file_kinds.TEXT: f"پرونده متن است، مانند \u2068.csv\u2069؛ {_SAVE}",
+    file_kinds.NUMBERS: "پرونده از برنامهٔ \u2068Numbers\u2069 است؛ از آن خروجی بگیرید و بفرستید: "
     "\u2068File > Export To > Excel\u2069",
-    foreign.FORM: f"بدنهٔ درخواست فرم است؛ {_SEND}",
-    foreign.PACKED: f"پرونده فشرده است؛ {_SEND}",
-    foreign.PDF: f"پرونده \u2068PDF\u2069 است؛ {_SEND}",
-    foreign.DOCUMENT: f"پرونده سند متنی است؛ {_SEND}",
-    foreign.SLIDES: f"پرونده ارائه است؛ {_SEND}",
-    foreign.UNKNOWN: f"پرونده از قالب \u2068.xlsx\u2069 نیست؛ اگر صفحه‌گسترده است، {_SAVE}",
+    file_kinds.FORM: f"بدنهٔ درخواست فرم است؛ {_SEND}",
+    file_kinds.PACKED: f"پرونده فشرده است؛ {_SEND}",
+    file_kinds.PDF: f"پرونده \u2068PDF\u2069 است؛ {_SEND}",
+    file_kinds.DOCUMENT: f"پرونده سند متنی است؛ {_SEND}",
+    file_kinds.SLIDES: f"پرونده ارائه است؛ {_SEND}",
+    file_kinds.UNKNOWN: f"پرونده از قالب \u2068.xlsx\u2069 نیست؛ اگر صفحه‌گسترده است، {_SAVE}",
 }
 
 _ROWS: Final[Mapping[str, str]] = {
@@ -210,11 +210,11 @@ _ROWS: Final[Mapping[str, str]] = {
 _ITEM_STATES: Final = {"open": "باز", "dropped": "کنارگذاشته"}
 
 CATALOGUE: Final = Catalogue(
-    {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": told for slug, told in _ROWS.items()}},
+    {**_TITLES, **_SENTENCES, **_FILES, **{f"row:{slug}": text for slug, text in _ROWS.items()}},
     {
         **{state.value: name for state, name in STATES_FA.items()},
         **{step.value: name for step, name in _STEPS.items()},
-        **{who.value: name for who, name in _WHO.items()},
+        **{actor.value: name for actor, name in _ACTORS.items()},
         **_ITEM_STATES,
     },
 )

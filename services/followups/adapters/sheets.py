@@ -1,7 +1,8 @@
-"""Follow-ups as a spreadsheet (Office Open XML), right to left, with Persian titles and dates.
+"""Writes follow-ups into a workbook for people to fill in, and reads it back (Office Open XML).
 
-Written row by row into a file, so that memory holds a page of it; read by a process of its own
-(`adapters.reader`), so that no file of whoever can fill this one's memory.
+The sheet is right to left, with Persian titles and dates. It is written row by row into a file, so
+that memory holds only a page of it. A separate process (`adapters.workbook_reader`) reads it, so
+that no file can fill the memory of the service.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from services.followups.adapters import bulk_sheet
 from services.followups.adapters.bulk_sheet import NO, TITLES, YES, Cell, Merged, Odd, Row, Share
-from services.followups.adapters.words import STATES_FA
+from services.followups.adapters.state_titles import STATES_FA
 from services.followups.adapters.xlsx_file import MEDIA_TYPE
 from services.followups.domain.bulk import EDITABLE, Column, Edit
 from services.followups.domain.records import Followup
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
 
 SHEET: Final = "پیگیری‌ها"
-_READER: Final = "services.followups.adapters.reader"
+_READER: Final = "services.followups.adapters.workbook_reader"
 
 _WIDTHS: Final[Mapping[Column, int]] = {
     Column.FOLLOWUP_ID: 12,
@@ -46,31 +47,33 @@ class XlsxWriter:
     """Implements `handlers.SheetWriter`."""
 
     def __init__(self) -> None:
-        # Some 5 MB for what is seldom asked for.
-        from services.followups.adapters import books  # noqa: PLC0415
+        # Imported when it is first needed: the library takes some 5 MB.
+        from services.followups.adapters import workbook_writer  # noqa: PLC0415
 
-        self._folder = TemporaryDirectory()  # of rows that are not in the file yet
-        self._file: BinaryIO = TemporaryFile()  # noqa: SIM115  # closed by whoever takes it
-        self._book, self._sheet = books.begin(self._file, self._folder.name, SHEET)
-        self._next = 0
-        self._taken = False
+        self._folder = TemporaryDirectory()  # for rows that are not in the file yet
+        self._file: BinaryIO = TemporaryFile()  # noqa: SIM115  # the caller of `finish` closes it
+        self._book, self._sheet = workbook_writer.begin(self._file, self._folder.name, SHEET)
+        self._next_row = 0
+        self._handed_over = False
         self._locked = self._book.add_format({"locked": True})
         marked = {"locked": False, "bg_color": "#FFF2CC"}
         self._editable = self._book.add_format(marked)
-        # What begins with = is text in a note, too.
+        # In a note, a text that begins with = is not a formula.
         self._note = self._book.add_format({**marked, "num_format": "@", "text_wrap": True})
-        self._head()
+        self._write_head()
 
     def add(self, followups: Sequence[Followup]) -> None:
+        """Write one row per follow-up. Blocks."""
         for followup in followups:
-            self._row(_cells(followup))
+            self._write_row(_cells(followup))
 
     def finish(self) -> BinaryIO:
-        last = max(1, self._next - 1)
-        progress, done = _place(Column.PROGRESS), _place(Column.DONE)
+        """Return the whole file from its beginning; the caller closes it. Blocks."""
+        last = max(1, self._next_row - 1)
+        progress, done = _index(Column.PROGRESS), _index(Column.DONE)
         number = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": 100}
         warned = {
-            "error_type": "warning",  # figures of another script are text to a spreadsheet
+            "error_type": "warning",  # spreadsheet programs read Persian digits as text
             "error_title": TITLES[Column.PROGRESS],
             "error_message": "عددی از ۰ تا ۱۰۰ بنویسید.",
         }
@@ -80,43 +83,44 @@ class XlsxWriter:
         self._sheet.autofilter(0, 0, last, len(TITLES) - 1)
         self._book.close()
         self._file.seek(0)
-        self._taken = True
+        self._handed_over = True
         return self._file
 
     def close(self) -> None:
+        """Remove the temporary files, except a finished one."""
         self._folder.cleanup()
-        if not self._taken:
+        if not self._handed_over:
             self._file.close()
 
-    def _head(self) -> None:
+    def _write_head(self) -> None:
         self._sheet.freeze_panes(1, 0)
         allowed = ("sort", "autofilter", "format_cells", "format_columns", "format_rows")
         self._sheet.protect("", dict.fromkeys(allowed, True))
-        for place, column in enumerate(TITLES):
-            self._sheet.set_column(place, place, _WIDTHS.get(column, 16), self._kind(column))
+        for index, column in enumerate(TITLES):
+            self._sheet.set_column(index, index, _WIDTHS.get(column, 16), self._format(column))
         bold = {"bold": True, "text_wrap": True, "valign": "top", "border": 1}
         plain, marked = (
             self._book.add_format({**bold, "bg_color": c}) for c in ("#DDDDDD", "#FFD966")
         )
-        for place, (column, title) in enumerate(TITLES.items()):
-            self._sheet.write_string(0, place, title, marked if column in EDITABLE else plain)
-        self._next = 1
+        for index, (column, title) in enumerate(TITLES.items()):
+            self._sheet.write_string(0, index, title, marked if column in EDITABLE else plain)
+        self._next_row = 1
 
-    def _kind(self, column: Column) -> Format:
+    def _format(self, column: Column) -> Format:
         if column is Column.NOTE:
             return self._note
         return self._editable if column in EDITABLE else self._locked
 
-    def _row(self, cells: Mapping[Column, str | int]) -> None:
-        for place, column in enumerate(TITLES):
+    def _write_row(self, cells: Mapping[Column, str | int]) -> None:
+        for index, column in enumerate(TITLES):
             cell = cells.get(column)
             if column in EDITABLE:
-                self._sheet.write_blank(self._next, place, None, self._kind(column))
+                self._sheet.write_blank(self._next_row, index, None, self._format(column))
             elif isinstance(cell, int):
-                self._sheet.write_number(self._next, place, cell, self._locked)
+                self._sheet.write_number(self._next_row, index, cell, self._locked)
             elif cell:
-                self._sheet.write_string(self._next, place, cell, self._locked)
-        self._next += 1
+                self._sheet.write_string(self._next_row, index, cell, self._locked)
+        self._next_row += 1
 
 
 class XlsxSheets:
@@ -127,6 +131,7 @@ class XlsxSheets:
     titles = TITLES
 
     def write(self) -> XlsxWriter:
+        """Begin a sheet."""
         return XlsxWriter()
 
     def read(self, file: BinaryIO) -> list[Edit]:
@@ -139,46 +144,46 @@ class XlsxSheets:
         Blocks. Raises NoSheet.
         """
         command = [sys.executable, "-m", _READER, json.dumps(list(TITLES.values()))]
-        # It has no business with what this service may do.
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+        # The reader gets no settings of this service, so it knows no password.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         file.flush()
         file.seek(0)
         with subprocess.Popen(
             command,
             stdin=file,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # where it ran out of memory; its status tells
-            env=plain,
+            stderr=subprocess.DEVNULL,  # a traceback if memory runs out; the exit status says so
+            env=environment,
             text=True,
         ) as reader:
             assert reader.stdout is not None
-            whole = False
+            finished = False
             try:
                 for line in reader.stdout:
                     yield row_of(json.loads(line))
-                whole = True
+                finished = True
             finally:
-                if not whole:
+                if not finished:
                     reader.kill()
         if reader.returncode:
-            told = f"with the memory and time of a sheet (status {reader.returncode})"
-            raise NoSheet(f"it cannot be read {told}")
+            limits = f"with the memory and time of a sheet (status {reader.returncode})"
+            raise NoSheet(f"it cannot be read {limits}")
 
 
-def row_of(told: Any) -> Row | Merged:
-    """What the reader told. Raises NoSheet."""
-    match told:
-        case {"refused": why}:
-            raise NoSheet(why)
+def row_of(parsed: Any) -> Row | Merged:
+    """What a line of the reader holds. Raises NoSheet if the reader refused the file."""
+    match parsed:
+        case {"refused": reason}:
+            raise NoSheet(reason)
         case {"merged": cells}:
             return Merged(*cells)
         case _:
-            number, cells = told
+            number, cells = parsed
             return number, [_cell(cell) for cell in cells]
 
 
-def _cell(told: Any) -> Cell:
-    match told:
+def _cell(parsed: Any) -> Cell:
+    match parsed:
         case {"odd": odd}:
             return Odd[odd.upper()]
         case {"share": share}:
@@ -186,11 +191,11 @@ def _cell(told: Any) -> Cell:
         case {"day": day}:
             return date.fromisoformat(day)
         case _:
-            cell: Cell = told
+            cell: Cell = parsed
             return cell
 
 
-def _place(column: Column) -> int:
+def _index(column: Column) -> int:
     return list(TITLES).index(column)
 
 

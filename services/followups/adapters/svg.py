@@ -1,4 +1,4 @@
-"""Drawing as SVG 1.1: text from right to left, and nothing loaded from elsewhere."""
+"""Draws SVG 1.1 with text from right to left. The pictures load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MEDIA_TYPE: Final = "image/svg+xml"
 
 INK: Final = "#1a1a1a"
 FAINT: Final = "#d9d9d9"
-_RLE: Final = "\u202b"  # right-to-left embedding, until
-_PDF: Final = "\u202c"  # pop directional formatting (Unicode, UAX 9)
+_RLE: Final = "\u202b"  # right-to-left embedding (Unicode, UAX 9)
+_PDF: Final = "\u202c"  # pop directional formatting, which ends it
 _UNSEEN: Final = frozenset({_RLE, _PDF, FSI, PDI})
 
 
 def picture(width: int, height: int, title: str, description: str) -> ET.Element:
-    """An empty picture with what those hear who do not see it (W3C, SVG-AAM)."""
+    """An empty picture, with a title and a description for screen readers (W3C, SVG-AAM)."""
     svg = ET.Element(
         "svg",
         {
@@ -41,7 +41,7 @@ def picture(width: int, height: int, title: str, description: str) -> ET.Element
 
 
 def written(svg: ET.Element) -> bytes:
-    """The picture as a file: well-formed XML 1.0, whatever the texts in it hold."""
+    """The picture as a file in UTF-8: well-formed XML 1.0, whatever its texts contain."""
     for element in svg.iter():
         element.text = element.text and one_line(element.text)
         for name, value in element.attrib.items():
@@ -53,21 +53,21 @@ def written(svg: ET.Element) -> bytes:
 def text(
     parent: ET.Element, x: float, y: float, text: str, more: Mapping[str, str] | None = None
 ) -> None:
-    """Text from right to left: without an anchor of its own it begins at x, on the right.
+    """Add text from right to left. It begins at x, on the right, unless `more` sets an anchor.
 
-    Not every renderer knows `direction`, but all know the characters that make a text run so.
+    Not every renderer supports `direction`, but all support the Unicode control characters.
     """
-    where = {"x": px(x), "y": px(y), "text-anchor": "end"}
-    ET.SubElement(parent, "text", {**where, **(more or {})}).text = f"{_RLE}{text}{_PDF}"
+    attributes = {"x": px(x), "y": px(y), "text-anchor": "end"}
+    ET.SubElement(parent, "text", {**attributes, **(more or {})}).text = f"{_RLE}{text}{_PDF}"
 
 
 def letters(label: str) -> int:
-    """How many letters of a label take room; marks of direction take none."""
+    """How many letters of a label take room; control characters take none."""
     return sum(character not in _UNSEEN for character in label)
 
 
 def short(label: str, most: int) -> str:
-    """As much of a label as there is room for; a text isolated in it stays so where it is cut."""
+    """The beginning of a label, of at most `most` letters; isolated texts in it stay isolated."""
     if letters(label) <= most:
         return label
     shown, room = [], most - 1
@@ -88,9 +88,9 @@ def rect(
     fill: str,
     more: Mapping[str, str] | None = None,
 ) -> ET.Element:
-    """A filled rectangle with its upper left corner at x and y."""
-    where = {"x": px(x), "y": px(y), "width": px(width), "height": px(height), "fill": fill}
-    return ET.SubElement(parent, "rect", {**where, **(more or {})})
+    """Add a filled rectangle with its upper left corner at x and y."""
+    attributes = {"x": px(x), "y": px(y), "width": px(width), "height": px(height), "fill": fill}
+    return ET.SubElement(parent, "rect", {**attributes, **(more or {})})
 
 
 def line(
@@ -100,12 +100,12 @@ def line(
     stroke: str,
     more: Mapping[str, str] | None = None,
 ) -> None:
-    """A line from one point to another."""
+    """Add a line from one point to another."""
     (x1, y1), (x2, y2) = start, end
-    where = {"x1": px(x1), "y1": px(y1), "x2": px(x2), "y2": px(y2), "stroke": stroke}
-    ET.SubElement(parent, "line", {**where, **(more or {})})
+    attributes = {"x1": px(x1), "y1": px(y1), "x2": px(x2), "y2": px(y2), "stroke": stroke}
+    ET.SubElement(parent, "line", {**attributes, **(more or {})})
 
 
 def px(value: float) -> str:
-    """A length with two places at most."""
+    """A length in pixels, with at most two decimal places."""
     return f"{value:.2f}".rstrip("0").rstrip(".")

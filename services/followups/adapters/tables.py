@@ -1,4 +1,4 @@
-"""The table of a board: the same columns in every file, so that files agree with each other."""
+"""The rows and columns of a file of scorecards: the same in every format."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Line:
     """A scorecard in the table."""
 
     title: str
-    id: str  # empty where there is none
-    values: Sequence[Value]  # one a column
+    id: str  # empty if there is none
+    values: Sequence[Value]  # one per column
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +53,30 @@ COLUMNS: Final[Sequence[Column]] = (
 )
 
 
-def title(board: ScorecardTable) -> str:
-    """What the table is, in words."""
-    kind, day = KINDS_FA[board.by], jalali_date(board.as_of)
+def title(table: ScorecardTable) -> str:
+    """The title of the table."""
+    kind, day = KINDS_FA[table.by], jalali_date(table.as_of)
     return f"کارنامه‌ی پیگیری مصوبات به تفکیک {kind} – پایان روز {day}"
 
 
-def heads(board: ScorecardTable) -> list[str]:
+def headings(table: ScorecardTable) -> list[str]:
     """The titles of the columns."""
-    return [KINDS_FA[board.by], "شناسه", *(column.title for column in COLUMNS)]
+    return [KINDS_FA[table.by], "شناسه", *(column.title for column in COLUMNS)]
 
 
-def lines(board: ScorecardTable) -> Iterator[Line]:
-    """A line a scorecard, and that of all together."""
-    for row in board.rows:
+def lines(table: ScorecardTable) -> Iterator[Line]:
+    """One line per scorecard, and one for all together."""
+    for row in table.rows:
         yield Line(row.title_fa, row.id or "", _values(row.card))
-    yield Line(TOTAL, "", _values(board.total))
+    yield Line(TOTAL, "", _values(table.total))
 
 
-def gap(board: ScorecardTable) -> str | None:
-    """What is left out, in words; None where nothing is."""
-    if not board.partial:
+def missing_note(table: ScorecardTable) -> str | None:
+    """Which deputies are left out, in words; None if there are none."""
+    if not table.partial:
         return None
-    away = "، ".join(DEPUTY_TITLES_FA.get(deputy, deputy) for deputy in board.partial)
-    return f"ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: {away}"
+    missing = "، ".join(DEPUTY_TITLES_FA.get(deputy, deputy) for deputy in table.partial)
+    return f"ناقص است: پایگاه داده‌ی این‌ها پاسخ نداد و در اعداد نیست: {missing}"
 
 
 def _values(card: Scorecard) -> list[Value]:

@@ -1,4 +1,4 @@
-"""HTTP under /v1: parse, call a handler, answer."""
+"""The HTTP API under /v1: parse a request, call a handler, answer."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def routes(
     sheets: Sheets,
     picture: Picture,
 ) -> list[APIRouter]:
-    """The routes over the desks of the deputies that this process serves.
+    """The routes for the deputies that this process serves, by the contexts of these deputies.
 
-    `formats` are those in which scorecards can be had besides JSON, by their suffix; `sheets`
-    reads and writes the spreadsheets of many follow-ups at once; `picture` draws one's life.
+    `formats` are the formats of scorecards besides JSON, by their suffix. `sheets` reads and writes
+    spreadsheets of many follow-ups. `picture` draws the life of one.
     """
     served = ApiContexts(contexts)
     act = Acts(served, clock)
@@ -54,7 +54,7 @@ def routes(
 
 
 def long_bodies(evidence_bytes: int, sheet_bytes: int) -> list[LongBody]:
-    """The routes that take their bodies piece by piece, with what each may take."""
+    """The routes that take their bodies as streams, with the most bytes that each accepts."""
     return [
         LongBody("POST", f"/v1{evidence.PATH}", evidence_bytes),
         LongBody("POST", f"/v1{bulk.PATH}", sheet_bytes),

@@ -1,4 +1,4 @@
-"""How every route that changes a follow-up goes: found, decided, saved, shown."""
+"""What all routes that change a follow-up have in common: find, decide, save, show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Said = TypeVarTuple("Said")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What every such request says: who asks, of which follow-up, on which trace."""
+    """What each of these requests says: who acts on which follow-up, and on which trace."""
 
     by: Caller
     followup_id: str
@@ -36,7 +36,7 @@ Asks: TypeAlias = Annotated[Asked, Depends()]
 
 @dataclass(frozen=True, slots=True)
 class Acts:
-    """What people do to the follow-ups of these desks."""
+    """What people do to the follow-ups of these deputies."""
 
     contexts: ApiContexts
     clock: DomainClock

@@ -1,4 +1,4 @@
-"""Follow-ups as a spreadsheet, and what people wrote there."""
+"""Follow-ups as a spreadsheet, and the reports that people write into it."""
 
 from __future__ import annotations
 
@@ -6,71 +6,60 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO, Final, Literal, Self, TypeAlias
+from typing import Annotated, BinaryIO, Final, Literal, TypeAlias
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field, TypeAdapter
-from pymongo.errors import PyMongoError
+from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from services.followups.api.context import ApiContext, ApiContexts, ask
+from services.followups.api.bulk_rows import EarlierRows, RowReporter
+from services.followups.api.context import ApiContext, ApiContexts
 from services.followups.api.lists import Filters
 from services.followups.domain.bulk import MOST_FAULTS, MOST_ROWS, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
-from shared.messaging.core.errors import StillRecovering
 from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http import Once, Repeatable, Traceparent
+from shared.runtime.http import Repeatable, Traceparent
 from shared.runtime.http.disposition import attachment
-from shared.runtime.idempotent_replies import Keyed, Reply, Replying
+from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import ListQuery as Wanted
-from shared.runtime.list_queries import Place
-from shared.runtime.principals import Principal
+from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.sentences import Sentence, sentence
 
 PATH: Final = "/followups/bulk"
 
 _PAGE: Final = 500
-_PIECE: Final = 256 * 1024
-_COMING_IN: Final = 4  # sheets on their way at a time, each on disk
-_AT_WORK: Final = 1  # at a time: 20,000 rows take a processor for half a minute
-
-_AWAY: Final = "the deputy's database does not answer; send the sheet again"
+_CHUNK: Final = 256 * 1024  # bytes
+_RECEIVING: Final = 4  # sheets at a time, each on disk
+_WORKING: Final = 1  # sheets at a time: 20,000 rows occupy a processor for half a minute
 
 Mode: TypeAlias = Literal["all", "valid"]
 
-_LINES: Final[TypeAdapter[list[Line]]] = TypeAdapter(list[Line])
-_PASSES: Final = frozenset({"busy", "unavailable"})  # what a row may be refused for, for a while
-
-_log = structlog.get_logger(__name__)
+_TEMPORARY: Final = frozenset({"busy", "unavailable"})  # refusals after which to try again
 
 
 class BulkLine(BaseModel):
-    """What became of a row in which somebody wrote something."""
+    """What happened to a row in which somebody wrote something."""
 
-    row: int = Field(description="as the spreadsheet counts it")
+    row: int = Field(description="as spreadsheet programs count it")
     followup_id: str
     outcome: Literal["applied", "unchanged", "refused"]
-    column: Column | None = Field(description="that a refusal is about")
-    title: str | None = Field(description="of that column, as the sheet has it")
-    error: str | None = Field(description="slug of a refusal")
+    column: Column | None = Field(description="the column that a refusal is about")
+    title: str | None = Field(description="of that column in the sheet")
+    error: str | None = Field(description="the slug of a refusal")
     message: str | None
 
 
 class BulkAnswer(BaseModel):
-    """What became of a sheet; where `dry_run`, what would become of it."""
+    """What happened to a sheet; in a dry run, what would happen to it."""
 
     dry_run: bool
     mode: Mode
-    rows: int = Field(description="of the sheet, empty ones left out")
+    rows: int = Field(description="of the sheet, without empty ones")
     applied: int
     unchanged: int
     refused: int
@@ -80,185 +69,115 @@ class BulkAnswer(BaseModel):
 def routes(contexts: ApiContexts, sheets: Sheets, clock: DomainClock) -> APIRouter:
     """The routes of spreadsheets."""
     router = APIRouter(tags=["spreadsheets"])
-    coming_in, at_work = asyncio.Semaphore(_COMING_IN), asyncio.Semaphore(_AT_WORK)
+    working = asyncio.Semaphore(_WORKING)
+    _add_export(router, contexts, sheets, clock, working)
+    _add_import(router, contexts, sheets, clock, working)
+    return router
 
+
+def _add_export(
+    router: APIRouter,
+    contexts: ApiContexts,
+    sheets: Sheets,
+    clock: DomainClock,
+    working: asyncio.Semaphore,
+) -> None:
     @router.get(
         f"/followups.{sheets.suffix}",
         response_class=StreamingResponse,
         responses={200: {"description": "The sheet.", "content": {sheets.media_type: {}}}},
     )
     async def export(_: Caller, filters: Annotated[Filters, Depends()]) -> StreamingResponse:
-        """The follow-ups of a list as a spreadsheet, of at most 20,000 rows.
+        """The follow-ups of a list as a spreadsheet of at most 20,000 rows.
 
-        Where more are asked for, it says so and gives none.
+        If there are more, the answer is 422.
         """
-        asked = list(contexts.wanted(filters.deputy).values())
-        async with at_work:
-            file = await _written(asked, filters, sheets)
+        selected = list(contexts.select(filters.deputy).values())
+        async with working:
+            file = await _write(selected, filters, sheets)
         day = jalali_date_short(tehran_date(await clock.now())).replace("/", "-")
         name = {"Content-Disposition": attachment(f"پیگیری‌ها {day}.{sheets.suffix}")}
-        return StreamingResponse(_pieces(file), headers=name, media_type=sheets.media_type)
+        return StreamingResponse(_chunks(file), headers=name, media_type=sheets.media_type)
 
-    @router.post(
-        PATH,
-        openapi_extra={
-            "requestBody": {
-                "description": "The sheet, as it was got and filled in.",
-                "required": True,
-                "content": {sheets.media_type: {"schema": {"type": "string", "format": "binary"}}},
-            }
-        },
-    )
+
+def _add_import(
+    router: APIRouter,
+    contexts: ApiContexts,
+    sheets: Sheets,
+    clock: DomainClock,
+    working: asyncio.Semaphore,
+) -> None:
+    receiving = asyncio.Semaphore(_RECEIVING)
+    content = {sheets.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    body = {"description": "The sheet, filled in.", "required": True, "content": content}
+
+    @router.post(PATH, openapi_extra={"requestBody": body})
     async def take(
         request: Request,
         by: Caller,
         once: Repeatable,
-        dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = True,
+        dry_run: Annotated[bool, Query(description="Only report what would happen.")] = True,
         mode: Annotated[
-            Mode, Query(description="`all`: nothing where a row is refused; `valid`: the others.")
+            Mode, Query(description="`all`: nothing if a row is refused; `valid`: the others.")
         ] = "all",
         traceparent: Traceparent = None,
     ) -> BulkAnswer:
-        """Report what people wrote into a sheet: how far, a note, and what is done.
+        """Report what people wrote into a sheet: progress, a note, and what is done.
 
-        What cannot be read is answered with 422, which names rows and columns. Where mode is
-        `all` and a row is refused, the answer is 409. Nothing is applied then.
+        A sheet that cannot be read is answered with 422, which names rows and columns; if mode is
+        `all` and a row is refused, with 409. Nothing is applied then.
         """
-        async with coming_in:
+        async with receiving:
             with TemporaryFile() as file:
                 digest = await _receive(request, file)
 
-                async def act(_: Replying[_Told]) -> _Told:
-                    async with at_work:
+                async def act(_: Replying[_Report]) -> _Report:
+                    async with working:
                         edits = await asyncio.to_thread(_read, sheets, file)
-                        parts = await _Parts.of(once, contexts, digest)
-                        reporter = _Reporter(contexts, by, await clock.now(), traceparent, parts)
-                        return len(edits), await reporter.report(edits, mode, dry_run)
+                        earlier = await EarlierRows.of(once, contexts, digest)
+                        now = await clock.now()
+                        reporter = RowReporter(contexts, by, now, traceparent, earlier)
+                        return len(edits), await _report(reporter, edits, mode, dry_run)
 
                 return await once(
                     contexts.first.store.replies,
                     act,
-                    lambda told: _answer(sheets.titles, dry_run, mode, *told),
+                    lambda report: _answer(sheets.titles, dry_run, mode, *report),
                     body=digest,
                     settled=_is_settled,
                 )
 
-    return router
+
+_Report: TypeAlias = tuple[int, list[Line]]
+"""The number of rows in a sheet, and what happened to the rows in which something was written."""
 
 
-_Told: TypeAlias = tuple[int, list[Line]]
-"""How many rows a sheet has, and what became of those in which something was written."""
+async def _report(
+    reporter: RowReporter, edits: Sequence[Edit], mode: Mode, dry_run: bool
+) -> list[Line]:
+    """Report the rows in which something was written; return what happened to them.
 
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a request with a key has done already, where it broke off before its answer."""
-
-    once: Once
-    keyed: Keyed | None
-    lines: Mapping[int, Line]  # by row
-
-    @classmethod
-    async def of(cls, once: Once, contexts: ApiContexts, digest: str) -> Self:
-        """Ask all deputies. Raises Problem where the key was used for another request."""
-        keyed = await once.keyed(digest)
-        if keyed is None:
-            return cls(once, None, {})
-        answers, _ = await ask(contexts.wanted(), lambda api: api.store.replies.about(keyed.id))
-        replies = [reply for answer in answers for reply in answer]
-        for reply in replies:
-            once.require_same(reply, keyed)
-        done = (line for reply in replies for line in _LINES.validate_json(reply.body))
-        return cls(once, keyed, {line.row: line for line in done})
-
-    def reply(self, lines: Sequence[Line]) -> Reply | None:
-        """What is kept with the commit of some rows."""
-        if self.keyed is None:
-            return None
-        return self.once.part(self.keyed, lines[0].row, _LINES.dump_json(list(lines)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reporter:
-    """Somebody who reports of several deputies' follow-ups at once."""
-
-    contexts: ApiContexts
-    by: Principal
-    now: datetime
-    trace: str | None
-    parts: _Parts
-
-    async def report(self, edits: Sequence[Edit], mode: Mode, dry_run: bool) -> list[Line]:
-        """What became of the rows in which something was written.
-
-        Where all or nothing is asked for: raises Problem 422 for more than a transaction holds,
-        and 409 where a row is refused.
-        """
-        done = self.parts.lines
-        left = [edit for edit in edits if not edit.is_empty and edit.row not in done]
-        lines, found = await self.check(left)
-        if mode == "all":
-            _require_few(found)
-        if dry_run:
-            return lines
-        if mode == "all" and not done:  # else it was begun, and is gone on with
-            _require_none_refused(lines)
-        became = await self.apply(lines, found, together=mode == "all")
-        return sorted([*done.values(), *became], key=lambda line: line.row)
-
-    async def check(self, edits: Sequence[Edit]) -> tuple[list[Line], dict[str, list[Edit]]]:
-        """What would become of the rows, and whose those are that are not refused."""
-
-        async def one(api: ApiContext) -> tuple[str, Sequence[Line]]:
-            lines = await bulk.foresee(edits, api.store, api.context, self.by, self.now)
-            return api.context.deputy, lines
-
-        if not edits:
-            return [], {}
-        answers, partial = await ask(self.contexts.wanted(), one)
-        lines = {line.row: line for _, told in answers for line in told}
-        places = {line.row: deputy for deputy, told in answers for line in told}
-        found: dict[str, list[Edit]] = {}
-        for edit in edits:
-            if edit.row not in lines:
-                lines[edit.row] = _missing(edit, partial)
-            elif lines[edit.row].outcome == "applied":
-                found.setdefault(places[edit.row], []).append(edit)
-        return [lines[edit.row] for edit in edits], found
-
-    async def apply(
-        self, lines: Sequence[Line], found: Mapping[str, Sequence[Edit]], *, together: bool
-    ) -> list[Line]:
-        """Apply what is not refused, a deputy after the other; what became of all rows.
-
-        A deputy whose database does not answer is no reason to leave the others out.
-        """
-        became = {line.row: line for line in lines}
-        for deputy, edits in found.items():
-            api = self.contexts.wanted([deputy])[deputy]
-            try:
-                done = await bulk.apply(
-                    edits,
-                    api.store,
-                    api.context,
-                    self.by,
-                    self.now,
-                    self.trace,
-                    together=together,
-                    reply=self.parts.reply,
-                )
-            except (PyMongoError, StillRecovering) as error:
-                _log.warning("rows are not applied", deputy=deputy, error=str(error))
-                done = [bulk.refusal(edit, "unavailable", _AWAY) for edit in edits]
-            became.update({line.row: line for line in done})
-        return list(became.values())
+    If the mode is `all`, raises Problem 422 for more rows than a transaction holds, and 409 if a
+    row is refused.
+    """
+    done = reporter.earlier.lines
+    left = [edit for edit in edits if not edit.is_empty and edit.row not in done]
+    lines, changing = await reporter.check(left)
+    if mode == "all":
+        _require_few(changing)
+    if dry_run:
+        return lines
+    if mode == "all" and not done:  # a request that began earlier is finished
+        _require_none_refused(lines)
+    applied = await reporter.apply(lines, changing, together=mode == "all")
+    return sorted([*done.values(), *applied], key=lambda line: line.row)
 
 
 # -- in -----------------------------------------------------------------------------------------
 
 
 async def _receive(request: Request, file: BinaryIO) -> str:
-    """Put the body into a file; return its SHA-256 as hexadecimal figures."""
+    """Write the body into a file; return its SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
     try:
         async for data in request.stream():
@@ -273,34 +192,26 @@ def _read(sheets: Sheets, file: BinaryIO) -> list[Edit]:
     try:
         return sheets.read(file)
     except NoSheet as error:
-        wrong = FieldError("body", str(error))
+        field_error = FieldError("body", str(error))
         title = "The file is no sheet that can be read"
-        raise Problem(422, "no-sheet", title, str(error), errors=[wrong]) from error
+        raise Problem(422, "no-sheet", title, str(error), errors=[field_error]) from error
     except BadSheet as bad:
-        told = "Nothing is applied; `errors` names rows and columns"
+        detail = "Nothing is applied; `errors` names rows and columns"
         errors = [_error(f.row, f.column, f.slug, f.message) for f in bad.faults]
-        raise Problem(422, "bad-sheet", "The sheet is not valid", told, errors=errors) from bad
+        raise Problem(422, "bad-sheet", "The sheet is not valid", detail, errors=errors) from bad
 
 
-def _missing(edit: Edit, partial: Sequence[str]) -> Line:
-    if partial:
-        told = f"not found, but these deputies' databases do not answer: {', '.join(partial)}"
-        return bulk.refusal(edit, "unavailable", told)
-    told = "there is no such follow-up here"
-    return bulk.refusal(edit, "unknown-followup", told, Column.FOLLOWUP_ID)
-
-
-def _require_few(found: Mapping[str, Sequence[Edit]]) -> None:
-    for deputy, edits in found.items():
+def _require_few(changing: Mapping[str, Sequence[Edit]]) -> None:
+    for deputy, edits in changing.items():
         if len(edits) > bulk.MOST_TOGETHER:
-            told = sentence(
+            detail = sentence(
                 "{rows} rows of {deputy} change something, and {most} can together; send fewer, or "
                 "with mode=valid",
                 rows=len(edits),
                 deputy=deputy,
                 most=bulk.MOST_TOGETHER,
             )
-            raise Problem(422, "too-many-together", "Too many rows for all or nothing", told)
+            raise Problem(422, "too-many-together", "Too many rows for all or nothing", detail)
 
 
 def _require_none_refused(lines: Sequence[Line]) -> None:
@@ -310,9 +221,9 @@ def _require_none_refused(lines: Sequence[Line]) -> None:
         if line.outcome == "refused"
     ]
     if errors:
-        told = sentence("{rows} rows are refused, so nothing is applied", rows=len(errors))
+        detail = sentence("{rows} rows are refused, so nothing is applied", rows=len(errors))
         title = "Not possible as things stand"
-        raise Problem(409, "rows-refused", title, told, errors=errors[:MOST_FAULTS])
+        raise Problem(409, "rows-refused", title, detail, errors=errors[:MOST_FAULTS])
 
 
 def _error(row: int, column: Column | None, slug: str, message: str) -> FieldError:
@@ -320,8 +231,8 @@ def _error(row: int, column: Column | None, slug: str, message: str) -> FieldErr
     return FieldError(place, Sentence.of(f"{slug}: {message}", f"row:{slug}", {}))
 
 
-def _is_settled(told: _Told) -> bool:
-    return all(line.error not in _PASSES for line in told[1])
+def _is_settled(report: _Report) -> bool:
+    return all(line.error not in _TEMPORARY for line in report[1])
 
 
 def _answer(
@@ -354,19 +265,19 @@ def _answer(
 # -- out ----------------------------------------------------------------------------------------
 
 
-async def _written(contexts: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
-    """A whole sheet; raises Problem 422 where it were too long."""
+async def _write(contexts: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
+    """The whole sheet. Raises Problem 422 if it would be too long."""
     writer, rows = await asyncio.to_thread(sheets.write), 0
     try:
         for api in contexts:
             async for page in _pages_of(api, filters):
                 rows += len(page)
                 if rows > MOST_ROWS:
-                    told = sentence(
+                    detail = sentence(
                         "more than {most} follow-ups; ask for those of a deputy, a session",
                         most=MOST_ROWS,
                     )
-                    raise Problem(422, "too-many-rows", "A sheet has not so many rows", told)
+                    raise Problem(422, "too-many-rows", "A sheet has not so many rows", detail)
                 await asyncio.to_thread(writer.add, page)
         return await asyncio.to_thread(writer.finish)
     finally:
@@ -376,7 +287,7 @@ async def _written(contexts: Sequence[ApiContext], filters: Filters, sheets: She
 async def _pages_of(api: ApiContext, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
     fields, spans, after = filters.fields(), filters.spans(), None
     while True:
-        page = await api.store.page(Wanted(fields, after, _PAGE, spans))
+        page = await api.store.page(ListQuery(fields, after, _PAGE, spans))
         if page:
             yield page
         if len(page) < _PAGE:
@@ -384,7 +295,7 @@ async def _pages_of(api: ApiContext, filters: Filters) -> AsyncIterator[Sequence
         after = Place(page[-1].followup_id)
 
 
-async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
     with file:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk

@@ -1,4 +1,4 @@
-"""Whose follow-ups this process serves, how they are found, and how a refusal is answered."""
+"""The deputies that this process serves, how a follow-up is found, and refusals as problems."""
 
 from __future__ import annotations
 
@@ -66,23 +66,38 @@ _FIELDS: Final = {
     BadName: "name",
     EmptyFile: "body",
 }
-"""The field of the body that a refusal is about."""
+"""The field of the request body that a refusal is about."""
 
 _REMEMBERED: Final = 10_000  # ids, some 2 MB
 
 
 class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
-    """What the API needs of a store besides what the handlers do."""
+    """What the API needs of a store, besides what the handlers need."""
 
     @property
-    def replies(self) -> Replies: ...
-    async def number(self) -> int: ...
-    def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]: ...
-    async def page(self, query: ListQuery) -> Sequence[Followup]: ...
-    async def history(self, followup_id: str) -> Sequence[Entry]: ...
-    async def counts(
-        self, by: By, as_of: date | None = None
-    ) -> Mapping[str, Mapping[str, int]]: ...
+    def replies(self) -> Replies:
+        """The stored answers to requests with a key."""
+        ...
+
+    async def number(self) -> int:
+        """Return the number of follow-ups, as MongoDB estimates it."""
+        ...
+
+    def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
+        """Yield the ids of the follow-ups with these fields, some at a time, in no order."""
+        ...
+
+    async def page(self, query: ListQuery) -> Sequence[Followup]:
+        """Return one page."""
+        ...
+
+    async def history(self, followup_id: str) -> Sequence[Entry]:
+        """Return everything that happened to a follow-up, by version."""
+        ...
+
+    async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
+        """Return the counts of scorecards by subject, today or as of the end of a day (Tehran)."""
+        ...
 
 
 def _nothing() -> None:
@@ -91,92 +106,91 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """One deputy's follow-ups and the rules of their tracking."""
+    """One deputy's follow-ups, with what the handlers need to act on them."""
 
     kept: ReadableFollowups
     context: HandlerContext
     uploads: Uploads
-    require: Callable[[], None] = _nothing  # raises PyMongoError while `kept` may not be used
+    require: Callable[[], None] = _nothing  # raises PyMongoError while `kept` must not be used
 
     @property
     def store(self) -> ReadableFollowups:
-        """The follow-ups. Raises PyMongoError while nothing may be decided on them."""
+        """The follow-ups. Raises PyMongoError while they must not be used."""
         self.require()
         return self.kept
 
 
 class ApiContexts:
-    """The desks of the deputies that this process serves."""
+    """The contexts of the deputies that this process serves."""
 
     def __init__(self, contexts: Mapping[str, ApiContext]) -> None:
-        self._desks = contexts
-        self._found: dict[str, str] = {}  # deputy by follow-up id, the longest known first
+        self._contexts = contexts
+        self._last_deputies: dict[str, str] = {}  # by follow-up id, the oldest entry first
 
     @property
     def first(self) -> ApiContext:
-        """Of all, always the same one."""
-        return self._desks[min(self._desks)]
+        """One of them, always the same."""
+        return self._contexts[min(self._contexts)]
 
-    def wanted(
+    def select(
         self, deputies: Collection[str] = (), field: str = "deputy"
     ) -> Mapping[str, ApiContext]:
-        """Those that a request is about; all where it names none.
+        """The contexts of these deputies; all if there are none.
 
-        Raises Problem 422 for one of nobody's.
+        Raises Problem 422 about `field` for a deputy that is not served here.
         """
-        if not self._desks.keys() >= set(deputies):
+        if not self._contexts.keys() >= set(deputies):
             raise invalid_field(
-                field, sentence("not served here; served are {served}", served=list(self._desks))
+                field, sentence("not served here; served are {served}", served=list(self._contexts))
             )
-        return {d: api for d, api in self._desks.items() if not deputies or d in deputies}
+        return {d: api for d, api in self._contexts.items() if not deputies or d in deputies}
 
     async def find(self, followup_id: str) -> tuple[ApiContext, Followup]:
-        """Find a follow-up wherever it is kept: an id does not tell whose it is for ever.
+        """Find a follow-up in any deputy's database: it may move from one to another.
 
-        Where it was found last is asked first, and everybody where it is there no more. Raises
-        Problem 404, and 503 where it may be with one that does not answer.
+        The deputy where it was found last is asked first; if it is no longer there, all are asked.
+        Raises Problem 404, and 503 if a database that may have it does not answer.
         """
-        last = self._found.get(followup_id)
+        last = self._last_deputies.get(followup_id)
         if last is not None:
-            followup = await self._desks[last].store.get(followup_id)
+            followup = await self._contexts[last].store.get(followup_id)
             if followup is not None:
-                return self._desks[last], followup
+                return self._contexts[last], followup
         return await self._search(followup_id)
 
     async def _search(self, followup_id: str) -> tuple[ApiContext, Followup]:
         async def look(api: ApiContext) -> tuple[ApiContext, Followup | None]:
             return api, await api.store.get(followup_id)
 
-        answers, partial = await ask(self._desks, look)
+        answers, partial = await query_all(self._contexts, look)
         for api, followup in answers:
             if followup is not None:
                 self._remember(followup_id, api.context.deputy)
                 return api, followup
         if partial:
             template = "not found, but these deputies' databases do not answer: {partial}"
-            told = sentence(template, partial=partial)
-            raise Problem(503, "unavailable", "Part of the data is not available", told)
+            detail = sentence(template, partial=partial)
+            raise Problem(503, "unavailable", "Part of the data is not available", detail)
         raise not_found(sentence("no follow-up {followup_id}", followup_id=followup_id))
 
     def _remember(self, followup_id: str, deputy: str) -> None:
-        self._found.pop(followup_id, None)
-        self._found[followup_id] = deputy
-        if len(self._found) > _REMEMBERED:
-            del self._found[next(iter(self._found))]
+        self._last_deputies.pop(followup_id, None)
+        self._last_deputies[followup_id] = deputy
+        if len(self._last_deputies) > _REMEMBERED:
+            del self._last_deputies[next(iter(self._last_deputies))]
 
 
-async def ask(
-    contexts: Mapping[str, ApiContext], question: Callable[[ApiContext], Awaitable[Result]]
+async def query_all(
+    contexts: Mapping[str, ApiContext], query: Callable[[ApiContext], Awaitable[Result]]
 ) -> tuple[list[Result], list[str]]:
-    """Ask several deputies' databases at once; name those that do not answer.
+    """Query several deputies' databases at once; name the deputies whose database does not answer.
 
-    Raises Problem 503 where none does.
+    Raises Problem 503 if none answers.
     """
 
-    async def answer_of(
-        api: ApiContext,
-    ) -> Result:  # one whose database is not to be had says so here
-        return await question(api)
+    # Within a coroutine, so that `gather` also collects what `query` raises before its first await.
+    async def answer_of(api: ApiContext) -> Result:
+        return await query(api)
 
     answers = await asyncio.gather(*map(answer_of, contexts.values()), return_exceptions=True)
     results: list[Result] = []
@@ -196,7 +210,7 @@ async def ask(
 
 @contextmanager
 def problems(followup_id: str) -> Iterator[None]:
-    """Turn what a handler refuses into a problem."""
+    """Turn the refusals of a handler into problems."""
     try:
         yield
     except UnknownFollowup:

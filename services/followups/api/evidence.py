@@ -1,4 +1,4 @@
-"""Evidence over HTTP: files that come and go piece by piece, and links."""
+"""Evidence over HTTP: files, which are streamed in both directions, and links."""
 
 from __future__ import annotations
 
@@ -29,32 +29,38 @@ from shared.runtime.sentences import sentence
 PATH: Final = "/followups/{followup_id}/evidence"
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
-_UNKNOWN_KIND: Final = "application/octet-stream"
-_THERE: Final[dict[int | str, dict[str, Any]]] = {
+_DEFAULT_MEDIA_TYPE: Final = "application/octet-stream"
+_ALREADY_THERE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": EvidenceItem, "description": "It is there already."}
 }
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
-        "description": "The file itself, whatever its kind.",
+        "description": "The file itself, of any media type.",
         "required": True,
         "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": "The file, as it was handed in.",
+        "description": "The file, as it was uploaded.",
         "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
     },
-    304: {"description": "It is what `If-None-Match` names."},
-    410: {"description": "The file is known, and its content lost."},
+    304: {"description": "`If-None-Match` names this file."},
+    410: {"description": "The file is known, but its content is lost."},
 }
 
 
 def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
     """The routes of evidence."""
     router = APIRouter(tags=["evidence"])
+    _add_upload(router, contexts, clock)
+    _add_links(router, contexts, clock)
+    _add_download(router, contexts)
+    return router
 
-    @router.post(PATH, status_code=201, responses=_THERE, openapi_extra=_BODY)
+
+def _add_upload(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> None:
+    @router.post(PATH, status_code=201, responses=_ALREADY_THERE, openapi_extra=_BODY)
     async def add_file(
         request: Request,
         response: Response,
@@ -62,54 +68,50 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         followup_id: str,
         once: Repeatable,
         name: Annotated[
-            str | None, Query(description="Its name, where no Content-Disposition tells it.")
+            str | None, Query(description="Its name, if there is no Content-Disposition.")
         ] = None,
         note: Annotated[Brief | None, Query()] = None,
         content_type: Annotated[str | None, Header()] = None,
         content_disposition: Annotated[str | None, Header()] = None,
         traceparent: Traceparent = None,
     ) -> EvidenceItem:
-        """Hand in a file: its bytes are the body, its name stands in Content-Disposition
+        """Upload a file: the body is its bytes, its name is in Content-Disposition
         (`attachment; filename*=UTF-8''…`, RFC 6266 and 8187) or in the query.
 
-        Answers 201, or 200 where the same bytes are there already.
+        Answers 201, or 200 if the same bytes are there already.
         """
         api, followup = await contexts.find(followup_id)
         await once.answer_again(api.store.replies)
         with problems(followup_id):
             file_name = evidence.file_name(_name(content_disposition, name))
             media_type = _media_type(content_type)
-            evidence.require_room(followup, by, await clock.now())  # before anything is taken
+            evidence.require_room(followup, by, await clock.now())  # before the body is read
             async with api.uploads.receive() as upload:
-                await _take(request, upload)
+                await _receive(request, upload)
                 now = await clock.now()
+                file = File(file_name, media_type, upload.size, upload.sha256)
 
                 def decide(f: Followup) -> EvidenceAdded | None:
-                    file = File(file_name, media_type, upload.size, upload.sha256)
                     return evidence.add_file(f, by, file, note, now)
 
                 async def act(reply: Replying[Added]) -> Added:
+                    store, context = api.store, api.context
                     with problems(followup_id):
                         return await handlers.add_file(
-                            followup_id,
-                            api.store,
-                            api.context,
-                            by,
-                            upload,
-                            decide,
-                            traceparent,
-                            reply,
+                            followup_id, store, context, by, upload, decide, traceparent, reply
                         )
 
-                return await once(
-                    api.store.replies,
-                    act,
-                    lambda added: _answer(added, response),
-                    about=followup_id,
-                    body=upload.sha256,
-                )
+                def show(added: Added) -> EvidenceItem:
+                    return _answer(added, response)
 
-    @router.post("/followups/{followup_id}/evidence-links", status_code=201, responses=_THERE)
+                body = upload.sha256
+                return await once(api.store.replies, act, show, about=followup_id, body=body)
+
+
+def _add_links(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> None:
+    @router.post(
+        "/followups/{followup_id}/evidence-links", status_code=201, responses=_ALREADY_THERE
+    )
     async def add_link(
         response: Response,
         by: Caller,
@@ -118,28 +120,27 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> EvidenceItem:
-        """Hand in a link. Answers 201, or 200 where it is there already."""
+        """Add a link. Answers 201, or 200 if it is there already."""
         api, _ = await contexts.find(followup_id)
         now = await clock.now()
         link = Link(body.url, None if body.sha256 is None else body.sha256.lower())
 
+        def decide(f: Followup) -> EvidenceAdded | None:
+            return evidence.add_link(f, by, link, body.note, now)
+
         async def act(reply: Replying[Added]) -> Added:
+            store, context = api.store, api.context
             with problems(followup_id):
                 return await handlers.add_link(
-                    followup_id,
-                    api.store,
-                    api.context,
-                    by,
-                    link,
-                    lambda f: evidence.add_link(f, by, link, body.note, now),
-                    traceparent,
-                    reply,
+                    followup_id, store, context, by, link, decide, traceparent, reply
                 )
 
         return await once(
             api.store.replies, act, lambda added: _answer(added, response), about=followup_id
         )
 
+
+def _add_download(router: APIRouter, contexts: ApiContexts) -> None:
     @router.get(PATH + "/{evidence_id}", responses=_FILE, response_class=StreamingResponse)
     async def get_file(
         _: Caller,
@@ -147,9 +148,9 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         evidence_id: str,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
-        """A file, as it was handed in; its ETag is its SHA-256.
+        """A file, as it was uploaded; its ETag is its SHA-256.
 
-        Where what is stored is not that any more, the answer breaks off before its end.
+        If the stored content has another SHA-256, the answer breaks off before its end.
         """
         api, followup = await contexts.find(followup_id)
         piece = evidence.find(followup, evidence_id)
@@ -171,15 +172,13 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
             )
         content = await api.store.content(piece)
         if content is None:
-            told = "it was handed in after the copy from which the database was restored"
-            raise Problem(410, "evidence-lost", "The content of the evidence is lost", told)
+            detail = "it was handed in after the copy from which the database was restored"
+            raise Problem(410, "evidence-lost", "The content of the evidence is lost", detail)
         return _file(piece, content, if_none_match)
 
-    return router
 
-
-async def _take(request: Request, upload: Upload) -> None:
-    """Take the body piece by piece. What is too long is refused on the way, with 413."""
+async def _receive(request: Request, upload: Upload) -> None:
+    """Stream the body into an upload; a body that is too long is refused with 413 on the way."""
     try:
         async for data in request.stream():
             await upload.write(data)
@@ -190,28 +189,28 @@ async def _take(request: Request, upload: Upload) -> None:
         raise Problem(400, "body-broken-off", "The body broke off") from None
 
 
-def _name(disposition: str | None, asked: str | None) -> str:
+def _name(disposition: str | None, parameter: str | None) -> str:
     if disposition is not None:
         try:
-            told = named(disposition)
+            name = named(disposition)
         except BadDisposition as error:
             raise invalid_field("Content-Disposition", str(error)) from error
-        if told is not None:
-            return told
-    if asked is None:
+        if name is not None:
+            return name
+    if parameter is None:
         raise invalid_field("name", "a file has a name: Content-Disposition, or ?name=")
-    return asked
+    return parameter
 
 
-def _media_type(told: str | None) -> str:
-    if told is None:
-        return _UNKNOWN_KIND
-    media_type = told.partition(";")[0].strip().lower()
+def _media_type(header: str | None) -> str:
+    if header is None:
+        return _DEFAULT_MEDIA_TYPE
+    media_type = header.partition(";")[0].strip().lower()
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise invalid_field("Content-Type", "a kind such as application/pdf")
     if media_type.startswith("multipart/"):
-        told = "Send the file itself as the body, not a form that holds it"
-        raise Problem(415, "unsupported-media-type", "The body is of another kind", told)
+        detail = "Send the file itself as the body, not a form that holds it"
+        raise Problem(415, "unsupported-media-type", "The body is of another kind", detail)
     return media_type
 
 
@@ -221,11 +220,13 @@ def _answer(added: Added, response: Response) -> EvidenceItem:
     return evidence_item(added.piece)
 
 
-def _file(piece: EvidenceAdded, content: AsyncIterator[bytes], known: str | None) -> Response:
-    assert piece.name is not None  # a file has it
+def _file(
+    piece: EvidenceAdded, content: AsyncIterator[bytes], if_none_match: str | None
+) -> Response:
+    assert piece.name is not None, "a file has a name"
     tag = f'"{piece.sha256}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if known is not None and tag in re.split(r"\s*,\s*", known.replace("W/", "")):
+    if if_none_match and tag in re.split(r"\s*,\s*", if_none_match.replace("W/", "")):
         return Response(status_code=304, headers=headers)
     headers |= {"Content-Disposition": attachment(piece.name), "Content-Length": str(piece.bytes)}
     return StreamingResponse(content, headers=headers, media_type=piece.media_type)

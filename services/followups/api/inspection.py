@@ -1,4 +1,4 @@
-"""Samples for inspection, which everybody can draw again."""
+"""Samples of follow-ups for inspection, which everybody can draw again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from services.followups.api.context import ApiContext, ApiContexts, ask
+from services.followups.api.context import ApiContext, ApiContexts, query_all
 from services.followups.api.lists import Filters
 from services.followups.api.schemas import FollowupItem, followup_item
 from services.followups.domain.inspection import SampleDraw
@@ -23,22 +23,24 @@ from shared.runtime.list_queries import Value
 
 @dataclass(frozen=True)
 class Population:
-    """Of which follow-ups is drawn, and how."""
+    """The follow-ups from which the sample is drawn, and how it is drawn."""
 
-    seed: Annotated[str, Field(min_length=1, max_length=100, description="any text, told before")]
+    seed: Annotated[
+        str, Field(min_length=1, max_length=100, description="any text, announced before the draw")
+    ]
     size: Annotated[int, Field(ge=1, le=500, description="how many are drawn")] = 20
-    state: Annotated[tuple[State, ...], any_of("Where they stand.")] = (State.VERIFIED,)
+    state: Annotated[tuple[State, ...], any_of("Their state.")] = (State.VERIFIED,)
     deputy: Annotated[tuple[Word, ...], any_of("Who answers for them.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
-    session_id: Annotated[tuple[Word, ...], any_of("Where they were resolved.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("An axis of the catalogue.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that approved them.")] = ()
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field."""
-        same = Filters(
+        """The accepted values of each stored field."""
+        filters = Filters(
             state=self.state, province=self.province, axis=self.axis, session_id=self.session_id
         )
-        return same.fields()
+        return filters.fields()
 
 
 class InspectionSample(BaseModel):
@@ -46,47 +48,49 @@ class InspectionSample(BaseModel):
 
     seed: str
     size: int
-    population: int = Field(description="follow-ups that took part")
-    digest: str = Field(description="the same for the same population: to compare two draws")
+    population: int = Field(description="number of follow-ups that took part")
+    digest: str = Field(description="equal for equal populations: to compare two draws")
     drawn_at: datetime
     items: list[FollowupItem]
     partial: list[str] = Field(
-        description="deputies whose database did not answer: theirs took no part, or, where it "
-        "went away meanwhile, are missing from the items"
+        description="deputies whose database did not answer: their follow-ups took no part, or, if "
+        "it stopped answering during the draw, are missing from the items"
     )
 
 
 def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
-    """The route that draws."""
+    """The route that draws a sample."""
     router = APIRouter(tags=["inspections"])
 
     @router.get("/inspections")
-    async def inspections(_: Caller, wanted: Annotated[Population, Depends()]) -> InspectionSample:
-        """Draw follow-ups for inspection: the same seed draws the same of the same follow-ups."""
-        asked = contexts.wanted(wanted.deputy)
+    async def inspections(
+        _: Caller, population: Annotated[Population, Depends()]
+    ) -> InspectionSample:
+        """Draw follow-ups for inspection: a seed always draws the same from the same population."""
+        selected = contexts.select(population.deputy)
 
         async def look(api: ApiContext) -> SampleDraw:
-            own = SampleDraw(wanted.seed, wanted.size)
-            async for ids in api.store.ids(wanted.fields()):
-                own.look_at(ids)
-            return own
+            draw = SampleDraw(population.seed, population.size)
+            async for ids in api.store.ids(population.fields()):
+                draw.look_at(ids)
+            return draw
 
-        draws, partial = await ask(asked, look)
-        drawing = SampleDraw(wanted.seed, wanted.size)
+        draws, partial = await query_all(selected, look)
+        sample = SampleDraw(population.seed, population.size)
         for draw in draws:
-            drawing.take_in(draw)
+            sample.take_in(draw)
         now = await clock.now()
-        drawn = drawing.drawn
-        answers, away = await ask(asked, lambda api: api.store.of_ids(drawn))
-        known = {id_: followup for answer in answers for id_, followup in answer.items()}
+        ids = sample.drawn
+        answers, lost = await query_all(selected, lambda api: api.store.of_ids(ids))
+        found = {id_: followup for answer in answers for id_, followup in answer.items()}
         return InspectionSample(
-            seed=wanted.seed,
-            size=wanted.size,
-            population=drawing.population,
-            digest=drawing.digest,
+            seed=population.seed,
+            size=population.size,
+            population=sample.population,
+            digest=sample.digest,
             drawn_at=now,
-            items=[followup_item(known[id_], now) for id_ in drawn if id_ in known],
-            partial=sorted({*partial, *away}),
+            items=[followup_item(found[id_], now) for id_ in ids if id_ in found],
+            partial=sorted({*partial, *lost}),
         )
 
     return router

@@ -1,4 +1,4 @@
-"""Reading follow-ups: lists over several deputies, one of them, its history."""
+"""Reading follow-ups: lists over several deputies, a single one, its history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from services.followups import events
-from services.followups.api.context import ApiContexts, ask
+from services.followups.api.context import ApiContexts, query_all
 from services.followups.api.schemas import (
     FollowupItem,
     FollowupPage,
@@ -72,16 +72,16 @@ class Filters:
 
     followup_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
     deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
-    resolution_id: Annotated[tuple[Word, ...], any_of("What it follows.")] = ()
-    state: Annotated[tuple[State, ...], any_of("Where it stands.")] = ()
-    session_id: Annotated[tuple[Word, ...], any_of("Where it was resolved.")] = ()
+    resolution_id: Annotated[tuple[Word, ...], any_of("The resolution that it follows.")] = ()
+    state: Annotated[tuple[State, ...], any_of("Its state.")] = ()
+    session_id: Annotated[tuple[Word, ...], any_of("The session that approved it.")] = ()
     province: Annotated[tuple[Word, ...], any_of("ISO 3166-2:IR code.")] = ()
-    axis: Annotated[tuple[Word, ...], any_of("Of the catalogue.")] = ()
+    axis: Annotated[tuple[Word, ...], any_of("An axis of the catalogue.")] = ()
     executing_body: AnySpelling = ()
-    priority: Annotated[tuple[Literal["normal", "urgent"], ...], any_of("How urgent.")] = ()
+    priority: Annotated[tuple[Literal["normal", "urgent"], ...], any_of("Its priority.")] = ()
     level: Annotated[
         tuple[Annotated[int, AnyFigures, Field(ge=0, le=3)], ...],
-        any_of("Of being overdue, as announced for its due date; 0: none."),
+        any_of("The level of overdue that was announced for its due date; 0: none."),
     ] = ()
     overdue: Annotated[tuple[bool, ...], any_of("Open, and a level was announced.")] = ()
     predecessor: Annotated[tuple[Word, ...], any_of("The resolution that it continues.")] = ()
@@ -93,7 +93,7 @@ class Filters:
     changed_to: Annotated[Bound | None, until("Changed last")] = None
 
     def fields(self) -> dict[str, Collection[Value]]:
-        """The wanted values of each stored field, but for its deputy."""
+        """The accepted values of each stored field, without the deputy."""
         return chosen(
             {
                 "followup_id": self.followup_id,
@@ -111,7 +111,7 @@ class Filters:
         )
 
     def spans(self) -> dict[str, ValueRange]:
-        """From when to when. Raises Problem 422 where that is backwards."""
+        """The spans of days and instants. Raises Problem 422 if one ends before it begins."""
         return bounded(
             {
                 "due_on": day_span("due", self.due_from, self.due_to),
@@ -123,15 +123,23 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """How the life of a follow-up is drawn."""
+    """Draws the life of a follow-up."""
 
     media_type: str
-    draw: Callable[[Timeline, datetime], bytes]  # as it is at an instant (UTC)
+    draw: Callable[[Timeline, datetime], bytes]  # as of an instant (UTC)
 
 
 def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRouter:
     """The routes that read."""
     router = APIRouter(tags=["follow-ups"])
+    _add_list(router, contexts, clock)
+    _add_single(router, contexts, clock)
+    _add_timeline(router, contexts, clock, picture)
+    _add_comments(router, contexts)
+    return router
+
+
+def _add_list(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> None:
 
     @router.get("/followups")
     async def list_followups(
@@ -140,16 +148,17 @@ def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRo
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> FollowupPage:
-        """List follow-ups; of all deputies, or of some."""
+        """List follow-ups of all deputies, or of some."""
         now = await clock.now()
         if order.sort.field == "days_overdue" and order.as_of is None:
-            order = replace(order, as_of=tehran_date(now))  # the same on each page of the walk
+            order = replace(order, as_of=tehran_date(now))  # the same on each page of the list
         query = order.query(limit, filters.fields(), filters.spans())
-        asked_for = contexts.wanted(filters.deputy)
-        pages, partial = await ask(asked_for, lambda api: api.store.page(query))
-        place = _places(order)
-        once = {f.followup_id: f for page in pages for f in page}  # one may be on the move
-        found = arranged(once.values(), order.sort, place)
+        selected = contexts.select(filters.deputy)
+        pages, partial = await query_all(selected, lambda api: api.store.page(query))
+        place = _place_by(order)
+        # A follow-up that moves meanwhile may be in two databases.
+        by_id = {f.followup_id: f for page in pages for f in page}
+        found = arranged(by_id.values(), order.sort, place)
         shown, cursor = _SORTS.cut(found, limit, order, place)
         return FollowupPage(
             items=[followup_item(followup, now) for followup in shown],
@@ -157,10 +166,12 @@ def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRo
             partial=partial,
         )
 
+
+def _add_single(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> None:
     @router.get("/followups/{followup_id}")
     async def get_followup(_: Caller, followup_id: str) -> FollowupItem:
         """One follow-up."""
-        _desk, followup = await contexts.find(followup_id)
+        _api, followup = await contexts.find(followup_id)
         return followup_item(followup, await clock.now())
 
     @router.get("/followups/{followup_id}/history")
@@ -169,6 +180,10 @@ def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRo
         api, _followup = await contexts.find(followup_id)
         return [history_item(entry) for entry in await api.store.history(followup_id)]
 
+
+def _add_timeline(
+    router: APIRouter, contexts: ApiContexts, clock: DomainClock, picture: Picture
+) -> None:
     @router.get(
         "/followups/{followup_id}/timeline.svg",
         response_class=Response,
@@ -183,17 +198,17 @@ def routes(contexts: ApiContexts, clock: DomainClock, picture: Picture) -> APIRo
         name = {"Content-Disposition": inline(f"timeline-{followup_id}.svg")}
         return Response(content, headers=name, media_type=picture.media_type)
 
+
+def _add_comments(router: APIRouter, contexts: ApiContexts) -> None:
     @router.get("/followups/{followup_id}/comments")
     async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:
-        """What was said about a follow-up, the earliest first."""
+        """The comments on a follow-up, the earliest first."""
         api, _followup = await contexts.find(followup_id)
         return comment_items(await api.store.history(followup_id))
 
-    return router
 
-
-def _places(order: Order) -> Callable[[Followup], Place]:
-    """Where a follow-up stands by a sort."""
+def _place_by(order: Order) -> Callable[[Followup], Place]:
+    """A function that gives the place of a follow-up in a sort."""
 
     def place(followup: Followup) -> Place:
         resolution = followup.resolution
@@ -202,7 +217,7 @@ def _places(order: Order) -> Callable[[Followup], Place]:
             case "due_on":
                 key = resolution.due_on
             case "days_overdue":
-                assert order.as_of is not None, "lateness is that of a day"
+                assert order.as_of is not None, "the sort by lateness is as of a day"
                 key = days_late(followup, resolution.due_on, start_of_day(order.as_of))
             case "approved_at":
                 key = resolution.approved_at

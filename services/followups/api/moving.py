@@ -1,4 +1,4 @@
-"""Moving follow-ups from one deputy to another: where two are merged, or one is dissolved."""
+"""Moving follow-ups to another deputy, for example if two deputies are merged."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from shared.runtime.http import Repeatable, RequestBody, Traceparent
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import ListQuery, Place
-from shared.runtime.principals import MINISTER_OFFICE, OPERATOR
+from shared.runtime.principals import MINISTER_OFFICE, OPERATOR, Principal
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.sentences import sentence
 
 
 class Move(RequestBody):
-    to: Slug = Field(description="the deputy who answers for them from now on")
+    to: Slug = Field(description="the deputy who is responsible for them from now on")
     reason: BriefSaying
     resolution_ids: list[Id] | None = Field(
-        None, max_length=handlers.MOST_AT_ONCE, description="only these; all where left out"
+        None, max_length=handlers.MOST_AT_ONCE, description="only these; all if left out"
     )
-    after: Id | None = Field(None, description="`next_after` of the answer before")
+    after: Id | None = Field(None, description="`next_after` of the last answer")
     limit: int = Field(handlers.MOST_AT_ONCE, ge=1, le=handlers.MOST_AT_ONCE)
-    dry_run: bool = Field(True, description="Only say what would become of them.")
+    dry_run: bool = Field(True, description="Only report what would happen.")
 
 
 class MoveLine(BaseModel):
-    """What became of one follow-up."""
+    """What happened to one follow-up."""
 
     followup_id: str
     resolution_id: str
@@ -47,7 +47,7 @@ class MoveLine(BaseModel):
 
 
 class MoveAnswer(BaseModel):
-    """What became of some of a deputy's follow-ups; where `dry_run`, what would become of them."""
+    """What happened to some of a deputy's follow-ups; in a dry run, what would happen to them."""
 
     dry_run: bool
     from_title_fa: str
@@ -56,85 +56,100 @@ class MoveAnswer(BaseModel):
     refused: int
     remaining: int = Field(description="follow-ups that the first deputy still has")
     lines: list[MoveLine]
-    next_after: str | None = Field(description="to go on with; null: these were the last")
+    next_after: str | None = Field(
+        description="the `after` of the next request; null if these were the last"
+    )
 
 
 def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
-    """The route that moves."""
+    """The route that moves follow-ups."""
     router = APIRouter(tags=["deputies"])
 
     @router.post("/deputies/{deputy}/move")
     async def move(
         by: Caller,
-        deputy: Annotated[str, Path(description="who answers for them now")],
-        wanted: Move,
+        deputy: Annotated[str, Path(description="the deputy who is responsible for them now")],
+        body: Move,
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> MoveAnswer:
-        """Let another deputy answer for follow-ups, some at a time in the order of their ids.
+        """Make another deputy responsible for follow-ups, some at a time in the order of their ids.
 
-        Each goes over whole: with its history, its files and what it is known by, in one
-        transaction; `FollowupMoved` stands in both topics. Of a resolution that the other deputy
-        follows himself, nothing is moved (`already-followed`). Safe to repeat.
+        Each moves in one transaction with its history, its files and its ids; `FollowupMoved` is
+        published in both topics. If the other deputy already follows the same resolution, the
+        follow-up is not moved (`already-followed`). Safe to repeat.
         """
-        if not permissions.may_move(by):
-            told = sentence(
-                "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
-            )
-            raise Problem(403, "not-allowed", "Not allowed", told)
-        if deputy == wanted.to:
+        _require_mover(by)
+        if deputy == body.to:
             raise invalid_field("to", "is who answers for them now")
-        giver, taker = _desk(contexts, "deputy", deputy), _desk(contexts, "to", wanted.to)
-        ids = await _page(giver, wanted)
-        before, now = await giver.store.number(), await clock.now()
+        source = _context_of(contexts, "deputy", deputy)
+        target = _context_of(contexts, "to", body.to)
+        ids = await _page(source, body)
+        before, now = await source.store.number(), await clock.now()
 
         async def act(reply: Replying[Sequence[Moving]]) -> Sequence[Moving]:
             with problems(deputy):
                 return await handlers.move(
-                    ids[: wanted.limit],
-                    giver,
-                    taker,
+                    ids[: body.limit],
+                    source,
+                    target,
                     by,
-                    wanted.reason,
+                    body.reason,
                     now,
                     traceparent,
-                    dry_run=wanted.dry_run,
+                    dry_run=body.dry_run,
                     reply=reply,
                 )
 
         def show(results: Sequence[Moving]) -> MoveAnswer:
-            refused = sum(result.refused is not None for result in results)
-            moved = len(results) - refused
-            return MoveAnswer(
-                dry_run=wanted.dry_run,
-                from_title_fa=DEPUTY_TITLES_FA.get(deputy, deputy),
-                to_title_fa=DEPUTY_TITLES_FA.get(wanted.to, wanted.to),
-                moved=moved,
-                refused=refused,
-                remaining=before if wanted.dry_run else max(0, before - moved),
-                lines=[_line(result) for result in results],
-                next_after=ids[wanted.limit - 1] if len(ids) > wanted.limit else None,
-            )
+            next_after = ids[body.limit - 1] if len(ids) > body.limit else None
+            return _answer(deputy, body, results, before, next_after)
 
-        return await once(giver.store.replies, act, show)
+        return await once(source.store.replies, act, show)
 
     return router
 
 
-def _desk(contexts: ApiContexts, field: str, deputy: str) -> ApiContext:
-    (api,) = contexts.wanted([deputy], field).values()
+def _require_mover(by: Principal) -> None:
+    if not permissions.may_move(by):
+        detail = sentence(
+            "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
+        )
+        raise Problem(403, "not-allowed", "Not allowed", detail)
+
+
+def _context_of(contexts: ApiContexts, field: str, deputy: str) -> ApiContext:
+    (api,) = contexts.select([deputy], field).values()
     return api
 
 
-async def _page(api: ApiContext, wanted: Move) -> Sequence[str]:
-    """The ids of those that are asked for, one more than wanted where there are more."""
-    if wanted.resolution_ids is not None:
-        found = await api.store.of_resolutions(wanted.resolution_ids)
+async def _page(api: ApiContext, body: Move) -> Sequence[str]:
+    """The ids of the next follow-ups, one more than the limit if there are more."""
+    if body.resolution_ids is not None:
+        found = await api.store.of_resolutions(body.resolution_ids)
         ids = sorted(followup.followup_id for followup in found.values())
-        return [id_ for id_ in ids if wanted.after is None or id_ > wanted.after]
-    after = None if wanted.after is None else Place(wanted.after)
-    page = await api.store.page(ListQuery({}, after, wanted.limit + 1))
+        return [id_ for id_ in ids if body.after is None or id_ > body.after]
+    after = None if body.after is None else Place(body.after)
+    page = await api.store.page(ListQuery({}, after, body.limit + 1))
     return [followup.followup_id for followup in page]
+
+
+def _answer(
+    deputy: str, body: Move, results: Sequence[Moving], before: int, next_after: str | None
+) -> MoveAnswer:
+    """The answer to a request; `before` is the number of follow-ups before it."""
+    refused = sum(result.refused is not None for result in results)
+    moved = len(results) - refused
+    return MoveAnswer(
+        dry_run=body.dry_run,
+        from_title_fa=DEPUTY_TITLES_FA.get(deputy, deputy),
+        to_title_fa=DEPUTY_TITLES_FA.get(body.to, body.to),
+        moved=moved,
+        refused=refused,
+        remaining=before if body.dry_run else max(0, before - moved),
+        lines=[_line(result) for result in results],
+        next_after=next_after,
+    )
 
 
 def _line(result: Moving) -> MoveLine:

@@ -1,4 +1,4 @@
-"""What the API of follow-ups takes and answers, with the field names of the events."""
+"""The request bodies and answers of the API of follow-ups, with the field names of the events."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from shared.runtime.http import Page, RequestBody
 
 
 class RequestItem(BaseModel):
-    """A later due date that is asked for and not yet decided."""
+    """A request for a later due date that is not decided yet."""
 
-    due_on: date = Field(description="wanted, in Asia/Tehran")
+    due_on: date = Field(description="requested, in Asia/Tehran")
     by: str
     at: datetime
     reason: str
-    lapses_at: datetime = Field(description="when it lapses where nobody decides")
+    lapses_at: datetime = Field(description="when it lapses if nobody decides")
 
 
 class ExtensionItem(BaseModel):
@@ -52,13 +52,13 @@ class ExtensionItem(BaseModel):
 
 
 class EvidenceItem(BaseModel):
-    """A piece of evidence: a file, or a link."""
+    """A piece of evidence: a file or a link."""
 
     evidence_id: str
     name: str | None = Field(description="of a file")
     media_type: str | None = Field(description="of a file")
     bytes: int | None = Field(description="of a file")
-    sha256: str | None = Field(description="hexadecimal; of a link where it was told")
+    sha256: str | None = Field(description="hexadecimal; of a link only if it was given")
     url: str | None = Field(description="of a link")
     note: str | None
     by: str
@@ -66,7 +66,7 @@ class EvidenceItem(BaseModel):
 
 
 class FollowupItem(BaseModel):
-    """A follow-up as it stands."""
+    """A follow-up in its present state."""
 
     followup_id: str
     resolution_id: str
@@ -78,10 +78,10 @@ class FollowupItem(BaseModel):
     due_on: date = Field(description="in Asia/Tehran")
     original_due_on: date = Field(description="as approved; never changes")
     days_overdue: int = Field(
-        description="calendar days past due_on; until the claim where it is claimed done"
+        description="calendar days past due_on; if it is claimed done, until the claim"
     )
     days_overdue_original: int = Field(description="the same against original_due_on")
-    level: int = Field(description="announced for this due date; 0 none")
+    level: int = Field(description="announced for this due date; 0: none")
     overdue: bool = Field(description="open, and a level was announced for this due date")
     session_id: str | None
     session_kind: str | None
@@ -94,11 +94,11 @@ class FollowupItem(BaseModel):
     number: str | None
     baseline_on: date | None
     acknowledge_by: date | None = Field(
-        description="the last day to take note, in Asia/Tehran; null where there is no limit"
+        description="the last day to take note, in Asia/Tehran; null if there is no limit"
     )
     unacknowledged: bool = Field(description="that day is past, and nobody has taken note")
     acknowledged_at: datetime | None
-    blocked_by: str | None = Field(description="whoever has to act first")
+    blocked_by: str | None = Field(description="who has to act first")
     claimed_by: str | None
     claimed_at: datetime | None
     verified_by: str | None
@@ -110,14 +110,14 @@ class FollowupItem(BaseModel):
     predecessor: str | None = Field(description="the id of the resolution that it continues")
     predecessor_deputy: str | None
     officer: str | None = Field(description="may report progress, block and unblock")
-    delegation: DelegationItem | None = Field(description="where it counts still")
+    delegation: DelegationItem | None = Field(description="null if it has ended")
     parts: list[PartItem] = Field(description="of other bodies, as each was reported last")
     items: list[WorkItem] = Field(description="parts of the work, by their numbers")
     opened_at: datetime
     changed_at: datetime
     version: int
     evidence: list[EvidenceItem]
-    former_deputies: list[str] = Field(description="who answered for it before, the first first")
+    former_deputies: list[str] = Field(description="who was responsible for it before, in order")
 
 
 class FollowupPage(Page[FollowupItem]):
@@ -138,7 +138,7 @@ class HistoryItem(BaseModel):
 
 class Acknowledge(RequestBody):
     stance: Literal["agreed", "disputed"] = "agreed"
-    note: Text | None = Field(None, description="needed where it is disputed")
+    note: Text | None = Field(None, description="needed if it is disputed")
 
 
 class Settle(RequestBody):
@@ -151,7 +151,7 @@ class ReportProgress(RequestBody):
 
 
 class Block(RequestBody):
-    blocked_by: Body = Field(description="whoever has to act first")
+    blocked_by: Body = Field(description="who has to act first")
     reason: Saying
 
 
@@ -160,12 +160,12 @@ class Unblock(RequestBody):
 
 
 class RequestExtension(RequestBody):
-    due_on: Day = Field(description="wanted, in Asia/Tehran")
+    due_on: Day = Field(description="requested, in Asia/Tehran")
     reason: Saying
 
 
 class Extend(RequestBody):
-    due_on: Day | None = Field(None, description="granted; the one asked for where left out")
+    due_on: Day | None = Field(None, description="granted; the requested one if left out")
     note: Text | None = None
 
 
@@ -193,12 +193,13 @@ class Close(RequestBody):
 
 class AddLink(RequestBody):
     url: Url = Field(description="http or https")
-    sha256: Sha256 | None = Field(None, description="of what is to be found there")
+    sha256: Sha256 | None = Field(None, description="of the content there")
     note: Brief | None = None
 
 
+# long: one line per field, in the order of FollowupItem
 def followup_item(followup: Followup, now: datetime) -> FollowupItem:
-    """A follow-up as it is shown at an instant (UTC)."""
+    """A follow-up as the API shows it at an instant (UTC)."""
     r, work = followup.resolution, followup.work
     delegation, before = work.delegated(now), work.predecessor
     return FollowupItem(
@@ -252,12 +253,12 @@ def followup_item(followup: Followup, now: datetime) -> FollowupItem:
 
 
 def evidence_item(piece: EvidenceAdded) -> EvidenceItem:
-    """A piece of evidence as it is shown."""
+    """A piece of evidence as the API shows it."""
     return EvidenceItem.model_validate(piece, from_attributes=True)
 
 
 def history_item(entry: Entry) -> HistoryItem:
-    """An event of a follow-up's history, with who brought it about."""
+    """An event of a follow-up's history, with who caused it."""
     event = entry.event
     return HistoryItem(
         version=event.version,

@@ -1,4 +1,4 @@
-"""Scorecards: today's and those of any past day, as JSON and as files for people."""
+"""Scorecards of today and of any past day, as JSON and as files for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from services.followups.api.context import ApiContext, ApiContexts, ask
+from services.followups.api.context import ApiContext, ApiContexts, query_all
 from services.followups.domain.scorecard_table import Row, ScorecardTable, scorecard_table
 from services.followups.domain.scores import By, Scorecard
 from shared.contracts.events.base import Day
@@ -27,22 +27,22 @@ from shared.runtime.sentences import sentence
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a board is written into a file."""
+    """A file format of scorecards."""
 
     media_type: str
-    shown: bool  # in the browser; else it is kept as a file
+    shown: bool  # in the browser; otherwise it is saved as a file
     write: Callable[[ScorecardTable], bytes]
 
 
 AsOf: TypeAlias = Annotated[
     Day | None,
-    Field(description="As things stood at the end of that day in Asia/Tehran; today if left out."),
+    Field(description="As of the end of that day in Asia/Tehran; today if left out."),
 ]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which scorecards are asked for."""
+class ScorecardQuery:
+    """The query parameters of scorecards."""
 
     by: By = By.DEPUTY
     as_of: AsOf = None
@@ -50,7 +50,7 @@ class Wanted:
 
 
 class OverdueByLevel(BaseModel):
-    """Open and past due, by the level reached."""
+    """Open and past due, by the level that was reached."""
 
     level_1: int = Field(description="the deputy")
     level_2: int = Field(description="coordination")
@@ -58,7 +58,7 @@ class OverdueByLevel(BaseModel):
 
 
 class ScorecardItem(BaseModel):
-    """How follow-ups stand."""
+    """A count of follow-ups by their state."""
 
     total: int
     open: int
@@ -67,23 +67,25 @@ class ScorecardItem(BaseModel):
     overdue_by_level: OverdueByLevel
     ended: int = Field(description="verified, or closed with another outcome")
     verified: int
-    verified_share: float | None = Field(description="of all, to four places; null where none is")
+    verified_share: float | None = Field(
+        description="of all, to four places; null if there are none"
+    )
     on_time: int = Field(
         description="verified, and claimed on or before the original due date (Asia/Tehran)"
     )
     on_time_share: float | None = Field(
-        description="of the verified ones, to four places; null where none is"
+        description="of the verified ones, to four places; null if there are none"
     )
     median_age_days: float | None = Field(
-        description="of the open ones, days since their approval; null where none is open"
+        description="of the open ones, days since their approval; null if none is open"
     )
     extensions: int = Field(description="granted, to all of them together")
 
 
 class SubjectItem(ScorecardItem):
-    """One scorecard, and whose it is."""
+    """One scorecard, with its subject."""
 
-    id: str | None = Field(description="null: of what has no province, axis or gathering")
+    id: str | None = Field(description="null for follow-ups without a province, axis or gathering")
     title_fa: str
     title_en: str
 
@@ -99,19 +101,19 @@ class Scorecards(BaseModel):
 
 
 def routes(contexts: ApiContexts, clock: DomainClock, formats: Mapping[str, Format]) -> APIRouter:
-    """The routes of the scorecards, one a format besides JSON; `formats` by their suffix."""
+    """The routes of scorecards: one for JSON, and one per format; `formats` are by their suffix."""
     router = APIRouter(prefix="/scorecards", tags=["scorecards"])
 
-    async def asked(_: Caller, wanted: Annotated[Wanted, Depends()]) -> ScorecardTable:
-        return await _board(contexts, wanted, tehran_date(await clock.now()))
+    async def table(_: Caller, query: Annotated[ScorecardQuery, Depends()]) -> ScorecardTable:
+        return await _table(contexts, query, tehran_date(await clock.now()))
 
     @router.get("")
-    async def scorecards(found: ScorecardTable = Depends(asked)) -> Scorecards:
+    async def scorecards(found: ScorecardTable = Depends(table)) -> Scorecards:
         """Scorecards of today, or as they were at the end of a past day."""
         return _scorecards(found)
 
     def add(suffix: str, format_: Format) -> None:
-        async def file(found: ScorecardTable = Depends(asked)) -> Response:
+        async def file(found: ScorecardTable = Depends(table)) -> Response:
             content = await asyncio.to_thread(format_.write, found)
             header = inline if format_.shown else attachment
             name = header(f"scorecards-{found.by}-{found.as_of}.{suffix}")
@@ -131,15 +133,15 @@ def routes(contexts: ApiContexts, clock: DomainClock, formats: Mapping[str, Form
     return router
 
 
-async def _board(contexts: ApiContexts, wanted: Wanted, today: date) -> ScorecardTable:
-    if wanted.as_of is not None and wanted.as_of > today:
+async def _table(contexts: ApiContexts, query: ScorecardQuery, today: date) -> ScorecardTable:
+    if query.as_of is not None and query.as_of > today:
         raise invalid_field("as_of", sentence("is not past: it is {today} in Tehran", today=today))
 
-    async def look(api: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
-        return api.context.deputy, await api.store.counts(wanted.by, wanted.as_of)
+    async def count(api: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
+        return api.context.deputy, await api.store.counts(query.by, query.as_of)
 
-    answers, partial = await ask(contexts.wanted(wanted.deputy), look)
-    return scorecard_table(wanted.by, wanted.as_of or today, answers, partial)
+    answers, partial = await query_all(contexts.select(query.deputy), count)
+    return scorecard_table(query.by, query.as_of or today, answers, partial)
 
 
 def _scorecards(found: ScorecardTable) -> Scorecards:

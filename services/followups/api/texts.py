@@ -1,4 +1,4 @@
-"""What people write to follow-ups: the kinds of the events' own fields, by their names here."""
+"""The types of texts in request bodies: those of the events' fields, under the API's names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Body: TypeAlias = Name
 User: TypeAlias = Annotated[
     By, StringConstraints(max_length=200, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$")
 ]
-"""The id of a user, as whoever sends a request has it."""
+"""The id of a user, as in the requests of that user."""
 
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$")]
 
@@ -25,7 +25,7 @@ _URL: Final[TypeAdapter[HttpUrl]] = TypeAdapter(HttpUrl)
 
 
 def _address(url: str) -> str:
-    """The text as it was given: people compare it with what they have."""
+    """The text unchanged, so that people can compare it with theirs."""
     hidden = unseen(url)
     if hidden is not None:
         raise PydanticCustomError(

@@ -1,4 +1,4 @@
-"""What the API of the work on follow-ups takes and answers."""
+"""The request bodies and answers of the API of the work on follow-ups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.runtime.http import RequestBody
 
 
 class DelegationItem(BaseModel):
-    """Who takes all of the deputy's steps besides him, and until when."""
+    """Who else may take all of the deputy's steps, and until when."""
 
     to: str
     until: date = Field(description="the last day, in Asia/Tehran")
@@ -38,7 +38,7 @@ class Unassign(RequestBody):
 
 class Delegate(RequestBody):
     to: User = Field(description="the id of a user")
-    until: Day = Field(description="the last day on which it counts, in Asia/Tehran")
+    until: Day = Field(description="the last day on which it is valid, in Asia/Tehran")
     note: Text | None = None
 
 
@@ -47,9 +47,9 @@ class EndDelegation(RequestBody):
 
 
 class CommentItem(BaseModel):
-    """What somebody said about a follow-up."""
+    """A comment on a follow-up."""
 
-    version: int = Field(description="of the follow-up, by which comments are in order")
+    version: int = Field(description="of the follow-up; comments are in this order")
     at: datetime
     by: str
     text: str
@@ -61,27 +61,29 @@ class WorkItem(BaseModel):
     item: int = Field(description="its number, from 1")
     title: str
     owner: str = Field(description="a person or a body")
-    due_on: date = Field(description="in Asia/Tehran; the follow-up's own where that is earlier")
+    due_on: date = Field(
+        description="in Asia/Tehran; if the follow-up is due earlier, that day counts"
+    )
     state: ItemState
     days_overdue: int = Field(
-        description="calendar days past that; until it was done, or the follow-up claimed done"
+        description="calendar days past that day, until it was done or the follow-up claimed done"
     )
     by: str
     at: datetime
     ended_by: str | None
     ended_at: datetime | None
-    note: str | None = Field(description="about its end; why, where it was dropped")
+    note: str | None = Field(description="about its end; the reason if it was dropped")
 
 
 class Link(RequestBody):
     predecessor: Id = Field(description="the id of the resolution that it continues")
     predecessor_deputy: Slug | None = Field(
-        None, description="whose follow-up of it, where it had several"
+        None, description="the deputy of its follow-up, if it had several"
     )
 
 
 class PartItem(BaseModel):
-    """How far a supporting or executing body is with its part, as was reported last."""
+    """The progress of a supporting or executing body with its part, as last reported."""
 
     body: str
     progress: int = Field(description="0 to 100")
@@ -115,13 +117,13 @@ class Comment(RequestBody):
 
 
 def delegation_item(delegation: Delegation) -> DelegationItem:
-    """A delegation as it is shown."""
+    """A delegation as the API shows it."""
     d = delegation
     return DelegationItem(to=d.to, until=d.until, by=d.by, at=d.at)
 
 
 def work_items(followup: Followup, now: datetime) -> list[WorkItem]:
-    """The items of a follow-up as they are shown at an instant (UTC)."""
+    """The items of a follow-up as the API shows them at an instant (UTC)."""
     return [
         WorkItem(
             item=item.number,
@@ -129,7 +131,7 @@ def work_items(followup: Followup, now: datetime) -> list[WorkItem]:
             owner=item.owner,
             due_on=item.due_on,
             state=item.state,
-            days_overdue=_late(followup, item, now),
+            days_overdue=_days_overdue(followup, item, now),
             by=item.by,
             at=item.at,
             ended_by=item.ended_by,
@@ -141,13 +143,13 @@ def work_items(followup: Followup, now: datetime) -> list[WorkItem]:
 
 
 def part_items(parts: Sequence[Part]) -> list[PartItem]:
-    """The parts of other bodies as they are shown."""
+    """The parts of other bodies as the API shows them."""
     return [
         PartItem(body=p.body, progress=p.progress, note=p.note, by=p.by, at=p.at) for p in parts
     ]
 
 
-def _late(followup: Followup, item: ActionItem, now: datetime) -> int:
+def _days_overdue(followup: Followup, item: ActionItem, now: datetime) -> int:
     due_on = min(item.due_on, followup.resolution.due_on)
     if item.state == "dropped":
         return 0
@@ -157,7 +159,7 @@ def _late(followup: Followup, item: ActionItem, now: datetime) -> int:
 
 
 def comment_items(history: Sequence[Entry]) -> list[CommentItem]:
-    """The comments among everything that happened to a follow-up."""
-    told = [entry.event for entry in history if entry.event.type == FollowupCommented.TYPE]
-    comments = ((event.version, FollowupCommented.from_json(event.data)) for event in told)
+    """The comments in the history of a follow-up."""
+    events = [entry.event for entry in history if entry.event.type == FollowupCommented.TYPE]
+    comments = ((event.version, FollowupCommented.from_json(event.data)) for event in events)
     return [CommentItem(version=n, at=c.at, by=c.by, text=c.text) for n, c in comments]

@@ -1,4 +1,4 @@
-// Opens a workbook, fills cells in and saves it, as its argument says; for tests alone.
+// Opens a workbook, fills cells in and saves it, as its argument says; only for tests.
 package main
 
 import (
@@ -23,20 +23,20 @@ type job struct {
 }
 
 func main() {
-	var told job
-	must(json.Unmarshal([]byte(os.Args[1]), &told))
-	book, err := excelize.OpenFile(told.In)
+	var todo job
+	must(json.Unmarshal([]byte(os.Args[1]), &todo))
+	book, err := excelize.OpenFile(todo.In)
 	must(err)
 	sheet := book.GetSheetName(0)
 	percent, err := book.NewStyle(&excelize.Style{NumFmt: 9})
 	must(err)
-	for _, cell := range told.Cells {
+	for _, cell := range todo.Cells {
 		must(book.SetCellValue(sheet, cell.Place, cell.Value))
 		if cell.Kind == "share" {
 			must(book.SetCellStyle(sheet, cell.Place, cell.Place, percent))
 		}
 	}
-	must(book.SaveAs(told.Out, excelize.Options{Password: told.Password}))
+	must(book.SaveAs(todo.Out, excelize.Options{Password: todo.Password}))
 }
 
 func must(err error) {

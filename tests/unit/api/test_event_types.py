@@ -38,8 +38,8 @@ from services.scheduler.api import schemas as scheduler
 from shared.contracts.events import Person
 from shared.contracts.events.base import NullIsAbsent, Readable
 from shared.runtime.http import RequestBody
-from tests.unit.api.asks import SERVICES, opened
-from tests.unit.api.oddities import DAYS, OTHERS, TEXTS
+from tests.unit.api.example_requests import SERVICES, opened
+from tests.unit.api.odd_bodies import DAYS, OTHERS, TEXTS
 from tests.unit.api.test_requests import named_in_bodies
 
 Telling: TypeAlias = tuple[type[BaseModel], Mapping[str, str | None]]
@@ -115,8 +115,8 @@ PAIRS: Final = [pytest.param(ours, theirs, id=name) for name, ours, theirs in pa
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_it_is_said_of_every_body_what_tells_it(service: str) -> None:
-    async with opened(service) as place:
-        document = place.counter.app.openapi()
+    async with opened(service) as prepared:
+        document = prepared.client.app.openapi()
     assert named_in_bodies(document) <= {body.__name__ for body in TOLD}
 
 

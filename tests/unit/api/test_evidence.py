@@ -13,7 +13,7 @@ import pytest
 from services.followups.domain.evidence import MOST
 from shared.contracts.events import FollowupEvidenceAdded
 from shared.runtime.http.disposition import named
-from tests.unit.api.offices import EVIDENCE_LIMIT, Counter, open_followups
+from tests.unit.api.services_in_memory import EVIDENCE_LIMIT, ApiClient, open_followups
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE
 
 SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
@@ -24,16 +24,16 @@ FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 LINK = {"url": "https://edari.example/نامه/۱۲", "note": "نامه‌ی استانداری"}
 
 
-async def acknowledged(counter: Counter) -> str:
-    """The path of a follow-up that somebody is at work on."""
-    id_ = (await counter.items("/followups"))[0]["followup_id"]
-    answer = await counter.post(f"/followups/{id_}/acknowledge", {}, **CIVIL)
+async def acknowledged(client: ApiClient) -> str:
+    """The path of a follow-up that is acknowledged."""
+    id_ = (await client.items("/followups"))[0]["followup_id"]
+    answer = await client.post(f"/followups/{id_}/acknowledge", {}, **CIVIL)
     assert answer.status_code == 200, answer.text
     return f"/v1/followups/{id_}"
 
 
-async def hand_in(
-    counter: Counter,
+async def upload(
+    client: ApiClient,
     path: str,
     content: bytes | AsyncIterator[bytes] = PHOTO,
     who: dict[str, str] = CIVIL,
@@ -44,8 +44,8 @@ async def hand_in(
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(NAME)}",
         "Content-Type": "image/jpeg",
     }
-    wanted = {n: v for n, v in {**usual, **headers, **who}.items() if v}
-    return await counter.http.post(f"{path}/evidence{query}", content=content, headers=wanted)
+    sent = {n: v for n, v in {**usual, **headers, **who}.items() if v}
+    return await client.http.post(f"{path}/evidence{query}", content=content, headers=sent)
 
 
 def field_of(answer: httpx.Response) -> str:
@@ -55,23 +55,23 @@ def field_of(answer: httpx.Response) -> str:
     return name
 
 
-async def test_a_file_comes_back_as_it_was_handed_in() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        answer = await hand_in(counter, path, query=f"?note={quote('پایان کار')}")
+async def test_a_file_comes_back_as_it_was_uploaded() -> None:
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        answer = await upload(client, path, query=f"?note={quote('پایان کار')}")
         assert answer.status_code == 201, answer.text
         piece = answer.json()
         assert (piece["name"], piece["media_type"], piece["bytes"], piece["note"]) == (
             *(NAME, "image/jpeg", len(PHOTO), "پایان کار"),
         )
         assert piece["sha256"] == hashlib.sha256(PHOTO).hexdigest()
-        shown = (await counter.http.get(path)).json()
+        shown = (await client.http.get(path)).json()
         assert shown["evidence"] == [piece]
         assert shown["version"] == 3
-        event = FollowupEvidenceAdded.from_json(counter.told()[-1].data)
+        event = FollowupEvidenceAdded.from_json(client.events()[-1].data)
         assert (event.name, event.sha256, event.by) == (NAME, piece["sha256"], "d.karimi")
 
-        got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=PROVINCE)
+        got = await client.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=PROVINCE)
         assert (got.status_code, got.content) == (200, PHOTO)
         assert got.headers["content-type"] == "image/jpeg"
         assert got.headers["content-length"] == str(len(PHOTO))
@@ -81,34 +81,34 @@ async def test_a_file_comes_back_as_it_was_handed_in() -> None:
             f"attachment; filename=\"file.jpg\"; filename*=UTF-8''{quote(NAME)}"
         )
         tagged = {"If-None-Match": got.headers["etag"]}
-        again = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=tagged)
+        again = await client.http.get(f"{path}/evidence/{piece['evidence_id']}", headers=tagged)
         assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_same_file_is_one_piece() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        first = await hand_in(counter, path)
-        told = len(counter.told())
-        again = await hand_in(counter, path, who=COORDINATION, query="?note=x")
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        first = await upload(client, path)
+        published = len(client.events())
+        again = await upload(client, path, who=COORDINATION, query="?note=x")
         assert (again.status_code, again.json()) == (200, first.json())
-        assert len(counter.told()) == told
-        other = await hand_in(counter, path, b"other", who=COORDINATION)
+        assert len(client.events()) == published
+        other = await upload(client, path, b"other", who=COORDINATION)
         assert other.status_code == 201
-        assert len((await counter.http.get(path)).json()["evidence"]) == 2
+        assert len((await client.http.get(path)).json()["evidence"]) == 2
 
 
-async def test_a_link_is_kept_as_it_was_given() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
+async def test_a_link_is_stored_as_it_was_given() -> None:
+    async with open_followups() as client:
+        path = await acknowledged(client)
         link = {**LINK, "sha256": "AB" * 32}
-        first = await counter.http.post(f"{path}/evidence-links", json=link, headers=COORDINATION)
+        first = await client.http.post(f"{path}/evidence-links", json=link, headers=COORDINATION)
         assert first.status_code == 201, first.text
         piece = first.json()
         assert (piece["url"], piece["sha256"], piece["name"]) == (LINK["url"], "ab" * 32, None)
-        again = await counter.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
+        again = await client.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
         assert (again.status_code, again.json()) == (200, piece)
-        got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}")
+        got = await client.http.get(f"{path}/evidence/{piece['evidence_id']}")
         assert got.status_code == 404
         assert LINK["url"] in got.json()["detail"]
 
@@ -129,12 +129,12 @@ async def test_a_link_is_kept_as_it_was_given() -> None:
     ],
 )
 async def test_a_wrong_link_is_refused_by_name(body: dict[str, Any], field: str) -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        told = len(counter.told())
-        answer = await counter.http.post(f"{path}/evidence-links", json=body, headers=CIVIL)
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        published = len(client.events())
+        answer = await client.http.post(f"{path}/evidence-links", json=body, headers=CIVIL)
         assert field_of(answer) == field
-        assert len(counter.told()) == told
+        assert len(client.events()) == published
 
 
 @pytest.mark.parametrize(
@@ -159,18 +159,18 @@ async def test_a_wrong_link_is_refused_by_name(body: dict[str, Any], field: str)
 async def test_what_is_wrong_with_a_file_is_named(
     headers: dict[str, str], query: str, field: str
 ) -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        told = len(counter.told())
-        assert field_of(await hand_in(counter, path, query=query, headers=headers)) == field
-        assert len(counter.told()) == told
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        published = len(client.events())
+        assert field_of(await upload(client, path, query=query, headers=headers)) == field
+        assert len(client.events()) == published
 
 
-async def test_a_name_may_stand_in_the_query_and_a_kind_may_be_unknown() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        answer = await hand_in(
-            counter,
+async def test_a_name_may_be_in_the_query_and_a_media_type_may_be_missing() -> None:
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        answer = await upload(
+            client,
             path,
             query=f"?name={quote(NAME)}",
             headers={"Content-Disposition": "", "Content-Type": ""},
@@ -190,18 +190,18 @@ async def test_a_name_is_answered_right_however_the_client_wrote_it() -> None:
         "mail": b"attachment; filename*0*=utf-8''%D9%BE%D9; filename*1*=%84; filename*2=.pdf",
         "trick": 'attachment; filename="\u202egpj.exe. ."'.encode(),
     }
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
+    async with open_followups() as client:
+        path = await acknowledged(client)
         names = []
-        for client, header in written.items():
-            answer = await counter.http.post(
+        for program, header in written.items():
+            answer = await client.http.post(
                 f"{path}/evidence",
-                content=client.encode(),
+                content=program.encode(),
                 headers=[(b"Content-Disposition", header), *_raw(CIVIL)],
             )
-            assert answer.status_code == 201, (client, answer.text)
+            assert answer.status_code == 201, (program, answer.text)
             piece = answer.json()
-            got = await counter.http.get(f"{path}/evidence/{piece['evidence_id']}")
+            got = await client.http.get(f"{path}/evidence/{piece['evidence_id']}")
             names.append(named(got.headers["content-disposition"]))
             assert piece["name"] == names[-1]
     assert names == ['a "b".pdf', 'گزارش "۱".pdf', "پل.pdf", "پل.pdf", "پل.pdf", "gpj.exe"]
@@ -211,18 +211,18 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-async def test_json_is_a_file_like_any_other_and_a_form_is_none() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        odd = await hand_in(counter, path, b"{NaN", headers=JSON)
+async def test_json_is_accepted_as_a_file_and_a_form_is_not() -> None:
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        odd = await upload(client, path, b"{NaN", headers=JSON)
         assert (odd.status_code, odd.json()["media_type"]) == (201, "application/json")
-        form = await hand_in(counter, path, headers=FORM)
+        form = await upload(client, path, headers=FORM)
         assert form.status_code == 415
 
 
-async def test_who_has_no_right_hands_nothing_in_and_none_of_it_is_read() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
+async def test_an_upload_without_the_right_is_refused_unread() -> None:
+    async with open_followups() as client:
+        path = await acknowledged(client)
         read = 0
 
         async def content() -> AsyncIterator[bytes]:
@@ -230,50 +230,50 @@ async def test_who_has_no_right_hands_nothing_in_and_none_of_it_is_read() -> Non
             read += 1
             yield PHOTO
 
-        assert (await hand_in(counter, path, content(), who=SOCIAL)).status_code == 403
+        assert (await upload(client, path, content(), who=SOCIAL)).status_code == 403
         assert read == 0
-        refused = await counter.http.post(f"{path}/evidence-links", json=LINK, headers=SOCIAL)
+        refused = await client.http.post(f"{path}/evidence-links", json=LINK, headers=SOCIAL)
         assert refused.status_code == 403
-        assert (await counter.http.get(path)).json()["evidence"] == []
+        assert (await client.http.get(path)).json()["evidence"] == []
 
 
 async def test_it_is_for_follow_ups_that_exist_and_are_worked_on() -> None:
-    async with open_followups() as counter:
-        id_ = (await counter.items("/followups"))[0]["followup_id"]
-        assert (await hand_in(counter, f"/v1/followups/{id_}")).status_code == 409
-        assert (await hand_in(counter, "/v1/followups/nobody")).status_code == 404
-        assert (await counter.http.get(f"/v1/followups/{id_}/evidence/x")).status_code == 404
-        assert (await counter.http.get("/v1/followups/nobody/evidence/x")).status_code == 404
+    async with open_followups() as client:
+        id_ = (await client.items("/followups"))[0]["followup_id"]
+        assert (await upload(client, f"/v1/followups/{id_}")).status_code == 409
+        assert (await upload(client, "/v1/followups/nobody")).status_code == 404
+        assert (await client.http.get(f"/v1/followups/{id_}/evidence/x")).status_code == 404
+        assert (await client.http.get("/v1/followups/nobody/evidence/x")).status_code == 404
 
 
 async def test_a_file_may_be_longer_than_other_bodies_and_not_longer_than_its_limit() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        assert (await hand_in(counter, path, b"x" * EVIDENCE_LIMIT)).status_code == 201
-        assert (await hand_in(counter, path, b"x" * (EVIDENCE_LIMIT + 1))).status_code == 413
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        assert (await upload(client, path, b"x" * EVIDENCE_LIMIT)).status_code == 201
+        assert (await upload(client, path, b"x" * (EVIDENCE_LIMIT + 1))).status_code == 413
 
         async def content() -> AsyncIterator[bytes]:
             for _ in range(EVIDENCE_LIMIT // 1_000 + 1):
                 yield b"x" * 1_000
 
-        assert (await hand_in(counter, path, content())).status_code == 413
+        assert (await upload(client, path, content())).status_code == 413
         link = {**LINK, "note": "x" * 1_000_000}
-        refused = await counter.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
+        refused = await client.http.post(f"{path}/evidence-links", json=link, headers=CIVIL)
         assert refused.status_code == 413
 
 
 async def test_an_empty_file_is_refused() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
-        assert field_of(await hand_in(counter, path, b"")) == "body"
+    async with open_followups() as client:
+        path = await acknowledged(client)
+        assert field_of(await upload(client, path, b"")) == "body"
 
 
 async def test_a_hundred_pieces_are_enough() -> None:
-    async with open_followups() as counter:
-        path = await acknowledged(counter)
+    async with open_followups() as client:
+        path = await acknowledged(client)
         for n in range(MOST):
-            assert (await hand_in(counter, path, f"{n}".encode())).status_code == 201
-        answer = await hand_in(counter, path)
+            assert (await upload(client, path, f"{n}".encode())).status_code == 201
+        answer = await upload(client, path)
         assert (answer.status_code, answer.json()["type"]) == (
             *(409, "urn:peygir:problem:too-much-evidence"),
         )

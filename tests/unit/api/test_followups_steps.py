@@ -1,4 +1,4 @@
-"""The steps of a follow-up's life over HTTP: whole, and refused to whoever has no right."""
+"""The steps in the life of a follow-up over HTTP, and who may not take them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from tests.unit.api.offices import Counter, open_followups
+from tests.unit.api.services_in_memory import ApiClient, open_followups
 
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
 PROVINCE = {"X-Peygir-User": "g.razavi", "X-Peygir-Roles": "province:IR-09"}
 
 
-class Walk:
-    """One follow-up, step by step."""
+class FollowupClient:
+    """Takes the steps of one follow-up over HTTP."""
 
-    def __init__(self, counter: Counter, followup_id: str) -> None:
-        self._http = counter.http
+    def __init__(self, client: ApiClient, followup_id: str) -> None:
+        self._http = client.http
         self._path = f"/v1/followups/{followup_id}"
 
     async def step(self, name: str, who: dict[str, str], **body: Any) -> httpx.Response:
         return await self._http.post(f"{self._path}/{name}", json=body, headers=who)
 
-    async def taken(self, name: str, who: dict[str, str], **body: Any) -> dict[str, Any]:
+    async def accepted(self, name: str, who: dict[str, str], **body: Any) -> dict[str, Any]:
         answer = await self.step(name, who, **body)
         assert answer.status_code == 200, answer.text
         item: dict[str, Any] = answer.json()
@@ -48,35 +48,37 @@ class Walk:
         return [entry["type"].split(".")[1] for entry in answer.json()]
 
 
-async def first(counter: Counter) -> Walk:
-    listed = await counter.http.get("/v1/followups", headers=COORDINATION)
-    return Walk(counter, listed.json()["items"][0]["followup_id"])
+async def first(client: ApiClient) -> FollowupClient:
+    listed = await client.http.get("/v1/followups", headers=COORDINATION)
+    return FollowupClient(client, listed.json()["items"][0]["followup_id"])
 
 
 async def test_a_whole_life_over_http() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        disputed = await walk.taken("acknowledge", CIVIL, stance="disputed", note="نه ما")
+    async with open_followups() as client:
+        followup = await first(client)
+        disputed = await followup.accepted("acknowledge", CIVIL, stance="disputed", note="نه ما")
         assert disputed["state"] == "disputed"
-        assert (await walk.taken("settle", COORDINATION, reason="بجاست"))["state"] == "acknowledged"
-        blocked = await walk.taken("block", CIVIL, blocked_by="استانداری", reason="زمین")
+        assert (await followup.accepted("settle", COORDINATION, reason="بجاست"))[
+            "state"
+        ] == "acknowledged"
+        blocked = await followup.accepted("block", CIVIL, blocked_by="استانداری", reason="زمین")
         assert (blocked["state"], blocked["blocked_by"]) == ("blocked", "استانداری")
-        assert (await walk.taken("unblock", CIVIL))["blocked_by"] is None
+        assert (await followup.accepted("unblock", CIVIL))["blocked_by"] is None
         due_on, wanted = blocked["due_on"], "2024-02-01"
-        asked = await walk.taken("request-extension", CIVIL, due_on=wanted, reason="باران")
+        asked = await followup.accepted("request-extension", CIVIL, due_on=wanted, reason="باران")
         assert asked["extension_request"]["due_on"] == wanted
-        extended = await walk.taken("extend", COORDINATION)
+        extended = await followup.accepted("extend", COORDINATION)
         assert (extended["due_on"], extended["original_due_on"]) == (wanted, due_on)
         assert [(e["previous_due_on"], e["due_on"]) for e in extended["extensions"]] == [
             (due_on, wanted)
         ]
-        assert (await walk.taken("progress", CIVIL, progress=70))["progress"] == 70
-        assert (await walk.taken("complete", CIVIL))["progress"] == 100
-        assert (await walk.taken("reopen", COORDINATION, reason="ناقص"))["progress"] == 70
-        await walk.taken("complete", CIVIL, note="با عکس")
-        verified = await walk.taken("verify", COORDINATION, finding="partly-done")
+        assert (await followup.accepted("progress", CIVIL, progress=70))["progress"] == 70
+        assert (await followup.accepted("complete", CIVIL))["progress"] == 100
+        assert (await followup.accepted("reopen", COORDINATION, reason="ناقص"))["progress"] == 70
+        await followup.accepted("complete", CIVIL, note="با عکس")
+        verified = await followup.accepted("verify", COORDINATION, finding="partly-done")
         assert (verified["state"], verified["finding"]) == ("verified", "partly-done")
-        assert await walk.history() == [
+        assert await followup.history() == [
             "FollowupOpened", "FollowupAcknowledged", "FollowupSettled", "FollowupBlocked",
             "FollowupUnblocked", "FollowupExtensionRequested", "FollowupExtended",
             "FollowupProgressed", "FollowupCompleted", "FollowupReopened", "FollowupCompleted",
@@ -85,26 +87,26 @@ async def test_a_whole_life_over_http() -> None:
 
 
 async def test_it_may_end_otherwise_than_done() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
+    async with open_followups() as client:
+        followup = await first(client)
         ending = {"outcome": "will-not-be-done", "reason": "با مصوبه‌ی دیگری ادغام شد"}
-        await walk.refused(403, "close", CIVIL, **ending)
-        closed = await walk.taken("close", COORDINATION, **ending)
+        await followup.refused(403, "close", CIVIL, **ending)
+        closed = await followup.accepted("close", COORDINATION, **ending)
         assert (closed["state"], closed["outcome"], closed["closed_by"]) == (
             "closed", "will-not-be-done", "c.ahmadi",
         )  # fmt: skip
-        await walk.refused(409, "close", COORDINATION, **ending)
+        await followup.refused(409, "close", COORDINATION, **ending)
 
 
 async def test_until_when_it_has_to_be_acknowledged_is_shown() -> None:
     """Opened on Monday 16 October 2023; the fourth working day after it is Saturday 21."""
-    async with open_followups(datetime(2023, 10, 21, 20, 30, tzinfo=UTC)) as counter:
-        walk = await first(counter)
-        item = await walk.shown()
+    async with open_followups(datetime(2023, 10, 21, 20, 30, tzinfo=UTC)) as client:
+        followup = await first(client)
+        item = await followup.shown()
         assert (item["acknowledge_by"], item["unacknowledged"]) == ("2023-10-21", True)
-        assert not (await walk.taken("acknowledge", CIVIL))["unacknowledged"]
-    async with open_followups(datetime(2023, 10, 21, 20, 29, tzinfo=UTC)) as counter:
-        assert not (await (await first(counter)).shown())["unacknowledged"]
+        assert not (await followup.accepted("acknowledge", CIVIL))["unacknowledged"]
+    async with open_followups(datetime(2023, 10, 21, 20, 29, tzinfo=UTC)) as client:
+        assert not (await (await first(client)).shown())["unacknowledged"]
 
 
 @pytest.mark.parametrize(
@@ -122,35 +124,37 @@ async def test_until_when_it_has_to_be_acknowledged_is_shown() -> None:
     ],
 )
 async def test_what_is_wrong_is_named(step: str, body: dict[str, Any], field: str) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
+    async with open_followups() as client:
+        followup = await first(client)
         if step != "acknowledge":
-            await walk.taken("acknowledge", CIVIL)
-        before = await walk.history()
-        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
-        assert await walk.history() == before, "nothing is stored"
+            await followup.accepted("acknowledge", CIVIL)
+        before = await followup.history()
+        assert f'"{field}"' in await followup.refused(422, step, CIVIL, **body)
+        assert await followup.history() == before, "nothing is stored"
 
 
 async def test_an_extension_is_decided_by_coordination_alone() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("acknowledge", CIVIL)
-        await walk.refused(409, "extend", COORDINATION)
-        await walk.taken("request-extension", CIVIL, due_on="2024-02-01", reason="باران")
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("acknowledge", CIVIL)
+        await followup.refused(409, "extend", COORDINATION)
+        await followup.accepted("request-extension", CIVIL, due_on="2024-02-01", reason="باران")
         for who in (CIVIL, PROVINCE):
-            await walk.refused(403, "extend", who)
-            await walk.refused(403, "refuse-extension", who, reason="نه")
-        refused = await walk.taken("refuse-extension", COORDINATION, reason="بی‌دلیل")
+            await followup.refused(403, "extend", who)
+            await followup.refused(403, "refuse-extension", who, reason="نه")
+        refused = await followup.accepted("refuse-extension", COORDINATION, reason="بی‌دلیل")
         assert refused["extension_request"] is None
-        await walk.refused(409, "request-extension", CIVIL, due_on="2024-02-01", reason="باز هم")
+        await followup.refused(
+            409, "request-extension", CIVIL, due_on="2024-02-01", reason="باز هم"
+        )
 
 
 async def test_a_life_is_drawn_as_a_picture_that_a_browser_shows() -> None:
-    async with open_followups() as counter:
-        (item, _) = await counter.items("/followups")
-        answer = await counter.http.get(f"/v1/followups/{item['followup_id']}/timeline.svg")
+    async with open_followups() as client:
+        (item, _) = await client.items("/followups")
+        answer = await client.http.get(f"/v1/followups/{item['followup_id']}/timeline.svg")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
         assert answer.headers["content-disposition"].startswith("inline; ")
         assert item["title"] in (ET.fromstring(answer.content)[0].text or "")
-        missing = await counter.http.get("/v1/followups/nobody/timeline.svg")
+        missing = await client.http.get("/v1/followups/nobody/timeline.svg")
         assert missing.status_code == 404

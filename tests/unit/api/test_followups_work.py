@@ -1,4 +1,4 @@
-"""The work on a follow-up over HTTP: shared with others, and refused to whoever has no right."""
+"""The work on a follow-up over HTTP: how it is shared, and who may not take which step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from services.followups.api.schemas import followup_item
 from shared.runtime.calendar import start_of_day
-from tests.unit.api.offices import open_followups
-from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, Walk, first
+from tests.unit.api.services_in_memory import open_followups
+from tests.unit.api.test_followups_steps import CIVIL, COORDINATION, PROVINCE, FollowupClient, first
 from tests.unit.followups.examples import DELEGATED, LATER, after
 
 AIDE = {"X-Peygir-User": "a.nouri", "X-Peygir-Roles": "operator"}
@@ -21,69 +21,74 @@ SOCIAL = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
 
 
 async def test_an_officer_does_the_daily_work_and_the_deputy_claims() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.refused(403, "progress", AIDE, progress=10)
-        assert (await walk.taken("assign", CIVIL, officer="a.nouri"))["officer"] == "a.nouri"
-        await walk.refused(403, "acknowledge", AIDE)
-        await walk.taken("acknowledge", CIVIL)
-        assert (await walk.taken("progress", AIDE, progress=30))["progress"] == 30
-        await walk.taken("block", AIDE, blocked_by="استانداری", reason="زمین")
-        await walk.taken("unblock", AIDE)
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.refused(403, "progress", AIDE, progress=10)
+        assert (await followup.accepted("assign", CIVIL, officer="a.nouri"))["officer"] == "a.nouri"
+        await followup.refused(403, "acknowledge", AIDE)
+        await followup.accepted("acknowledge", CIVIL)
+        assert (await followup.accepted("progress", AIDE, progress=30))["progress"] == 30
+        await followup.accepted("block", AIDE, blocked_by="استانداری", reason="زمین")
+        await followup.accepted("unblock", AIDE)
         for step, body in (("complete", {}), ("delegate", {"to": "x", "until": "2023-10-20"})):
-            await walk.refused(403, step, AIDE, **body)
-        await walk.refused(409, "assign", CIVIL, officer="a.nouri")
-        assert (await walk.taken("unassign", AIDE))["officer"] is None
-        await walk.refused(403, "progress", AIDE, progress=50)
-        assert await walk.history() == [
+            await followup.refused(403, step, AIDE, **body)
+        await followup.refused(409, "assign", CIVIL, officer="a.nouri")
+        assert (await followup.accepted("unassign", AIDE))["officer"] is None
+        await followup.refused(403, "progress", AIDE, progress=50)
+        assert await followup.history() == [
             "FollowupOpened", "FollowupAssigned", "FollowupAcknowledged", "FollowupProgressed",
             "FollowupBlocked", "FollowupUnblocked", "FollowupAssigned",
         ]  # fmt: skip
 
 
 async def test_a_delegate_takes_all_steps_until_it_is_taken_back() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        lent = await walk.taken("delegate", CIVIL, to="a.nouri", until="2023-10-20", note="مرخصی")
-        assert (lent["delegation"]["to"], lent["delegation"]["until"]) == ("a.nouri", "2023-10-20")
-        await walk.taken("acknowledge", AIDE)
-        await walk.taken("request-extension", AIDE, due_on="2024-02-01", reason="باران")
-        await walk.refused(403, "delegate", AIDE, to="b.amini", until="2023-10-20")
-        assert (await walk.taken("complete", AIDE))["claimed_by"] == "a.nouri"
-        assert (await walk.taken("end-delegation", CIVIL))["delegation"] is None
-        await walk.refused(409, "end-delegation", CIVIL)
+    async with open_followups() as client:
+        followup = await first(client)
+        delegated = await followup.accepted(
+            "delegate", CIVIL, to="a.nouri", until="2023-10-20", note="مرخصی"
+        )
+        assert (delegated["delegation"]["to"], delegated["delegation"]["until"]) == (
+            "a.nouri",
+            "2023-10-20",
+        )
+        await followup.accepted("acknowledge", AIDE)
+        await followup.accepted("request-extension", AIDE, due_on="2024-02-01", reason="باران")
+        await followup.refused(403, "delegate", AIDE, to="b.amini", until="2023-10-20")
+        assert (await followup.accepted("complete", AIDE))["claimed_by"] == "a.nouri"
+        assert (await followup.accepted("end-delegation", CIVIL))["delegation"] is None
+        await followup.refused(409, "end-delegation", CIVIL)
         own = {**AIDE, "X-Peygir-Roles": "coordination"}
-        await walk.refused(403, "verify", own)
-        assert (await walk.taken("verify", COORDINATION))["verified_by"] == "c.ahmadi"
+        await followup.refused(403, "verify", own)
+        assert (await followup.accepted("verify", COORDINATION))["verified_by"] == "c.ahmadi"
 
 
-async def test_whoever_acts_for_the_deputy_neither_closes_nor_confirms() -> None:
+async def test_nobody_who_acts_for_the_deputy_closes_or_verifies() -> None:
     both = {"X-Peygir-User": "a.nouri", "X-Peygir-Roles": "coordination,province:IR-09"}
     ending = {"outcome": "superseded", "reason": "ادغام"}
-    async with open_followups() as counter:
-        walk = await first(counter)
+    async with open_followups() as client:
+        followup = await first(client)
         for step, body in (
             ("assign", {"officer": "a.nouri"}),
             ("delegate", {"to": "a.nouri", "until": "2023-10-20"}),
         ):
-            await walk.taken(step, CIVIL, **body)
+            await followup.accepted(step, CIVIL, **body)
             for who in (both, CIVIL):
-                await walk.refused(403, "close", who, **ending)
-        await walk.taken("acknowledge", CIVIL)
-        await walk.taken("complete", CIVIL)
-        await walk.refused(403, "verify", both)
-        await walk.taken("end-delegation", both)
-        await walk.refused(403, "verify", both)
-        await walk.taken("unassign", both)
-        await walk.taken("verify", both)
+                await followup.refused(403, "close", who, **ending)
+        await followup.accepted("acknowledge", CIVIL)
+        await followup.accepted("complete", CIVIL)
+        await followup.refused(403, "verify", both)
+        await followup.accepted("end-delegation", both)
+        await followup.refused(403, "verify", both)
+        await followup.accepted("unassign", both)
+        await followup.accepted("verify", both)
 
 
-def test_a_delegation_is_shown_while_it_counts() -> None:
-    lent, over = after(DELEGATED), start_of_day(DELEGATED.until + timedelta(days=1))
-    shown = followup_item(lent, over - timedelta(milliseconds=1)).delegation
+def test_a_delegation_is_shown_while_it_is_valid() -> None:
+    delegated, end = after(DELEGATED), start_of_day(DELEGATED.until + timedelta(days=1))
+    shown = followup_item(delegated, end - timedelta(milliseconds=1)).delegation
     assert shown is not None
     assert (shown.to, shown.by, shown.at) == ("a.nouri", "d.karimi", LATER)
-    assert followup_item(lent, over).delegation is None
+    assert followup_item(delegated, end).delegation is None
 
 
 @pytest.mark.parametrize(
@@ -100,56 +105,58 @@ def test_a_delegation_is_shown_while_it_counts() -> None:
     ],
 )
 async def test_what_is_wrong_is_named(step: str, body: dict[str, Any], field: str) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("acknowledge", CIVIL)
-        before = await walk.history()
-        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
-        assert await walk.history() == before, "nothing is stored"
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("acknowledge", CIVIL)
+        before = await followup.history()
+        assert f'"{field}"' in await followup.refused(422, step, CIVIL, **body)
+        assert await followup.history() == before, "nothing is stored"
 
 
 @pytest.mark.parametrize("who", [AIDE, OFFICE, SOCIAL, COORDINATION, PROVINCE])
 async def test_nobody_else_shares_the_deputys_work(who: dict[str, str]) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.refused(403, "assign", who, officer="a.nouri")
-        await walk.refused(403, "unassign", who)
-        await walk.refused(403, "delegate", who, to="a.nouri", until="2023-10-20")
-        await walk.refused(403, "end-delegation", who)
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.refused(403, "assign", who, officer="a.nouri")
+        await followup.refused(403, "unassign", who)
+        await followup.refused(403, "delegate", who, to="a.nouri", until="2023-10-20")
+        await followup.refused(403, "end-delegation", who)
 
 
 # -- comments -----------------------------------------------------------------------------------
 
 
 async def test_comments_are_shown_in_order_also_after_the_end() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
+    async with open_followups() as client:
+        followup = await first(client)
         for who, text in ((CIVIL, "آغاز شد"), (PROVINCE, "  پل هنوز بسته است "), (OFFICE, "چرا؟")):
-            assert (await walk.taken("comments", who, text=text))["state"] == "opened"
-        await walk.taken("close", COORDINATION, outcome="superseded", reason="ادغام")
-        assert (await walk.taken("comments", COORDINATION, text="پایان"))["state"] == "closed"
-        path = f"{counter_path(await walk.shown())}/comments"
-        comments = (await counter.http.get(path)).json()
+            assert (await followup.accepted("comments", who, text=text))["state"] == "opened"
+        await followup.accepted("close", COORDINATION, outcome="superseded", reason="ادغام")
+        assert (await followup.accepted("comments", COORDINATION, text="پایان"))[
+            "state"
+        ] == "closed"
+        path = f"{path_of(await followup.shown())}/comments"
+        comments = (await client.http.get(path)).json()
         assert [(c["version"], c["by"], c["text"]) for c in comments] == [
             (2, "d.karimi", "آغاز شد"),
             (3, "g.razavi", "پل هنوز بسته است"),
             (4, "m.rezaei", "چرا؟"),
             (6, "c.ahmadi", "پایان"),
         ]
-        assert comments[0]["at"] == (await walk.shown())["opened_at"]
+        assert comments[0]["at"] == (await followup.shown())["opened_at"]
 
 
 @pytest.mark.parametrize("text", ["", "  \n", None, "x" * 20_001])
-async def test_an_empty_comment_is_none(text: str | None) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        assert '"text"' in await walk.refused(422, "comments", CIVIL, text=text)
+async def test_an_invalid_comment_is_refused(text: str | None) -> None:
+    async with open_followups() as client:
+        followup = await first(client)
+        assert '"text"' in await followup.refused(422, "comments", CIVIL, text=text)
         for who in (SOCIAL, AIDE):
-            await walk.refused(403, "comments", who, text="بازدید شد")
-        assert await walk.history() == ["FollowupOpened"]
+            await followup.refused(403, "comments", who, text="بازدید شد")
+        assert await followup.history() == ["FollowupOpened"]
 
 
-def counter_path(item: dict[str, Any]) -> str:
+def path_of(item: dict[str, Any]) -> str:
     return f"/v1/followups/{item['followup_id']}"
 
 
@@ -159,53 +166,53 @@ LAND = {"title": "تملک زمین", "owner": "استانداری خراسان 
 
 
 async def test_items_are_added_done_and_dropped() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.refused(409, "items", CIVIL, **LAND)
-        await walk.taken("acknowledge", CIVIL)
-        await walk.taken("assign", CIVIL, officer="a.nouri")
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.refused(409, "items", CIVIL, **LAND)
+        await followup.accepted("acknowledge", CIVIL)
+        await followup.accepted("assign", CIVIL, officer="a.nouri")
         for who in (CIVIL, AIDE):
-            await walk.taken("items", who, **LAND)
-        added = await walk.taken("items", AIDE, **LAND)
+            await followup.accepted("items", who, **LAND)
+        added = await followup.accepted("items", AIDE, **LAND)
         assert [(i["item"], i["state"], i["days_overdue"]) for i in added["items"]] == [
             (1, "open", 0),
             (2, "open", 0),
             (3, "open", 0),
         ]
         assert {name: added["items"][0][name] for name in LAND} == LAND
-        await walk.taken("items/1/done", AIDE, note="تحویل شد")
-        ended = (await walk.taken("items/2/drop", CIVIL, reason="لازم نیست"))["items"]
+        await followup.accepted("items/1/done", AIDE, note="تحویل شد")
+        ended = (await followup.accepted("items/2/drop", CIVIL, reason="لازم نیست"))["items"]
         assert [(i["state"], i["ended_by"], i["note"]) for i in ended] == [
             ("done", "a.nouri", "تحویل شد"),
             ("dropped", "d.karimi", "لازم نیست"),
             ("open", None, None),
         ]
-        await walk.refused(409, "items/2/done", CIVIL)
-        await walk.refused(404, "items/4/done", CIVIL)
-        await walk.refused(404, "items/0/drop", CIVIL, reason="نه")
-        assert (await walk.history())[-5:] == [
+        await followup.refused(409, "items/2/done", CIVIL)
+        await followup.refused(404, "items/4/done", CIVIL)
+        await followup.refused(404, "items/0/drop", CIVIL, reason="نه")
+        assert (await followup.history())[-5:] == [
             *("FollowupItemAdded",) * 3, "FollowupItemDone", "FollowupItemDropped",
         ]  # fmt: skip
 
 
 async def test_the_fifty_first_item_is_refused() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("acknowledge", CIVIL)
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("acknowledge", CIVIL)
         for _ in range(50):
-            await walk.taken("items", CIVIL, **LAND)
-        assert "too-many-items" in await walk.refused(409, "items", CIVIL, **LAND)
+            await followup.accepted("items", CIVIL, **LAND)
+        assert "too-many-items" in await followup.refused(409, "items", CIVIL, **LAND)
 
 
 @pytest.mark.parametrize("who", [AIDE, OFFICE, SOCIAL, COORDINATION, PROVINCE])
-async def test_nobody_else_keeps_the_items(who: dict[str, str]) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("acknowledge", CIVIL)
-        await walk.taken("items", CIVIL, **LAND)
-        await walk.refused(403, "items", who, **LAND)
-        await walk.refused(403, "items/1/done", who)
-        await walk.refused(403, "items/1/drop", who, reason="نه")
+async def test_nobody_else_changes_the_items(who: dict[str, str]) -> None:
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("acknowledge", CIVIL)
+        await followup.accepted("items", CIVIL, **LAND)
+        await followup.refused(403, "items", who, **LAND)
+        await followup.refused(403, "items/1/done", who)
+        await followup.refused(403, "items/1/drop", who, reason="نه")
 
 
 @pytest.mark.parametrize(
@@ -224,32 +231,32 @@ async def test_nobody_else_keeps_the_items(who: dict[str, str]) -> None:
 async def test_what_is_wrong_with_an_item_is_named(
     step: str, body: dict[str, Any], field: str
 ) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("acknowledge", CIVIL)
-        await walk.taken("items", CIVIL, **LAND)
-        before = await walk.history()
-        assert f'"{field}"' in await walk.refused(422, step, CIVIL, **body)
-        assert await walk.history() == before, "nothing is stored"
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("acknowledge", CIVIL)
+        await followup.accepted("items", CIVIL, **LAND)
+        before = await followup.history()
+        assert f'"{field}"' in await followup.refused(422, step, CIVIL, **body)
+        assert await followup.history() == before, "nothing is stored"
 
 
 # -- the parts of other bodies ------------------------------------------------------------------
 
 
 async def test_bodies_report_their_parts() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        await walk.taken("parts", CIVIL, body="شهرداري مشهد", progress=30, note="آغاز شد")
-        await walk.taken("parts", SOCIAL, body="social", progress=10)
-        shown = await walk.taken("parts", CIVIL, body="شهرداری مشهد", progress=100)
+    async with open_followups() as client:
+        followup = await first(client)
+        await followup.accepted("parts", CIVIL, body="شهرداري مشهد", progress=30, note="آغاز شد")
+        await followup.accepted("parts", SOCIAL, body="social", progress=10)
+        shown = await followup.accepted("parts", CIVIL, body="شهرداری مشهد", progress=100)
         assert [(p["body"], p["progress"], p["note"], p["by"]) for p in shown["parts"]] == [
             ("شهرداری مشهد", 100, None, "d.karimi"),
             ("social", 10, None, "d.sadeghi"),
         ]
-        assert shown["progress"] == 0, "the deputy says how far the whole is"
-        await walk.refused(403, "parts", SOCIAL, body="شهرداری مشهد", progress=10)
+        assert shown["progress"] == 0, "the deputy reports the progress of the whole"
+        await followup.refused(403, "parts", SOCIAL, body="شهرداری مشهد", progress=10)
         for who in (AIDE, OFFICE, COORDINATION, PROVINCE):
-            await walk.refused(403, "parts", who, body="social", progress=10)
+            await followup.refused(403, "parts", who, body="social", progress=10)
 
 
 @pytest.mark.parametrize(
@@ -264,60 +271,60 @@ async def test_bodies_report_their_parts() -> None:
     ],
 )
 async def test_what_is_wrong_with_a_part_is_named(body: dict[str, Any], field: str) -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        assert f'"{field}"' in await walk.refused(422, "parts", CIVIL, **body)
-        assert await walk.history() == ["FollowupOpened"]
+    async with open_followups() as client:
+        followup = await first(client)
+        assert f'"{field}"' in await followup.refused(422, "parts", CIVIL, **body)
+        assert await followup.history() == ["FollowupOpened"]
 
 
 # -- what it continues --------------------------------------------------------------------------
 
 
 async def test_successors_are_found_by_their_predecessor() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        assert await counter.items("/followups", predecessor="1401-R7") == []
-        linked = await walk.taken(
+    async with open_followups() as client:
+        followup = await first(client)
+        assert await client.items("/followups", predecessor="1401-R7") == []
+        linked = await followup.accepted(
             "link", COORDINATION, predecessor="1401-R7", predecessor_deputy="social"
         )
         assert (linked["predecessor"], linked["predecessor_deputy"]) == ("1401-R7", "social")
-        assert await counter.items("/followups", predecessor="1401-R7") == [linked]
+        assert await client.items("/followups", predecessor="1401-R7") == [linked]
         only = {"followup_id": linked["followup_id"]}
-        assert await counter.items("/followups", **only, predecessor="1401-R7") == [linked]
-        assert await counter.items("/followups", **only, predecessor="1401-R8") == []
-        await walk.refused(
+        assert await client.items("/followups", **only, predecessor="1401-R7") == [linked]
+        assert await client.items("/followups", **only, predecessor="1401-R8") == []
+        await followup.refused(
             409, "link", COORDINATION, predecessor="1401-R7", predecessor_deputy="social"
         )
-        mended = await walk.taken("link", COORDINATION, predecessor="1401-R8")
-        assert await counter.items("/followups", predecessor="1401-R7") == []
-        assert await counter.items("/followups", predecessor="1401-R8") == [mended]
+        corrected = await followup.accepted("link", COORDINATION, predecessor="1401-R8")
+        assert await client.items("/followups", predecessor="1401-R7") == []
+        assert await client.items("/followups", predecessor="1401-R8") == [corrected]
 
 
 async def test_a_wrong_link_is_refused() -> None:
-    async with open_followups() as counter:
-        walk = await first(counter)
-        own = (await walk.shown())["resolution_id"]
+    async with open_followups() as client:
+        followup = await first(client)
+        own = (await followup.shown())["resolution_id"]
         for body, field in (
             ({"predecessor": own}, "predecessor"),
             ({"predecessor": own, "predecessor_deputy": "civil"}, "predecessor"),
             ({"predecessor": "a b"}, "predecessor"),
             ({"predecessor": "R-9", "predecessor_deputy": "Civil"}, "predecessor_deputy"),
         ):
-            assert f'"{field}"' in await walk.refused(422, "link", COORDINATION, **body)
+            assert f'"{field}"' in await followup.refused(422, "link", COORDINATION, **body)
         for who in (CIVIL, SOCIAL, PROVINCE, AIDE):
-            await walk.refused(403, "link", who, predecessor="R-9")
-        assert await walk.history() == ["FollowupOpened"]
+            await followup.refused(403, "link", who, predecessor="R-9")
+        assert await followup.history() == ["FollowupOpened"]
 
 
-async def test_a_link_that_closes_a_circle_is_refused_and_tells_it() -> None:
-    async with open_followups() as counter:
+async def test_a_link_that_closes_a_circle_is_refused_and_shows_it() -> None:
+    async with open_followups() as client:
         one, other = (
-            Walk(counter, item["followup_id"]) for item in await counter.items("/followups")
+            FollowupClient(client, item["followup_id"]) for item in await client.items("/followups")
         )
-        ids = [(await walk.shown())["resolution_id"] for walk in (one, other)]
-        await one.taken("link", COORDINATION, predecessor=ids[1])
-        told = await other.refused(409, "link", COORDINATION, predecessor=ids[0])
-        assert "predecessor-circle" in told
-        assert f"{ids[1]} (civil) → {ids[0]} (civil) → {ids[1]} (civil)" in told
+        ids = [(await followup.shown())["resolution_id"] for followup in (one, other)]
+        await one.accepted("link", COORDINATION, predecessor=ids[1])
+        problem = await other.refused(409, "link", COORDINATION, predecessor=ids[0])
+        assert "predecessor-circle" in problem
+        assert f"{ids[1]} (civil) → {ids[0]} (civil) → {ids[1]} (civil)" in problem
         assert await other.history() == ["FollowupOpened"]
         await other.refused(403, "link", AIDE, predecessor=ids[0])

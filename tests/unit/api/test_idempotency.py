@@ -1,4 +1,4 @@
-"""`Idempotency-Key` at every POST: sent twice, it takes effect once and is answered the same."""
+"""`Idempotency-Key` at every POST: sent twice, it takes effect once and gets the same answer."""
 
 from __future__ import annotations
 
@@ -8,31 +8,18 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from fastapi import APIRouter
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import BaseModel
-from pymongo.errors import AutoReconnect
 
-from services.followups.api import ApiContext
-from services.followups.domain.bulk import Column
-from services.followups.handlers import Ahead
-from shared.messaging.core.model import CommitContext
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.http import Repeatable
-from shared.runtime.http.idempotency import HEADER, REPLAYED, key_of
-from shared.runtime.idempotent_replies import Replying
-from shared.runtime.problems import Problem, not_found
+from shared.runtime.http.idempotency import HEADER, REPLAYED
 from shared.service import operations
 from tests.stores.fakes_followups import MemoryFollowups
-from tests.stores.fakes_replies import MemoryReplies
-from tests.unit.api import offices
-from tests.unit.api.offices import (
+from tests.unit.api import services_in_memory
+from tests.unit.api.services_in_memory import (
     BRIDGE,
-    OFFICES,
+    IN_MEMORY,
     REPORT,
     VISIT,
-    Counter,
+    ApiClient,
     open_followups,
     open_scheduler,
     open_scorecards,
@@ -40,16 +27,9 @@ from tests.unit.api.offices import (
 from tests.unit.api.test_bulk import XLSX, sheet
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
 from tests.unit.followups.examples import NOW
-from tests.unit.followups.sheets import filled_in
 
 KEY: Final = {HEADER: "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 MINISTER: Final = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
-
-
-class Done(BaseModel):
-    """What a route answers that resumes something."""
-
-    resumed: bool = True
 
 
 ACTS: Final[dict[str, list[tuple[str, Any]]]] = {
@@ -70,15 +50,15 @@ ACTS: Final[dict[str, list[tuple[str, Any]]]] = {
         ("/circulars", {"catalogue_version": 1, "circular_id": "1402-9"}),
     ],
 }
-"""What creates or acts, each twice under a key of its own."""
+"""Requests that create or change something; each is sent twice with its own key."""
 
 
-async def twice(counter: Counter, path: str, body: Any, **headers: str) -> httpx.Response:
-    """The first answer, after the second was found to be the same and to do nothing."""
-    first = await counter.post(path, body, **headers)
-    told = len(counter.told())
-    second = await counter.post(path, body, **headers)
-    assert len(counter.told()) == told, f"{path} took effect twice"
+async def twice(client: ApiClient, path: str, body: Any, **headers: str) -> httpx.Response:
+    """The first answer; the second has to be the same, without any effect."""
+    first = await client.post(path, body, **headers)
+    published = len(client.events())
+    second = await client.post(path, body, **headers)
+    assert len(client.events()) == published, f"{path} took effect twice"
     assert (second.status_code, second.content) == (first.status_code, first.content)
     assert second.headers["content-type"] == first.headers["content-type"]
     assert REPLAYED not in first.headers
@@ -90,17 +70,17 @@ def key(name: object) -> dict[str, str]:
     return {HEADER: f"key-{name}"}
 
 
-async def first_id(counter: Counter) -> str:
-    followup_id: str = (await counter.items("/followups"))[0]["followup_id"]
+async def first_id(client: ApiClient) -> str:
+    followup_id: str = (await client.items("/followups"))[0]["followup_id"]
     return followup_id
 
 
-@pytest.mark.parametrize("service", OFFICES)
+@pytest.mark.parametrize("service", IN_MEMORY)
 async def test_every_post_takes_a_key(service: str) -> None:
-    async with OFFICES[service]() as counter:
-        counter.app.include_router(operations.routes([], SystemMachineClock()), prefix="/v1")
-        counter.app.openapi_schema = None
-        for path, operations_ in counter.app.openapi()["paths"].items():
+    async with IN_MEMORY[service]() as client:
+        client.app.include_router(operations.routes([], SystemMachineClock()), prefix="/v1")
+        client.app.openapi_schema = None
+        for path, operations_ in client.app.openapi()["paths"].items():
             if (posted := operations_.get("post")) is not None:
                 names = [parameter["name"] for parameter in posted.get("parameters", [])]
                 assert HEADER in names, path
@@ -108,17 +88,17 @@ async def test_every_post_takes_a_key(service: str) -> None:
 
 @pytest.mark.parametrize("service", ACTS)
 async def test_what_is_sent_twice_happens_once(service: str) -> None:
-    async with OFFICES[service]() as counter:
+    async with IN_MEMORY[service]() as client:
         for number, (path, body) in enumerate(ACTS[service]):
-            told = len(counter.told())
-            answer = await twice(counter, path, body, **key(number))
+            published = len(client.events())
+            answer = await twice(client, path, body, **key(number))
             assert answer.is_success, (path, answer.text)
-            assert len(counter.told()) > told
+            assert len(client.events()) > published
 
 
 async def test_every_step_of_a_follow_up_happens_once() -> None:
-    async with open_followups() as counter:
-        one = f"/followups/{await first_id(counter)}"
+    async with open_followups() as client:
+        one = f"/followups/{await first_id(client)}"
         steps: list[tuple[str, Any, dict[str, str]]] = [
             ("acknowledge", {}, CIVIL),
             ("progress", {"progress": 40, "note": "ستون‌ها"}, CIVIL),
@@ -134,322 +114,147 @@ async def test_every_step_of_a_follow_up_happens_once() -> None:
             ("verify", {}, COORDINATION),
         ]
         for number, (step, body, who) in enumerate(steps):
-            told = len(counter.told())
-            answer = await twice(counter, f"{one}/{step}", body, **who, **key(number))
+            published = len(client.events())
+            answer = await twice(client, f"{one}/{step}", body, **who, **key(number))
             assert answer.is_success, (step, answer.text)
-            assert len(counter.told()) == told + 1, step
+            assert len(client.events()) == published + 1, step
 
 
 async def test_the_first_answer_stays_whatever_happens_afterwards() -> None:
-    async with open_followups() as counter:
-        one = f"/followups/{await first_id(counter)}"
-        first = await counter.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
-        await counter.post(f"{one}/progress", {"progress": 70}, **CIVIL)
-        again = await counter.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
+    async with open_followups() as client:
+        one = f"/followups/{await first_id(client)}"
+        first = await client.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
+        await client.post(f"{one}/progress", {"progress": 70}, **CIVIL)
+        again = await client.post(f"{one}/acknowledge", {}, **CIVIL, **KEY)
         assert again.content == first.content
 
 
 async def test_another_body_under_the_same_key_is_refused() -> None:
-    async with open_followups() as counter:
-        path = f"/followups/{await first_id(counter)}/comments"
-        await counter.post(path, {"text": "یک"}, **CIVIL, **KEY)
-        told = len(counter.told())
-        other = await counter.post(path, {"text": "دو"}, **CIVIL, **KEY)
+    async with open_followups() as client:
+        path = f"/followups/{await first_id(client)}/comments"
+        await client.post(path, {"text": "یک"}, **CIVIL, **KEY)
+        published = len(client.events())
+        other = await client.post(path, {"text": "دو"}, **CIVIL, **KEY)
         assert other.status_code == 422
         problem = other.json()
         assert problem["type"] == "urn:peygir:problem:idempotency-key-reused"
         assert problem["errors"][0]["field"] == HEADER
         rights = {**CIVIL, "X-Peygir-Roles": "deputy:civil,coordination"}
-        assert (await counter.post(path, {"text": "یک"}, **rights, **KEY)).status_code == 422
-        assert len(counter.told()) == told
+        assert (await client.post(path, {"text": "یک"}, **rights, **KEY)).status_code == 422
+        assert len(client.events()) == published
 
 
 async def test_the_same_json_is_the_same_body_however_it_is_written() -> None:
-    async with open_followups() as counter:
-        path = f"/v1/followups/{await first_id(counter)}/acknowledge"
+    async with open_followups() as client:
+        path = f"/v1/followups/{await first_id(client)}/acknowledge"
         body = {"stance": "agreed", "note": "پی"}
         headers = {**CIVIL, **KEY, "Content-Type": "application/json"}
-        first = await counter.http.post(path, content=json.dumps(body), headers=headers)
+        first = await client.http.post(path, content=json.dumps(body), headers=headers)
         turned = json.dumps(dict(reversed(body.items())), ensure_ascii=False, indent=2)
-        again = await counter.http.post(path, content=turned.encode(), headers=headers)
+        again = await client.http.post(path, content=turned.encode(), headers=headers)
         assert first.is_success
         assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
 
 
 async def test_the_query_belongs_to_the_request() -> None:
-    async with open_followups() as counter:
-        content = await sheet(counter)
+    async with open_followups() as client:
+        content = await sheet(client)
         headers = {**CIVIL, **KEY, "Content-Type": XLSX}
         path = "/v1/followups/bulk"
-        asked = await counter.http.post(path, content=content, headers=headers)
+        asked = await client.http.post(path, content=content, headers=headers)
         assert asked.status_code == 200
-        other = await counter.http.post(f"{path}?dry_run=false", content=content, headers=headers)
+        other = await client.http.post(f"{path}?dry_run=false", content=content, headers=headers)
         assert other.status_code == 422
 
 
 async def test_a_key_is_its_senders_and_its_address_own() -> None:
-    async with open_followups() as counter:
-        one, two = [item["followup_id"] for item in await counter.items("/followups")]
-        told = len(counter.told())
+    async with open_followups() as client:
+        one, two = [item["followup_id"] for item in await client.items("/followups")]
+        published = len(client.events())
         for id_, who in ((one, CIVIL), (two, CIVIL), (one, COORDINATION)):
-            said = await counter.post(f"/followups/{id_}/comments", {"text": "ی"}, **who, **KEY)
+            said = await client.post(f"/followups/{id_}/comments", {"text": "ی"}, **who, **KEY)
             assert said.is_success
             assert REPLAYED not in said.headers
-        assert len(counter.told()) == told + 3
+        assert len(client.events()) == published + 3
 
 
 async def test_after_a_day_a_key_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_followups() as counter:
-        store = offices.followups_house("civil").contexts["civil"].store
+    async with open_followups() as client:
+        store = services_in_memory.followups_service("civil").contexts["civil"].store
         assert isinstance(store, MemoryFollowups)
-        path, now = f"/followups/{await first_id(counter)}/comments", NOW
+        path, now = f"/followups/{await first_id(client)}/comments", NOW
         monkeypatch.setattr(store.replies, "_now", lambda: now)
-        await twice(counter, path, {"text": "یک"}, **CIVIL, **KEY)
+        await twice(client, path, {"text": "یک"}, **CIVIL, **KEY)
         now += timedelta(days=1, seconds=-1)
-        assert REPLAYED in (await counter.post(path, {"text": "یک"}, **CIVIL, **KEY)).headers
+        assert REPLAYED in (await client.post(path, {"text": "یک"}, **CIVIL, **KEY)).headers
         now += timedelta(seconds=1)
-        told = len(counter.told())
-        assert (await counter.post(path, {"text": "دو"}, **CIVIL, **KEY)).is_success
-        assert len(counter.told()) == told + 1
+        published = len(client.events())
+        assert (await client.post(path, {"text": "دو"}, **CIVIL, **KEY)).is_success
+        assert len(client.events()) == published + 1
 
 
 async def test_a_refusal_by_the_domain_stays_as_well() -> None:
-    async with open_followups() as counter:
-        one = f"/followups/{await first_id(counter)}"
+    async with open_followups() as client:
+        one = f"/followups/{await first_id(client)}"
         verify = f"{one}/verify"
-        refused = await twice(counter, verify, {}, **COORDINATION, **KEY)
+        refused = await twice(client, verify, {}, **COORDINATION, **KEY)
         assert refused.status_code == 409
-        await counter.post(f"{one}/acknowledge", {}, **CIVIL)
-        await counter.post(f"{one}/complete", {}, **CIVIL)
-        late = await counter.post(verify, {}, **COORDINATION, **KEY)
+        await client.post(f"{one}/acknowledge", {}, **CIVIL)
+        await client.post(f"{one}/complete", {}, **CIVIL)
+        late = await client.post(verify, {}, **COORDINATION, **KEY)
         assert (late.status_code, late.content) == (409, refused.content)
-        assert (await counter.post(verify, {}, **COORDINATION)).is_success
-        not_allowed = await twice(counter, f"{one}/acknowledge", {}, **MINISTER, **KEY)
+        assert (await client.post(verify, {}, **COORDINATION)).is_success
+        not_allowed = await twice(client, f"{one}/acknowledge", {}, **MINISTER, **KEY)
         assert not_allowed.status_code == 403
 
 
 async def test_what_is_not_valid_or_not_there_yet_may_be_sent_anew_under_its_key() -> None:
-    async with open_scheduler() as counter:
-        bad = await counter.post("/sessions", {**VISIT, "title": ""}, **KEY)
+    async with open_scheduler() as client:
+        bad = await client.post("/sessions", {**VISIT, "title": ""}, **KEY)
         assert bad.status_code == 422
-        made = await counter.post("/sessions", {**VISIT, "session_id": "visit-9"}, **KEY)
+        made = await client.post("/sessions", {**VISIT, "session_id": "visit-9"}, **KEY)
         assert made.status_code == 201
 
         body = {"resolutions": [BRIDGE]}
-        missing = await counter.post("/sessions/visit-8/resolutions", body, **KEY)
+        missing = await client.post("/sessions/visit-8/resolutions", body, **KEY)
         assert missing.status_code == 404
-        await counter.post("/sessions", {**VISIT, "session_id": "visit-8"})
-        await counter.post("/sessions/visit-8/open")
-        there = await counter.post("/sessions/visit-8/resolutions", body, **KEY)
+        await client.post("/sessions", {**VISIT, "session_id": "visit-8"})
+        await client.post("/sessions/visit-8/open")
+        there = await client.post("/sessions/visit-8/resolutions", body, **KEY)
         assert there.status_code == 201
 
 
-async def test_what_fails_by_itself_is_not_kept() -> None:
-    class Failing(MemoryFollowups):
-        fails = 1
-
-        async def save(
-            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
-        ) -> None:
-            if cause.kind == "request" and self.fails:
-                self.fails -= 1
-                raise AutoReconnect("an election")
-            await super().save(changes, cause, ahead)
-
-    async with open_followups() as counter:
-        house = offices.followups_house("civil")
-        api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
-        failing = Failing()
-        failing.__dict__.update({**vars(api.store), "fails": 1})
-        house.contexts["civil"] = ApiContext(failing, api.context, failing.files)
-        assert (await counter.post(path, {}, **CIVIL, **KEY)).status_code >= 500
-        assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
-
-
-async def test_whoever_is_faster_under_the_same_key_answers_for_both() -> None:
-    """The other has its effect between our look and our commit."""
-
-    class Slow(MemoryFollowups):
-        async def save(
-            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
-        ) -> None:
-            if cause.reply is not None and not self.replies._counting():
-                await super().save(changes, cause, ahead)  # of another process
-            await super().save(changes, cause, ahead)
-
-    async with open_followups() as counter:
-        house = offices.followups_house("civil")
-        api, path = house.contexts["civil"], f"/followups/{await first_id(counter)}/acknowledge"
-        slow = Slow()
-        slow.__dict__.update(vars(api.store))
-        house.contexts["civil"] = ApiContext(slow, api.context, slow.files)
-        told = len(slow.events)
-        answer = await counter.post(path, {}, **CIVIL, **KEY)
-        assert (answer.status_code, answer.headers[REPLAYED]) == (200, "true")
-        assert len(slow.events) == told + 1
-
-
-async def test_what_another_has_done_while_we_decide_is_answered() -> None:
-    """The other's request comes between our first look and our decision."""
-
-    class Overtaken(MemoryFollowups):
-        looks = 0
-
-        async def get(self, followup_id: str) -> Any:
-            self.looks += 1
-            if self.looks == 2:
-                assert (await counter.post(path, {}, **CIVIL, **KEY)).is_success
-            return await super().get(followup_id)
-
-    async with open_followups() as counter:
-        path = f"/followups/{await first_id(counter)}/acknowledge"
-        house = offices.followups_house("civil")
-        api = house.contexts["civil"]
-        overtaken = Overtaken()
-        overtaken.__dict__.update(vars(api.store))
-        house.contexts["civil"] = ApiContext(overtaken, api.context, overtaken.files)
-        told = len(overtaken.events)
-        answer = await counter.post(path, {}, **CIVIL, **KEY)
-        assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, "true")
-        assert len(overtaken.events) == told + 1
-
-
-async def test_so_it_is_where_a_refusal_would_not_be_kept() -> None:
-    """Such as 404, where what is resumed once is not there a second time."""
-
-    router, replies, others = APIRouter(), MemoryReplies(), [True]
-
-    @router.post("/resume")
-    async def resume(once: Repeatable) -> Done:
-        async def act(reply: Replying[Done]) -> Done:
-            if others.pop():  # another process asks for the same, and is served before us
-                others.append(False)
-                assert (await asks()).is_success
-                raise not_found("nothing is paused")
-            made = reply(Done())
-            assert made is not None
-            await replies.add(made)
-            return Done()
-
-        return await once(replies, act, lambda done: done)
-
-    async def asks() -> httpx.Response:
-        return await counter.http.post("/v1/resume", headers=KEY)
-
-    async with open_scheduler() as counter:
-        counter.app.include_router(router, prefix="/v1")
-        answer = await asks()
-        assert (answer.json(), answer.headers[REPLAYED]) == ({"resumed": True}, "true")
-
-
 async def test_what_moved_to_another_deputy_is_answered_there() -> None:
-    async with open_scorecards() as counter:
-        (item,) = await counter.items("/followups", resolution_id="R-1")
+    async with open_scorecards() as client:
+        (item,) = await client.items("/followups", resolution_id="R-1")
         path = f"/followups/{item['followup_id']}/acknowledge"
-        first = await counter.post(path, {}, **CIVIL, **KEY)
+        first = await client.post(path, {}, **CIVIL, **KEY)
         assert first.is_success
         move = {"to": "crisis", "reason": "ادغام", "dry_run": False}
-        moved = await counter.post("/deputies/civil/move", move, **MINISTER, **KEY)
+        moved = await client.post("/deputies/civil/move", move, **MINISTER, **KEY)
         assert moved.json()["moved"] > 0
-        again = await counter.post("/deputies/civil/move", move, **MINISTER, **KEY)
+        again = await client.post("/deputies/civil/move", move, **MINISTER, **KEY)
         assert (again.content, again.headers[REPLAYED]) == (moved.content, "true")
-        (item,) = await counter.items("/followups", resolution_id="R-1")
+        (item,) = await client.items("/followups", resolution_id="R-1")
         assert item["deputy"] == "crisis"
-        repeated = await counter.post(path, {}, **CIVIL, **KEY)
+        repeated = await client.post(path, {}, **CIVIL, **KEY)
         assert (repeated.content, repeated.headers[REPLAYED]) == (first.content, "true")
 
 
 async def test_evidence_is_handed_in_once_and_compared_byte_by_byte() -> None:
-    async with open_followups() as counter:
-        one = f"/followups/{await first_id(counter)}"
-        await counter.post(f"{one}/acknowledge", {}, **CIVIL)
+    async with open_followups() as client:
+        one = f"/followups/{await first_id(client)}"
+        await client.post(f"{one}/acknowledge", {}, **CIVIL)
         path = f"/v1{one}/evidence"
         headers = {**CIVIL, **KEY, "Content-Disposition": 'attachment; filename="a.pdf"'}
-        first = await counter.http.post(path, content=b"%PDF-1.7", headers=headers)
-        told = len(counter.told())
-        again = await counter.http.post(path, content=b"%PDF-1.7", headers=headers)
+        first = await client.http.post(path, content=b"%PDF-1.7", headers=headers)
+        published = len(client.events())
+        again = await client.http.post(path, content=b"%PDF-1.7", headers=headers)
         assert first.status_code == 201
         assert (again.status_code, again.content) == (201, first.content)
         assert again.headers[REPLAYED] == "true"
-        other = await counter.http.post(path, content=b"%PDF-1.8", headers=headers)
+        other = await client.http.post(path, content=b"%PDF-1.8", headers=headers)
         named = {**headers, "Content-Disposition": 'attachment; filename="b.pdf"'}
-        renamed = await counter.http.post(path, content=b"%PDF-1.7", headers=named)
+        renamed = await client.http.post(path, content=b"%PDF-1.7", headers=named)
         assert (other.status_code, renamed.status_code) == (422, 422)
-        assert len(counter.told()) == told
-
-
-async def test_a_sheet_that_broke_off_goes_on_where_it_was() -> None:
-    """Killed after one of two commits: the rest is applied, and all of it is answered."""
-
-    class Dying(MemoryFollowups):
-        dies = True
-
-        async def save(
-            self, changes: Any, cause: CommitContext, ahead: Ahead | None = None
-        ) -> None:
-            await super().save(changes, cause, ahead)
-            if cause.reply is not None and self.dies:
-                type(self).dies = False
-                raise SystemExit("killed")
-
-    async with open_followups() as counter:
-        for item in await counter.items("/followups"):
-            await counter.post(f"/followups/{item['followup_id']}/acknowledge", {}, **CIVIL)
-        house = offices.followups_house("civil")
-        api = house.contexts["civil"]
-        dying = Dying()
-        dying.__dict__.update(vars(api.store))
-        house.contexts["civil"] = ApiContext(dying, api.context, dying.files)
-        edits: dict[Any, Any] = {(2, Column.PROGRESS): 70, (3, Column.PROGRESS): 30}
-        content = filled_in(await sheet(counter), edits)
-        headers = {**CIVIL, **KEY, "Content-Type": XLSX}
-        path, told = "/v1/followups/bulk?dry_run=false&mode=valid", len(dying.events)
-        with pytest.raises(SystemExit):
-            await counter.http.post(path, content=content, headers=headers)
-        assert len(dying.events) == told + 2, "it was committed before the process died"
-        answer = await counter.http.post(path, content=content, headers=headers)
-        assert (answer.status_code, answer.json()["applied"]) == (200, 2)
-        again = await counter.http.post(path, content=content, headers=headers)
-        assert (again.content, again.headers[REPLAYED]) == (answer.content, "true")
-        assert len(dying.events) == told + 2
-
-
-@pytest.mark.parametrize(
-    ("header", "key"),
-    [
-        ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
-        ('"8e03978e"', "8e03978e"),
-        (' "a b" ', "a b"),
-        (r'"a\"b\\c"', 'a"b\\c'),
-        ('"a";x=1', "a"),
-        ("a" * 255, "a" * 255),
-        ("order:1/2+3=", "order:1/2+3="),
-    ],
-)
-def test_a_key_is_a_quoted_string_or_bare(header: str, key: str) -> None:
-    assert key_of(header) == key
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["", '""', '" "', '"', '"a', 'a"b', "a b", "a,b", "a;b", "کلید", '"کلید"', "a" * 256, "a\x7f"],
-)
-def test_what_is_no_key_is_refused_by_name(header: str) -> None:
-    with pytest.raises(Problem) as refused:
-        key_of(header)
-    assert refused.value.status_code == 400
-    assert refused.value.errors[0].field == HEADER
-
-
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255))
-def test_every_string_of_the_draft_is_a_key(text: str) -> None:
-    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if text.strip():
-        assert key_of(quoted) == text
-
-
-async def test_two_keys_are_none() -> None:
-    async with open_scheduler() as counter:
-        headers = [(HEADER, "a"), (HEADER, "b")]
-        answer = await counter.http.post("/v1/sessions", json=VISIT, headers=headers)
-        assert answer.status_code == 400
+        assert len(client.events()) == published

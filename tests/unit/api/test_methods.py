@@ -1,4 +1,4 @@
-"""Every address answers HEAD as it answers GET, and tells which methods it has."""
+"""Every address answers HEAD as it answers GET, and lists its methods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.runtime.metrics import Metrics
-from tests.unit.api.offices import OFFICES, Counter
+from tests.unit.api.services_in_memory import IN_MEMORY, ApiClient
 from tests.unit.runtime.api import build, calling
 from tests.unit.runtime.test_http_operations import document, requests
 
@@ -16,15 +16,15 @@ OPERATIONS = ("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/
 NOT_THERE = ("/", "//v1/followups", "/v1", "/v1/", "/v2/followups", "/v1/sessions/", "/livez/")
 
 
-async def addresses(counter: Counter) -> list[str]:
-    """All addresses that answer GET, with an id that is there where one is wanted."""
-    paths: dict[str, dict[str, Any]] = counter.app.openapi()["paths"]
+async def addresses(client: ApiClient) -> list[str]:
+    """All addresses that answer GET, with existing ids."""
+    paths: dict[str, dict[str, Any]] = client.app.openapi()["paths"]
     found = []
     for path in (path for path, operations in paths.items() if "get" in operations):
         collection, _, rest = path.partition("/{")
         name, id_ = rest.partition("}")[0], "1"
         if rest and "get" in paths.get(collection, {}):
-            items = await counter.items(collection.removeprefix("/v1"))
+            items = await client.items(collection.removeprefix("/v1"))
             id_ = items[0].get(name, "nobody") if items else "nobody"
         known = path.replace(f"{{{name}}}", id_).replace("{evidence_id}", "nobody")
         found.append(known + ("?seed=x" if path.endswith("/inspections") else ""))
@@ -39,61 +39,61 @@ def alike(head: httpx.Response, get: httpx.Response) -> None:
     assert {name: head.headers[name] for name in same} == {n: get.headers[n] for n in same}
 
 
-@pytest.mark.parametrize("service", OFFICES)
+@pytest.mark.parametrize("service", IN_MEMORY)
 async def test_head_is_get_without_content(service: str) -> None:
-    async with OFFICES[service]() as counter:
-        paths = [*await addresses(counter), *OPERATIONS]
+    async with IN_MEMORY[service]() as client:
+        paths = [*await addresses(client), *OPERATIONS]
         assert len(paths) > len(OPERATIONS) + 1
         for path in paths:
-            get = await counter.http.get(path)
-            head = await counter.http.head(path)
+            get = await client.http.get(path)
+            head = await client.http.head(path)
             alike(head, get)
             if "xlsx" not in path and path != "/metrics":
                 assert head.headers.get("content-length") == get.headers.get("content-length")
 
 
-@pytest.mark.parametrize("service", OFFICES)
-async def test_head_is_refused_as_get_is(service: str) -> None:
-    async with OFFICES[service]() as counter:
+@pytest.mark.parametrize("service", IN_MEMORY)
+async def test_head_is_refused_like_get(service: str) -> None:
+    async with IN_MEMORY[service]() as client:
         for path in (*NOT_THERE, "/livez?x=1"):
-            alike(await counter.http.head(path), await counter.http.get(path))
-        for operations in counter.app.openapi()["paths"].items():
+            alike(await client.http.head(path), await client.http.get(path))
+        for operations in client.app.openapi()["paths"].items():
             path, methods = operations
             if "get" in methods:
-                answer = await counter.http.head(f"{path}?colour=red")
+                answer = await client.http.head(f"{path}?colour=red")
                 assert answer.status_code == 422, path
                 assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("service", OFFICES)
-async def test_other_methods_are_told_by_allow(service: str) -> None:
-    async with OFFICES[service]() as counter:
-        paths = counter.app.openapi()["paths"]
+@pytest.mark.parametrize("service", IN_MEMORY)
+async def test_allow_lists_the_methods(service: str) -> None:
+    async with IN_MEMORY[service]() as client:
+        paths = client.app.openapi()["paths"]
         for path, operations in paths.items():
             there = {method.upper() for method in operations} & {"GET", "POST", "PUT", "DELETE"}
             allowed = {*there, "OPTIONS", *(["HEAD"] if "GET" in there else [])}
-            told = await counter.http.options(path)
-            assert told.status_code == 204, path
-            # An address may be one of a pattern too: `bulk` is also an id.
-            assert set(told.headers["allow"].split(", ")) >= allowed, path
-            for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - _of(told):
-                refused = await counter.http.request(method, path)
+            options = await client.http.options(path)
+            assert options.status_code == 204, path
+            # An address may also match a pattern: `bulk` is also an id.
+            assert set(options.headers["allow"].split(", ")) >= allowed, path
+            for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - _allowed_by(options):
+                refused = await client.http.request(method, path)
                 assert refused.status_code == 405, (method, path)
-                assert refused.headers["allow"] == told.headers["allow"]
+                assert refused.headers["allow"] == options.headers["allow"]
         for path in NOT_THERE:
             for method in ("OPTIONS", "POST", "DELETE", "HEAD"):
-                assert (await counter.http.request(method, path)).status_code == 404, path
+                assert (await client.http.request(method, path)).status_code == 404, path
 
 
-def _of(told: httpx.Response) -> set[str]:
-    return set(told.headers["allow"].split(", "))
+def _allowed_by(options: httpx.Response) -> set[str]:
+    return set(options.headers["allow"].split(", "))
 
 
-async def test_a_list_that_takes_new_items_tells_both_of_its_methods() -> None:
-    async with OFFICES["scheduler"]() as counter:
-        refused = await counter.http.delete("/v1/sessions")
+async def test_a_list_that_accepts_new_items_lists_both_methods() -> None:
+    async with IN_MEMORY["scheduler"]() as client:
+        refused = await client.http.delete("/v1/sessions")
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
-        refused = await counter.http.head("/v1/sessions/x/open")
+        refused = await client.http.head("/v1/sessions/x/open")
         assert (refused.status_code, refused.headers["allow"]) == (405, "OPTIONS, POST")
 
 

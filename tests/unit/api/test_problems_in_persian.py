@@ -1,7 +1,7 @@
-"""Every problem of every service in Persian: each sentence has its words, and no English is left.
+"""Every problem of every service has a Persian text, and no English is left in it.
 
-What lacks words is named by its sentence and the file that says it: add it to the catalogue of its
-service, `services/<service>/adapters/persian.py`, or to the shared one.
+If a text is missing, the test names the English sentence and its service: add it to the catalogue
+of the service, `services/<service>/adapters/persian.py`, or to the shared one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,20 @@ from hypothesis import strategies as st
 from deploy.local.layout import PROJECT
 from shared.runtime.persian import SHARED, Persian
 from shared.runtime.persian.validation import PREFIX
-from tests.unit.api.offices import BRIDGE, OFFICES, REPORT, VISIT, open_followups, open_scheduler
+from tests.unit.api.services_in_memory import (
+    BRIDGE,
+    IN_MEMORY,
+    REPORT,
+    VISIT,
+    open_followups,
+    open_scheduler,
+)
 from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
 from tests.unit.runtime.test_persian import assert_persian
 
 FA: Final = {"Accept-Language": "fa-IR,fa;q=0.9,en;q=0.8"}
 SERVICES: Final = ("followups", "scheduler", "reports", "notify")
-PLACES: Final = {  # of the sentence among what a call is given
+PLACES: Final = {  # the position of the sentence among the arguments of a call
     "Problem": (2, 3),
     "not_found": (0,),
     "unavailable": (0,),
@@ -41,12 +48,12 @@ PLACES: Final = {  # of the sentence among what a call is given
     "PydanticCustomError": (0,),
     "Misread": (0,),
 }
-TYPED: Final = {"PydanticCustomError", "Misread"}  # whose words are found by the error's type
+TYPED: Final = {"PydanticCustomError", "Misread"}  # their texts are found by the type of the error
 BY_EVENT: Final = {
     *("NotTheApprover", "WrongDeputy", "Outdated", "UnknownResolution"),
     *("DueBeforeApproval", "Conflict"),
 }
-"""Refusals of events, which are told in dead letters."""
+"""Refusals of events: they appear only in dead letters."""
 
 
 def persian_of(service: str | None) -> Persian:
@@ -65,7 +72,7 @@ def sources() -> Iterator[tuple[str | None, Path]]:
 
 
 def texts(node: ast.expr, named: dict[str, set[str]]) -> set[str]:
-    """The sentences that an expression may be; those of a variable by its name."""
+    """The sentences that an expression may have as its value; `named` holds those of variables."""
     match node:
         case ast.Constant(value=str() as text):
             return {text}
@@ -78,7 +85,7 @@ def texts(node: ast.expr, named: dict[str, set[str]]) -> set[str]:
 
 
 def assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    """The names that are given a value, those of a tuple one by one."""
+    """The names that an assignment binds, each with its value."""
     match target, value:
         case ast.Name(id=name), _:
             yield name, value
@@ -91,7 +98,7 @@ def assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]
 
 
 def places(tree: ast.Module, path: Path) -> dict[str, tuple[int, ...]]:
-    """At which place of which calls a file says something to whoever asks over HTTP."""
+    """The position of the sentence in each call that answers a request over HTTP, by function."""
     raised = {
         node.exc.func.id
         for node in ast.walk(tree)
@@ -105,7 +112,7 @@ def places(tree: ast.Module, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def formatted(path: Path) -> Iterator[str]:
-    """What a file says with values that nobody can tell in another language any more."""
+    """Sentences with values put in, which cannot be translated any more."""
     tree = ast.parse(path.read_text())
     calls = places(tree, path)
     for node in ast.walk(tree):
@@ -118,8 +125,8 @@ def formatted(path: Path) -> Iterator[str]:
                             yield ast.unparse(text)
 
 
-def said(path: Path) -> Iterator[str]:
-    """Every sentence that a file says to whoever asks over HTTP."""
+def sentences(path: Path) -> Iterator[str]:
+    """Every sentence in a file that answers a request over HTTP."""
     tree = ast.parse(path.read_text())
     calls = places(tree, path)
     for function in ast.walk(tree):
@@ -139,34 +146,36 @@ def said(path: Path) -> Iterator[str]:
                         yield from (PREFIX + text if is_type else text for text in found)
 
 
-SAID: Final = sorted({(service or "", text) for service, path in sources() for text in said(path)})
+SENTENCES: Final = sorted(
+    {(service or "", text) for service, path in sources() for text in sentences(path)}
+)
 
 
-def test_something_is_said() -> None:
-    assert len(SAID) > 100
+def test_sentences_are_found() -> None:
+    assert len(SENTENCES) > 100
 
 
-@pytest.mark.parametrize(("service", "text"), SAID)
-def test_every_sentence_has_words(service: str, text: str) -> None:
+@pytest.mark.parametrize(("service", "text"), SENTENCES)
+def test_every_sentence_has_a_persian_text(service: str, text: str) -> None:
     persian = persian_of(service or None)
     assert persian.has(text), f"no Persian for {text!r}"
     if text.startswith(PREFIX):  # its values are those of the error's context
         return
     blanks = {name for _, name, _, _ in string.Formatter().parse(text) if name}
-    told = persian.template(text)
-    assert {name for _, name, _, _ in string.Formatter().parse(told) if name} <= blanks
+    template = persian.template(text)
+    assert {name for _, name, _, _ in string.Formatter().parse(template) if name} <= blanks
 
 
 @pytest.mark.parametrize("service", [None, *SERVICES])
 def test_a_sentence_with_values_keeps_them_apart(service: str | None) -> None:
-    """Rows of a sheet are told by their slugs."""
-    files = [path for its, path in sources() if its == service and path.name != "bulk.py"]
+    """The rows of a sheet are left out: their texts are found by their slugs."""
+    files = [p for its, p in sources() if its == service and not p.match("bulk*.py")]
     assert [text for path in files for text in formatted(path)] == []
 
 
 def slugs_of_rows() -> Iterator[str]:
-    """By which the rows of a sheet are refused."""
-    for path in (PROJECT / "services" / "followups").rglob("bulk.py"):
+    """The slugs of the refusals of rows."""
+    for path in (PROJECT / "services" / "followups").rglob("bulk*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("ault", "refusal")):
                 given = (text for argument in node.args for text in texts(argument, {}))
@@ -174,19 +183,19 @@ def slugs_of_rows() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("slug", sorted(set(slugs_of_rows())))
-def test_every_fault_of_a_row_has_words(slug: str) -> None:
+def test_every_refusal_of_a_row_has_a_persian_text(slug: str) -> None:
     assert persian_of("followups").has(f"row:{slug}")
 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_field_of_a_request_has_a_name(service: str) -> None:
-    async with OFFICES[service]() as counter:
-        persian: Persian = counter.app.state.persian
-        assert [name for name in fields(counter.app) if not persian.has_field(name)] == []
+    async with IN_MEMORY[service]() as client:
+        persian: Persian = client.app.state.persian
+        assert [name for name in fields(client.app) if not persian.has_field(name)] == []
 
 
 def fields(app: FastAPI) -> set[str]:
-    """The names of all parameters, and of all fields of all bodies."""
+    """The names of all parameters and of all fields of bodies."""
     document = app.openapi()
     schemas, seen = document["components"]["schemas"], set[str]()
     names: set[str] = set()
@@ -238,11 +247,11 @@ _junk = st.recursive(
 @pytest.mark.parametrize("service", ["scheduler", "reports", "followups"])
 def test_no_english_is_left_whatever_is_sent(service: str, data: st.DataObject) -> None:
     async def run() -> None:
-        async with OFFICES[service]() as counter:
-            names = sorted(fields(counter.app))
+        async with IN_MEMORY[service]() as client:
+            names = sorted(fields(client.app))
             paths = [
                 path
-                for path, operations in counter.app.openapi()["paths"].items()
+                for path, operations in client.app.openapi()["paths"].items()
                 if "requestBody" in operations.get("post", {})
             ]
             for path in data.draw(st.lists(st.sampled_from(paths), min_size=6, max_size=6)):
@@ -252,7 +261,7 @@ def test_no_english_is_left_whatever_is_sent(service: str, data: st.DataObject) 
                 body = data.draw(st.sampled_from([{**kept, **change}, change]) | _junk)
                 place = re.sub(r"\{[a-z_]+\}", "1", path)
                 who = data.draw(st.sampled_from([CIVIL, COORDINATION]))
-                answer = await counter.http.post(place, json=body, headers={**who, **FA})
+                answer = await client.http.post(place, json=body, headers={**who, **FA})
                 assert answer.status_code < 500, (path, body)
                 if answer.status_code >= 400:
                     assert_persian(answer.json())
@@ -260,9 +269,9 @@ def test_no_english_is_left_whatever_is_sent(service: str, data: st.DataObject) 
     asyncio.run(run())
 
 
-async def test_what_the_domain_refuses_is_told_in_persian() -> None:
-    async with open_followups() as counter:
-        one = f"/followups/{(await counter.items('/followups'))[0]['followup_id']}"
+async def test_refusals_of_the_domain_are_in_persian() -> None:
+    async with open_followups() as client:
+        one = f"/followups/{(await client.items('/followups'))[0]['followup_id']}"
         for step, body in (
             ("verify", {}),
             ("acknowledge", {"stance": "disputed"}),
@@ -274,22 +283,22 @@ async def test_what_the_domain_refuses_is_told_in_persian() -> None:
             ("close", {"outcome": "infeasible", "reason": "ی"}),
         ):
             for who in (CIVIL, COORDINATION):
-                answer = await counter.post(f"{one}/{step}", body, **who, **FA)
+                answer = await client.post(f"{one}/{step}", body, **who, **FA)
                 if not answer.is_success:
                     assert_persian(answer.json())
                     assert answer.json()["detail"]
-        refused = (await counter.post(f"{one}/acknowledge", {}, **COORDINATION, **FA)).json()
+        refused = (await client.post(f"{one}/acknowledge", {}, **COORDINATION, **FA)).json()
         assert refused["title"] == "اجازه داده نشده است"
         assert "«پذیرفتن»" in refused["detail"]
 
 
-async def test_days_that_are_refused_are_told_in_both_calendars() -> None:
-    async with open_scheduler() as counter:
+async def test_days_that_are_refused_are_shown_in_both_calendars() -> None:
+    async with open_scheduler() as client:
         body = {"resolutions": [{**BRIDGE, "due_on": "2000-01-01"}]}
-        answer = await counter.post("/sessions/visit-1/resolutions", body, **COORDINATION, **FA)
+        answer = await client.post("/sessions/visit-1/resolutions", body, **COORDINATION, **FA)
         (error,) = answer.json()["errors"]
         assert error["field"] == "resolutions.0.due_on"
         assert error["label"] == "مصوبه‌ها شمارهٔ ۱، مهلت"
         assert re.search("۱۴۰[0-9۰-۹]/[۰-۹]{2}/[۰-۹]{2} \\(\u2068202[0-9]-", error["detail"])
-        plain = await counter.post("/sessions/visit-1/resolutions", body, **COORDINATION)
+        plain = await client.post("/sessions/visit-1/resolutions", body, **COORDINATION)
         assert "label" not in plain.json()["errors"][0]

@@ -1,4 +1,4 @@
-"""What every service takes of a request, and what it refuses."""
+"""What every service accepts in a request, and what it refuses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.api.offices import (
+from tests.unit.api.services_in_memory import (
     BRIDGE,
-    OFFICES,
+    IN_MEMORY,
     REPORT,
     VISIT,
-    Counter,
+    ApiClient,
     open_followups,
     open_reports,
     open_scheduler,
@@ -34,35 +34,35 @@ TRACES: list[tuple[str, str | None]] = [
 ]
 
 
-async def traced(counter: Counter, path: str, body: Any, traceparent: str) -> str | None:
-    """The trace of the events that a request brought about."""
-    before = list(counter.told())
+async def traced(client: ApiClient, path: str, body: Any, traceparent: str) -> str | None:
+    """The trace of the events that a request caused."""
+    before = list(client.events())
     header = {b"traceparent": traceparent.encode("latin-1")}
-    answer = await counter.http.post(f"/v1{path}", json=body, headers=header)
+    answer = await client.http.post(f"/v1{path}", json=body, headers=header)
     assert answer.status_code in {200, 201}, answer.text
-    (trace,) = {event.trace for event in counter.told() if event not in before}
+    (trace,) = {event.trace for event in client.events() if event not in before}
     return trace
 
 
-@pytest.mark.parametrize(("traceparent", "told"), TRACES)
-async def test_events_bear_the_trace_of_a_request_where_it_is_one(
-    traceparent: str, told: str | None
+@pytest.mark.parametrize(("traceparent", "trace"), TRACES)
+async def test_events_have_the_trace_of_a_request_if_it_is_valid(
+    traceparent: str, trace: str | None
 ) -> None:
-    async with open_scheduler() as counter:
-        assert await traced(counter, "/sessions/visit-1/close", None, traceparent) == told
-    async with open_reports() as counter:
+    async with open_scheduler() as client:
+        assert await traced(client, "/sessions/visit-1/close", None, traceparent) == trace
+    async with open_reports() as client:
         report = {**REPORT, "session_id": "1402-IR-09"}
-        assert await traced(counter, "/reports", report, traceparent) == told
-    async with open_followups() as counter:
-        id_ = (await counter.items("/followups"))[0]["followup_id"]
+        assert await traced(client, "/reports", report, traceparent) == trace
+    async with open_followups() as client:
+        id_ = (await client.items("/followups"))[0]["followup_id"]
         path = f"/followups/{id_}/acknowledge"
-        assert await traced(counter, path, {"stance": "agreed"}, traceparent) == told
+        assert await traced(client, path, {"stance": "agreed"}, traceparent) == trace
 
 
 @pytest.mark.parametrize("id_", ["a/b", ".", "..", "a\x7f", "a\x85", "a b", "a|b", "", "x" * 191])
 async def test_an_id_that_could_not_be_asked_for_is_refused(id_: str) -> None:
-    async with open_reports() as counter:
-        answer = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+    async with open_reports() as client:
+        answer = await client.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["circular_id"]
 
@@ -71,10 +71,10 @@ async def test_an_id_that_could_not_be_asked_for_is_refused(id_: str) -> None:
     "id_", ["1402-3", "ابلاغیه‌ی ۱".replace(" ", "-"), "...", "a%2Fb", "x" * 190]
 )
 async def test_an_id_that_is_taken_can_be_asked_for(id_: str) -> None:
-    async with open_reports() as counter:
-        issued = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+    async with open_reports() as client:
+        issued = await client.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
         assert issued.status_code == 201, issued.text
-        answer = await counter.http.get(f"/v1/circulars/{quote(id_, safe='')}")
+        answer = await client.http.get(f"/v1/circulars/{quote(id_, safe='')}")
     assert (answer.status_code, answer.json()) == (200, issued.json())
 
 
@@ -112,29 +112,29 @@ async def test_an_id_that_is_taken_can_be_asked_for(id_: str) -> None:
 async def test_a_field_that_is_not_known_is_named(
     service: str, path: str, body: dict[str, Any], field: str
 ) -> None:
-    async with OFFICES[service]() as counter:
-        before = len(counter.told())
-        answer = await counter.post(path, body)
+    async with IN_MEMORY[service]() as client:
+        before = len(client.events())
+        answer = await client.post(path, body)
         assert answer.status_code == 422, answer.text
         assert [error["field"] for error in answer.json()["errors"]] == [field]
-        assert len(counter.told()) == before
+        assert len(client.events()) == before
 
 
 async def test_more_supporting_bodies_than_an_event_holds_are_refused_by_name() -> None:
-    async with open_scheduler() as counter:
-        before = len(counter.told())
+    async with open_scheduler() as client:
+        before = len(client.events())
         bodies = [f"استانداری {n}" for n in range(101)]
-        answer = await counter.post("/resolutions/visit-1-R1/amend", {"supporting": bodies})
+        answer = await client.post("/resolutions/visit-1-R1/amend", {"supporting": bodies})
         assert answer.status_code == 422, answer.text
         assert [error["field"] for error in answer.json()["errors"]] == ["supporting"]
-        assert len(counter.told()) == before
+        assert len(client.events()) == before
 
 
-@pytest.mark.parametrize("service", OFFICES)
+@pytest.mark.parametrize("service", IN_MEMORY)
 async def test_no_body_of_any_route_takes_what_is_not_known(service: str) -> None:
-    """Asked of the documents: whoever adds a route may forget it."""
-    async with OFFICES[service]() as counter:
-        document = counter.app.openapi()
+    """Checked on the OpenAPI documents, as a new route may forget it."""
+    async with IN_MEMORY[service]() as client:
+        document = client.app.openapi()
     schemas, seen = document["components"]["schemas"], named_in_bodies(document)
     assert bool(seen) == (service != "notify")
     open_ones = {n for n in seen if schemas[n].get("additionalProperties", True) is not False}

@@ -1,4 +1,4 @@
-"""Scorecards over HTTP: what they say, of which day, and what is refused by name."""
+"""Scorecards over HTTP: their numbers, their day, and what is refused by name."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from shared.text import persian_digits
-from tests.unit.api.offices import BRIDGES, Counter, open_scorecards
+from tests.unit.api.services_in_memory import BRIDGES, ApiClient, open_scorecards
 
 PATHS = [f"/v1/scorecards{suffix}" for suffix in ("", ".csv", ".xlsx", ".svg")]
 
 
-async def ask(counter: Counter, **parameters: str) -> dict[str, Any]:
-    answer = await counter.http.get("/v1/scorecards", params=parameters)
+async def scorecards(client: ApiClient, **parameters: str) -> dict[str, Any]:
+    answer = await client.http.get("/v1/scorecards", params=parameters)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
 def by_id(found: dict[str, Any]) -> dict[str | None, dict[str, Any]]:
-    """The cards with something on them."""
+    """The scorecards that are not empty."""
     return {item["id"]: item for item in found["items"] if item["total"]}
 
 
-async def test_a_card_says_how_a_deputy_stands() -> None:
-    async with open_scorecards() as counter:
-        found = await ask(counter)
+async def test_a_scorecard_counts_the_follow_ups_of_a_deputy() -> None:
+    async with open_scorecards() as client:
+        found = await scorecards(client)
         assert (found["by"], found["as_of"], found["partial"]) == ("deputy", "2024-02-01", [])
         assert [item["id"] for item in found["items"]] == ["civil", "crisis"]
         assert found["items"][0] == {
@@ -56,33 +56,33 @@ async def test_a_card_says_how_a_deputy_stands() -> None:
         assert set(total) == set(crisis) - {"id", "title_fa", "title_en"}
 
 
-async def test_the_cards_of_each_kind_add_up_to_the_same_whole() -> None:
-    async with open_scorecards() as counter:
-        whole = (await ask(counter))["total"]
+async def test_the_scorecards_of_each_kind_add_up_to_the_same_total() -> None:
+    async with open_scorecards() as client:
+        whole = (await scorecards(client))["total"]
         for by in ("province", "axis", "gathering", "season"):
-            found = await ask(counter, by=by)
+            found = await scorecards(client, by=by)
             assert found["total"] == whole
             assert sum(item["total"] for item in found["items"]) == whole["total"]
-        provinces = by_id(await ask(counter, by="province"))
+        provinces = by_id(await scorecards(client, by="province"))
         assert {id_: item["total"] for id_, item in provinces.items()} == {
             "IR-09": 3,
             "IR-07": 1,
             None: 1,
         }
         assert provinces["IR-07"]["title_fa"] == "فارس"
-        assert set(by_id(await ask(counter, by="season"))) == {"1402"}
+        assert set(by_id(await scorecards(client, by="season"))) == {"1402"}
 
 
 async def test_one_deputy_alone() -> None:
-    async with open_scorecards() as counter:
-        crisis = await ask(counter, deputy="crisis", by="axis")
+    async with open_scorecards() as client:
+        crisis = await scorecards(client, deputy="crisis", by="axis")
         assert crisis["total"]["total"] == 1
         assert set(by_id(crisis)) == {"crisis"}
 
 
-async def test_a_past_day_is_as_it_stood_at_its_end_in_tehran() -> None:
-    async with open_scorecards() as counter:
-        stood = {
+async def test_a_past_day_is_shown_as_of_its_end_in_tehran() -> None:
+    async with open_scorecards() as client:
+        expected = {
             "1970-01-01": (0, 0, 0),
             "2023-10-15": (0, 0, 0),
             "2023-10-16": (5, 5, 0),
@@ -91,14 +91,14 @@ async def test_a_past_day_is_as_it_stood_at_its_end_in_tehran() -> None:
             "2024-01-16": (5, 3, 2),  # and the other at 00:00 of the next day
             "2024-02-01": (5, 3, 2),
         }
-        for day, (total, open_, verified) in stood.items():
-            found = await ask(counter, as_of=day)
+        for day, (total, open_, verified) in expected.items():
+            found = await scorecards(client, as_of=day)
             card = found["total"]
             assert found["as_of"] == day
             assert (card["total"], card["open"], card["verified"]) == (total, open_, verified)
-        first = await ask(counter, as_of="2023-10-16")
+        first = await scorecards(client, as_of="2023-10-16")
         assert first["total"]["median_age_days"] == 0
-        assert await ask(counter, as_of="2024-02-01") == await ask(counter)
+        assert await scorecards(client, as_of="2024-02-01") == await scorecards(client)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -119,20 +119,20 @@ async def test_a_past_day_is_as_it_stood_at_its_end_in_tehran() -> None:
 async def test_what_cannot_be_answered_is_refused_by_name(
     path: str, field: str, value: str
 ) -> None:
-    async with open_scorecards() as counter:
-        answer = await counter.http.get(path, params={field: value})
+    async with open_scorecards() as client:
+        answer = await client.http.get(path, params={field: value})
         assert answer.status_code == 422, answer.text
         assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 async def test_a_deputy_whose_database_does_not_answer_is_named_and_left_out() -> None:
-    async with open_scorecards(away=("crisis",)) as counter:
-        found = await ask(counter)
+    async with open_scorecards(away=("crisis",)) as client:
+        found = await scorecards(client)
         assert found["partial"] == ["crisis"]
         assert [item["id"] for item in found["items"]] == ["civil"]
         assert found["total"]["total"] == len(BRIDGES)
-    async with open_scorecards(away=("crisis", "civil")) as counter:
-        answer = await counter.http.get("/v1/scorecards")
+    async with open_scorecards(away=("crisis", "civil")) as client:
+        answer = await client.http.get("/v1/scorecards")
         assert answer.status_code == 503
 
 
@@ -146,10 +146,10 @@ FIELDS = [
 @pytest.mark.parametrize("as_of", [None, "2024-01-15", "2023-10-15"])
 async def test_all_formats_agree(by: str, as_of: str | None) -> None:
     parameters = {"by": by} if as_of is None else {"by": by, "as_of": as_of}
-    async with open_scorecards() as counter:
-        found = await ask(counter, **parameters)
+    async with open_scorecards() as client:
+        found = await scorecards(client, **parameters)
         files = {
-            suffix: await counter.http.get(f"/v1/scorecards.{suffix}", params=parameters)
+            suffix: await client.http.get(f"/v1/scorecards.{suffix}", params=parameters)
             for suffix in ("csv", "xlsx", "svg")
         }
     cards = [*found["items"], {**found["total"], "title_fa": "جمع", "id": None}]
@@ -161,11 +161,11 @@ async def test_all_formats_agree(by: str, as_of: str | None) -> None:
     rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)[3:]
     assert [[*row[:2], *map(_number, row[2:])] for row in rows] == expected
     svg = ET.fromstring(files["svg"].content)
-    told = [bar.findtext("{*}title") or "" for bar in svg.findall("{*}g")]
-    assert len(told) == len(found["items"])
-    for words, card in zip(told, found["items"], strict=True):
-        assert words.startswith(f"{card['title_fa']}: کل {persian_digits(card['total'])}؛")
-        assert f"باز در مهلت {persian_digits(card['in_time'])}، " in words
+    titles = [bar.findtext("{*}title") or "" for bar in svg.findall("{*}g")]
+    assert len(titles) == len(found["items"])
+    for title, card in zip(titles, found["items"], strict=True):
+        assert title.startswith(f"{card['title_fa']}: کل {persian_digits(card['total'])}؛")
+        assert f"باز در مهلت {persian_digits(card['in_time'])}، " in title
     for suffix, kind, how in (
         ("csv", "text/csv; charset=utf-8", "attachment"),
         ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "attachment"),
@@ -186,7 +186,7 @@ def _number(cell: object) -> float | None:
     return None if cell == "" else float(str(cell))
 
 
-async def test_what_a_file_leaves_out_it_says() -> None:
-    async with open_scorecards(away=("crisis",)) as counter:
-        content = (await counter.http.get("/v1/scorecards.csv")).content.decode("utf-8-sig")
+async def test_a_file_names_the_deputies_that_it_leaves_out() -> None:
+    async with open_scorecards(away=("crisis",)) as client:
+        content = (await client.http.get("/v1/scorecards.csv")).content.decode("utf-8-sig")
         assert content.splitlines()[-1].endswith("سازمان مدیریت بحران")

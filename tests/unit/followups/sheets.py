@@ -13,7 +13,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.followups.adapters import reader
+from services.followups.adapters import workbook_reader
 from services.followups.adapters.bulk_sheet import TITLES, read
 from services.followups.adapters.sheets import XlsxSheets, row_of
 from services.followups.domain.bulk import BadSheet, Column, Edit
@@ -97,9 +97,11 @@ def edits_of(content: bytes) -> list[Edit]:
 
 
 def edits_here(content: bytes) -> list[Edit]:
-    """Return the same, without starting a process."""
-    rows = (json.loads(line) for line in reader.lines(io.BytesIO(content), TITLES.values()))
-    return read(map(row_of, rows))
+    """The same, without a process each time."""
+    told = (
+        json.loads(line) for line in workbook_reader.lines(io.BytesIO(content), TITLES.values())
+    )
+    return read(map(row_of, told))
 
 
 def refused(content: bytes) -> list[tuple[int, Column | None, str]]:

@@ -1,1 +1,1 @@
-"""Whatever text there is in it, what we write is well-formed."""
+"""What the project writes is well-formed, whatever text is in it."""

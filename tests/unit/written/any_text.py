@@ -1,4 +1,4 @@
-"""Any text there is, for what has to hold whatever it holds."""
+"""Any text, for what has to work with every text."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ ANY_TEXT: Final = st.one_of(
     st.text(st.characters(max_codepoint=0x9F)),
     st.lists(st.one_of(st.sampled_from(_ODD), st.text(max_size=3)), max_size=6).map("".join),
 )
-"""All of Unicode, lone surrogates too, and often what has a meaning to whoever reads it."""
+"""All of Unicode with lone surrogates, and often characters that have a meaning in some format."""

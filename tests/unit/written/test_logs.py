@@ -1,4 +1,4 @@
-"""A record is one line of JSON whatever it holds, and drives no terminal."""
+"""A log record is one line of JSON, whatever it contains, and controls no terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from shared.runtime.logs import configure
 from tests.unit.written.any_text import ANY_TEXT
 
-DRIVES = (
+CONTROLS = (
     set(map(chr, range(32))) | set(map(chr, range(0x7F, 0xA0))) | set("\u202a\u202e\u2066\u2028")
 )
 VALUES = st.recursive(
@@ -33,7 +33,7 @@ VALUES = st.recursive(
 
 @contextmanager
 def logged(*, json_lines: bool = True) -> Iterator[StringIO]:
-    """What is logged within the block; logging is as it was behind it."""
+    """The log of the block; afterwards logging is as it was before."""
     root, stream = logging.getLogger(), StringIO()
     handlers, level, before, hook = (
         root.handlers[:],
@@ -51,11 +51,11 @@ def logged(*, json_lines: bool = True) -> Iterator[StringIO]:
 
 
 def line_of(log: Callable[[], None]) -> dict[str, Any]:
-    """The one line that is logged, for a reader to whom there is no number but RFC 8259's."""
+    """The only line that is logged, read by a parser that accepts only the numbers of RFC 8259."""
     with logged() as stream:
         log()
     (line,) = stream.getvalue().splitlines()
-    assert not DRIVES & set(line)
+    assert not CONTROLS & set(line)
     found: dict[str, Any] = json.loads(line, parse_constant=refused)
     assert {"time", "level", "service", "message"} <= found.keys()
     return found
@@ -66,7 +66,7 @@ def refused(constant: str) -> NoReturn:
 
 
 def paired(text: str) -> str:
-    """As JSON reads it back: two surrogates that belong together are one character."""
+    """The text as JSON reads it back: two surrogates of a pair are one character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
@@ -80,7 +80,7 @@ def test_any_text_is_read_back(text: str) -> None:
 
 
 @given(VALUES)
-def test_any_value_is_told(value: object) -> None:
+def test_any_value_is_logged(value: object) -> None:
     assert "value" in line_of(lambda: structlog.get_logger().info("x", value=value))
 
 
@@ -95,14 +95,14 @@ def test_any_exception_is_one_line(text: str) -> None:
     assert "LookupError" in line_of(log)["exception"]
 
 
-class Untellable:
-    """Something whose own words fail."""
+class Unprintable:
+    """An object whose `repr` fails."""
 
     def __repr__(self) -> str:
         raise ZeroDivisionError
 
 
-def test_what_cannot_be_told_is_one_line_all_the_same() -> None:
+def test_what_cannot_be_written_is_still_one_line() -> None:
     circle: list[Any] = []
     circle.append(circle)
     deep: list[Any] = []
@@ -112,9 +112,9 @@ def test_what_cannot_be_told_is_one_line_all_the_same() -> None:
         line = line_of(lambda value=value: structlog.get_logger().info("x", value=value, n=1.5))  # type: ignore[misc]  # mypy knows no lambda with a default
         assert (line["message"], line["n"]) == ("x", 1.5)
     for log in (
-        lambda: structlog.get_logger().info("x", value=Untellable()),
+        lambda: structlog.get_logger().info("x", value=Unprintable()),
         lambda: logging.getLogger("library").error("%d nodes", "no"),
-        lambda: logging.getLogger("library").error("%s", Untellable()),
+        lambda: logging.getLogger("library").error("%s", Unprintable()),
         lambda: structlog.get_logger().info("x", value=10**5_000),
     ):
         line = line_of(log)
@@ -123,7 +123,7 @@ def test_what_cannot_be_told_is_one_line_all_the_same() -> None:
         assert ".py:" in line["place"]
 
 
-def test_a_library_cannot_take_the_words_of_a_line() -> None:
+def test_a_library_cannot_overwrite_the_fields_of_a_line() -> None:
     extra = {"level": "x", "time": "x", "service": "x"}
     line = line_of(lambda: logging.getLogger("library").error("here", extra=extra))
     assert (line["level"], line["service"], line["time"][:2]) == ("error", "followups", "20")
@@ -140,7 +140,7 @@ def test_a_warning_of_python_is_a_line() -> None:
     assert "of two\nlines" in line_of(log)["message"]
 
 
-def test_what_ends_a_process_is_a_line_in_any_language_of_the_machine() -> None:
+def test_an_error_that_ends_a_process_is_a_line_in_any_locale() -> None:
     script = (
         "from shared.runtime.logs import configure\n"
         "configure('followups', 'info', json_lines=True)\n"
@@ -159,20 +159,20 @@ def test_what_ends_a_process_is_a_line_in_any_language_of_the_machine() -> None:
 
 
 @given(ANY_TEXT)
-def test_a_line_for_people_is_one_line_and_drives_no_terminal(text: str) -> None:
+def test_a_line_for_people_is_one_line_and_controls_no_terminal(text: str) -> None:
     with logged(json_lines=False) as stream:
         structlog.get_logger().info(text or "-", value=text, **{f"n{text}": 1})
     (line, rest) = stream.getvalue().split("\n")
     assert not rest
-    assert not DRIVES & set(line)
+    assert not CONTROLS & set(line)
 
 
-def test_a_traceback_for_people_drives_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_for_people_controls_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with logged(json_lines=False) as stream:
         try:
             raise LookupError("\x1b[2J\u202e")
         except LookupError:
             structlog.get_logger().exception("failed")
     assert "LookupError: \\u001b[2J\\u202e" in stream.getvalue()
-    assert not (DRIVES - {"\n"}) & set(stream.getvalue())
+    assert not (CONTROLS - {"\n"}) & set(stream.getvalue())
     assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""What we write to Kafka besides what came: notes of dead letters, rejections, events' headers."""
+"""What services write to Kafka: the notes of dead letters, rejections, and headers of events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_nonchar(character: str) -> bool:
 
 
 def peers(headers: list[tuple[str, bytes]], value: bytes) -> PeersEvent:
-    """As the CloudEvents SDK reads it."""
+    """The event as the CloudEvents SDK reads it."""
     message = kafka.KafkaMessage(headers=dict(headers), key=None, value=value)
     return cast(PeersEvent, kafka.from_binary_event(message))
 
@@ -44,8 +44,10 @@ async def test_a_reason_is_one_line_of_text_in_a_dead_letter_and_a_rejection(det
         publisher=cast(Publisher, sends),
         clock=Clock(),
     )
-    came = record(7)
-    odd = Record(7, came.value, [*came.headers, ("x\u202e", b"\xff\x00"), (ERROR, b"theirs")])
+    original = record(7)
+    odd = Record(
+        7, original.value, [*original.headers, ("x\u202e", b"\xff\x00"), (ERROR, b"theirs")]
+    )
     letter = DeadLetter(odd, Refusal("invalid", detail), 1)
     assert await letters.send([letter]) == [None]
     assert await letters.reject([letter]) == [None]
@@ -54,11 +56,11 @@ async def test_a_reason_is_one_line_of_text_in_a_dead_letter_and_a_rejection(det
     assert list(dead.headers[: len(odd.headers)]) == odd.headers
     notes = dict(dead.headers[len(odd.headers) :])
     assert notes.keys() == NOTES
-    told = one_line(detail[:2_000])
-    assert notes[ERROR].decode() == told
+    reason = one_line(detail[:2_000])
+    assert notes[ERROR].decode() == reason
     assert all(len(raw.decode().splitlines()) <= 1 for raw in notes.values())
     assert rejection.value is not None
-    assert json.loads(rejection.value).get("detail", "") == told
+    assert json.loads(rejection.value).get("detail", "") == reason
     peer = peers(list(rejection.headers), rejection.value)
     assert (peer.get_subject(), peer.get_source()) == ("7", "urn:peygir:notify")
 

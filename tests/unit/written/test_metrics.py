@@ -1,4 +1,4 @@
-"""Metrics are read back whatever their labels hold."""
+"""Metrics are read back, whatever their labels contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABELS = ("part", "name", "topic", "cause")
 @unhurried
 @given(ANY_TEXT)
 def test_any_label_is_read_back(label: str) -> None:
-    text = label.encode(errors="replace").decode()  # no label comes from where a surrogate may
+    text = label.encode(errors="replace").decode()  # labels never contain surrogates
     metrics = FollowupsMetrics()
     metrics.set_stalled(text, text, text, text)
     metrics.set_followups(text, text, 3)

@@ -1,4 +1,4 @@
-"""Pages are HTML whatever the texts in them hold, and say what they were given."""
+"""Pages are valid HTML, whatever texts they contain, and show these texts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.unit.written.any_text import ANY_TEXT
 
 
 def parsed(page: str) -> ET.Element:
-    """As a browser reads it; what it would have to mend is an error here."""
+    """The page as a browser reads it; invalid HTML is an error here."""
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
     found: ET.Element = parser.parse(page.encode())
     return found
 
 
 def shown(text: str) -> str:
-    """A text as a page shows it: cleaned, and with ends of lines of one kind."""
+    """A text as a page shows it: cleaned, with line feeds as ends of lines."""
     return writable(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def spec(text: str) -> dict[str, Any]:
-    """An AsyncAPI document that holds this text wherever one may stand."""
+    """An AsyncAPI document with this text in every place for a text."""
     fields = {"type": "object", "properties": {text: {"type": text, "description": text}}}
     return {
         "asyncapi": text,
@@ -52,7 +52,7 @@ def spec(text: str) -> dict[str, Any]:
 @unhurried
 @given(ANY_TEXT)
 @example("\x00\x0b\x85\ufdd0\ud800</title><script>alert(1)</script>")
-def test_any_text_stands_in_a_page_as_text(text: str) -> None:
+def test_any_text_is_text_in_a_page(text: str) -> None:
     document = spec(text)
     page = parsed(
         _render(
@@ -75,7 +75,7 @@ def test_any_text_stands_in_a_page_as_text(text: str) -> None:
 
 @unhurried
 @given(ANY_TEXT)
-def test_any_title_stands_over_the_docs(text: str) -> None:
+def test_any_title_is_the_title_of_the_docs(text: str) -> None:
     page = parsed(_render("docs.html", title=text, root=text))
     assert page.findtext(".//title") == shown(text)
     assert [script.get("src") for script in page.iterfind(".//script")] == [

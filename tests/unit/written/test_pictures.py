@@ -1,4 +1,4 @@
-"""Pictures are XML whatever the texts in them hold, and no text reorders another."""
+"""Pictures are valid XML, whatever texts they contain, and no text reorders another."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tests.unit.followups.timelines import NOW, bridge
 from tests.unit.written.any_text import ANY_TEXT
 
 SVG = "{http://www.w3.org/2000/svg}"
-ENDS = {"\u202b": "\u202c", "\u2068": "\u2069"}  # of what the pictures embed and isolate
+ENDS = {"\u202b": "\u202c", "\u2068": "\u2069"}  # by what they end
 
 
 def parsed(svg: bytes) -> ET.Element:
-    """As expat reads it, which wrote none of it."""
+    """The picture as expat reads it, which did not write it."""
     return ET.fromstring(svg.decode("utf-8"))
 
 
-def told(picture: ET.Element) -> list[str]:
+def texts_of(picture: ET.Element) -> list[str]:
     return [element.text or "" for element in picture.iter() if element.tag != f"{SVG}g"]
 
 
 def encoded(text: str) -> str:
-    """What is left of a text in an id: a lone surrogate is in none."""
+    """A text as an id, without lone surrogates."""
     return text.encode(errors="replace").decode()
 
 
 def assert_closed(text: str) -> None:
-    """Whatever is embedded or isolated in a text ends in it, in its order (Unicode, UAX 9)."""
+    """Every embedding and every isolate ends within the text, in order (Unicode, UAX 9)."""
     open_: list[str] = []
     for character in text:
         if character in ENDS:
@@ -53,7 +53,7 @@ def assert_closed(text: str) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 @example("عنوان\x0bدوم", "\ud800")
 @example("\u202eeltit \u2066a\u202c\u202c", "\u2069\u202c")
-def test_a_timeline_holds_any_title_and_any_name(title: str, who: str) -> None:
+def test_a_timeline_may_contain_any_title_and_any_name(title: str, who: str) -> None:
     opening, *rest = bridge()
     assert isinstance(opening, Opened)
     resolution = replace(opening.resolution, title=title, resolution_id=encoded(who) or "r")
@@ -62,7 +62,7 @@ def test_a_timeline_holds_any_title_and_any_name(title: str, who: str) -> None:
     facts[-1] = replace(facts[-1], by=who)
     picture = parsed(timeline.write(folded(steps(facts)), NOW))
     assert (picture.findtext(f"{SVG}title") or "").startswith(isolated(title))
-    texts = told(picture)
+    texts = texts_of(picture)
     assert any(short(isolated(who), 40).rstrip(f"…{PDI}") in text for text in texts)
     for text in texts:
         assert_closed(text)
@@ -70,9 +70,9 @@ def test_a_timeline_holds_any_title_and_any_name(title: str, who: str) -> None:
 
 @unhurried
 @given(ANY_TEXT.filter(bool))
-def test_a_chart_holds_any_id(id_: str) -> None:
+def test_a_chart_may_contain_any_id(id_: str) -> None:
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1}}
-    texts = told(parsed(chart.write(scorecard_table(By.AXIS, AS_OF, [("civil", counts)]))))
+    texts = texts_of(parsed(chart.write(scorecard_table(By.AXIS, AS_OF, [("civil", counts)]))))
     assert any(text.startswith(f"{isolated(id_)}: ") for text in texts)
     for text in texts:
         assert_closed(text)

@@ -1,4 +1,4 @@
-"""CSV is read back by any reader, and no cell of it is a formula to any of them."""
+"""Any reader reads the CSV back, and no reader takes a cell for a formula."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PLACES = re.compile(r"(\A|[;\t\r\n])'")
 
 
 def original(cell: str) -> str:
-    """What stood in a cell before it was made harmless, as docs/scorecards.md tells."""
+    """The text of a cell before it was made harmless, as docs/scorecards.md explains."""
     return PLACES.sub(r"\1", cell)
 
 
 def cells(text: str, separator: str) -> Iterator[str]:
-    """The cells as a spreadsheet takes them that is set to this separator.
+    """The cells as a spreadsheet program with this separator reads them.
 
-    Quotes mean something at the beginning of a cell alone; a line ends outside of them.
+    Quotes have a meaning only at the beginning of a cell; within them a line does not end.
     """
     cell, quoted, fresh, at = "", False, True, 0
     while at < len(text):
@@ -56,7 +56,7 @@ def cells(text: str, separator: str) -> Iterator[str]:
 
 
 def table(id_: str) -> str:
-    """A board with an axis of this id."""
+    """A scorecard table with an axis of this id."""
     counts = {id_: {"state:opened": 1, "age:2024-03-01": 1}}
     content = csv_file.write(scorecard_table(By.AXIS, AS_OF, [("civil", counts)]))
     return content.decode("utf-8-sig")
@@ -73,7 +73,7 @@ def test_any_id_is_read_back_as_it_was(id_: str) -> None:
 
 
 def is_seen(character: str) -> bool:
-    """White space, controls and invisible marks are not; a number sign of Arabic is."""
+    """White space, controls and invisible marks are not; an Arabic number sign is."""
     return not (character.isspace() or unicodedata.category(character) == "Cc") and (
         unicodedata.category(character) != "Cf" or "\u0600" <= character <= "\u08e2"
     )
@@ -105,6 +105,6 @@ def test_no_cell_is_a_formula_whatever_the_separator(id_: str) -> None:
         ("الف؛ ب-ج = د", "الف؛ ب-ج = د"),
     ],
 )
-def test_an_apostrophe_stands_where_a_formula_might_begin(text: str, guarded: str) -> None:
+def test_an_apostrophe_comes_before_a_possible_formula(text: str, guarded: str) -> None:
     assert harmless(text) == guarded
     assert original(guarded) == writable(text)

@@ -1,4 +1,4 @@
-"""The cleaning that every format shares."""
+"""Cleaning texts, which all formats have in common."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.written.any_text import ANY_TEXT
 
 
 @given(ANY_TEXT)
-def test_cleaning_is_done_once_and_leaves_what_can_be_written(text: str) -> None:
+def test_cleaning_twice_changes_nothing_more_and_the_result_can_be_written(text: str) -> None:
     for clean in (writable, one_line):
         written = clean(text)
         assert clean(written) == written
@@ -27,11 +27,11 @@ def test_cleaning_is_done_once_and_leaves_what_can_be_written(text: str) -> None
         ("می‌شود\u200f 👩‍🚒\t\r\n\u2028", "می‌شود\u200f 👩‍🚒\t\r\n\u2028"),
     ],
 )
-def test_only_what_no_document_should_hold_is_replaced(text: str, written: str) -> None:
+def test_only_unsuitable_characters_are_replaced(text: str, written: str) -> None:
     assert writable(text) == written
 
 
-def test_a_line_has_no_end_within() -> None:
+def test_one_line_contains_no_end_of_line() -> None:
     assert one_line("a\r\nb\nc\rd\te\x85f\u2028g\u2029h\x0bi\x1cj") == "a b c d e f g h i j"
 
 
@@ -45,10 +45,10 @@ def test_a_line_has_no_end_within() -> None:
         ("", ""),
     ],
 )
-def test_an_isolated_text_ends_what_it_begins(text: str, isolate: str) -> None:
+def test_an_isolated_text_is_closed(text: str, isolate: str) -> None:
     assert isolated(text) == f"{FSI}{isolate}{PDI}"
 
 
-def test_what_runs_from_right_to_left_throughout_needs_no_isolation() -> None:
+def test_a_text_from_right_to_left_needs_no_isolation() -> None:
     for text in ("تکمیل پل (بند ۱۲) می‌شود", "۱۴۰۲", "۱۲ نامه"):
         assert isolated(f"{text}\u202e") == text

@@ -1,4 +1,4 @@
-"""The parts of an Office Open XML file (ECMA-376 part 2), whichever program packed it."""
+"""Opens the parts of an Office Open XML file (ECMA-376 part 2), whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib.parse import unquote
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from services.followups.adapters.foreign import told_by_beginning, told_by_parts
+from services.followups.adapters.file_kinds import advice_by_beginning, advice_by_parts
 
-_MOST_UNPACKED: Final = 400_000_000  # bytes; a million rows that are formatted and empty have less
+_MOST_UNPACKED: Final = 400_000_000  # bytes; a million empty formatted rows have fewer
 _MOST_PARTS: Final = 1_000
-_MOST_RATIO: Final = 200  # of a part of a megabyte and more; honest ones have 10 to 40
-_PIECE: Final = 1 << 16
+_MOST_RATIO: Final = 200  # unpacked to packed, from a megabyte on; ordinary parts have 10 to 40
+_CHUNK: Final = 1 << 16
 _ENCRYPTED_FLAG: Final = 0x1
-# The standard has the first two; of the others some programs make use.
+# The standard allows the first two; some programs use the others.
 _ENCODING: Final = re.compile(
     r"utf-(8|16(le|be)?)|(us-)?ascii|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE
 )
@@ -29,44 +29,50 @@ End: TypeAlias = Callable[[str], None]
 Text: TypeAlias = Callable[[str], None]
 
 
-class Refused(Exception):
-    """Why a file is not read, and what to do about it."""
+class UnreadableFile(Exception):
+    """A file is not read. The message says why, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """What a part leads to."""
+    """A reference from one part to another."""
 
-    kind: str  # the last word of its type, which transitional and strict files have in common
+    kind: str  # the last segment of its type: the same in transitional and strict files
     target: str
 
 
 class Package:
-    """A file that is open."""
+    """An open file.
+
+    Programs write the names of parts with different case and slashes; both are ignored.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Look at what it says of its sizes, and whether it is true. Raises Refused.
+        """Check that it is a zip file of reasonable size.
 
-        Names differ between programs in their case and their slashes.
+        Raises UnreadableFile, and the errors of `zipfile` if it is broken.
         """
-        if (told := told_by_beginning(file)) is not None:
-            raise Refused(told)
+        if (advice := advice_by_beginning(file)) is not None:
+            raise UnreadableFile(advice)
         self._packed = ZipFile(file)
         parts = [part for part in self._packed.infolist() if not part.is_dir()]
-        self._parts = {_name(part.filename): part for part in parts}
-        if (told := told_by_parts(self._parts)) is not None:
-            raise Refused(told)
+        self._parts = {_key(part.filename): part for part in parts}
+        if (advice := advice_by_parts(self._parts)) is not None:
+            raise UnreadableFile(advice)
         self._require_sizes(parts)
 
     def __contains__(self, name: str) -> bool:
-        return _name(name) in self._parts
+        return _key(name) in self._parts
 
     def open(self, name: str) -> IO[bytes]:
-        """A part by its name. Raises KeyError where there is none."""
-        return self._packed.open(self._parts[_name(name)])
+        """Open a part by its name. Raises KeyError if there is none."""
+        return self._packed.open(self._parts[_key(name)])
 
     def relationships(self, name: str) -> Mapping[str, Relationship]:
-        """What a part leads to within the file, by id; "" asks for the file's own."""
+        """The references from a part to parts of the same file, by id.
+
+        The name "" stands for the file itself.
+        """
         folder, base = posixpath.split(name)
         found: dict[str, Relationship] = {}
 
@@ -79,27 +85,31 @@ class Package:
                 target = unquote(target)
             found[attributes.get("Id", "")] = Relationship(kind, target.lstrip("/"))
 
-        place = posixpath.join(folder, "_rels", f"{base}.rels")
-        if place in self:
-            read(self.open(place), start)
+        rels = posixpath.join(folder, "_rels", f"{base}.rels")
+        if rels in self:
+            parse(self.open(rels), start)
         return found
 
     def _require_sizes(self, parts: list[ZipInfo]) -> None:
         if len(parts) > _MOST_PARTS:
-            raise Refused(f"it has {len(parts)} parts, and {_MOST_PARTS} at most can be")
+            raise UnreadableFile(
+                f"it has {len(parts)} parts, and at most {_MOST_PARTS} are allowed"
+            )
         if any(part.flag_bits & _ENCRYPTED_FLAG for part in parts):
-            raise Refused("it is packed with a password; save it as .xlsx without one")
+            raise UnreadableFile("it is packed with a password; save it as .xlsx without one")
         if any(part.compress_type not in {ZIP_STORED, ZIP_DEFLATED} for part in parts):
-            raise Refused("it is packed in an unusual way; open it and save it as .xlsx again")
+            raise UnreadableFile(
+                "it is packed in an unusual way; open it and save it as .xlsx again"
+            )
         unpacked = sum(part.file_size for part in parts)
         if unpacked > _MOST_UNPACKED or any(map(_is_bomb, parts)):
-            raise Refused(
+            raise UnreadableFile(
                 f"unpacked it has {unpacked} bytes, far more than is in it; delete what is "
                 "formatted below and beside the rows, and save it again"
             )
         for part in parts:
-            with self._packed.open(part) as content:  # fails where it has another size
-                while content.read(_PIECE):
+            with self._packed.open(part) as content:  # raises if the size is wrong
+                while content.read(_CHUNK):
                     pass
 
 
@@ -107,7 +117,7 @@ def _slashed(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _name(name: str) -> str:
+def _key(name: str) -> str:
     return _slashed(name).lstrip("/").lower()
 
 
@@ -118,20 +128,20 @@ def _is_bomb(part: ZipInfo) -> bool:
 # -- XML ----------------------------------------------------------------------------------------
 
 
-def read(part: IO[bytes], start: Start, end: End | None = None, text: Text | None = None) -> None:
-    """Read a part to its end, and close it."""
-    for _ in pieces(part, start, end, text):
+def parse(part: IO[bytes], start: Start, end: End | None = None, text: Text | None = None) -> None:
+    """Parse a part to its end, and close it."""
+    for _ in parse_in_chunks(part, start, end, text):
         pass
 
 
-def pieces(
+def parse_in_chunks(
     part: IO[bytes], start: Start, end: End | None = None, text: Text | None = None
 ) -> Iterator[None]:
-    """Read a part piece by piece: the functions hear of it, and nothing is kept.
+    """Parse a part chunk by chunk: call the functions, and yield after each chunk.
 
-    An element or attribute of a namespace is named `<namespace> <name>`. No part of an Office Open
-    XML file has a document type (ECMA-376 part 2, 8.1.4), so none can bring entities. Raises
-    Refused for one and for a strange encoding, ExpatError, and what a codec raises.
+    An element or attribute in a namespace is named `<namespace> <name>`. An Office Open XML part
+    has no document type (ECMA-376 part 2, 8.1.4), and without one it cannot define entities. Raises
+    UnreadableFile for a document type or an unusual encoding, ExpatError, and the errors of codecs.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -143,8 +153,8 @@ def pieces(
     if text is not None:
         parser.CharacterDataHandler = text
     with part:
-        while piece := part.read(_PIECE):
-            parser.Parse(piece)
+        while chunk := part.read(_CHUNK):
+            parser.Parse(chunk)
             yield
         parser.Parse(b"", True)
     yield
@@ -152,9 +162,11 @@ def pieces(
 
 def _require_encoding(_: str, encoding: str | None, __: int) -> None:
     if encoding is not None and not _ENCODING.fullmatch(encoding):
-        told = f"it is broken: a part is in the encoding «{encoding[:40]}»"
-        raise Refused(f"{told}; open it in a spreadsheet program and save it as .xlsx again")
+        reason = f"it is broken: a part is in the encoding «{encoding[:40]}»"
+        raise UnreadableFile(
+            f"{reason}; open it in a spreadsheet program and save it as .xlsx again"
+        )
 
 
 def _refuse_doctype(*_: Any) -> NoReturn:
-    raise Refused("it is broken: it has a document type, which no spreadsheet has")
+    raise UnreadableFile("it is broken: it has a document type, which no spreadsheet has")

@@ -1,4 +1,4 @@
-"""How people call what is stored under short names."""
+"""The Persian titles of the states of a follow-up."""
 
 from __future__ import annotations
 

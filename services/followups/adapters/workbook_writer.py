@@ -1,4 +1,4 @@
-"""A workbook to be written row by row, in which every text comes back as it is."""
+"""Begins a workbook that is written row by row and keeps every text unchanged."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OPTIONS: Final = {
 }
 
 
-class TextSheet(Worksheet):  # type: ignore[misc]  # it has no types
+class TextSheet(Worksheet):  # type: ignore[misc]  # XlsxWriter has no types
     """A sheet whose texts are never taken for markup.
 
-    XlsxWriter passes a text from <r> to </r> on as it is, and of `_x005F_x000D_` it escapes the
-    first half alone.
+    XlsxWriter itself writes a text from <r> to </r> without escaping it, and escapes only the
+    first half of `_x005F_x000D_`.
     """
 
     @staticmethod
@@ -30,12 +30,15 @@ class TextSheet(Worksheet):  # type: ignore[misc]  # it has no types
         if not isinstance(data, str):
             return data
         text = escaped(data)
-        is_passed_on = text.startswith("<r>") and text.endswith("</r>")
-        return f"_x003C_{text[1:]}" if is_passed_on else text
+        looks_like_markup = text.startswith("<r>") and text.endswith("</r>")
+        return f"_x003C_{text[1:]}" if looks_like_markup else text
 
 
 def begin(file: BinaryIO, folder: str, name: str) -> tuple[Workbook, TextSheet]:
-    """A book and its sheet, right to left; `folder` is for rows that are not in the file yet."""
+    """A new workbook and its only sheet, right to left.
+
+    XlsxWriter keeps unfinished rows in `folder`.
+    """
     book = Workbook(file, {**_OPTIONS, "tmpdir": folder})
     sheet = book.add_worksheet(name, worksheet_class=TextSheet)
     sheet.right_to_left()

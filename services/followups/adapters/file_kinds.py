@@ -1,4 +1,4 @@
-"""Files that are no Office Open XML workbook: what they are, and what to do about it."""
+"""Recognises files that are not Office Open XML workbooks, and says how to get one from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOCUMENT: Final = "it is a text document; send the spreadsheet as .xlsx"
 SLIDES: Final = "it is a presentation; send the spreadsheet as .xlsx"
 UNKNOWN: Final = f"it is no .xlsx; if it is a spreadsheet, {SAVE}"
 
-_LOOKED_AT: Final = 4_096  # bytes of the beginning
+_BEGINNING_BYTES: Final = 4_096
 
 _OLE: Final = b"\xd0\xcf\x11\xe0"  # compound files, [MS-CFB]
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")  # its stream, [MS-OFFCRYPTO] 2.3.4
@@ -41,13 +41,13 @@ _BEGINNINGS: Final[Mapping[bytes, str]] = {
     b"{\\rtf": DOCUMENT,
     **dict.fromkeys((b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf"), PACKED),
 }
-_MARKED: Final[Mapping[bytes, str]] = {  # somewhere in the beginning, in small letters
+_MARKERS: Final[Mapping[bytes, str]] = {  # anywhere in the beginning, in lower case
     b"form-data;": FORM,
     b"urn:schemas-microsoft-com:office:spreadsheet": XML_2003,
     b"urn:oasis:names:tc:opendocument": FLAT_OPEN,
     **dict.fromkeys((b"<html", b"<table", b"<!doctype html"), WEB),
 }
-_PARTS: Final[Mapping[str, str]] = {  # of what is packed in the same way
+_PARTS: Final[Mapping[str, str]] = {  # of other zip files
     "xl/workbook.bin": BINARY,
     "word/document.xml": DOCUMENT,
     "ppt/presentation.xml": SLIDES,
@@ -57,22 +57,22 @@ _PARTS: Final[Mapping[str, str]] = {  # of what is packed in the same way
 _TEXT: Final = re.compile(rb"[^\x00-\x08\x0e-\x1a\x1c-\x1f]+")
 
 
-def told_by_beginning(file: BinaryIO) -> str | None:
-    """What a file is that is no zip, and what to do; None where it may be one."""
+def advice_by_beginning(file: BinaryIO) -> str | None:
+    """Say what a file is that is not a zip, and what to do; None if it may be one."""
     file.seek(0)
-    beginning = file.read(_LOOKED_AT)
+    beginning = file.read(_BEGINNING_BYTES)
     if not beginning:
         return EMPTY
     if beginning.startswith(_OLE):
         return LOCKED if _ENCRYPTED in beginning + file.read() else OLD
     before, zip_begins, _ = beginning.partition(b"PK\x03\x04")
     plain = _in_utf_8(before).lower()
-    for start, told in _BEGINNINGS.items():
+    for start, advice in _BEGINNINGS.items():
         if before.startswith(start):
-            return told
-    for mark, told in _MARKED.items():
-        if mark in plain:
-            return told
+            return advice
+    for marker, advice in _MARKERS.items():
+        if marker in plain:
+            return advice
     if zip_begins:
         return None
     return TEXT if _TEXT.fullmatch(plain) else UNKNOWN
@@ -84,11 +84,11 @@ def _in_utf_8(beginning: bytes) -> bytes:
     return beginning
 
 
-def told_by_parts(names: Collection[str]) -> str | None:
-    """What a zip of parts of these names (in small letters) is; None where it may be a workbook."""
-    for name, told in _PARTS.items():
+def advice_by_parts(names: Collection[str]) -> str | None:
+    """The same for a zip, by the names of its parts in lower case; None if it may be a workbook."""
+    for name, advice in _PARTS.items():
         if name in names:
-            return told
+            return advice
     if any(name.endswith((".xlsx", ".xlsm")) for name in names):
         return PACKED
     return None

@@ -1,5 +1,5 @@
-"""Bodies and parameters as programs and people really send them: what a document allows, and what
-it just does not."""
+"""Bodies and parameters as programs and people send them: what an OpenAPI document allows, and
+what it just excludes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 Document: TypeAlias = Mapping[str, Any]
 Raw: TypeAlias = tuple[bytes, Mapping[str, str]]
-"""A body as it is sent, with its headers."""
+"""A body in bytes, with its headers."""
 
 DAYS: Final = (
     *("1405-10-30", "۱۴۰۵/۱۰/۳۰", "1405/10/30", "2024-02-30", "2024-02-01", "2023-12-01"),
@@ -26,20 +26,20 @@ DAYS: Final = (
     *("2024-05-02T09:00:00+99:99", "2150-12-31T23:59:59.9999999Z", "1950-01-01T00:00:00+03:30"),
     *("1706745600", "now", "24:00", "09:00", "9:00", "09:00:00.5", 1_803_686_400, 1.5e12, True),
 )
-"""Where a day, an instant or a time of day belongs."""
+"""For places where a day, an instant or a time of day belongs."""
 
 TEXTS: Final = (
     *("", " ", "\u001c", "\u0085", "\u200b", "\u200c", "\u3164", "\u202e", "\x00", "a\x00b"),
     *("a\x1fb", "\ud800", "\uffff", "می‌شود", "x" * 191, "x" * 201, "x" * 501, "x" * 2_001),
     *("x" * 20_001, "$where", "a.b", "..", "a/b", "a|b", "A", "http://[", "http://\x00"),
 )
-"""Where any text belongs."""
+"""For places where any text belongs."""
 
 OTHERS: Final[tuple[Any, ...]] = (
     *(None, True, 0, -1, 101, 2**53, 2**64, 0.5, 1.0, float("nan"), float("inf")),
     *([], {}, [None], {"$gt": ""}, ["x"] * 101),
 )
-"""Where anything belongs."""
+"""For any place."""
 
 _MORE_TEXTS: Final = (
     *("\u2800", "\ufeff", "a\x0bb", "a\x7fb", "a\u2028b", "a\r\nb", "a\udfffb", "\U0010ffff"),
@@ -101,20 +101,20 @@ RAW: Final[tuple[Raw, ...]] = tuple(
 
 
 def bodies(document: Document, schema: Document, example: Any) -> st.SearchStrategy[Any]:
-    """JSON that a document allows for a body, JSON that it just does not, and any other."""
+    """JSON that a document allows for a body, JSON that it just excludes, and any other."""
     fitting = allowed(document, schema)
     return st.one_of(
         fitting,
-        *(near_misses(example) for _ in range(3)),  # these tell most
+        *(near_misses(example) for _ in range(3)),  # these find most
         fitting.flatmap(near_misses),
         odd_values,
     )
 
 
 def each(valid: Any) -> Iterator[Any]:
-    """The same with each of its parts left out, and changed in each odd way.
+    """The same body with each of its parts left out, and changed in each odd way.
 
-    Of a list's parts the first stands for all.
+    Of the parts of a list only the first is changed.
     """
     for number, (holder, key) in enumerate(_places(valid)):
         if isinstance(holder, list) and key > 0:
@@ -140,7 +140,7 @@ def _is_time(value: Any) -> bool:
 
 @st.composite
 def near_misses(draw: st.DrawFn, valid: Any) -> Any:
-    """The same with one to three of its parts changed, left out, or something more."""
+    """The same body with one to three of its parts changed, left out or added."""
     body = deepcopy(valid)
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(body))
@@ -168,7 +168,7 @@ def written(body: Any) -> bytes:
 
 
 def allowed(document: Document, schema: Document) -> st.SearchStrategy[Any]:  # noqa: PLR0912
-    """Any JSON that a schema of the document allows, as far as our schemas go."""
+    """Any JSON that a schema of the document allows; covers what our schemas use."""
     match schema:
         case {"$ref": name}:
             known = document["components"]["schemas"]
@@ -217,7 +217,7 @@ def allowed(document: Document, schema: Document) -> st.SearchStrategy[Any]:  # 
 
 
 def _places(body: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a body: what holds it, and under which key."""
+    """Every place in a body: its container and its key."""
     match body:
         case dict():
             inner = list(body.items())

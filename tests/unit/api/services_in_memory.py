@@ -1,4 +1,4 @@
-"""The HTTP of every service over a store in memory, each with something to look at."""
+"""The API of every service over a store in memory, each with some data."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from tests.unit.followups.examples import (
     fact_of_opening,
 )
 from tests.unit.followups.messages import approval
-from tests.unit.notify.matters import session
+from tests.unit.notify.examples import session
 from tests.unit.reports.builders import BEFORE, RECEPTION, message, scheduled
 from tests.unit.reports.offices import Office
 from tests.unit.scheduler.examples import context
@@ -98,13 +98,13 @@ BRIDGES: Final[Mapping[str, tuple[dict[str, Any], tuple[Fact, ...]]]] = {
         ),
     ),
 }
-"""What changes from one bridge to the next, and what has happened to each."""
+"""The fields in which each bridge differs, and its facts."""
 BRIDGE: Final = {"deputy": "civil", "title": "تکمیل پل", "due_on": "2030-01-01"}
 
 
 @dataclass(slots=True)
-class Standing:
-    """A clock that shows one instant (UTC), until it is set to another."""
+class FixedClock:
+    """A clock that shows one instant (UTC) until it is set to another."""
 
     instant: datetime
 
@@ -113,12 +113,12 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
-    """A service's HTTP, and what it told since."""
+class ApiClient:
+    """An HTTP client of a service; `events` returns all events that the service committed."""
 
     app: FastAPI
     http: httpx.AsyncClient
-    told: Callable[[], Sequence[Event]]
+    events: Callable[[], Sequence[Event]]
 
     async def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
         return await self.http.post(f"/v1{path}", json=body, headers=headers)
@@ -130,12 +130,12 @@ class Counter:
         return items
 
 
-def app_over(
+def app_of(
     *routers: APIRouter,
     persian: Catalogue = NO_WORDS,
     long_bodies: Sequence[LongBody] = (),
 ) -> FastAPI:
-    """The app of these routes, as every service builds its own."""
+    """An app with these routes, built as every service builds its own."""
     app = create_app(
         persian=Persian(SHARED, persian),
         title="Peygir",
@@ -151,73 +151,75 @@ def app_over(
 
 
 @asynccontextmanager
-async def over(told: Callable[[], Sequence[Event]], app: FastAPI) -> AsyncIterator[Counter]:
-    """The counter of an app; `told` gives all that its store was told."""
+async def client_of(
+    events: Callable[[], Sequence[Event]], app: FastAPI
+) -> AsyncIterator[ApiClient]:
+    """A client of an app; `events` returns all events in its store."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://peygir") as http:
-        yield Counter(app, http, told)
+        yield ApiClient(app, http, events)
 
 
 @asynccontextmanager
-async def open_scheduler() -> AsyncIterator[Counter]:
-    """Two visits, which have begun, with a resolution each."""
-    register, clock = MemoryRegister(), Standing(NOW)
+async def open_scheduler() -> AsyncIterator[ApiClient]:
+    """Two open visits with one resolution each, and two seasons."""
+    register, clock = MemoryRegister(), FixedClock(NOW)
     api = scheduler.ApiContext(register, context(), clock)
-    app = app_over(*scheduler.routes(api), persian=scheduler_words.CATALOGUE)
-    async with over(lambda: register.events, app) as counter:
+    app = app_of(*scheduler.routes(api), persian=scheduler_words.CATALOGUE)
+    async with client_of(lambda: register.events, app) as client:
         for id_ in ("visit-1", "visit-2"):
-            made = await counter.post("/sessions", {**VISIT, "session_id": id_})
+            made = await client.post("/sessions", {**VISIT, "session_id": id_})
             assert made.status_code == 201, made.text
-            await counter.post(f"/sessions/{id_}/open")
+            await client.post(f"/sessions/{id_}/open")
             recorded = {"resolutions": [{**BRIDGE, "resolution_id": f"{id_}-R1"}]}
-            made = await counter.post(f"/sessions/{id_}/resolutions", recorded)
+            made = await client.post(f"/sessions/{id_}/resolutions", recorded)
             assert made.status_code == 201, made.text
         for season, starts_on in (("1403", "2024-08-12"), ("1404", "2025-08-11")):
-            made = await counter.post("/seasons", {"season": season, "starts_on": starts_on})
+            made = await client.post("/seasons", {"season": season, "starts_on": starts_on})
             assert made.status_code == 201, made.text
-        yield counter
+        yield client
 
 
 @asynccontextmanager
-async def open_reports() -> AsyncIterator[Counter]:
-    """Two sessions, of which one has its report, and two circulars."""
+async def open_reports() -> AsyncIterator[ApiClient]:
+    """Two sessions, one of them with a report, and two circulars."""
     office = Office()
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     api = reports.ApiContext(office.store, office.circulars, RECEPTION)
-    app = app_over(reports.routes(api, Standing(BEFORE)), persian=reports_words.CATALOGUE)
-    async with over(lambda: office.told, app) as counter:
-        sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
+    app = app_of(reports.routes(api, FixedClock(BEFORE)), persian=reports_words.CATALOGUE)
+    async with client_of(lambda: office.told, app) as client:
+        sent = await client.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
         for id_ in ("1402-1", "1402-2"):
-            issued = await counter.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
+            issued = await client.post("/circulars", {"catalogue_version": 1, "circular_id": id_})
             assert issued.status_code == 201, issued.text
-        yield counter
+        yield client
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """The HTTP of follow-ups, over desks and at an instant that each test sets."""
+class FollowupsService:
+    """The API of follow-ups; each test sets the contexts of deputies and the clock."""
 
     app: FastAPI
     contexts: dict[str, followups.ApiContext]
-    clock: Standing
+    clock: FixedClock
 
 
 @cache
-def followups_house(*deputies: str) -> House:
-    """The house of these deputies. Built once, since that takes longer than most tests."""
+def followups_service(*deputies: str) -> FollowupsService:
+    """The API for these deputies. It is built once, as that takes longer than most tests."""
     contexts: dict[str, followups.ApiContext] = {}
-    clock = Standing(NOW)
+    clock = FixedClock(NOW)
     routers = followups.routes(contexts, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
-    app = app_over(*routers, long_bodies=long_bodies, persian=followups_words.CATALOGUE)
-    return House(app, contexts, clock)
+    app = app_of(*routers, long_bodies=long_bodies, persian=followups_words.CATALOGUE)
+    return FollowupsService(app, contexts, clock)
 
 
 @asynccontextmanager
-async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
-    """Two follow-ups of one deputy, looked at an hour after they were opened, or at an instant."""
+async def open_followups(at: datetime | None = None) -> AsyncIterator[ApiClient]:
+    """Two follow-ups of one deputy, an hour after they were opened, or at an instant (UTC)."""
     store, now = MemoryFollowups(), NOW + timedelta(hours=1)
     context = replace(TRACKING, escalation=WATCHED)
     known: dict[str, Any] = {
@@ -228,14 +230,14 @@ async def open_followups(at: datetime | None = None) -> AsyncIterator[Counter]:
     messages = [approval(id_, resolution_id=id_, **known) for id_ in ("R-1", "R-2")]
     decision = await followups_handlers.handle_events(messages, store, context, now)
     await store.save(decision.changes, CommitContext("event", "followups"))
-    house = followups_house("civil")
-    house.contexts["civil"] = followups.ApiContext(store, context, store.files)
-    house.clock.instant = at or now
-    async with over(lambda: store.events, house.app) as counter:
-        yield counter
+    service = followups_service("civil")
+    service.contexts["civil"] = followups.ApiContext(store, context, store.files)
+    service.clock.instant = at or now
+    async with client_of(lambda: store.events, service.app) as client:
+        yield client
 
 
-class Away(MemoryFollowups):
+class UnavailableFollowups(MemoryFollowups):
     """A store whose database does not answer."""
 
     async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
@@ -246,14 +248,14 @@ class Away(MemoryFollowups):
         raise ServerSelectionTimeoutError("no primary")
 
 
-class Leaving(MemoryFollowups):
-    """A store whose database gives ids, and then goes away."""
+class VanishingFollowups(MemoryFollowups):
+    """A store whose database returns ids and then stops answering."""
 
     async def of_ids(self, ids: Collection[str]) -> Mapping[str, Followup]:
         raise ServerSelectionTimeoutError("no primary")
 
 
-async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
+async def _save_life(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
     versions = [opened(opening)]
     for fact in facts:
         versions.append(evolve(versions[-1], fact))
@@ -263,26 +265,29 @@ async def _live(store: MemoryFollowups, opening: Opened, *facts: Fact) -> None:
 
 @asynccontextmanager
 async def open_scorecards(
-    away: Sequence[str] = (), leaving: Sequence[str] = ()
-) -> AsyncIterator[Counter]:
-    """Two deputies' follow-ups on 1 February 2024, each with its life."""
-    kinds = {**dict.fromkeys(away, Away), **dict.fromkeys(leaving, Leaving)}
+    away: Sequence[str] = (), vanishing: Sequence[str] = ()
+) -> AsyncIterator[ApiClient]:
+    """Follow-ups of two deputies with their facts, on 1 February 2024."""
+    kinds = {
+        **dict.fromkeys(away, UnavailableFollowups),
+        **dict.fromkeys(vanishing, VanishingFollowups),
+    }
     stores = {d: kinds.get(d, MemoryFollowups)(d) for d in ("civil", "crisis")}
     for id_, (changes, facts) in BRIDGES.items():
-        await _live(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
+        await _save_life(stores["civil"], fact_of_opening(resolution_id=id_, **changes), *facts)
     flood = {"deputy": "crisis", "axis": "crisis", "session_kind": "provincial"}
-    await _live(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
-    house = followups_house(*stores)
+    await _save_life(stores["crisis"], fact_of_opening(resolution_id="R-5", **flood))
+    service = followups_service(*stores)
     for deputy, store in stores.items():
         context = replace(TRACKING, deputy=deputy)
-        house.contexts[deputy] = followups.ApiContext(store, context, store.files)
-    house.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
-    async with over(list, house.app) as counter:
-        yield counter
+        service.contexts[deputy] = followups.ApiContext(store, context, store.files)
+    service.clock.instant = datetime(2024, 2, 1, 20, 29, tzinfo=UTC)  # 23:59 in Tehran
+    async with client_of(list, service.app) as client:
+        yield client
 
 
 @asynccontextmanager
-async def open_notify() -> AsyncIterator[Counter]:
+async def open_notify() -> AsyncIterator[ApiClient]:
     """The notices of one session."""
     store = FakeNotices()
     told = new_notices(session(), NOW, None)
@@ -290,12 +295,12 @@ async def open_notify() -> AsyncIterator[Counter]:
         [notify_handlers.Change(None, notice, (), NOW) for notice in told],
         CommitContext("event", "notify"),
     )
-    app = app_over(notify.routes(store), persian=notify_words.CATALOGUE)
-    async with over(lambda: store.events, app) as counter:
-        yield counter
+    app = app_of(notify.routes(store), persian=notify_words.CATALOGUE)
+    async with client_of(lambda: store.events, app) as client:
+        yield client
 
 
-OFFICES: Final = {
+IN_MEMORY: Final = {
     "scheduler": open_scheduler,
     "reports": open_reports,
     "followups": open_followups,

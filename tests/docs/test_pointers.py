@@ -15,7 +15,7 @@ _HISTORY: Final = frozenset({"CHANGELOG.md"})  # it names what was there at its 
 _FOLDERS: Final = "shared|services|tools|deploy|docs|tests"
 _LINK: Final = re.compile(r"\]\(([^)\s:]+)\)")  # a colon belongs to an address elsewhere
 _PATH: Final = re.compile(rf"`((?:{_FOLDERS})/[^`\s]*)`")
-_MODULE: Final = re.compile(rf"\bpython -m ((?:{_FOLDERS})(?:\.\w+)*)")
+_MODULE: Final = re.compile(rf"\bpython -m ((?:{_FOLDERS})(?:\.\w+)+)")
 _TARGET: Final = re.compile(r"`make ([a-z-]+)`")
 _PLACEHOLDER: Final = re.compile(r"<[^>/]*>|‹[^›/]*›")
 

@@ -1,9 +1,10 @@
-"""Each page names only files, headings, commands and targets that exist."""
+"""Each page names only files, headings, commands, settings and names that exist."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,9 @@ _LINK: Final = re.compile(r"\]\(([^)\s:]+)\)")  # a colon belongs to an address 
 _PATH: Final = re.compile(rf"`((?:{_FOLDERS})/[^`\s]*)`")
 _MODULE: Final = re.compile(rf"\bpython -m ((?:{_FOLDERS})(?:\.\w+)+)")
 _TARGET: Final = re.compile(r"`make ([a-z-]+)`")
+_SETTING: Final = re.compile(r"\bPEYGIR_([A-Z_]+[A-Z])\b(?!_)")  # not `PEYGIR_SMTP_*`
+_NAME: Final = re.compile(r"`(\w*(?:[a-z][A-Z]|_)\w*)(?=[`(:])")
+_OF_THE_CODE: Final = ("CONTRIBUTING.md", "services/README.md", "docs/architecture.md")
 _PLACEHOLDER: Final = re.compile(r"<[^>/]*>|‹[^›/]*›")
 
 
@@ -55,6 +59,14 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 
 
+@cache
+def words() -> frozenset[str]:
+    """Every name in the project's own code."""
+    sources = [path for name in _FOLDERS.split("|") for path in (PROJECT / name).rglob("*.py")]
+    texts = (path.read_text(encoding="utf-8") for path in (*sources, PROJECT / "Makefile"))
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
+
+
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
     assert list(broken_links(page)) == []
@@ -73,3 +85,15 @@ def test_commands_exist(page: Path) -> None:
 
     assert [name for name in _MODULE.findall(text) if not is_module(name)] == []
     assert set(_TARGET.findall(text)) - set(rules) == set()
+
+
+@each_page
+def test_settings_exist(page: Path) -> None:
+    named = set(_SETTING.findall(page.read_text(encoding="utf-8")))
+    assert {name for name in named if not {name.lower(), f"PEYGIR_{name}"} & words()} == set()
+
+
+@pytest.mark.parametrize("page", _OF_THE_CODE)
+def test_names_of_the_code_exist(page: str) -> None:
+    named = set(_NAME.findall((PROJECT / page).read_text(encoding="utf-8")))
+    assert {name for name in named if not name.startswith("PEYGIR_")} - words() == set()

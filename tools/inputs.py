@@ -1,9 +1,9 @@
-"""Writes what a text, a day, a number, a file name and a sheet may hold: docs/inputs.md.
+"""Writes what a text, a day, a number, a file name and a sheet may contain: docs/inputs.md.
 
 python -m tools.inputs            write docs/inputs.md
-python -m tools.inputs --check    exit code 1 where it is not what would be written
+python -m tools.inputs --check    exit code 1 if it is not what would be written
 
-Limits are those of the code; what becomes of an example, the code itself says.
+The limits and the answers to the examples come from the code itself.
 """
 
 from __future__ import annotations
@@ -29,52 +29,52 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
 _INTRODUCTION: Final = """\
 # What may be sent
 
-Made by `python -m tools.inputs` from the code. It holds for events, bodies and parameters of
-requests, spreadsheets, headers and settings alike.
+Made by `python -m tools.inputs` from the code. It is the same for events, bodies and parameters of
+requests, spreadsheets, headers and settings.
 """
 
 _TEXTS: Final = """
 ## Texts
 
 A text is kept as it was written: Arabic ي and ك, vowel marks, tatweel and digits of any script
-stay, and are equal to their Persian fellows in search. ZWNJ stays between letters. Where nobody
-would see the difference, there is none: what the second table names is taken out, white space goes
-from both ends, and the rest is composed (Unicode's NFC). So a text that was sent again is the same
-text. A tab is a space; in a text of one line a line break is one too.
+stay, and are equal to their Persian forms in a search. ZWNJ stays between letters. Invisible
+differences are removed: the characters of the second table are taken out, white space is removed
+at both ends, and the rest is composed (Unicode's NFC). So a text that is sent again is the same
+text. A tab becomes a space, and so does a line break in a text of one line.
 
-A text shows something where it has a letter, a digit or a sign. White space, combining marks with
-nothing to stand on, variation selectors, characters that are not assigned or of private use, and
-fillers ({fillers}) show nothing.
+A text shows something if it has a letter, a digit or a sign. White space, combining marks without
+a base character, variation selectors, unassigned and private-use characters, and fillers
+({fillers}) show nothing.
 """
 
 _IDS: Final = """
-An id is never changed. It is refused where it holds white space, a vertical line, anything of this
-table, a mark of direction, a filler or a variation selector; the answer names the character. So are
-settings, at start, in one line that names the variable. `X-Peygir-User` is 1 to 100 ASCII letters,
-digits and `. _ @ : + -`.
+An id is never changed. It is refused if it contains white space, a vertical line, a character of
+this table, a direction mark, a filler or a variation selector; the answer names the character.
+Settings are refused in the same way, at start, in one line that names the variable.
+`X-Peygir-User` is 1 to 100 ASCII letters, digits and `. _ @ : + -`.
 """
 
 _DAYS: Final = """
 ## Days and instants
 
-A day is text such as `2024-03-11`, an instant text of RFC 3339 with an offset, both of the
-Gregorian calendar and of the years {first} to {last}. Numbers, booleans and texts of digits are
-neither, in no route and in no event. What people mean by something else is not guessed at: it is
-refused with the day that it would be. Years from {jalali_first} to {jalali_last} are Jalali ones.
+A day is text such as `2024-03-11`, an instant is RFC 3339 text with an offset, both in the
+Gregorian calendar and in the years {first} to {last}. No route and no event accepts a number, a
+boolean or a text of digits instead. Anything else is not guessed: it is refused, and the answer
+says which day it would be. Years from {jalali_first} to {jalali_last} are Jalali years.
 """
 
 _HOLIDAYS: Final = """
-The file of `PEYGIR_HOLIDAYS_FILE` is written by people, and takes Jalali days too: with slashes, in
-digits of any script. With dashes they are refused, since TOML's own dates look so and are
-Gregorian. What is neither stops the service at start, in one line that names the day.
+People write the file of `PEYGIR_HOLIDAYS_FILE`, so it may contain Jalali days too: with slashes, in
+digits of any script. With dashes they are refused, because TOML's own dates look like that and are
+Gregorian. Anything else stops the service at start, in one line that names the day.
 """
 
 _NUMBERS: Final = """
 ## Numbers
 
-A number is a JSON number, no text and no boolean; a whole number has no fraction, not even `.0`,
-and is not beyond {largest}, so that it is the same in every language (RFC 8259, section 6).
-A share of a work is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
+A number is a JSON number, not a text or a boolean. A whole number has no fraction, not even `.0`,
+and is at most {largest}, so that it is the same in every language (RFC 8259, section 6).
+Progress is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
 """
 
 _FILES: Final = """
@@ -82,12 +82,12 @@ _FILES: Final = """
 
 | | |
 | --- | --- |
-| characters | 1 to {longest}, that show something besides dots and spaces |
+| characters | 1 to {longest}, with something visible besides dots and spaces |
 | kept | as it was written, without the folders before it (`/` and `\\`) |
-| taken out | what nobody sees, marks of direction too: they make `txt.exe` look like `exe.txt` |
-| cut off | dots and blanks at the end |
-| changed | a name of a device of Windows (`con.pdf`) gets `_` before it |
-| refused | control characters, line breaks, letters that were lost on the way (`????.pdf`) |
+| taken out | invisible characters, and direction marks: they make `txt.exe` look like `exe.txt` |
+| cut off | dots and spaces at the end |
+| changed | the name of a Windows device (`con.pdf`) gets `_` before it |
+| refused | control characters, line breaks, letters that were lost in transfer (`????.pdf`) |
 """
 
 _SHEETS: Final = """
@@ -96,11 +96,11 @@ _SHEETS: Final = """
 | | |
 | --- | --- |
 | form | `.xlsx`, at most {bytes:,} bytes (`PEYGIR_SHEET_LIMIT_BYTES`) and {rows:,} rows |
-| read | {columns}; a note has at most {note:,} characters |
-| a share | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell of percent format, are 45 |
-| cells refused | formulas, errors, days and merged cells in what is read |
-| sheets refused | where columns are missing or double |
-| files refused | every other kind, by its name, with what to do |
+| columns that are read | {columns}; a note has at most {note:,} characters |
+| progress | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell with percent format, are 45 |
+| cells refused | formulas, errors, days and merged cells in these columns |
+| sheets refused | those with missing or duplicate columns |
+| files refused | every other kind; the answer names it and says what to do |
 """
 
 _KINDS: Final[Sequence[tuple[str, Any, int, str]]] = (
@@ -112,9 +112,9 @@ _KINDS: Final[Sequence[tuple[str, Any, int, str]]] = (
         "one line",
     ),
     ("text, note, summary, reason", base.Text, base.LONGEST_TEXT, "several lines"),
-    ("comment, reason that has to be given", base.Saying, base.LONGEST_TEXT, "several lines"),
+    ("comment, required reason", base.Saying, base.LONGEST_TEXT, "several lines"),
     ("short note", base.Brief, base.LONGEST_BRIEF, "several lines"),
-    ("short reason that has to be given", base.BriefSaying, base.LONGEST_BRIEF, "several lines"),
+    ("short required reason", base.BriefSaying, base.LONGEST_BRIEF, "several lines"),
     ("id", base.Id, base.LONGEST_ID, "no white space"),
 )
 _DAYS_GIVEN: Final = (
@@ -239,7 +239,7 @@ def _holidays() -> Iterator[Sequence[str]]:
 
 def main(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 where the page is stale.")
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if the page is stale.")
     ] = False,
 ) -> None:
     """Write docs/inputs.md."""

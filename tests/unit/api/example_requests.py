@@ -300,7 +300,7 @@ async def _followups() -> _Template:
 
 async def _notify() -> _Template:
     store = FakeNotices()
-    told = notices.notices(session(), NOW, None)
+    told = notices.new_notices(session(), NOW, None)
     changes = [notify_handlers.Change(None, notice, (), NOW) for notice in told]
 
     async def prepare(prepared: Prepared) -> Mapping[str, str]:

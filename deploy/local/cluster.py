@@ -19,10 +19,11 @@ from deploy.local.ports import reserve_ports
 from deploy.local.processes import Process, Starter, may_have_own_hosts
 from deploy.local.services import Mail, Service, create_topics
 from deploy.local.toxiproxy import Toxiproxy
+from shared.contracts.services import ServiceName
 
 Name: TypeAlias = Literal[
     "kafka", "kafka-1", "kafka-2", "kafka-3", "mongod", "mongod-1", "mongod-2", "mongod-3",
-    "toxiproxy", "mail", "scheduler", "reports", "followups", "notify",
+    "toxiproxy", "mail", ServiceName,
 ]  # fmt: skip
 _NAMES: Mapping[str, Name] = {name: name for name in get_args(Name)}
 

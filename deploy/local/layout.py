@@ -7,13 +7,14 @@ from dataclasses import astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from shared.contracts.services import HTTP_PORTS, SERVICES
+
 KAFKA_VERSION = "4.3.1"
 REPLICA_SET = "peygir"
 HOST = "127.0.0.1"
 PROJECT = Path(__file__).resolve().parents[2]
 NODE_COUNTS = (1, 3)
 STORES = ("kafka", "mongod")
-SERVICES = ("scheduler", "reports", "followups", "notify")
 
 _HIGHEST_OFFSET = 30_000
 
@@ -61,35 +62,30 @@ class Ports:
     controllers: tuple[int, int, int]
     peers: tuple[int, int, int]
     mongods: tuple[int, int, int]
+    services: tuple[int, ...]  # in the order of SERVICES
     toxiproxy: int
-    scheduler: int
-    reports: int
-    followups: int
-    notify: int
     mail: int
 
     @classmethod
     def standard(cls, offset: int = 0) -> Ports:
-        kafka, mongod, service = 29092 + offset, 27117 + offset, 8101 + offset
+        kafka, mongod = 29092 + offset, 27117 + offset
         return cls(
             kafkas=(kafka, kafka + 2, kafka + 4),
             controllers=(kafka + 1, kafka + 3, kafka + 5),
             peers=(kafka + 6, kafka + 7, kafka + 8),
             mongods=(mongod, mongod + 1, mongod + 2),
+            services=tuple(HTTP_PORTS[service] + offset for service in SERVICES),
             toxiproxy=8474 + offset,
-            scheduler=service,
-            reports=service + 1,
-            followups=service + 2,
-            notify=service + 3,
             mail=8125 + offset,
         )
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """Eighteen ports in a row."""
+        """Ports in a row: twelve of the stores, one for each service, and two more."""
         threes = [(first, first + 1, first + 2) for first in range(base, base + 12, 3)]
         kafkas, controllers, peers, mongods = threes
-        return cls(kafkas, controllers, peers, mongods, *range(base + 12, base + 18))
+        *services, toxiproxy, mail = range(base + 12, base + 14 + len(SERVICES))
+        return cls(kafkas, controllers, peers, mongods, tuple(services), toxiproxy, mail)
 
     @property
     def kafka(self) -> int:
@@ -108,6 +104,8 @@ class Ports:
         store, dash, node = part.rpartition("-")
         if dash:
             return {"kafka": self.kafkas, "mongod": self.mongods}[store][int(node) - 1]
+        if part in SERVICES:
+            return self.services[SERVICES.index(part)]
         port: int = getattr(self, part)
         return port
 

@@ -15,11 +15,11 @@ from email_validator import EmailNotValidError
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from shared.contracts.reference import PROVINCE_CODES
+from shared.contracts.services import HTTP_PORTS
 from shared.runtime.addresses import refused
 from shared.runtime.principals import every_role
 from shared.runtime.settings import CommonSettings, shifted_port
 
-PORT: Final = 8104
 _SMTP_PORT: Final = 8125
 _HOSTS_OF_THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST_NAME: Final = re.compile(r"[\w.-]+")
@@ -48,7 +48,7 @@ def _address(text: str) -> str:
 class NotifySettings(CommonSettings):
     """What notices are told besides what all services are."""
 
-    http_port: int = shifted_port(PORT)
+    http_port: int = shifted_port(HTTP_PORTS["notify"])
 
     smtp_host: str = Field("127.0.0.1", min_length=1, description="The mail server.")
     smtp_port: int = Field(

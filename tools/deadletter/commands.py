@@ -13,6 +13,7 @@ import typer
 from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
+from shared.contracts.services import ServiceName
 from shared.runtime.settings import load
 from tools.deadletter import mending, output
 from tools.deadletter.book import Mended, Moved
@@ -25,7 +26,6 @@ from tools.deadletter.service import NoService, NotPaused
 from tools.deadletter.session import edited, replay_all, sum_up
 from tools.deadletter.topic import NoTopic, UnknownLetter
 
-ServiceName: TypeAlias = Literal["scheduler", "reports", "followups", "notify"]
 StateName: TypeAlias = Literal[
     "open", "mended", "waiting", "applied", "duplicate", "ignored", "refused", "discarded"
 ]

@@ -18,9 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from tools.asking import as_operator
+from shared.runtime.settings import load
+from tools.asking import ApiSettings, as_operator
 
-_DEFAULT_API: Final = "http://127.0.0.1:8103"
 _SECONDS: Final = 600.0  # files of evidence are copied on the way
 _PATIENCE_SECONDS: Final = 60.0
 _BUSY: Final = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
@@ -57,13 +57,14 @@ def move(
         list[str] | None, typer.Option(help="Only this resolution; may be repeated.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved.")] = False,
-    api: Annotated[str, typer.Option(envvar="PEYGIR_API", help="URL of the API.")] = _DEFAULT_API,
+    api: Annotated[str, typer.Option(help="URL of the API; PEYGIR_API says it as well.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Move follow-ups, all or some, with their history and files. Safe to repeat.
 
     Exit code 1: some were refused, because the other follows the same resolution himself.
     """
+    url = api or load(ApiSettings).api_of("followups")
     reason = f"{why} ({who})" if who else why  # a header holds no name in Persian
     asked: dict[str, Any] = {"to": taker, "reason": reason, "dry_run": dry_run}
     if resolution:
@@ -73,7 +74,7 @@ def move(
     try:
         headers = as_operator(who or getpass.getuser())
         with (
-            httpx.Client(base_url=api, timeout=_SECONDS, headers=headers) as http,
+            httpx.Client(base_url=url, timeout=_SECONDS, headers=headers) as http,
             _progress() as progress,
         ):
             task = progress.add_task(f"{giver} → {taker}", total=None)

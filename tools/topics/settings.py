@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from shared.runtime.settings import CommonSettings, refuse
+from shared.runtime.settings import refuse
+from tools.asking import ToolSettings
 
 _VARIABLE = "PEYGIR_REPLICATION_FACTOR"
 _ENOUGH = 3  # copies: one may be lost, and another away meanwhile without stopping anybody
 
 
-class TopicsSettings(CommonSettings):
-    """What the job is told. It serves nobody, so that it needs no identity in production."""
+class TopicsSettings(ToolSettings):
+    """What the job is told."""
 
     replication_factor: int | None = Field(
         None,
@@ -25,11 +26,6 @@ class TopicsSettings(CommonSettings):
     few_copies: Literal["", "accepted"] = Field(
         "", description="`accepted`: production may have fewer than three copies."
     )
-
-    @field_validator("env")
-    @classmethod
-    def _never_open(cls, env: str) -> str:
-        return env
 
 
 def copies(settings: TopicsSettings, asked: int | None) -> int | None:

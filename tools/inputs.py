@@ -1,7 +1,7 @@
 """Writes what a text, a day, a number, a file name and a sheet may hold: docs/inputs.md.
 
-python -m tools.inputs            write docs/inputs.md
-python -m tools.inputs --check    exit code 1 where it is not what would be written
+./peygir inputs            write docs/inputs.md
+./peygir inputs --check    exit code 1 if it is not what would be written
 
 Limits are those of the code; what becomes of an example, the code itself says.
 """
@@ -28,7 +28,7 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
 _INTRODUCTION: Final = """\
 # What may be sent
 
-Made by `python -m tools.inputs` from the code. It holds for events, bodies and parameters of
+Made by `./peygir inputs` from the code. It holds for events, bodies and parameters of
 requests, spreadsheets, headers and settings alike.
 """
 
@@ -236,6 +236,10 @@ def _holidays() -> Iterator[Sequence[str]]:
             yield f"`{day}`", answer
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 where the page is stale.")
@@ -244,11 +248,11 @@ def main(
     """Write docs/inputs.md."""
     if check:
         if is_stale(PAGE):
-            typer.echo("docs/inputs.md is stale; run python -m tools.inputs", err=True)
+            typer.echo("docs/inputs.md is stale; run ./peygir inputs", err=True)
         raise typer.Exit(is_stale(PAGE))
     PAGE.write_text(page(), encoding="utf-8")
     print("docs/inputs.md")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -1,7 +1,7 @@
 """Writes what integrators read of the events: a JSON Schema each, and a page about all of them.
 
-python -m tools.schemas           write docs/events
-python -m tools.schemas --check   exit code 1 where docs/events is not what it would write
+./peygir schemas           write docs/events
+./peygir schemas --check   exit code 1 if docs/events is not what it would write
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _INTRODUCTION: Final = """\
 # Events
 
-Made by `python -m tools.schemas` from the contracts; the examples are recorded messages.
+Made by `./peygir schemas` from the contracts; the examples are recorded messages.
 
 An event is a Kafka record: a CloudEvent 1.0 in its [Kafka protocol binding][binding], whose data
 is a JSON object. Peygir writes binary mode and reads binary and structured mode
@@ -144,6 +144,10 @@ def _file(event: type[EventData]) -> str:
     return f"{_name(event)}.schema.json"
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 where a file is stale.")
@@ -153,7 +157,7 @@ def main(
     if check:
         stale = differences(DOCS)
         for name in stale:
-            typer.echo(f"docs/events/{name} is stale; run python -m tools.schemas", err=True)
+            typer.echo(f"docs/events/{name} is stale; run ./peygir schemas", err=True)
         raise typer.Exit(bool(stale))
     DOCS.mkdir(parents=True, exist_ok=True)
     wanted = documents()
@@ -166,4 +170,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -20,6 +20,7 @@ from deploy.local.mongod import Mongod
 from deploy.local.parts import Part
 from deploy.local.ports import is_free
 from deploy.local.processes import is_alive, read_pid
+from deploy.local.running import forget, write_down
 from deploy.local.screen import Row, Screen
 from deploy.local.services import Mail, Service, TopicsFailed, create_topics, has_topics_tool
 from deploy.local.supervisor import Supervisor
@@ -61,9 +62,11 @@ def hold(layout: Layout) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         _forget_pids(layout)
+        write_down(layout)
         try:
             yield
         finally:
+            forget(layout)
             _forget_pids(layout)
 
 

@@ -1,4 +1,4 @@
-"""Works on the dead letters of a service: `python -m tools.deadletter --help`.
+"""Works on the dead letters of a service: `./peygir deadletter --help`.
 
 Three things are asked, and none of them is the service's own database:
 

@@ -1,4 +1,4 @@
-"""`python -m tools.deputy move`: let another deputy answer for follow-ups.
+"""`./peygir deputy move`: let another deputy answer for follow-ups.
 
 It speaks to the API of `followups`, which has to serve both deputies.
 """

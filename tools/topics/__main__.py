@@ -1,7 +1,7 @@
 """The command line.
 
-python -m tools.topics            create what is missing, verify the rest
-python -m tools.topics list       the declared topics
+./peygir topics            create what is missing, verify the rest
+./peygir topics list       the declared topics
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ Made by `./peygir schemas` from the contracts; the examples are recorded message
 
 An event is a Kafka record: a CloudEvent 1.0 in its [Kafka protocol binding][binding], whose data
 is a JSON object. Peygir writes binary mode and reads binary and structured mode
-(`application/cloudevents+json`). Other systems have to give `specversion`, `id`, `source` and `type`
-only; any other attribute that cannot be read is ignored. `ce_sequence` is the version of the
+(`application/cloudevents+json`). Other systems have to give `specversion`, `id`, `source` and
+`type` only; any other attribute that cannot be read is ignored. `ce_sequence` is the version of the
 aggregate and comes only from its owner. Other headers may hold any bytes.
 Publish with `acks=all`: the answer then says that most of the brokers that keep the topic hold the
 record. The record's own timestamp is the broker's, whatever its producer gives. `ce_time` and the
@@ -45,8 +45,8 @@ data say when something happened.
 - A field that is not required may be left out or null. Unknown fields are ignored.
 - An instant is text of RFC 3339 with an offset, a day is text like `2024-03-11`, both of the
   Gregorian calendar and of the years 1900 to 2199. Numbers are not times.
-- A text keeps no control characters and nothing else that is invisible, and a title or a name has to
-  show something: [what may be sent](../inputs.md).
+- A text keeps no control characters and nothing else that is invisible, and a title or a name has
+  to show something: [what may be sent](../inputs.md).
 - Numbers are JSON numbers and booleans JSON booleans, not text; whole numbers have no fraction.
 - A version changes only by optional fields. A change that would break a reader is a new version.
 - The data is JSON in UTF-8. A byte order mark before it is ignored; UTF-16 and UTF-32 are not read,
@@ -107,8 +107,8 @@ offset of that time (`offsetsForTimes`, `kafka-consumer-groups --reset-offsets -
 
 That gives every record that was *written* since then. An event is written after it happened, so
 nothing that happened since then is missing; begin some minutes earlier, since clocks differ. But
-records about earlier days are among them: of a service that was away and sends late, and the history
-of follow-ups that moved. `ce_time` says when an event happened.
+records about earlier days are among them: of a service that was away and sends late, and the
+history of follow-ups that moved. `ce_time` says when an event happened.
 
 An event tells one change and not the whole state. For the state at the end of a day, read the topic
 from its beginning and take the events whose `ce_time` is not after that day.

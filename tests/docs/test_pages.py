@@ -127,7 +127,7 @@ async def _draws_the_same(stage: Stage, _block: Block, code: Mapping[str, Any]) 
     followups = stage.services["followups"]
     ids = [item["followup_id"] for item in await followups.items("/v1/followups", province="IR-09")]
     seed = "قرعه‌ی ۱۴۰۲/۱۲/۲۱"
-    asked = {"seed": seed, "size": 3, "state": "opened", "province": "IR-09"}
+    asked = {"seed": seed, "size": "3", "state": "opened", "province": "IR-09"}
     answer = (await followups.http.get("/v1/inspections", params=asked)).json()
     assert [item["followup_id"] for item in answer["items"]] == code["draw"](seed, 3, ids)
     assert answer["digest"] == code["digest"](ids)
@@ -136,9 +136,7 @@ async def _draws_the_same(stage: Stage, _block: Block, code: Mapping[str, Any]) 
 AFTER: Final[Mapping[str, Callable[[Stage, Block, Any], Awaitable[None]]]] = {
     "README.md: Try it 5": _is_followed,
     "docs/http.md: Sending a request again 1": _is_a_repetition,
-    "docs/inspection.md: Samples for inspection 2": lambda s, _block, code: _draws_the_same(
-        s, code
-    ),
+    "docs/inspection.md: Samples for inspection 2": _draws_the_same,
 }
 """What has to hold after a block was run, by what it came to."""
 

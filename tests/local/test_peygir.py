@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,14 +22,17 @@ _GROUP: Final = re.compile(r"^[A-Z].*\n((?:  \S.*\n)+)", re.MULTILINE)
 
 
 def run(
-    *arguments: str, folder: Path = PROJECT, program: str = _PEYGIR, **environment: str
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = PROJECT,
+    program: str = _PEYGIR,
 ) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PEYGIR_")}
     kept |= {name: os.environ[name] for name in ("PEYGIR_LOCAL_DIR",) if name in os.environ}
     return subprocess.run(
         (program, *arguments),
         cwd=folder,
-        env={**kept, **environment},
+        env={**kept, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -55,9 +59,9 @@ def test_every_command_is_there() -> None:
 
 def test_help_needs_no_set_up_and_everything_else_says_how_it_is_done(tmp_path: Path) -> None:
     nowhere = {"PEYGIR_LOCAL_DIR": str(tmp_path / "nothing")}
-    assert run("--help", **nowhere).returncode == 0
+    assert run("--help", environment=nowhere).returncode == 0
 
-    done = run("deadletter", "list", **nowhere)
+    done = run("deadletter", "list", environment=nowhere)
     assert done.returncode == 1
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
@@ -89,7 +93,7 @@ def test_a_tool_that_finds_nobody_says_how_an_installation_is_started(
 ) -> None:
     folder = make_folder(test_folder / "nobody", local)
     where = {"PEYGIR_LOCAL_DIR": str(folder), "PEYGIR_PORT_OFFSET": str(free_offset())}
-    done = run("topics", "--timeout", "1", **where)
+    done = run("topics", "--timeout", "1", environment=where)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("`./peygir up` starts one")
 

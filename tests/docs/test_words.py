@@ -36,7 +36,7 @@ def _tools() -> Iterator[tuple[Path, list[str]]]:
     for page in PAGES:
         consoles = [c.text for b in blocks(page) if b.is_console for c in b.commands()]
         for text in (*_named(page), *consoles):
-            if text.startswith("./peygir"):
+            if text.startswith("./peygir "):
                 yield page, shlex.split(text.replace("\\\n", ""))[1:]
 
 

@@ -1,4 +1,4 @@
-"""What the tools are told, and how they say to a service who asks."""
+"""The settings of the tools, and the identity under which they send requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 
 
 class ToolSettings(CommonSettings):
-    """What a tool is told. It serves nobody, so that it needs no identity in production."""
+    """Settings of a tool. It serves nobody, so it needs no identity provider in production."""
 
     @field_validator("env")
     @classmethod
@@ -23,7 +23,7 @@ class ToolSettings(CommonSettings):
 
 
 class ApiSettings(ToolSettings):
-    """What a tool is told that speaks to the API of a service."""
+    """Settings of a tool that uses the API of a service."""
 
     api: str = Field("", description="URL of the service's API; by default on this machine.")
 
@@ -33,6 +33,6 @@ class ApiSettings(ToolSettings):
 
 
 def as_operator(who: str) -> dict[str, str]:
-    """The headers of a request by an operator; of a name, what a header may hold."""
+    """The headers of a request by an operator; characters that no header may hold become `x`."""
     user = _NOT_IN_A_USER.sub("x", who)[:100] or "operator"
     return {"X-Peygir-User": user, "X-Peygir-Roles": "operator"}

@@ -242,7 +242,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 where the page is stale.")
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if the page is stale.")
     ] = False,
 ) -> None:
     """Write docs/inputs.md."""

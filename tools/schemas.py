@@ -191,7 +191,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 where a file is stale.")
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file is stale.")
     ] = False,
 ) -> None:
     """Write JSON Schemas of all events, and a page about them, to docs/events."""

@@ -79,7 +79,7 @@ def setup_check() -> None:
 
 @app.command(hidden=True)
 def build_toxiproxy() -> None:
-    """Build what makes networks fail, for the tests; a machine without Go goes on without it."""
+    """Build toxiproxy, which makes networks fail in tests; without Go those tests are skipped."""
     try:
         layout = layout_from(os.environ)
         layout.make_folders()

@@ -46,7 +46,7 @@ def store_names(nodes: int) -> tuple[str, ...]:
 
 
 def part_names(nodes: int) -> tuple[str, ...]:
-    """Every part of an installation with so many nodes, in order of starting."""
+    """Every part of an installation with `nodes` nodes, in order of starting."""
     return (*store_names(nodes), "mail", *SERVICES)
 
 
@@ -122,11 +122,11 @@ class Ports:
 class Layout:
     """One installation. `cache` holds downloads and may be shared between installations.
 
-    `nodes` is how many brokers and how many members there are. Where it is `proxied`, the stores
-    listen on loopback addresses of their own, and whoever wants them goes through proxies on the
-    addresses that are told; with `own_hosts` each member of the replica set has an /etc/hosts of
-    its own, and so proxies of its own to the others. `data_on` puts the data of single parts into
-    other folders.
+    `nodes` is how many brokers and how many members there are. If it is `proxied`, the stores
+    listen on loopback addresses of their own, and clients reach them through proxies on the
+    advertised addresses. With `own_hosts` each member of the replica set has an /etc/hosts of its
+    own, and so proxies of its own to the others. `data_on` puts the data of single parts into other
+    folders.
     """
 
     root: Path
@@ -167,19 +167,19 @@ class Layout:
     @property
     def bootstrap(self) -> str:
         """Every broker's `host:port`, with commas between."""
-        return ",".join(self.told(name) for name in node_names("kafka", self.nodes))
+        return ",".join(self.advertised(name) for name in node_names("kafka", self.nodes))
 
     @property
     def mongodb_uri(self) -> str:
-        members = ",".join(self.told(name) for name in node_names("mongod", self.nodes))
+        members = ",".join(self.advertised(name) for name in node_names("mongod", self.nodes))
         return f"mongodb://{members}/?replicaSet={REPLICA_SET}"
 
     def members(self, part: str) -> tuple[str, ...]:
         """The parts that a name stands for: `kafka` and `mongod` for all of their nodes."""
         return node_names(part, self.nodes) if part in STORES else (part,)
 
-    def told(self, part: str) -> str:
-        """The `host:port` that clients of a broker or a member are told."""
+    def advertised(self, part: str) -> str:
+        """The `host:port` at which clients reach a broker or a member."""
         named = self.own_hosts and store_of(part) == "mongod"
         return f"{'localhost' if named else HOST}:{self.ports.of(part)}"
 
@@ -197,7 +197,7 @@ class Layout:
         return self.run_dir / f"{part}.pid"
 
     def address(self, part: str) -> str:
-        """What a client of the part is told."""
+        """The address that a client of the part uses."""
         match part:
             case "kafka":
                 return self.bootstrap
@@ -206,9 +206,9 @@ class Layout:
             case "mail":
                 return f"smtp://{HOST}:{self.ports.mail}"
             case _ if part.startswith("kafka-"):
-                return self.told(part)
+                return self.advertised(part)
             case _ if part.startswith("mongod-"):
-                return f"mongodb://{self.told(part)}/?directConnection=true"
+                return f"mongodb://{self.advertised(part)}/?directConnection=true"
             case _:
                 return f"http://{HOST}:{self.ports.of(part)}"
 

@@ -1,4 +1,4 @@
-"""Where the installation that runs is to be found: the runner writes it down for the tools."""
+"""Which installation runs here: the runner writes it down for the tools."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sets this checkout up: the virtual environment, Kafka's jars, mongod.
 # Run again it only compares stamps. PYTHON names the Python to use: if the virtual environment is
-# of another one, it is made again. Nothing but the shell's own words stands before the check of
-# what is missing, so that it works on a bare machine.
+# of another one, it is made again. Before the check of what is missing
+# there are only shell built-ins, so that it works on a bare machine.
 set -eu
 
 fail() {
@@ -64,7 +64,7 @@ cache=$local_dir/cache
 venv=$local_dir/venv
 mkdir -p "$cache"
 
-# One set-up at a time; whoever waited finds the stamps in place.
+# One set-up at a time; those that waited find the stamps in place.
 exec 9>"$local_dir/setup.lock"
 if command -v flock >/dev/null 2>&1; then flock 9; fi
 

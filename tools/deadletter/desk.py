@@ -25,7 +25,7 @@ from tools.deadletter.topic import DeadLetterTopic, UnknownLetter
 
 
 class DeadletterSettings(ApiSettings):
-    """What the tool is told."""
+    """Settings of the tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Desk:
         return await self.book.turn(before, after)
 
     async def discard(self, origin: Origin, why: str, revision: int | None) -> Page:
-        """Say that a letter will never go. Raises Moved."""
+        """Decide that a letter is never sent. Raises Moved."""
         _, before = await self.find(origin)
         _check(before, revision)
         deed = Deed("discarded", self.who, self.clock.now(), why)
@@ -99,7 +99,7 @@ class Desk:
 
 
 def message(letter: Letter, page: Page) -> Mended:
-    """The message that would go: the mended one where there is one."""
+    """The message that would be sent: the mended one if there is one."""
     return page.mended or Mended(letter.value, letter.headers)
 
 
@@ -107,7 +107,7 @@ def message(letter: Letter, page: Page) -> Mended:
 async def opened(
     settings: DeadletterSettings, service: ServiceName, who: str
 ) -> AsyncIterator[Desk]:
-    """A desk, with its connections. Raises KafkaError where Kafka does not answer."""
+    """A desk, with its connections. Raises KafkaError if Kafka does not answer."""
     client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
     publisher = Publisher(settings.kafka_bootstrap_servers, client_id="deadletter")
@@ -142,7 +142,7 @@ def chosen(found: Sequence[Entry], origins: Sequence[Origin]) -> list[Notes]:
 
 
 def _check(page: Page, revision: int | None) -> None:
-    """Whether a letter may be mended or discarded: nobody did anything that is not known."""
+    """Raise Moved unless a letter may be mended or discarded at the known revision."""
     if revision is not None and revision != page.revision:
         raise moved(page)
     known = revision is not None and page.status is Status.MENDED

@@ -57,7 +57,7 @@ class DeadLetterTopic:
         return found
 
     async def letter(self, notes: Notes) -> Letter:
-        """A letter whole, from where its notes say that it stands. Raises UnknownLetter."""
+        """A letter with its body, from the place in its notes. Raises UnknownLetter."""
         async for record in self._records(notes.place):
             return letter_of(record)
         raise UnknownLetter("the letter is no longer in its topic")

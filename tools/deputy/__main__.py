@@ -38,7 +38,7 @@ class NoAnswer(Exception):
 class _Busy(NoAnswer):
     """Others change the same, or a database is away: it passes by itself.
 
-    Where a process was killed, its transaction keeps what it had touched for some seconds.
+    The transaction of a process that was killed keeps its documents locked for some seconds.
     """
 
 
@@ -51,7 +51,7 @@ def deputies() -> None:
 def move(
     giver: Annotated[str, typer.Argument(metavar="FROM", help="Who answers for them now.")],
     taker: Annotated[str, typer.Argument(metavar="TO", help="Who answers from now on.")],
-    why: Annotated[str, typer.Option(help="The reason; it stands in every history.")],
+    why: Annotated[str, typer.Option(help="The reason; it is kept in every history.")],
     who: Annotated[str, typer.Option(help="Your name; it is kept.")] = "",
     resolution: Annotated[
         list[str] | None, typer.Option(help="Only this resolution; may be repeated.")
@@ -62,7 +62,7 @@ def move(
 ) -> None:
     """Move follow-ups, all or some, with their history and files. Safe to repeat.
 
-    Exit code 1: some were refused, because the other follows the same resolution himself.
+    Exit code 1: some were refused, because the other deputy already follows the same resolution.
     """
     url = api or load(ApiSettings).api_of("followups")
     reason = f"{why} ({who})" if who else why  # a header holds no name in Persian
@@ -118,9 +118,9 @@ def _ask(http: httpx.Client, giver: str, asked: Mapping[str, Any]) -> Mapping[st
     try:
         answer = http.post(f"/v1/deputies/{giver}/move", json=asked)
     except httpx.HTTPError as error:
-        told = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
+        what = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
         hint = "name it with --api or PEYGIR_API, and run this again"
-        raise NoAnswer(f"{told}; {hint}") from error
+        raise NoAnswer(f"{what}; {hint}") from error
     if answer.status_code in _BUSY:
         raise _Busy(f"{_why(answer)}; run this again")
     if answer.is_error:
@@ -160,8 +160,8 @@ def _progress() -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=_console, transient=True)
 
 
-def _fail(told: str) -> NoReturn:
-    print(told, file=sys.stderr)
+def _fail(line: str) -> NoReturn:
+    print(line, file=sys.stderr)
     raise typer.Exit(_NO_SERVICE)
 
 

@@ -52,14 +52,14 @@ async def _four_letters(stage: Stage) -> None:
                    "amended_at": "2026-11-05T00:00:00Z"}  # fmt: skip
         await stage.send(key, f"a-{key}", "ResolutionAmended", json.dumps(amended).encode())
         await _letters(stage, number)
+    await _letters(stage, 2, "notify")
 
 
-async def _letters(stage: Stage, count: int) -> None:
+async def _letters(stage: Stage, count: int, service: str = "followups") -> None:
     async def are_there() -> bool:
-        found = await records(stage.cluster, stage.topics.deadletter("followups"))
-        return len(found) >= count
+        return len(await records(stage.cluster, stage.topics.deadletter(service))) >= count
 
-    await eventually(are_there, 30, f"{count} dead letters")
+    await eventually(are_there, 30, f"{count} dead letters of {service}")
 
 
 async def _their_approvals(stage: Stage) -> None:

@@ -17,7 +17,7 @@ PAGES: Final[Sequence[Path]] = (
     PROJECT / "deploy" / "README.md",
 )
 ANYTHING: Final = "…"
-"""In a printed output: whatever stands there, as part of a line, as a whole line or several."""
+"""In a printed output: any text, as part of a line, or any number of whole lines."""
 
 _FENCE: Final = re.compile(r"^```(\w*)$")
 _HEADING: Final = re.compile(r"^#+ (.+)$")
@@ -27,7 +27,7 @@ _BARE: Final = re.compile(r'(?<!")…(?!")')
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of a console, and what the document says that it prints."""
+    """A command of a console, and the output that the document shows for it."""
 
     text: str
     printed: str
@@ -90,7 +90,7 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 
 def same(printed: str, found: str) -> bool:
-    """Whether an output is the printed one: JSON in any order, lines but for their blanks."""
+    """Whether an output matches the printed one: JSON in any order, text except for its blanks."""
     wanted = _json(_BARE.sub(_anything, printed))
     answered = _json(found)
     if wanted is not None and answered is not None:

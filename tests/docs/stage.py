@@ -1,4 +1,4 @@
-"""An installation on which the examples of the documents run, in the names that they use."""
+"""An installation for the examples of the documents, which use other names and addresses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The installation, and how its names are turned into those of the documents and back."""
+    """The installation; turns the names in the documents into its own, and back."""
 
     cluster: Cluster
     namespace: str
@@ -43,14 +43,14 @@ class Stage:
     services: Mapping[ServiceName, Service]
 
     def here(self, text: str) -> str:
-        """An example as it has to be for this installation."""
+        """An example with the names and addresses of this installation."""
         text = _TOPIC.sub(f"{self.namespace}peygir.", text).replace(_KAFKA, self.cluster.bootstrap)
         for name, service in self.services.items():
             text = text.replace(f"{HOST}:{HTTP_PORTS[name]}", f"{HOST}:{service.port}")
         return text
 
     def documented(self, text: str) -> str:
-        """What this installation has said, as the documents would have it."""
+        """An output of this installation with the names of the documents."""
         return text.replace(f"{self.namespace}peygir.", "peygir.")
 
     async def console(self, command: str) -> tuple[int, str]:
@@ -114,7 +114,7 @@ class Stage:
         await eventually(is_followed, 30, f"the follow-up of {resolution_id}")
 
     async def send(self, key: str, id_: str, type_: str, value: bytes) -> None:
-        """Publish a record for `civil` as a system does that makes mistakes."""
+        """Publish a record for `civil`, right or wrong."""
         headers = binary(type_, id_, "/letters")
         await self.producer.send(self.topics.resolutions("civil"), value, key=key, headers=headers)
 
@@ -123,10 +123,10 @@ class Stage:
 async def staged(
     cluster: Cluster, namespace: str, topics: Topics, folder: Path
 ) -> AsyncIterator[Stage]:
-    """The services that the examples speak to, each with all that it does."""
+    """The services that the examples use."""
     await asyncio.to_thread(cluster.start, "mail")
     own = {
-        "PEYGIR_DEFERRED_SECONDS": "0",  # as docs/dead-letters.md has it in its lists
+        "PEYGIR_DEFERRED_SECONDS": "0",  # as in the lists of docs/dead-letters.md
         "PEYGIR_SMTP_PORT": str(cluster.layout.ports.mail),
     }
     async with AsyncExitStack() as stack:
@@ -167,7 +167,7 @@ def _on_a_terminal(command: str, environment: Mapping[str, str]) -> tuple[int, s
         while piece := os.read(ours, 65_536):
             read += piece
     except OSError:
-        """Linux's way of saying that whoever wrote there is gone."""
+        """Linux reports so that the other end is closed."""
     finally:
         os.close(ours)
     code = process.wait(_SECONDS)

@@ -1,7 +1,7 @@
 """Every command and every example of the documents, run as they stand there.
 
-What a document prints as the output of a command is compared with what it prints here; `…` stands
-for what is another each time.
+The output that a document shows for a command is compared with the real one; `…` stands for parts
+that differ each time, such as times and ids.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FLOOD: Final = 250  # more than PEYGIR_FLOOD_MINIMUM
 
 
 async def _four_letters(stage: Stage) -> None:
-    """Two messages that nobody can read, and two that come before their approvals."""
+    """Two messages that no service can read, and two that come before their approvals."""
     bare = {"resolution_id": "r-118", "deputy": "civil",
             "approved_at": "2026-11-01T10:00:00+03:30", "due_on": "2030-01-01"}  # fmt: skip
     broken = '{"resolution_id": "r-119", "title": "پل" "deputy": "civil"}'
@@ -110,7 +110,7 @@ BODIES: Final[Mapping[str, Any]] = {
         "resolutions": [{"title": "تکمیل پل", "deputy": "civil", "due_on": "2030-01-01"}]
     },
 }
-"""What requests that are printed without a body are sent with."""
+"""The bodies of requests that a page shows without one."""
 
 
 async def _is_followed(stage: Stage, _block: Block, _code: Any) -> None:
@@ -138,9 +138,9 @@ AFTER: Final[Mapping[str, Callable[[Stage, Block, Any], Awaitable[None]]]] = {
     "docs/http.md: Sending a request again 1": _is_a_repetition,
     "docs/inspection.md: Samples for inspection 2": _draws_the_same,
 }
-"""What has to hold after a block was run, by what it came to."""
+"""What has to hold after a block was run; each gets its answer, or its names."""
 
-# Its letters stand at the very first places of their topics.
+# The letters of this page are the first records of their partitions.
 ORDER: Final = sorted(
     (page for page in PAGES if blocks(page)), key=lambda page: page.name != "dead-letters.md"
 )
@@ -175,7 +175,7 @@ async def test_a_page_says_what_happens(page: Path, stage: Stage) -> None:
 
 
 async def _run(block: Block, stage: Stage, faults: list[str]) -> Any:
-    """Run a block, and note what of it does not do what the page says."""
+    """Run a block, and add what differs from the page to `faults`."""
     match block.language:
         case "" if block.is_console:
             for command in block.commands():
@@ -199,5 +199,5 @@ async def _run(block: Block, stage: Stage, faults: list[str]) -> Any:
         case "yaml":
             return list(yaml.safe_load_all(block.text))
         case _:
-            faults.append(f"{block.name}: it is run by nobody; say in NOT_RUN why")
+            faults.append(f"{block.name}: no test runs it; give the reason in NOT_RUN")
     return None

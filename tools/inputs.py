@@ -3,7 +3,7 @@
 ./peygir inputs            write docs/inputs.md
 ./peygir inputs --check    exit code 1 if it is not what would be written
 
-Limits are those of the code; what becomes of an example, the code itself says.
+The limits are read from the code, and the code decides about the examples.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
 _INTRODUCTION: Final = """\
 # What may be sent
 
-Made by `./peygir inputs` from the code. It holds for events, bodies and parameters of
-requests, spreadsheets, headers and settings alike.
+Made by `./peygir inputs` from the code. It applies to events, bodies and parameters of requests,
+spreadsheets, headers and settings.
 """
 
 _TEXTS: Final = """
 ## Texts
 
-A text is kept as it was written: Arabic ي and ك, vowel marks, tatweel and digits of any script
-stay, and are equal to their Persian fellows in search. ZWNJ stays between letters. Where nobody
-would see the difference, there is none: what the second table names is taken out, white space goes
-from both ends, and the rest is composed (Unicode's NFC). So a text that was sent again is the same
-text. A tab is a space; in a text of one line a line break is one too.
+A text is kept as it was written. Arabic ي and ك, vowel marks, tatweel and digits of any script
+stay, and match their Persian forms in search. ZWNJ stays between letters. Invisible differences
+are removed: the characters of the second table are taken out, white space is removed from both
+ends, and the rest is composed (Unicode's NFC). So a text that is sent again is the same text. A
+tab becomes a space, and in a text of one line a line break does too.
 
-A text shows something where it has a letter, a digit or a sign. White space, combining marks with
-nothing to stand on, variation selectors, characters that are not assigned or of private use, and
-fillers ({fillers}) show nothing.
+A text shows something if it has a letter, a digit or a sign. White space, combining marks without
+a base, variation selectors, characters that are not assigned or of private use, and fillers
+({fillers}) show nothing.
 """
 
 _IDS: Final = """
-An id is never changed. It is refused where it holds white space, a vertical line, anything of this
-table, a mark of direction, a filler or a variation selector; the answer names the character. So are
-settings, at start, in one line that names the variable. `X-Peygir-User` is 1 to 100 ASCII letters,
-digits and `. _ @ : + -`.
+An id is never changed. It is refused if it holds white space, a vertical line, a character of
+this table, a mark of direction, a filler or a variation selector; the answer names the character.
+A setting with such a character stops the service at its start, with one line that names the
+variable. `X-Peygir-User` is 1 to 100 ASCII letters, digits and `. _ @ : + -`.
 """
 
 _DAYS: Final = """
@@ -58,22 +58,23 @@ _DAYS: Final = """
 
 A day is text such as `2024-03-11`, an instant text of RFC 3339 with an offset, both of the
 Gregorian calendar and of the years {first} to {last}. Numbers, booleans and texts of digits are
-neither, in no route and in no event. What people mean by something else is not guessed at: it is
-refused with the day that it would be. Years from {jalali_first} to {jalali_last} are Jalali ones.
+neither, in every route and every event. Other ways of writing are not guessed: they are refused
+with the day that they would mean. Years from {jalali_first} to {jalali_last} are Jalali ones.
 """
 
 _HOLIDAYS: Final = """
-The file of `PEYGIR_HOLIDAYS_FILE` is written by people, and takes Jalali days too: with slashes, in
-digits of any script. With dashes they are refused, since TOML's own dates look so and are
-Gregorian. What is neither stops the service at start, in one line that names the day.
+The file of `PEYGIR_HOLIDAYS_FILE` is written by people and may hold Jalali days too: with
+slashes, in digits of any script. Jalali days with dashes are refused, because TOML's own dates
+have dashes and are Gregorian. Anything else stops the service at its start, with one line that
+names the day.
 """
 
 _NUMBERS: Final = """
 ## Numbers
 
-A number is a JSON number, no text and no boolean; a whole number has no fraction, not even `.0`,
-and is not beyond {largest}, so that it is the same in every language (RFC 8259, section 6).
-A share of a work is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
+A number is a JSON number, not text and not a boolean. A whole number has no fraction, not even
+`.0`, and is at most {largest}, so that it is the same in every language (RFC 8259, section 6). A
+share of a work is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
 """
 
 _FILES: Final = """
@@ -81,11 +82,11 @@ _FILES: Final = """
 
 | | |
 | --- | --- |
-| characters | 1 to {longest}, that show something besides dots and spaces |
+| characters | 1 to {longest}, not only dots and spaces |
 | kept | as it was written, without the folders before it (`/` and `\\`) |
-| taken out | what nobody sees, marks of direction too: they make `txt.exe` look like `exe.txt` |
+| taken out | invisible characters, also marks of direction: they show `txt.exe` as `exe.txt` |
 | cut off | dots and blanks at the end |
-| changed | a name of a device of Windows (`con.pdf`) gets `_` before it |
+| changed | the name of a Windows device (`con.pdf`) gets `_` before it |
 | refused | control characters, line breaks, letters that were lost on the way (`????.pdf`) |
 """
 
@@ -97,9 +98,9 @@ _SHEETS: Final = """
 | form | `.xlsx`, at most {bytes:,} bytes (`PEYGIR_SHEET_LIMIT_BYTES`) and {rows:,} rows |
 | read | {columns}; a note has at most {note:,} characters |
 | a share | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell of percent format, are 45 |
-| cells refused | formulas, errors, days and merged cells in what is read |
-| sheets refused | where columns are missing or double |
-| files refused | every other kind, by its name, with what to do |
+| cells refused | formulas, errors, days and merged cells in the columns that are read |
+| sheets refused | if columns are missing or double |
+| files refused | every other kind; the answer names it and says what to do |
 """
 
 _KINDS: Final[Sequence[tuple[str, Any, int, str]]] = (

@@ -7,16 +7,19 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup networks up demo test coverage check format bench soak fuzz simulation replicated lock topics
+.PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
+	soak fuzz docs lock
 
 help: ## list what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^## / {printf "\n%s\n", substr($$0, 4)} \
+		/^[a-z-]+:.*## / && $$1 != "help" {printf "  make %-11s %s\n", $$1, $$2} \
+		END {print "\n./peygir --help lists the tools."}' $(MAKEFILE_LIST)
+
+## Begin
 
 setup: ## the virtual environment, Kafka's jars and mongod; a second time it fetches nothing
 	@$(SHELL) deploy/local/setup.sh
-
-networks: setup
-	@$(PYTHON_BIN) -m deploy.local build-toxiproxy
 
 up: setup ## start Kafka, MongoDB and every service here; Ctrl-C stops all of it
 	@$(PYTHON_BIN) -m deploy.local up --with-parent
@@ -24,15 +27,7 @@ up: setup ## start Kafka, MongoDB and every service here; Ctrl-C stops all of it
 demo: setup ## replay the whole 1402 season end to end and check its summary
 	@$(PYTHON_BIN) -m tools.demo
 
-topics: setup ## create the topics on the running Kafka
-	@$(PYTHON_BIN) -m tools.topics
-
-test: networks ## every test, those against the real Kafka and MongoDB included
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
-
-coverage: setup ## which lines the tests without a service of their own reach, and which not
-	@$(PYTHON_BIN) -m pytest -q -n 2 --dist loadscope --cov --cov-report=term \
-		tests/unit tests/contracts tests/stores tests/messaging
+## Every day
 
 check: setup ## format, lint, types, import contracts
 	@$(PYTHON_BIN) -m ruff format --check .
@@ -44,11 +39,20 @@ format: setup ## put the code into its format
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m ruff check --fix .
 
-bench: setup ## benchmarks as ratios against their peers of the same run
-	@$(PYTHON_BIN) -m tests.bench
+test: networks ## every test, those against the real Kafka and MongoDB included
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-simulation: setup ## the delivery code on simulated servers: ten minutes of new schedules
-	@$(PYTHON_BIN) -m tests.simulation --jobs 2 --seconds 600
+coverage: setup ## which lines the tests without a service of their own reach, and which not
+	@$(PYTHON_BIN) -m pytest -q -n 2 --dist loadscope --cov --cov-report=term \
+		tests/unit tests/contracts tests/stores tests/messaging
+
+topics: setup ## create the topics on the running Kafka
+	@./peygir topics
+
+networks: setup
+	@$(PYTHON_BIN) -m deploy.local build-toxiproxy
+
+## Long runs
 
 replicated: networks ## what is tried on three brokers and three members, and on networks that fail
 	@$(PYTHON_BIN) -m pytest -m 'replicated and not soak' --timeout 300
@@ -56,9 +60,22 @@ replicated: networks ## what is tried on three brokers and three members, and on
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
 
+simulation: setup ## the delivery code on simulated servers: ten minutes of new schedules
+	@$(PYTHON_BIN) -m tests.simulation --jobs 2 --seconds 600
+
 fuzz: setup ## whatever may be sent, to every operation of every running service
 	@PEYGIR_FUZZ_EXAMPLES=$${PEYGIR_FUZZ_EXAMPLES:-200} $(PYTHON_BIN) -m pytest -m '' --timeout 3600 \
 		tests/fuzz tests/unit/api/test_bodies.py
+
+bench: setup ## benchmarks as ratios against their peers of the same run
+	@$(PYTHON_BIN) -m tests.bench
+
+## Documents and dependencies
+
+docs: setup ## write the documents and pictures that are made from the code
+	@./peygir schemas
+	@./peygir inputs
+	@$(PYTHON_BIN) -m tests.pictures
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

@@ -1,1 +1,4 @@
-"""Command-line tools for operators and developers; run as `python -m tools.<name>`."""
+"""Command-line tools for operators and developers; run as `./peygir <name>`.
+
+In the image, which has no checkout: `python -m tools.<name>`.
+"""

@@ -1,9 +1,9 @@
 """Writes what a text, a day, a number, a file name and a sheet may contain: docs/inputs.md.
 
-python -m tools.inputs            write docs/inputs.md
-python -m tools.inputs --check    exit code 1 if it is not what would be written
+./peygir inputs            write docs/inputs.md
+./peygir inputs --check    exit code 1 if it is not what would be written
 
-The limits and the answers to the examples come from the code itself.
+The limits are read from the code, and the code decides about the examples.
 """
 
 from __future__ import annotations
@@ -29,52 +29,53 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
 _INTRODUCTION: Final = """\
 # What may be sent
 
-Made by `python -m tools.inputs` from the code. It is the same for events, bodies and parameters of
-requests, spreadsheets, headers and settings.
+Made by `./peygir inputs` from the code. It applies to events, bodies and parameters of requests,
+spreadsheets, headers and settings.
 """
 
 _TEXTS: Final = """
 ## Texts
 
-A text is kept as it was written: Arabic ي and ك, vowel marks, tatweel and digits of any script
-stay, and are equal to their Persian forms in a search. ZWNJ stays between letters. Invisible
-differences are removed: the characters of the second table are taken out, white space is removed
-at both ends, and the rest is composed (Unicode's NFC). So a text that is sent again is the same
-text. A tab becomes a space, and so does a line break in a text of one line.
+A text is kept as it was written. Arabic ي and ك, vowel marks, tatweel and digits of any script
+stay, and match their Persian forms in search. ZWNJ stays between letters. Invisible differences
+are removed: the characters of the second table are taken out, white space is removed from both
+ends, and the rest is composed (Unicode's NFC). So a text that is sent again is the same text. A
+tab becomes a space, and in a text of one line a line break does too.
 
 A text shows something if it has a letter, a digit or a sign. White space, combining marks without
-a base character, variation selectors, unassigned and private-use characters, and fillers
+a base, variation selectors, characters that are not assigned or of private use, and fillers
 ({fillers}) show nothing.
 """
 
 _IDS: Final = """
-An id is never changed. It is refused if it contains white space, a vertical line, a character of
-this table, a direction mark, a filler or a variation selector; the answer names the character.
-Settings are refused in the same way, at start, in one line that names the variable.
-`X-Peygir-User` is 1 to 100 ASCII letters, digits and `. _ @ : + -`.
+An id is never changed. It is refused if it holds white space, a vertical line, a character of
+this table, a mark of direction, a filler or a variation selector; the answer names the character.
+A setting with such a character stops the service at its start, with one line that names the
+variable. `X-Peygir-User` is 1 to 100 ASCII letters, digits and `. _ @ : + -`.
 """
 
 _DAYS: Final = """
 ## Days and instants
 
-A day is text such as `2024-03-11`, an instant is RFC 3339 text with an offset, both in the
-Gregorian calendar and in the years {first} to {last}. No route and no event accepts a number, a
-boolean or a text of digits instead. Anything else is not guessed: it is refused, and the answer
-says which day it would be. Years from {jalali_first} to {jalali_last} are Jalali years.
+A day is text such as `2024-03-11`, an instant text of RFC 3339 with an offset, both of the
+Gregorian calendar and of the years {first} to {last}. Numbers, booleans and texts of digits are
+neither, in every route and every event. Other ways of writing are not guessed: they are refused
+with the day that they would mean. Years from {jalali_first} to {jalali_last} are Jalali ones.
 """
 
 _HOLIDAYS: Final = """
-People write the file of `PEYGIR_HOLIDAYS_FILE`, so it may contain Jalali days too: with slashes, in
-digits of any script. With dashes they are refused, because TOML's own dates look like that and are
-Gregorian. Anything else stops the service at start, in one line that names the day.
+The file of `PEYGIR_HOLIDAYS_FILE` is written by people and may hold Jalali days too: with
+slashes, in digits of any script. Jalali days with dashes are refused, because TOML's own dates
+have dashes and are Gregorian. Anything else stops the service at its start, with one line that
+names the day.
 """
 
 _NUMBERS: Final = """
 ## Numbers
 
-A number is a JSON number, not a text or a boolean. A whole number has no fraction, not even `.0`,
-and is at most {largest}, so that it is the same in every language (RFC 8259, section 6).
-Progress is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
+A number is a JSON number, not text and not a boolean. A whole number has no fraction, not even
+`.0`, and is at most {largest}, so that it is the same in every language (RFC 8259, section 6). A
+share of a work is a whole number from 0 to 100. In settings, numbers are written in ASCII digits.
 """
 
 _FILES: Final = """
@@ -82,12 +83,12 @@ _FILES: Final = """
 
 | | |
 | --- | --- |
-| characters | 1 to {longest}, with something visible besides dots and spaces |
+| characters | 1 to {longest}, not only dots and spaces |
 | kept | as it was written, without the folders before it (`/` and `\\`) |
-| taken out | invisible characters, and direction marks: they make `txt.exe` look like `exe.txt` |
-| cut off | dots and spaces at the end |
+| taken out | invisible characters, also marks of direction: they show `txt.exe` as `exe.txt` |
+| cut off | dots and blanks at the end |
 | changed | the name of a Windows device (`con.pdf`) gets `_` before it |
-| refused | control characters, line breaks, letters that were lost in transfer (`????.pdf`) |
+| refused | control characters, line breaks, letters that were lost on the way (`????.pdf`) |
 """
 
 _SHEETS: Final = """
@@ -96,10 +97,10 @@ _SHEETS: Final = """
 | | |
 | --- | --- |
 | form | `.xlsx`, at most {bytes:,} bytes (`PEYGIR_SHEET_LIMIT_BYTES`) and {rows:,} rows |
-| columns that are read | {columns}; a note has at most {note:,} characters |
-| progress | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell with percent format, are 45 |
-| cells refused | formulas, errors, days and merged cells in these columns |
-| sheets refused | those with missing or duplicate columns |
+| read | {columns}; a note has at most {note:,} characters |
+| a share | 45, `۴۵`, `45 %`, `٪۴۵`, and 0.45 in a cell of percent format, are 45 |
+| cells refused | formulas, errors, days and merged cells in the columns that are read |
+| sheets refused | if columns are missing or double |
 | files refused | every other kind; the answer names it and says what to do |
 """
 
@@ -237,6 +238,10 @@ def _holidays() -> Iterator[Sequence[str]]:
             yield f"`{day}`", answer
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if the page is stale.")
@@ -245,11 +250,11 @@ def main(
     """Write docs/inputs.md."""
     if check:
         if is_stale(PAGE):
-            typer.echo("docs/inputs.md is stale; run python -m tools.inputs", err=True)
+            typer.echo("docs/inputs.md is stale; run ./peygir inputs", err=True)
         raise typer.Exit(is_stale(PAGE))
     PAGE.write_text(page(), encoding="utf-8")
     print("docs/inputs.md")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

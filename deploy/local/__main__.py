@@ -35,10 +35,10 @@ def up(
 ) -> None:
     """Start Kafka, MongoDB and every service, and keep them running; Ctrl-C stops them.
 
-    PEYGIR_LOCAL_DIR (default .local) is where data, logs and process ids are, PEYGIR_PORT_OFFSET
-    is added to every port, PEYGIR_PARTS (kafka,mongod,mail,scheduler,reports,followups,notify)
-    names the parts to start; every part by default. PEYGIR_LOCAL_NODES=3 starts three brokers and
-    a replica set of three (kafka-1 to mongod-3, which PEYGIR_PARTS may name one by one).
+    PEYGIR_LOCAL_DIR (default .local) is where data, logs and process ids are. PEYGIR_PORT_OFFSET
+    is added to every port. PEYGIR_PARTS names the parts to start, such as kafka,mongod; by default
+    every part is started. PEYGIR_LOCAL_NODES=3 starts three brokers and a replica set of three
+    members (kafka-1 to mongod-3, which PEYGIR_PARTS may name one by one).
     """
     if with_parent:
         die_with_parent(os.getppid(), signal.SIGTERM)
@@ -79,7 +79,7 @@ def setup_check() -> None:
 
 @app.command(hidden=True)
 def build_toxiproxy() -> None:
-    """Build what makes networks fail, for the tests; a machine without Go goes on without it."""
+    """Build toxiproxy, which makes networks fail in tests; without Go those tests are skipped."""
     try:
         layout = layout_from(os.environ)
         layout.make_folders()

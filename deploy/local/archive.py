@@ -1,7 +1,7 @@
 """Keeps Kafka's loaded classes in an archive, which takes a third off each later start.
 
 Java's class-data sharing: one run of Kafka writes what it loaded when it ends. A Java of another
-version ignores the archive and loads the classes as ever.
+version ignores the archive and loads the classes as usual.
 """
 
 from __future__ import annotations

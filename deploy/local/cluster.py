@@ -19,10 +19,11 @@ from deploy.local.ports import reserve_ports
 from deploy.local.processes import Process, Starter, may_have_own_hosts
 from deploy.local.services import Mail, Service, create_topics
 from deploy.local.toxiproxy import Toxiproxy
+from shared.contracts.services import ServiceName
 
 Name: TypeAlias = Literal[
     "kafka", "kafka-1", "kafka-2", "kafka-3", "mongod", "mongod-1", "mongod-2", "mongod-3",
-    "toxiproxy", "mail", "scheduler", "reports", "followups", "notify",
+    "toxiproxy", "mail", ServiceName,
 ]  # fmt: skip
 _NAMES: Mapping[str, Name] = {name: name for name in get_args(Name)}
 
@@ -40,7 +41,7 @@ class StillRunning(Exception):
 
 
 class Cluster:
-    """Kafka, mongod and, where asked for, services on free loopback ports, in one folder.
+    """Kafka, mongod and, if started, services on free loopback ports, in one folder.
 
     A context manager: Kafka and mongod are ready inside it and gone after it; the data stay.
     Every part can be killed, paused, stopped and started again in between, on the same port and
@@ -60,11 +61,11 @@ class Cluster:
         proxied: bool = False,
         data_on: Mapping[Name, Path] | None = None,
     ) -> None:
-        """`environment` is what its services are told beside the addresses.
+        """`environment` is added to the variables of its services.
 
         `mongod_cache_gb` is the cache of each member. `data_on` names folders in which single
-        parts keep their data, each in one of its own. Where it is `proxied`, `network` can make
-        the ways between clients and stores, and between brokers, fail.
+        parts keep their data, each in one of its own. If it is `proxied`, `network` can make the
+        connections between clients and stores, and between nodes, fail.
         """
         self._reservation = reserve_ports()
         self.layout = Layout(
@@ -128,7 +129,7 @@ class Cluster:
         self.close()
 
     def address(self, name: Name) -> str:
-        """What a client of the part is told: a URL, or Kafka's `host:port`."""
+        """The address that a client of the part uses: a URL, or Kafka's `host:port`."""
         return self.layout.address(name)
 
     def start(self, *names: Name, environment: Mapping[str, str] | None = None) -> None:
@@ -142,7 +143,7 @@ class Cluster:
     def launch(self, *names: Name, environment: Mapping[str, str] | None = None) -> None:
         """Start those that don't run; doesn't wait until they are ready.
 
-        Raises NoToxiproxy where that is to be started and can't be built.
+        Raises NoToxiproxy if toxiproxy has to be started and can't be built.
         """
         self.layout.make_folders()
         wanted = [name for name in self._single(names) if not self.is_running(name)]
@@ -162,7 +163,7 @@ class Cluster:
             wait_until_ready(self._parts[name], self._running(name))
 
     def kill(self, *names: Name) -> None:
-        """SIGKILL: nothing is written any more, no client is told."""
+        """SIGKILL: nothing more is written, and no connection is closed in order."""
         for name in self._single(names):
             self._running(name).kill()
 
@@ -192,7 +193,7 @@ class Cluster:
         return self._running(name).pid
 
     def wait_until_gone(self, name: Name, seconds: float) -> bool:
-        """Whether the part, started before, ended by itself within so many seconds."""
+        """Whether the part, started before, ended by itself within `seconds`."""
         process = self._processes.get(name)
         if process is None:
             raise NotRunning(f"{name} was never started")
@@ -202,18 +203,18 @@ class Cluster:
         return self.layout.data(name)
 
     def copy_data(self, name: Name, target: Path) -> None:
-        """Copy the data of a part that stands still, as a back-up would be."""
+        """Copy the data of a part that is stopped, as a back-up would."""
         self._still(name)
         shutil.copytree(self.data(name), target)
 
     def restore_data(self, name: Name, source: Path) -> None:
-        """Put a copy in the place of the data of a part that stands still."""
+        """Replace the data of a part that is stopped by a copy."""
         self._still(name)
         shutil.rmtree(self.data(name), ignore_errors=True)
         shutil.copytree(source, self.data(name))
 
     def close(self, *, remove: bool = False) -> None:
-        """End all at once, without their farewells, and let the ports go."""
+        """Kill all parts and release the ports."""
         for process in self._processes.values():
             process.kill()
         self._starter.close()

@@ -148,7 +148,7 @@ def properties(layout: Layout, name: str) -> Mapping[str, str]:
 
 def _together(layout: Layout, name: str) -> Mapping[str, str]:
     """Clients and brokers come to the same listener."""
-    client = f"PLAINTEXT://{layout.told(name)}"
+    client = f"PLAINTEXT://{layout.advertised(name)}"
     controller = layout.ports.controllers[node_number(name) - 1]
     return {
         "listeners": f"{client},CONTROLLER://{HOST}:{controller}",
@@ -164,7 +164,7 @@ def _apart(layout: Layout, name: str) -> Mapping[str, str]:
     return {
         "listeners": f"PLAINTEXT://{host}:{layout.ports.of(name)},"
         f"PEERS://{host}:{peers},CONTROLLER://{host}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{layout.told(name)},"
+        "advertised.listeners": f"PLAINTEXT://{layout.advertised(name)},"
         f"PEERS://{name}:{peers},CONTROLLER://{name}:{controller}",
         "inter.broker.listener.name": "PEERS",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PEERS:PLAINTEXT,"

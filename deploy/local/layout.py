@@ -7,13 +7,14 @@ from dataclasses import astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from shared.contracts.services import HTTP_PORTS, SERVICES
+
 KAFKA_VERSION = "4.3.1"
 REPLICA_SET = "peygir"
 HOST = "127.0.0.1"
 PROJECT = Path(__file__).resolve().parents[2]
 NODE_COUNTS = (1, 3)
 STORES = ("kafka", "mongod")
-SERVICES = ("scheduler", "reports", "followups", "notify")
 
 _HIGHEST_OFFSET = 30_000
 
@@ -45,7 +46,7 @@ def store_names(nodes: int) -> tuple[str, ...]:
 
 
 def part_names(nodes: int) -> tuple[str, ...]:
-    """Every part of an installation with so many nodes, in order of starting."""
+    """Every part of an installation with `nodes` nodes, in order of starting."""
     return (*store_names(nodes), "mail", *SERVICES)
 
 
@@ -61,35 +62,30 @@ class Ports:
     controllers: tuple[int, int, int]
     peers: tuple[int, int, int]
     mongods: tuple[int, int, int]
+    services: tuple[int, ...]  # in the order of SERVICES
     toxiproxy: int
-    scheduler: int
-    reports: int
-    followups: int
-    notify: int
     mail: int
 
     @classmethod
     def standard(cls, offset: int = 0) -> Ports:
-        kafka, mongod, service = 29092 + offset, 27117 + offset, 8101 + offset
+        kafka, mongod = 29092 + offset, 27117 + offset
         return cls(
             kafkas=(kafka, kafka + 2, kafka + 4),
             controllers=(kafka + 1, kafka + 3, kafka + 5),
             peers=(kafka + 6, kafka + 7, kafka + 8),
             mongods=(mongod, mongod + 1, mongod + 2),
+            services=tuple(HTTP_PORTS[service] + offset for service in SERVICES),
             toxiproxy=8474 + offset,
-            scheduler=service,
-            reports=service + 1,
-            followups=service + 2,
-            notify=service + 3,
             mail=8125 + offset,
         )
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """Eighteen ports in a row."""
+        """Ports in a row: twelve of the stores, one for each service, and two more."""
         threes = [(first, first + 1, first + 2) for first in range(base, base + 12, 3)]
         kafkas, controllers, peers, mongods = threes
-        return cls(kafkas, controllers, peers, mongods, *range(base + 12, base + 18))
+        *services, toxiproxy, mail = range(base + 12, base + 14 + len(SERVICES))
+        return cls(kafkas, controllers, peers, mongods, tuple(services), toxiproxy, mail)
 
     @property
     def kafka(self) -> int:
@@ -108,6 +104,8 @@ class Ports:
         store, dash, node = part.rpartition("-")
         if dash:
             return {"kafka": self.kafkas, "mongod": self.mongods}[store][int(node) - 1]
+        if part in SERVICES:
+            return self.services[SERVICES.index(part)]
         port: int = getattr(self, part)
         return port
 
@@ -124,11 +122,11 @@ class Ports:
 class Layout:
     """One installation. `cache` holds downloads and may be shared between installations.
 
-    `nodes` is how many brokers and how many members there are. Where it is `proxied`, the stores
-    listen on loopback addresses of their own, and whoever wants them goes through proxies on the
-    addresses that are told; with `own_hosts` each member of the replica set has an /etc/hosts of
-    its own, and so proxies of its own to the others. `data_on` puts the data of single parts into
-    other folders.
+    `nodes` is how many brokers and how many members there are. If it is `proxied`, the stores
+    listen on loopback addresses of their own, and clients reach them through proxies on the
+    advertised addresses. With `own_hosts` each member of the replica set has an /etc/hosts of its
+    own, and so proxies of its own to the others. `data_on` puts the data of single parts into other
+    folders.
     """
 
     root: Path
@@ -169,19 +167,19 @@ class Layout:
     @property
     def bootstrap(self) -> str:
         """Every broker's `host:port`, with commas between."""
-        return ",".join(self.told(name) for name in node_names("kafka", self.nodes))
+        return ",".join(self.advertised(name) for name in node_names("kafka", self.nodes))
 
     @property
     def mongodb_uri(self) -> str:
-        members = ",".join(self.told(name) for name in node_names("mongod", self.nodes))
+        members = ",".join(self.advertised(name) for name in node_names("mongod", self.nodes))
         return f"mongodb://{members}/?replicaSet={REPLICA_SET}"
 
     def members(self, part: str) -> tuple[str, ...]:
         """The parts that a name stands for: `kafka` and `mongod` for all of their nodes."""
         return node_names(part, self.nodes) if part in STORES else (part,)
 
-    def told(self, part: str) -> str:
-        """The `host:port` that clients of a broker or a member are told."""
+    def advertised(self, part: str) -> str:
+        """The `host:port` at which clients reach a broker or a member."""
         named = self.own_hosts and store_of(part) == "mongod"
         return f"{'localhost' if named else HOST}:{self.ports.of(part)}"
 
@@ -199,7 +197,7 @@ class Layout:
         return self.run_dir / f"{part}.pid"
 
     def address(self, part: str) -> str:
-        """What a client of the part is told."""
+        """The address that a client of the part uses."""
         match part:
             case "kafka":
                 return self.bootstrap
@@ -208,9 +206,9 @@ class Layout:
             case "mail":
                 return f"smtp://{HOST}:{self.ports.mail}"
             case _ if part.startswith("kafka-"):
-                return self.told(part)
+                return self.advertised(part)
             case _ if part.startswith("mongod-"):
-                return f"mongodb://{self.told(part)}/?directConnection=true"
+                return f"mongodb://{self.advertised(part)}/?directConnection=true"
             case _:
                 return f"http://{HOST}:{self.ports.of(part)}"
 

@@ -1,10 +1,10 @@
 """The ways over the network of a proxied installation: who reaches whom, and where.
 
-Every broker and member listens on a loopback address of its own. Clients are told addresses of
-127.0.0.1 where a proxy stands. Between nodes there is a proxy for each pair and each direction:
+Every broker and member listens on a loopback address of its own. Clients get addresses of
+127.0.0.1, on which proxies listen. Between nodes there is a proxy for each pair and each direction:
 brokers know each other by name, members know each other as `localhost` by port, and each node has
-a file of hosts of its own. Where a machine doesn't allow that for members, these reach each other
-by the ways of clients.
+an /etc/hosts of its own. If a machine doesn't allow that for members, they reach each other through
+the proxies of clients.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _from_clients(layout: Layout) -> Iterator[Link]:
     for store in ("kafka", "mongod"):
         for name in node_names(store, layout.nodes):
             upstream = f"{layout.server_host(name)}:{layout.ports.of(name)}"
-            yield Link(CLIENTS, name, "clients", layout.told(name), upstream)
+            yield Link(CLIENTS, name, "clients", layout.advertised(name), upstream)
 
 
 def _between_brokers(layout: Layout) -> Iterator[Link]:

@@ -22,7 +22,7 @@ from deploy.local.links import hosts_of, member_localhost
 from deploy.local.processes import Command
 
 CACHE_GB = 0.5
-"""MongoDB's cache here: enough for a season of all deputies, beside a second checkout."""
+"""MongoDB's cache here: enough for a season of all deputies, with room for a second checkout."""
 MEMBER_CACHE_GB = 0.4
 """The same for each of three."""
 
@@ -94,7 +94,7 @@ class Mongod:
         return ("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=1000")
 
     def trouble(self) -> str | None:
-        """Ready is when it is primary, or follows one. The first is told of the replica set."""
+        """Ready if it is primary or follows one. The first member initiates the replica set."""
         with direct_client(self._layout, self.name) as client:
             try:
                 if node_number(self.name) == 1 and not _serves(client):
@@ -104,8 +104,8 @@ class Mongod:
                 return "no answer yet"
 
     def _configure(self, client: MongoClient[dict[str, Any]]) -> None:
-        """Make the set of the members that there are; also where data came from other ports."""
-        hosts = [self._layout.told(name) for name in node_names("mongod", self._layout.nodes)]
+        """Configure the set with the present members, even if the data came from other ports."""
+        hosts = [self._layout.advertised(name) for name in node_names("mongod", self._layout.nodes)]
         try:
             config = client.admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:

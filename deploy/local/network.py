@@ -1,8 +1,8 @@
 """Makes the network of a proxied installation fail, and heals it.
 
-What is cut is silent: connections stand, new ones are taken, and nothing comes through, as
-behind a cable that somebody pulled. What crossed a cut way is lost with its connection when the
-network heals.
+A cut is silent: connections stay open, new ones are accepted, and nothing comes through, as if a
+cable had been pulled. Data that was sent meanwhile is lost with its connection when the network
+heals.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Network:
         direction: Direction = "both",
         **reach: Unpack[Reach],
     ) -> None:
-        """Delay each way by so many milliseconds, give or take the jitter. Raises NoSuchWay."""
+        """Delay each direction by `milliseconds`, plus or minus the jitter. Raises NoSuchWay."""
         self._add(part, reach, direction, "latency", {"latency": milliseconds, "jitter": jitter})
 
     def narrow(
@@ -77,11 +77,11 @@ class Network:
         direction: Direction = "both",
         **reach: Unpack[Reach],
     ) -> None:
-        """Let no more through than so much a second, each way. Raises NoSuchWay."""
+        """Limit each direction to `kilobytes_per_second`. Raises NoSuchWay."""
         self._add(part, reach, direction, "bandwidth", {"rate": kilobytes_per_second})
 
     def reset(self, part: str, after_bytes: int = 0, **reach: Unpack[Reach]) -> None:
-        """Reset each connection after so many bytes of answers, as often as it is made anew.
+        """Reset each connection after `after_bytes` of answers, also each new one.
 
         Those that stand are closed at once. Raises NoSuchWay.
         """

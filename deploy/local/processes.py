@@ -1,4 +1,4 @@
-"""Real processes in groups of their own that never outlive whoever started them."""
+"""Real processes in groups of their own that never outlive the process that started them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Process:
         return self._log.last_lines(count)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it ended within so many seconds."""
+        """Whether it ended within `seconds`."""
         try:
             self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -99,7 +99,7 @@ class Process:
         """SIGTERM, and SIGKILL after the grace. Whether the grace was enough."""
         if self.is_running:
             self._popen.terminate()
-            self.resume()  # one that is paused hears nothing
+            self.resume()  # a paused one gets no SIGTERM
         went = self.wait(grace_seconds)
         self.kill()
         return went
@@ -135,7 +135,7 @@ class Starter:
         self.close()
 
     def close(self) -> None:
-        """Lets the thread end: the kernel kills whatever of its processes still runs."""
+        """Let the thread end: the kernel kills those of its processes that still run."""
         self._thread.shutdown()
 
     def start(self, command: Command, log: Path, pid_file: Path) -> Process:
@@ -147,8 +147,8 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
     if log.exists() and log.stat().st_size > _LONGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
     began_at = log.stat().st_size if log.exists() else 0
-    until_taken_over, told = os.pipe()
-    prefix = _dying_with_parent(told, command.hosts)
+    until_taken_over, given = os.pipe()
+    prefix = _dying_with_parent(given, command.hosts)
     try:
         with log.open("ab") as output:
             popen = subprocess.Popen(
@@ -159,10 +159,10 @@ def _start(command: Command, log: Path, pid_file: Path) -> Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                pass_fds=(told,),
+                pass_fds=(given,),
             )
     finally:
-        os.close(told)
+        os.close(given)
         with os.fdopen(until_taken_over, "rb") as pipe:
             pipe.read()
     write_pid(pid_file, popen.pid)
@@ -189,7 +189,7 @@ def write_pid(pid_file: Path, pid: int) -> None:
 
 
 def read_pid(pid_file: Path) -> int | None:
-    """The process id in the file; None where there is no such file."""
+    """The process id in the file; None if there is no such file."""
     try:
         return int(pid_file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):

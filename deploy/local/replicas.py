@@ -74,7 +74,7 @@ def kafka_leader(layout: Layout, topic: str, partition: int, besides: str = "") 
 
 
 def kafka_controller(layout: Layout) -> str:
-    """The part whose controller is active, as Kafka's own tool tells. Raises NoLeader."""
+    """The part whose controller is active, by Kafka's own tool. Raises NoLeader."""
     command = java(
         layout, "org.apache.kafka.tools.MetadataQuorumCommand",
         "--bootstrap-server", layout.bootstrap, "describe", "--status",
@@ -87,10 +87,10 @@ def kafka_controller(layout: Layout) -> str:
         text=True,
         check=False,
     )
-    told = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
-    if done.returncode != 0 or "LeaderId" not in told:
+    status = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+    if done.returncode != 0 or "LeaderId" not in status:
         raise NoLeader(f"no controller is known:\n{done.stdout}{done.stderr}".rstrip())
-    return node_names("kafka", layout.nodes)[int(told["LeaderId"]) - 1]
+    return node_names("kafka", layout.nodes)[int(status["LeaderId"]) - 1]
 
 
 def wait_until_level(layout: Layout, seconds: float) -> None:
@@ -158,7 +158,7 @@ def _metadata(layout: Layout) -> Any:
 
 
 def _until(ask: Callable[[], T | None]) -> T | None:
-    """What `ask` answers as soon as it does; None where it doesn't during an election."""
+    """The first answer of `ask` that is not None; None if an election takes too long."""
     deadline = time.monotonic() + _ELECTION_SECONDS
     while (answer := ask()) is None and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)

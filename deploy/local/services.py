@@ -30,7 +30,7 @@ class Service:
     def __init__(
         self, name: str, layout: Layout, environment: Mapping[str, str] | None = None
     ) -> None:
-        """`environment` goes before this process's own."""
+        """`environment` overrides this process's own."""
         self.name = name
         self._layout = layout
         self._environment = {**os.environ, **(environment or {})}
@@ -127,7 +127,7 @@ def service_environment(layout: Layout, environment: Mapping[str, str]) -> dict[
 
 
 def _failed_checks(body: bytes) -> str:
-    """The checks of a 503 that are not in order, with their reasons where it gives them."""
+    """The failed checks of a 503, with their reasons if it gives them."""
     try:
         checks = json.loads(body)["checks"].items()
     except (ValueError, KeyError, TypeError, AttributeError):

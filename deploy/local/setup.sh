@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sets this checkout up: the virtual environment, Kafka's jars, mongod.
-# Run again it only compares stamps. Nothing but the shell's own words stands before
-# the check of what is missing, so that it works on a bare machine.
+# Run again it only compares stamps. PYTHON names the Python to use: if the virtual environment is
+# of another one, it is made again. Before the check of what is missing
+# there are only shell built-ins, so that it works on a bare machine.
 set -eu
 
 fail() {
@@ -63,7 +64,7 @@ cache=$local_dir/cache
 venv=$local_dir/venv
 mkdir -p "$cache"
 
-# One set-up at a time; whoever waited finds the stamps in place.
+# One set-up at a time; those that waited find the stamps in place.
 exec 9>"$local_dir/setup.lock"
 if command -v flock >/dev/null 2>&1; then flock 9; fi
 
@@ -71,19 +72,30 @@ pip() {
     "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"
 }
 
+# Which wheels an interpreter takes: its implementation, version, ABI and platform.
+abi_of() {
+    "$1" -c 'import sys, sysconfig
+print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null
+}
+
+has_packages() {
+    cmp -s "$lock" "$venv/.lock.txt" && abi=$(abi_of "$venv/bin/python") || return 1
+    [ -z "${PYTHON:-}" ] || [ "$abi" = "$(abi_of "$python")" ]
+}
+
 lock=requirements-dev.txt
 wheels=$cache/wheels
-stamp=$venv/.lock.txt
-if ! cmp -s "$lock" "$stamp" || ! "$venv/bin/python" -c '' 2>/dev/null; then
+if ! has_packages; then
     echo "set-up: Python packages into $venv"
     "$python" -m venv --clear "$venv"
-    if ! cmp -s "$lock" "$wheels/.lock.txt"; then
+    downloaded=$wheels/.lock-$(abi_of "$python").txt
+    if ! cmp -s "$lock" "$downloaded"; then
         pip download --cache-dir "$cache/pip" --require-hashes --requirement "$lock" \
             --dest "$wheels"
-        cp "$lock" "$wheels/.lock.txt"
+        cp "$lock" "$downloaded"
     fi
     pip install --no-index --find-links "$wheels" --require-hashes --requirement "$lock"
-    cp "$lock" "$stamp"
+    cp "$lock" "$venv/.lock.txt"
 fi
 
 pom=deploy/local/pom.xml

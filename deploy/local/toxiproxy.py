@@ -1,4 +1,4 @@
-"""toxiproxy: a program between clients and servers that makes a network fail as it is told.
+"""toxiproxy: a program between clients and servers that makes a network fail on request.
 
 It is built once, from its pinned Go module (`toxiproxy_module`), and kept in the cache.
 """

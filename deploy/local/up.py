@@ -15,14 +15,16 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.local.kafka import Kafka
-from deploy.local.layout import EVERY_PART, SERVICES, Layout, node_number, store_of
+from deploy.local.layout import EVERY_PART, Layout, node_number, store_of
 from deploy.local.mongod import Mongod
 from deploy.local.parts import Part
 from deploy.local.ports import is_free
 from deploy.local.processes import is_alive, read_pid
+from deploy.local.running import forget, write_down
 from deploy.local.screen import Row, Screen
 from deploy.local.services import Mail, Service, TopicsFailed, create_topics, has_topics_tool
 from deploy.local.supervisor import Supervisor
+from shared.contracts.services import SERVICES
 
 _PORT_SECONDS = 3.0
 _OPEN = (
@@ -60,9 +62,11 @@ def hold(layout: Layout) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         _forget_pids(layout)
+        write_down(layout)
         try:
             yield
         finally:
+            forget(layout)
             _forget_pids(layout)
 
 

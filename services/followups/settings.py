@@ -10,10 +10,10 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from shared.contracts.services import HTTP_PORTS
 from shared.runtime.settings import CommonSettings, shifted_port
 
-PORT = 8103
-_MOST_DAYS = 1_000  # some four years; a larger number is probably in another unit
+_MOST_DAYS = 1_000  # some four years; beyond it somebody has mistaken the unit
 
 
 def _steps(value: Any) -> Any:
@@ -39,7 +39,7 @@ Steps: TypeAlias = Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_st
 class FollowupsSettings(CommonSettings):
     """The settings of follow-ups besides those of all services."""
 
-    http_port: int = shifted_port(PORT)
+    http_port: int = shifted_port(HTTP_PORTS["followups"])
     levels_normal: Steps = Field(
         (0, 5, 10), description="Working days after which levels 1, 2, 3 of overdue are reached."
     )

@@ -15,11 +15,11 @@ from email_validator import EmailNotValidError
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from shared.contracts.reference import PROVINCE_CODES
+from shared.contracts.services import HTTP_PORTS
 from shared.runtime.addresses import refused
 from shared.runtime.principals import every_role
 from shared.runtime.settings import CommonSettings, shifted_port
 
-PORT: Final = 8104
 _SMTP_PORT: Final = 8125
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _HOST_NAME: Final = re.compile(r"[\w.-]+")
@@ -48,7 +48,7 @@ def _address(text: str) -> str:
 class NotifySettings(CommonSettings):
     """The settings of `notify`, besides those of every service."""
 
-    http_port: int = shifted_port(PORT)
+    http_port: int = shifted_port(HTTP_PORTS["notify"])
 
     smtp_host: str = Field("127.0.0.1", min_length=1, description="The mail server.")
     smtp_port: int = Field(

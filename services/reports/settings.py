@@ -6,15 +6,14 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.reference import AXES
+from shared.contracts.services import HTTP_PORTS
 from shared.runtime.settings import CommonSettings, Names, shifted_port
-
-PORT = 8102
 
 
 class ReportsSettings(CommonSettings):
     """The settings of `reports`, besides those of every service."""
 
-    http_port: int = shifted_port(PORT)
+    http_port: int = shifted_port(HTTP_PORTS["reports"])
     restricted_axes: Names = Field(
         ("security",), description="Axes that are published on the restricted topic alone."
     )

@@ -6,15 +6,14 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from shared.contracts.services import HTTP_PORTS
 from shared.runtime.settings import CommonSettings, shifted_port
-
-PORT = 8101
 
 
 class SchedulerSettings(CommonSettings):
     """The settings of `scheduler`, besides those of every service."""
 
-    http_port: int = shifted_port(PORT)
+    http_port: int = shifted_port(HTTP_PORTS["scheduler"])
     report_hours: int = Field(
         72, ge=0, le=720, description="Hours before a provincial session when its report is due."
     )

@@ -8,8 +8,7 @@ from typing import Final
 
 from shared.contracts import events
 from shared.contracts.events import EventData
-
-SERVICES: Final = ("scheduler", "reports", "followups", "notify")
+from shared.contracts.services import SERVICES
 
 LARGEST_RECORD: Final = 1_048_576
 """Bytes, uncompressed, that a record of the domain's topics may have."""

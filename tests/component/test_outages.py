@@ -24,12 +24,12 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import PROJECT
 from shared.contracts.reference import DEPUTIES
+from shared.contracts.services import SERVICES
 from shared.contracts.topics import Topics
 from tests.component.harness import Producer, Service, eventually, records
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SERVICES = ("scheduler", "reports", "followups", "notify")
 CIVIL = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
 IDLE_MIB = 96
 READY_SECONDS = 2.0

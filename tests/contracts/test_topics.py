@@ -18,10 +18,10 @@ from shared.contracts.events import (
     ResolutionApproved,
 )
 from shared.contracts.reference import DEPUTIES
+from shared.contracts.services import SERVICES
 from shared.contracts.topics import (
     LARGEST_DEAD_LETTER,
     LARGEST_RECORD,
-    SERVICES,
     Topics,
     TopicSpec,
 )

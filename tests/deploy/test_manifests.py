@@ -9,7 +9,7 @@ from typing import Any, Final
 import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from shared.contracts.topics import SERVICES
+from shared.contracts.services import SERVICES
 from shared.runtime.version import VERSION
 from shared.service.lifecycle import DRAIN_SECONDS
 from tests.deploy.manifests import (

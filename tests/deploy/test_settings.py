@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.topics import SERVICES
+from shared.contracts.services import SERVICES
 from shared.runtime.settings import PREFIX, CommonSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
 from tools.topics import TopicsSettings

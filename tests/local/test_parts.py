@@ -55,7 +55,7 @@ def answering(port: int, status: int, body: bytes) -> Iterator[None]:
 def test_a_service_is_ready_when_it_says_so_and_else_its_reason_is_shown(tmp_path: Path) -> None:
     reservation = reserve_ports()
     service = Service("followups", Layout(tmp_path, tmp_path, reservation.ports))
-    port = reservation.ports.followups
+    port = reservation.ports.of("followups")
 
     assert service.trouble() == "no answer yet"
     unready = b'{"status": "error", "checks": {"kafka": "ok", "mongodb": "no primary"}}'

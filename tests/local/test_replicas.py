@@ -143,7 +143,7 @@ def test_a_leader_cut_off_from_its_peers_is_replaced_though_clients_reach_it(
     cuttable.network.cut(leader, clients=False)
     assert cuttable.kafka_leader(topic, besides=leader) in others
     # Whoever asks the one that was cut off is still sent to it: it knows of no successor.
-    bootstrap = ",".join(map(cuttable.layout.told, others))
+    bootstrap = ",".join(map(cuttable.layout.advertised, others))
     assert clients.send(bootstrap, topic, "پس از جدایی")
 
     cuttable.network.heal()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.command import addresses
 from deploy.local.layout import PROJECT
 from deploy.local.processes import is_alive
 from tests.local import clients
@@ -119,6 +120,22 @@ def test_two_installations_run_side_by_side(local: Path, test_folder: Path) -> N
         eventually(lambda: "only-in-one" in clients.topics(one.layout.bootstrap), "the topic")
         assert "only-in-one" not in clients.topics(other.layout.bootstrap)
         assert not set(one.pids().values()) & set(other.pids().values())
+
+
+def test_tools_find_the_installation_that_runs_and_else_the_one_described(folder: Path) -> None:
+    described = {"PEYGIR_LOCAL_DIR": str(folder), "PEYGIR_LOCAL_NODES": "3"}
+    offset = free_offset()
+    with Runner(folder, offset, "mail") as runner:
+        runner.wait_until_up()
+        found = addresses({"PEYGIR_LOCAL_DIR": str(folder)})
+        assert found["PEYGIR_KAFKA_BOOTSTRAP_SERVERS"] == runner.layout.bootstrap
+        assert found["PEYGIR_MONGODB_URI"] == runner.layout.mongodb_uri
+        assert found["PEYGIR_PORT_OFFSET"] == str(offset)
+        assert runner.interrupt() == 0
+
+    found = addresses(described)
+    assert found["PEYGIR_KAFKA_BOOTSTRAP_SERVERS"].count(",") == 2
+    assert found["PEYGIR_PORT_OFFSET"] == "0"
 
 
 def test_open_development_is_said_loudly_and_production_refused(folder: Path) -> None:

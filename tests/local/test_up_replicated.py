@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.layout import SERVICES, Layout, Ports, node_names, parts_from
+from deploy.local.layout import Layout, Ports, node_names, parts_from
 from deploy.local.processes import is_alive
+from shared.contracts.services import SERVICES
 from tests.local import clients
 from tests.local.runner import Runner, eventually, free_offset, make_folder, run_to_end
 

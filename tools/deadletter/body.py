@@ -1,4 +1,4 @@
-"""A message for people's eyes: JSON in lines, with a mark where the error is."""
+"""A message as people read it: JSON in lines, with a mark at the error."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def header_lines(headers: Headers, reason: str, error: str) -> list[Line]:
 
 
 def body_lines(headers: Headers, value: bytes | None) -> list[Line]:
-    """The value: pretty where it is JSON, else the surroundings of the broken place."""
+    """The value: in lines if it is JSON, else the surroundings of the broken place."""
     if value is None:
         return [Line("(no value)", "null-value")]
     broken = broken_at(value)
@@ -68,16 +68,16 @@ def body_lines(headers: Headers, value: bytes | None) -> list[Line]:
         return _surroundings(value, *broken)
     lines = list(_pretty(json.loads(value), (), "", ""))
     wrongs: dict[int, list[str]] = {}
-    for path, told in faults(headers, value).items():
+    for path, fault in faults(headers, value).items():
         at = _nearest([line_path for _, line_path in lines], path)
-        wrongs.setdefault(at, []).append(f"{'.'.join(map(str, path)) or 'data'}: {told}")
+        wrongs.setdefault(at, []).append(f"{'.'.join(map(str, path)) or 'data'}: {fault}")
     return [Line(plain(text), "; ".join(wrongs.get(n, ()))) for n, (text, _) in enumerate(lines)]
 
 
 def broken_at(value: bytes) -> tuple[int, str] | None:
-    """Where a value stops being JSON, as an index into its bytes, and why; None where it is JSON.
+    """The index of the byte at which a value stops being JSON, and why; None if it is JSON.
 
-    What is asked is what the services ask: pydantic's reading of RFC 8259.
+    It decides as the services do: by pydantic's reading of RFC 8259.
     """
     if value.startswith(BYTE_ORDER_MARK):
         broken = broken_at(value.removeprefix(BYTE_ORDER_MARK))
@@ -119,7 +119,7 @@ def faults(headers: Headers, value: bytes) -> Mapping[Path, str]:
 
 
 def pretty(value: bytes | None) -> str:
-    """The value as text to compare and to edit: JSON in lines where it is JSON."""
+    """The value as text to compare and to edit: in lines if it is JSON."""
     if value is None:
         return ""
     if broken_at(value) is not None:
@@ -128,8 +128,8 @@ def pretty(value: bytes | None) -> str:
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
-def _index(value: bytes, told: str) -> int:
-    match = _LINE_AND_COLUMN.search(told)
+def _index(value: bytes, message: str) -> int:
+    match = _LINE_AND_COLUMN.search(message)
     if match is None:
         return 0
     line, column = int(match.group(1)), int(match.group(2))
@@ -137,12 +137,12 @@ def _index(value: bytes, told: str) -> int:
     return min(start + max(0, column - 1), len(value))
 
 
-def _surroundings(value: bytes, at: int, told: str) -> list[Line]:
+def _surroundings(value: bytes, at: int, message: str) -> list[Line]:
     before = value[:at].decode(errors="backslashreplace")[-_AROUND:]
     after = value[at:].decode(errors="backslashreplace")[:_AROUND]
     line, column = value[:at].count(b"\n") + 1, len(before.rpartition("\n")[2]) + 1
     texts = f"{before}{HERE}{after}".split("\n")
-    place = f"{told}: line {line}, column {column} (byte {at})"
+    place = f"{message}: line {line}, column {column} (byte {at})"
     return [Line(plain(text), place if HERE in text else "") for text in texts]
 
 
@@ -162,7 +162,7 @@ def _pretty(value: Any, path: Path, indent: str, comma: str) -> Iterator[tuple[s
 
 
 def _nearest(paths: list[Path], wanted: Path) -> int:
-    """The line of a path; of what would hold it, where it is missing."""
+    """The line of a path; if it is missing, the line of what would hold it."""
     for length in range(len(wanted), -1, -1):
         if wanted[:length] in paths:
             return paths.index(wanted[:length])

@@ -18,7 +18,7 @@ DATABASE: Final = "deadletters"
 
 
 class Status(StrEnum):
-    """Where a dead letter is on its way."""
+    """The state of a dead letter."""
 
     OPEN = "open"
     MENDED = "mended"
@@ -37,12 +37,12 @@ class Status(StrEnum):
 
 
 MENDABLE: Final = frozenset({Status.OPEN, Status.REFUSED})
-"""Where a letter waits for somebody, and nobody has a newer message for it."""
+"""States in which a letter waits for an operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Something that somebody did about a letter."""
+    """Something that an operator did about a letter."""
 
     what: str  # mended, replayed, discarded
     by: str
@@ -53,7 +53,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The message that goes in the original's place."""
+    """The message that is sent instead of the original."""
 
     value: bytes | None
     headers: Headers

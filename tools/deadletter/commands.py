@@ -1,4 +1,4 @@
-"""The commands; each is one sentence to one desk."""
+"""The commands of the tool."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
+from shared.contracts.services import ServiceName
 from shared.runtime.settings import load
 from tools.deadletter import mending, output
 from tools.deadletter.book import Mended, Moved
@@ -25,7 +26,6 @@ from tools.deadletter.service import NoService, NotPaused
 from tools.deadletter.session import edited, replay_all, sum_up
 from tools.deadletter.topic import NoTopic, UnknownLetter
 
-ServiceName: TypeAlias = Literal["scheduler", "reports", "followups", "notify"]
 StateName: TypeAlias = Literal[
     "open", "mended", "waiting", "applied", "duplicate", "ignored", "refused", "discarded"
 ]
@@ -61,7 +61,7 @@ Why = Annotated[str, typer.Option(help="Your reason; it is kept.")]
 Revision = Annotated[
     int | None,
     typer.Option(
-        help="Only if the letter is at this revision, as `show` told; mends a mended one."
+        help="Only if the letter is at this revision, as `show` printed it; mends a mended one."
     ),
 ]
 _DEFAULT: Final = "followups"
@@ -132,7 +132,7 @@ def mend(
     service: Of = _DEFAULT,
     api: Api = "",
 ) -> None:
-    """Mend a letter. The original can never go any more; `replay` sends the mended one."""
+    """Mend a letter. The original is never sent again; `replay` sends the mended one."""
     if not set_ and file is None and not edit:
         raise typer.BadParameter("one of --set, --file, --edit")
     _check_words(who, why)
@@ -162,7 +162,7 @@ def discard(
     service: Of = _DEFAULT,
     api: Api = "",
 ) -> None:
-    """Say that a letter will never go. It stays in its topic."""
+    """Decide that a letter is never sent. It stays in its topic."""
     _check_words(who, why)
 
     async def work(desk: Desk) -> None:
@@ -194,7 +194,9 @@ def replay(
 
     async def work(desk: Desk) -> None:
         wanted = [read_origin(text) for text in origins or ()]
-        await desk.service.paused()  # nothing goes where nobody could say what became of it
+        await (
+            desk.service.paused()
+        )  # nothing is sent if the service could not say what became of it
         found = await desk.list()
         if wanted:
             letters = chosen(found, wanted)[:most]
@@ -219,13 +221,14 @@ def replay(
 def resume(
     group: Annotated[str, typer.Option(help="Such as followups-civil.")],
     topic: Annotated[
-        str, typer.Option(help="This topic alone, as `paused` tells it; else all of the group.")
+        str,
+        typer.Option(help="Only this topic, as `paused` prints it; by default all of the group."),
     ] = "",
     who: Annotated[str, typer.Option(help="Your name; by default your login.")] = "",
     service: Of = _DEFAULT,
     api: Api = "",
 ) -> None:
-    """Let what a flood of refusals paused of a subscription go on."""
+    """Let topics that a flood of refusals has paused go on."""
 
     async def work(desk: Desk) -> None:
         await desk.service.resume(desk.namespace + group, topic)

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from pydantic import Field, field_validator
-
+from shared.contracts.services import ServiceName
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Origin
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.clocks import MachineClock, SystemMachineClock
-from shared.runtime.settings import CommonSettings
+from tools.asking import ApiSettings
 from tools.deadletter import book as books
 from tools.deadletter import mending
 from tools.deadletter.book import MENDABLE, Book, Deed, Mended, Page, Status, moved
@@ -24,18 +23,9 @@ from tools.deadletter.replaying import Replaying
 from tools.deadletter.service import NoService, Service
 from tools.deadletter.topic import DeadLetterTopic, UnknownLetter
 
-_PORTS = {"scheduler": 8101, "reports": 8102, "followups": 8103, "notify": 8104}
 
-
-class DeadletterSettings(CommonSettings):
-    """What the tool is told. It serves nobody, so that it needs no identity in production."""
-
-    api: str = Field("", description="URL of the service's API; by default on this machine.")
-
-    @field_validator("env")
-    @classmethod
-    def _never_open(cls, env: str) -> str:
-        return env
+class DeadletterSettings(ApiSettings):
+    """Settings of the tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,7 @@ class Desk:
         return await self.book.turn(before, after)
 
     async def discard(self, origin: Origin, why: str, revision: int | None) -> Page:
-        """Say that a letter will never go. Raises Moved."""
+        """Decide that a letter is never sent. Raises Moved."""
         _, before = await self.find(origin)
         _check(before, revision)
         deed = Deed("discarded", self.who, self.clock.now(), why)
@@ -109,21 +99,22 @@ class Desk:
 
 
 def message(letter: Letter, page: Page) -> Mended:
-    """The message that would go: the mended one where there is one."""
+    """The message that would be sent: the mended one if there is one."""
     return page.mended or Mended(letter.value, letter.headers)
 
 
 @asynccontextmanager
-async def opened(settings: DeadletterSettings, service: str, who: str) -> AsyncIterator[Desk]:
-    """A desk, with its connections. Raises KafkaError where Kafka does not answer."""
-    url = settings.api or f"http://127.0.0.1:{_PORTS[service] + settings.port_offset}"
+async def opened(
+    settings: DeadletterSettings, service: ServiceName, who: str
+) -> AsyncIterator[Desk]:
+    """A desk, with its connections. Raises KafkaError if Kafka does not answer."""
     client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
     publisher = Publisher(settings.kafka_bootstrap_servers, client_id="deadletter")
     async with AsyncExitStack() as stack:
         stack.callback(client.close)
         stack.push_async_callback(publisher.stop)
-        api = await stack.enter_async_context(Service(url, who))
+        api = await stack.enter_async_context(Service(settings.api_of(service), who))
         letters = await stack.enter_async_context(
             DeadLetterTopic(settings.kafka_bootstrap_servers, topics.deadletter(service))
         )
@@ -151,7 +142,7 @@ def chosen(found: Sequence[Entry], origins: Sequence[Origin]) -> list[Notes]:
 
 
 def _check(page: Page, revision: int | None) -> None:
-    """Whether a letter may be mended or discarded: nobody did anything that is not known."""
+    """Raise Moved unless a letter may be mended or discarded at the known revision."""
     if revision is not None and revision != page.revision:
         raise moved(page)
     known = revision is not None and page.status is Status.MENDED

@@ -22,7 +22,7 @@ class BadOrigin(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a dead letter itself stands in the dead-letter topic."""
+    """The place of a dead letter in the dead-letter topic."""
 
     partition: int
     offset: int
@@ -38,8 +38,8 @@ class Notes:
     error: str
     attempts: int
     failed_at: datetime  # UTC
-    replay_id: str | None = None  # of the replay that failed, where it is one
-    written: int = 1  # how often it stands in the topic
+    replay_id: str | None = None  # of the replay that failed, if it is one
+    written: int = 1  # how often it is in the topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _original(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
 
 
 def _instant(text: bytes | None, timestamp: int) -> datetime:
-    """When it failed; where that cannot be read, when Kafka took the letter (milliseconds)."""
+    """When it failed; if that cannot be read, when Kafka took the letter (milliseconds)."""
     try:
         instant = datetime.fromisoformat((text or b"").decode())
     except ValueError:

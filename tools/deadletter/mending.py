@@ -33,7 +33,7 @@ class NotMendable(Exception):
 def set_fields(before: Mended, fields: Sequence[str]) -> Mended:
     """Set `field=value` each: `due_on`, `attendees.0.name`, or an attribute such as `ce_type`.
 
-    A value is read as JSON where that goes and the field holds no text so far. Raises NotMendable.
+    A value that is JSON is read as JSON, unless the field holds text so far. Raises NotMendable.
     """
     after = before
     for field in fields:
@@ -56,9 +56,9 @@ def set_body(before: Mended, body: bytes) -> Mended:
 
 
 def signed(mended: Mended, origin: Origin, new_id: str, who: str, why: str) -> Mended:
-    """The message as it goes: with a new id, where it comes from, who mended it and why.
+    """The message as it is sent: with a new id, its origin, who mended it and why.
 
-    Raises NotMendable where a service could not read it.
+    Raises NotMendable if a service could not read it.
     """
     try:
         named = _set_attribute(mended, "id", new_id)
@@ -139,7 +139,7 @@ def _put(holder: Any, name: str, text: str) -> None:
 
 
 def _value(text: str, held: Any) -> Any:
-    """A field that holds text gets text, unless it is quoted; else JSON where it is JSON."""
+    """Text for a field that holds text, unless it is quoted; else JSON if it is JSON."""
     if isinstance(held, str) and text != "null" and not text.startswith('"'):
         return text
     try:

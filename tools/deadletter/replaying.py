@@ -1,8 +1,8 @@
 """Sends dead letters back to their service, one after the other, and says what became of each.
 
-A letter is claimed in the book before it is sent, under an id that goes with it. So whoever
-interrupts this loses nothing: the letter stands there as waiting, and sending it once more under
-the same id is harmless, since the service's own rules make a duplicate of it.
+A letter is claimed in the book before it is sent, under an id that goes with it. So an interruption
+loses nothing: the book has the letter as waiting, and sending it once more under the same id does
+no harm, since the service's own rules make a duplicate of it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _STATUS: Final = {
 }
 
 TO_SEND: Final = frozenset({Status.OPEN, Status.MENDED, Status.WAITING})
-"""What goes when letters are not named: never tried, mended, or without an answer so far."""
+"""States that are sent if no letters are named: never tried, mended, or without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of one letter. `wrong` says why nothing more is sent; empty where it is well."""
+    """What became of one letter. `wrong` says why nothing more is sent; empty if all is well."""
 
     origin: Origin
     status: Status
@@ -77,7 +77,7 @@ class Replaying:
         self.stop = asyncio.Event()
 
     async def replay(self, chosen: Sequence[Notes], rate: float) -> AsyncIterator[Replayed]:
-        """Send at most `rate` a second; ends behind the first that goes wrong, or at `stop`."""
+        """Send at most `rate` per second; ends after the first that goes wrong, or at `stop`."""
         for number, notes in enumerate(chosen):
             begun = self._clock.monotonic()
             if self.stop.is_set():
@@ -164,7 +164,7 @@ class Replaying:
             return after
 
     async def _why_silent(self) -> str:
-        told = f"no answer within {self._timeout:g} s; it stands in {self._topic} and is not lost"
+        told = f"no answer within {self._timeout:g} s; it is in {self._topic} and is not lost"
         paused = [p.group for p in await self._service.paused()]
         if paused:
             return f"{told}; paused are {', '.join(paused)}: see resume"
@@ -184,7 +184,7 @@ def choose(
     reason: str | None,
     count: int | None,
 ) -> list[Notes]:
-    """The letters to send where none is named, in the order in which they first came.
+    """The letters to send if none is named, in the order in which they first came.
 
     The order of a key is its partition's, so that an approval goes before its amendment.
     """
@@ -196,7 +196,7 @@ def choose(
 
 
 def outgoing(topic: str, letter: Letter, page: Page) -> OutgoingRecord:
-    """The record that goes: the mended message where there is one, else the original."""
+    """The record that is sent: the mended message if there is one, else the original."""
     message = page.mended or Mended(letter.value, letter.headers)
     origin, notes = letter.notes.origin, letter.notes
     ours = {

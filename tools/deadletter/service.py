@@ -27,7 +27,7 @@ class Became:
     """What became of a replay."""
 
     outcome: Outcome
-    told: str  # why, where it became a dead letter again
+    told: str  # why, if it became a dead letter again
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class DeadLetterTopic:
         return found
 
     async def letter(self, notes: Notes) -> Letter:
-        """A letter whole, from where its notes say that it stands. Raises UnknownLetter."""
+        """A letter with its body, from the place in its notes. Raises UnknownLetter."""
         async for record in self._records(notes.place):
             return letter_of(record)
         raise UnknownLetter("the letter is no longer in its topic")
@@ -66,7 +66,7 @@ class DeadLetterTopic:
         """The records up to the end that the topic has now; from a place on, or all."""
         assigned = self._consumer.assignment()
         if not assigned:
-            raise NoTopic(f"there is no topic {self._topic}; see python -m tools.topics")
+            raise NoTopic(f"there is no topic {self._topic}; see the tool `topics`")
         partitions = sorted(p for p in assigned if start is None or p.partition == start.partition)
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)

@@ -26,6 +26,7 @@ from deploy.local.parts import PartFailed
 from deploy.local.ports import NoFreePorts
 from deploy.local.services import TopicsFailed
 from shared.contracts.reference import DEPUTIES
+from shared.contracts.services import SERVICES
 from shared.contracts.topics import Topics
 from shared.runtime import mongo
 from shared.runtime.simulation import SimulatedDomainClock
@@ -39,7 +40,7 @@ from tools.demo.quiet import Mongo, NotQuiet, Quiet
 from tools.demo.scores import check_scorecards, scorecards
 from tools.demo.screen import Screen
 from tools.demo.script import SESSIONS, Script, write
-from tools.demo.stage import SERVICES, fallen, mail_folder, stage
+from tools.demo.stage import fallen, mail_folder, stage
 
 _NARROWEST = 110
 _TROUBLE = (PartFailed, NoKafka, NoMongod, NoFreePorts, TopicsFailed, BadLayout)

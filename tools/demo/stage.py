@@ -12,8 +12,7 @@ from typing import Final
 from deploy.local.cluster import Cluster, Name
 from deploy.local.layout import local_dir
 from deploy.local.processes import is_alive
-
-SERVICES: Final[tuple[Name, ...]] = ("scheduler", "reports", "followups", "notify")
+from shared.contracts.services import SERVICES
 
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PEYGIR_ENV": "development",

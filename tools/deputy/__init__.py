@@ -1,1 +1,1 @@
-"""Work on deputies: what has to be done where two are merged, or one is dissolved."""
+"""Work on deputies: for merging two, or dissolving one."""

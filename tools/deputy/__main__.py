@@ -1,4 +1,4 @@
-"""`python -m tools.deputy move`: let another deputy answer for follow-ups.
+"""`./peygir deputy move`: let another deputy answer for follow-ups.
 
 It speaks to the API of `followups`, which has to serve both deputies.
 """
@@ -18,9 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from tools.asking import as_operator
+from shared.runtime.settings import load
+from tools.asking import ApiSettings, as_operator
 
-_DEFAULT_API: Final = "http://127.0.0.1:8103"
 _SECONDS: Final = 600.0  # files of evidence are copied on the way
 _PATIENCE_SECONDS: Final = 60.0
 _BUSY: Final = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
@@ -38,7 +38,7 @@ class NoAnswer(Exception):
 class _Busy(NoAnswer):
     """Others change the same, or a database is away: it passes by itself.
 
-    Where a process was killed, its transaction keeps what it had touched for some seconds.
+    The transaction of a process that was killed keeps its documents locked for some seconds.
     """
 
 
@@ -51,19 +51,20 @@ def deputies() -> None:
 def move(
     giver: Annotated[str, typer.Argument(metavar="FROM", help="Who answers for them now.")],
     taker: Annotated[str, typer.Argument(metavar="TO", help="Who answers from now on.")],
-    why: Annotated[str, typer.Option(help="The reason; it stands in every history.")],
+    why: Annotated[str, typer.Option(help="The reason; it is kept in every history.")],
     who: Annotated[str, typer.Option(help="Your name; it is kept.")] = "",
     resolution: Annotated[
         list[str] | None, typer.Option(help="Only this resolution; may be repeated.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved.")] = False,
-    api: Annotated[str, typer.Option(envvar="PEYGIR_API", help="URL of the API.")] = _DEFAULT_API,
+    api: Annotated[str, typer.Option(help="URL of the API; PEYGIR_API says it as well.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Move follow-ups, all or some, with their history and files. Safe to repeat.
 
-    Exit code 1: some were refused, because the other follows the same resolution himself.
+    Exit code 1: some were refused, because the other deputy already follows the same resolution.
     """
+    url = api or load(ApiSettings).api_of("followups")
     reason = f"{why} ({who})" if who else why  # a header holds no name in Persian
     asked: dict[str, Any] = {"to": taker, "reason": reason, "dry_run": dry_run}
     if resolution:
@@ -73,7 +74,7 @@ def move(
     try:
         headers = as_operator(who or getpass.getuser())
         with (
-            httpx.Client(base_url=api, timeout=_SECONDS, headers=headers) as http,
+            httpx.Client(base_url=url, timeout=_SECONDS, headers=headers) as http,
             _progress() as progress,
         ):
             task = progress.add_task(f"{giver} → {taker}", total=None)
@@ -117,9 +118,9 @@ def _ask(http: httpx.Client, giver: str, asked: Mapping[str, Any]) -> Mapping[st
     try:
         answer = http.post(f"/v1/deputies/{giver}/move", json=asked)
     except httpx.HTTPError as error:
-        told = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
+        what = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
         hint = "name it with --api or PEYGIR_API, and run this again"
-        raise NoAnswer(f"{told}; {hint}") from error
+        raise NoAnswer(f"{what}; {hint}") from error
     if answer.status_code in _BUSY:
         raise _Busy(f"{_why(answer)}; run this again")
     if answer.is_error:
@@ -159,8 +160,8 @@ def _progress() -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=_console, transient=True)
 
 
-def _fail(told: str) -> NoReturn:
-    print(told, file=sys.stderr)
+def _fail(line: str) -> NoReturn:
+    print(line, file=sys.stderr)
     raise typer.Exit(_NO_SERVICE)
 
 

@@ -1,7 +1,7 @@
 """The command line.
 
-python -m tools.topics            create what is missing, verify the rest
-python -m tools.topics list       the declared topics
+./peygir topics            create what is missing, verify the rest
+./peygir topics list       the declared topics
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tools.topics.settings import TopicsSettings, copies
 
 
 class _CreateByDefault(TyperGroup):
-    """`create` is what is meant where no command is named."""
+    """`create` is the default command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in {"--help", "-h"}):
@@ -49,13 +49,13 @@ def create(
     ] = False,
     replication_factor: Annotated[
         int | None,
-        typer.Option(min=1, max=9, help="Copies of a partition; goes before the setting."),
+        typer.Option(min=1, max=9, help="Copies of a partition; overrides the setting."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for Kafka.")] = 60.0,
 ) -> None:
     """Create what is missing, config of topics too, and verify the rest.
 
-    Exit code 1 where something differs or fails.
+    Exit code 1 if something differs or fails.
     """
     settings = load(TopicsSettings)
     factor = copies(settings, replication_factor)

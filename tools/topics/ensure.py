@@ -1,4 +1,4 @@
-"""Brings the topics of a Kafka to what is declared, and says where they differ."""
+"""Brings the topics of a Kafka to their declaration, and reports differences."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ async def ensure(
 
     `bootstrap` lists brokers, any of which will do. Without a `replication_factor` new topics have
     what the brokers that are up suggest, and the others are taken with the copies that they have.
-    What is declared and was never set on a topic itself is set; what somebody has set there
-    otherwise is changed with `alter` alone. `say` is told when it has to wait for Kafka. A dry run
+    Declared config that is not set on a topic itself is set; config that somebody has set there
+    otherwise is changed only with `alter`. `say` is called when it has to wait for Kafka. A dry run
     asks the broker whether it would create them. Raises NoAnswer and Refused.
     """
     named = ", ".join(bootstrap)
@@ -103,17 +103,17 @@ async def ensure(
                     with attempt:
                         return await job.run()
         except (TimeoutError, KafkaError, NotYet) as error:
-            told = str(error) or "no answer"
+            reason = str(error) or "no answer"
             raise NoAnswer(
-                f"Kafka at {named} did not finish within {timeout_seconds:g} s: {told}"
+                f"Kafka at {named} did not finish within {timeout_seconds:g} s: {reason}"
             ) from error
     raise AssertionError("a retry ends with a result or an error")
 
 
 def faults_of(spec: TopicSpec, found: Found, factor: int | None = None) -> list[str]:
-    """Where a topic is not as declared, and what to do about it. More config is no fault.
+    """How a topic differs from its declaration, and what to do. Further config is no fault.
 
-    `factor` is how many copies it has to have, where somebody says so.
+    `factor` is how many copies it has to have, if that is known.
     """
     faults = []
     if len(found.copies) != spec.partitions:
@@ -143,7 +143,7 @@ async def _connected(
     """A client of a Kafka that answers; waits for it, and says so once. Raises NoAnswer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=list(bootstrap), request_timeout_ms=_ANSWER_MS)
     named = ", ".join(bootstrap)
-    told = False
+    said = False
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
@@ -151,8 +151,8 @@ async def _connected(
                     await admin.start()
                     break
                 except (KafkaError, OSError):
-                    if not told:
-                        told = True
+                    if not said:
+                        said = True
                         say(f"waiting for Kafka at {named}, up to {timeout_seconds:g} s")
                     await asyncio.sleep(_PAUSE_SECONDS)
         yield admin
@@ -185,8 +185,8 @@ class _Job:
     async def run(self) -> Report:
         factor = self._factor or await self._usual_factor()
         await self._create(factor)
-        # What was just created is looked at too: a broker hears of it a moment later, and services
-        # that start after this job ask for it at once.
+        # What was just created is checked too: other brokers learn of it a moment later, and
+        # services that start after this job ask for it at once.
         there = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
         found = await self._completed(there, await self._find(there))
         faults = [
@@ -212,14 +212,14 @@ class _Job:
         refusals: list[NotYet | Refused] = []
         for topic in answer.to_object()["topic_errors"]:
             error = for_code(topic["error_code"])
-            told = f"{topic['topic']}: {topic['error_message'] or error.description}"
+            reason = f"{topic['topic']}: {topic['error_message'] or error.description}"
             if error is NoError:
                 self._created.append(topic["topic"])
             elif error.retriable or error is InvalidReplicationFactorError:
                 # The latter is also said by a cluster whose brokers are still coming.
-                refusals.append(NotYet(told))
+                refusals.append(NotYet(reason))
             elif error is not TopicAlreadyExistsError:
-                refusals.append(Refused(told))
+                refusals.append(Refused(reason))
         if refusals:
             raise refusals[0]
 
@@ -284,8 +284,8 @@ def _resources(answers: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
         error = for_code(resource["error_code"])
         if error is not NoError:
             kind = NotYet if error.retriable else Refused
-            told = resource["error_message"] or error.description
-            raise kind(f"{resource['resource_name']}: {told}")
+            reason = resource["error_message"] or error.description
+            raise kind(f"{resource['resource_name']}: {reason}")
         yield resource
 
 

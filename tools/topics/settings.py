@@ -4,39 +4,36 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from shared.runtime.settings import CommonSettings, refuse
+from shared.runtime.settings import refuse
+from tools.asking import ToolSettings
 
 _VARIABLE = "PEYGIR_REPLICATION_FACTOR"
 _ENOUGH = 3  # copies: one may be lost, and another away meanwhile without stopping anybody
 
 
-class TopicsSettings(CommonSettings):
-    """What the job is told. It serves nobody, so that it needs no identity in production."""
+class TopicsSettings(ToolSettings):
+    """Settings of the job."""
 
     replication_factor: int | None = Field(
         None,
         ge=1,
         le=9,
-        description="Copies of a partition. Production has to say it; in development it is by "
+        description="Copies of a partition. Required in production; in development it is by "
         "default 1 on one broker, else 3.",
     )
     few_copies: Literal["", "accepted"] = Field(
         "", description="`accepted`: production may have fewer than three copies."
     )
 
-    @field_validator("env")
-    @classmethod
-    def _never_open(cls, env: str) -> str:
-        return env
-
 
 def copies(settings: TopicsSettings, asked: int | None) -> int | None:
-    """How many copies a partition has to have; `asked` goes before the settings.
+    """How many copies a partition has to have; `asked` overrides the settings.
 
-    None in development where nobody says it: the brokers that are up tell. In production those may
-    be fewer than there are. Ends the process where production has too few for its promise.
+    None in development if neither says it: then it depends on the brokers that are up. In
+    production those may be fewer than there are. Ends the process if production has too few copies
+    for its promise.
     """
     factor = settings.replication_factor if asked is None else asked
     if settings.env == "production":

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.layout import PROJECT
+from shared.contracts.services import SERVICES
 from shared.runtime.persian import SHARED, Persian
 from shared.runtime.persian.validation import PREFIX
 from tests.unit.api.services_in_memory import (
@@ -36,8 +37,7 @@ from tests.unit.api.test_followups_steps import CIVIL, COORDINATION
 from tests.unit.runtime.test_persian import assert_persian
 
 FA: Final = {"Accept-Language": "fa-IR,fa;q=0.9,en;q=0.8"}
-SERVICES: Final = ("followups", "scheduler", "reports", "notify")
-PLACES: Final = {  # the position of the sentence among the arguments of a call
+PLACES: Final = {  # of the sentence among what a call is given
     "Problem": (2, 3),
     "not_found": (0,),
     "unavailable": (0,),

@@ -1,0 +1,63 @@
+"""The table of docs/roles.md, against what the services answer to each role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import pytest
+
+from deploy.local.layout import PROJECT
+from tests.unit.api.example_requests import POSTS, SERVICES, opened
+
+_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "coordination": ("coordination",),
+    "Minister's office": ("minister-office",),
+    "the deputy": ("deputy:civil",),
+    "the province": ("province:IR-09",),
+    "operator": ("operator",),
+    "": ("deputy:security", "province:IR-01", "system"),  # of others, who may only read
+}
+_ROW: Final = re.compile(r"^\| `POST (/v1/\S+)` \|(.*)\|$", re.MULTILINE)
+_HEADS: Final = re.compile(r"^\| request \|(.*)\|$", re.MULTILINE)
+
+
+def _table() -> dict[str, dict[str, bool]]:
+    """Who may send what, by its address and the head of the column."""
+    text = (PROJECT / "docs" / "roles.md").read_text(encoding="utf-8")
+    heads = _HEADS.search(text)
+    assert heads is not None
+    names = [name.strip() for name in heads[1].split("|")]
+    assert names == [name for name in _ROLES if name]
+    return {
+        path: dict(zip(names, [cell.strip() == "yes" for cell in cells.split("|")], strict=True))
+        for path, cells in _ROW.findall(text)
+    }
+
+
+def test_the_table_has_every_request_that_changes_something() -> None:
+    assert list(_table()) == [
+        path for service in SERVICES for ask in POSTS[service] for _, path in [ask.operation]
+    ]
+
+
+@pytest.mark.parametrize("service", [service for service in SERVICES if POSTS[service]])
+async def test_a_role_may_what_the_table_says_and_nothing_else(service: str) -> None:
+    table = _table()
+    for ask in POSTS[service]:
+        _, address = ask.operation
+        for column, roles in _ROLES.items():
+            for role in roles:
+                async with opened(service) as place:
+                    answer = await place.counter.http.request(
+                        ask.method,
+                        f"/v1{ask.path}".format(**place.of(ask)),
+                        params=dict(ask.query),
+                        headers={"X-Peygir-User": "a.nobody", "X-Peygir-Roles": role},
+                        **({"content": ask.content} if ask.content else {"json": ask.body}),
+                    )
+                may = table[address].get(column, False)
+                assert (answer.is_success, answer.status_code == 403) == (may, not may), (
+                    f"{address} by {role}: {answer.status_code} {answer.text}"
+                )

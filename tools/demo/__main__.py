@@ -38,7 +38,7 @@ from tools.demo.quiescence import MongoDatabases, QuiescenceProbe, QuiescenceTim
 from tools.demo.scorecards import scorecards
 from tools.demo.screen import Screen
 from tools.demo.script import SESSIONS, Script, write_script
-from tools.demo.stage import SERVICES, fallen, mail_folder, stage
+from tools.demo.stage import SERVICES, ended_services, mail_folder, stage
 
 _TABLE_WIDTH: Final = 110  # in columns, if the width of the output is not known
 _SETUP_ERRORS: Final = (PartFailed, NoKafka, NoMongod, NoFreePorts, TopicsFailed, BadLayout)
@@ -110,7 +110,7 @@ async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[st
                 progress = await season.run()
             evidence = await gather(consumer, topics, services, probe, mail_folder(cluster))
     except (UnexpectedResponse, QuiescenceTimeout, KafkaError, PyMongoError) as error:
-        ended = [f"{name} has ended" for name in fallen(cluster)]
+        ended = [f"{name} has ended" for name in ended_services(cluster)]
         return [f"{type(error).__name__}: {error}", *ended]
     finally:
         await consumer.stop()

@@ -3,7 +3,8 @@
 Two questions cannot be answered from topics, HTTP and mails:
 
 - Does anything still move? A sweeper, a consumer or a relay shows only in its database how far it
-  has come, and a metric of it is some seconds old.
+  has come, and a metric of it is some seconds old. Pending notices could be asked for over HTTP;
+  they are read here too, because the replay looks for them many times per second.
 - What do the databases hold that no interface shows: which database a follow-up is stored in,
   which events were committed, and which of them are not published yet?
 

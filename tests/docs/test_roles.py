@@ -38,24 +38,31 @@ def _table() -> dict[str, dict[str, bool]]:
 
 def test_the_table_has_every_request_that_changes_something() -> None:
     assert list(_table()) == [
-        path for service in SERVICES for ask in POSTS[service] for _, path in [ask.operation]
+        path
+        for service in SERVICES
+        for example in POSTS[service]
+        for _, path in [example.operation]
     ]
 
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if POSTS[service]])
 async def test_a_role_may_what_the_table_says_and_nothing_else(service: str) -> None:
     table = _table()
-    for ask in POSTS[service]:
-        _, address = ask.operation
+    for example in POSTS[service]:
+        _, address = example.operation
         for column, roles in _ROLES.items():
             for role in roles:
-                async with opened(service) as place:
-                    answer = await place.counter.http.request(
-                        ask.method,
-                        f"/v1{ask.path}".format(**place.of(ask)),
-                        params=dict(ask.query),
+                async with opened(service) as prepared:
+                    answer = await prepared.client.http.request(
+                        example.method,
+                        f"/v1{example.path}".format(**prepared.path_values(example)),
+                        params=dict(example.query),
                         headers={"X-Peygir-User": "a.nobody", "X-Peygir-Roles": role},
-                        **({"content": ask.content} if ask.content else {"json": ask.body}),
+                        **(
+                            {"content": example.content}
+                            if example.content
+                            else {"json": example.body}
+                        ),
                     )
                 may = table[address].get(column, False)
                 assert (answer.is_success, answer.status_code == 403) == (may, not may), (

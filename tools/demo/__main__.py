@@ -8,8 +8,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Final, NoReturn
 
 import typer
 from aiokafka import AIOKafkaConsumer
@@ -32,18 +32,17 @@ from shared.runtime import mongo
 from shared.runtime.simulation import SimulatedDomainClock
 from tools.demo import replay
 from tools.demo.checks import check_all, digest
-from tools.demo.clients import Services, Unwanted
+from tools.demo.clients import ServiceClients, UnexpectedResponse
 from tools.demo.evidence import Evidence, gather
-from tools.demo.expectation import expect
-from tools.demo.lives import DESK
-from tools.demo.quiet import Mongo, NotQuiet, Quiet
-from tools.demo.scores import check_scorecards, scorecards
+from tools.demo.oracle import expect
+from tools.demo.quiescence import MongoDatabases, QuiescenceProbe, QuiescenceTimeout
+from tools.demo.scorecards import scorecards
 from tools.demo.screen import Screen
-from tools.demo.script import SESSIONS, Script, write
-from tools.demo.stage import fallen, mail_folder, stage
+from tools.demo.script import SESSIONS, Script, write_script
+from tools.demo.stage import ended_services, mail_folder, stage
 
-_NARROWEST = 110
-_TROUBLE = (PartFailed, NoKafka, NoMongod, NoFreePorts, TopicsFailed, BadLayout)
+_TABLE_WIDTH: Final = 110  # in columns, if the width of the output is not known
+_SETUP_ERRORS: Final = (PartFailed, NoKafka, NoMongod, NoFreePorts, TopicsFailed, BadLayout)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -62,14 +61,14 @@ def demo(
     """Replay the whole 1402 season end to end in simulated time, and check what came of it.
 
     Kafka, MongoDB, the services and the mail catcher run on free ports in a fresh folder of their
-    own, which goes with them where all is well. Exit code 0; 1 where a check fails or the replay
-    does, with the reasons; 2 where it can't be set up.
+    own, which is removed at the end if all is well. Exit code 0 if so; 1 if the replay or a check
+    fails, with the reasons; 2 if the demo can't be set up.
     """
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGHUP, _exit)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     screen = Screen(_console())
-    script = write(seed, sessions)
+    script = write_script(seed, sessions)
     began = time.monotonic()
     folder = None
     kept = True
@@ -82,8 +81,8 @@ def demo(
     except (KeyboardInterrupt, SystemExit):
         kept = keep
         raise
-    except _TROUBLE as trouble:
-        _fail(screen, 2, [f"can't be set up: {trouble}"])
+    except _SETUP_ERRORS as error:
+        _fail(screen, 2, [f"can't be set up: {error}"])
     finally:
         if folder is not None and not kept:
             shutil.rmtree(folder, ignore_errors=True)
@@ -93,55 +92,50 @@ def demo(
 
 
 async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[str]:
-    """Replay, gather, check and show; return the reasons for which it is not in order."""
+    """Replay the script, gather the evidence and check it; return the reasons of a failure."""
     topics = Topics(deputy.id for deputy in DEPUTIES)
-    client = mongo.connect(cluster.mongodb_uri, app="demo", wait_ms=10_000)
-    looking: Mongo = MongoClient(cluster.mongodb_uri, tz_aware=True)
+    clock_client = mongo.connect(cluster.mongodb_uri, app="demo", wait_ms=10_000)
+    probe_client: MongoDatabases = MongoClient(cluster.mongodb_uri, tz_aware=True)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=cluster.bootstrap, group_id=None, enable_auto_commit=False
     )
-    clock = SimulatedDomainClock(client, "")
+    probe = QuiescenceProbe(probe_client, consumer, topics)
+    clock = SimulatedDomainClock(clock_client, "")
     await clock.set(script.begins_at)
     await asyncio.to_thread(cluster.start, *SERVICES)
     await consumer.start()
     try:
-        async with Services({name: cluster.address(name) for name in SERVICES}) as services:
+        async with ServiceClients({name: cluster.address(name) for name in SERVICES}) as services:
             with screen.replaying(script) as shown:
-                quiet = Quiet(looking, consumer, topics)
-                play = replay.Replay(script, clock, quiet, services, shown.show)
-                steps = await play.run()
-            told = await services.get("followups", "/scorecards", DESK)
-        evidence = await gather(consumer, topics, looking, mail_folder(cluster))
-    except (Unwanted, NotQuiet, KafkaError, PyMongoError) as error:
-        down = [f"{name} has ended" for name in fallen(cluster)]
-        return [f"{type(error).__name__}: {error}", *down]
+                season = replay.Replay(script, clock, probe, services, shown.show)
+                progress = await season.run()
+            evidence = await gather(consumer, topics, services, probe, mail_folder(cluster))
+    except (UnexpectedResponse, QuiescenceTimeout, KafkaError, PyMongoError) as error:
+        ended = [f"{name} has ended" for name in ended_services(cluster)]
+        return [f"{type(error).__name__}: {error}", *ended]
     finally:
         await consumer.stop()
-        client.close()
-        looking.close()
-    return _judge(script, evidence, told, steps, screen)
+        clock_client.close()
+        probe_client.close()
+    return _check(script, evidence, progress, screen)
 
 
-def _judge(
-    script: Script,
-    evidence: Evidence,
-    told: Mapping[str, Any],
-    steps: replay.Progress,
-    screen: Screen,
+def _check(
+    script: Script, evidence: Evidence, progress: replay.Progress, screen: Screen
 ) -> Sequence[str]:
-    scores = scorecards(evidence)
-    checks = (*check_all(expect(script), evidence), check_scorecards(scores, told))
-    screen.totals(script, evidence, steps)
-    screen.scores(scores)
+    """Check the evidence and print the tables; return a line for each check that fails."""
+    checks = check_all(expect(script), evidence)
+    screen.totals(script, evidence, progress)
+    screen.scorecards(scorecards(evidence))
     screen.checks(checks)
     screen.say(f"digest {digest(evidence)}")
     return [f"{check.name}: {len(check.faults)} faults" for check in checks if not check.ok]
 
 
 def _console() -> Console:
-    """As wide as the tables need where nobody says how wide it is."""
+    """A console that is wide enough for the tables, even if it is no terminal."""
     console = Console()
-    return console if console.is_terminal else Console(width=_NARROWEST)
+    return console if console.is_terminal else Console(width=_TABLE_WIDTH)
 
 
 def _fail(screen: Screen, code: int, reasons: Sequence[str]) -> NoReturn:
@@ -150,8 +144,8 @@ def _fail(screen: Screen, code: int, reasons: Sequence[str]) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _leave(number: int, _frame: object) -> NoReturn:
-    """End as after Ctrl-C, so that everything that was started ends too."""
+def _exit(number: int, _frame: object) -> NoReturn:
+    """End as after Ctrl-C, so that everything that was started is stopped too."""
     sys.exit(128 + number)
 
 

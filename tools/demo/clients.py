@@ -1,4 +1,4 @@
-"""HTTP to the services, each request from the person whose business it is."""
+"""HTTP clients of the four services; each request is sent in the name of its actor."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import Any, Final, Self
 
 import httpx
 
-from tools.demo.lives import Actor
+from tools.demo.actors import Actor
 
-_TOGETHER: Final = 12  # requests at a time
-_SECONDS: Final = 30.0
-_IDLE_SECONDS: Final = 1.0  # less than after what a server hangs up, so that no request meets that
-
-
-class Unwanted(Exception):
-    """A service answered otherwise than the script has it; the message has the answer."""
+_PARALLEL_REQUESTS: Final = 12
+_TIMEOUT_SECONDS: Final = 30.0
+_IDLE_SECONDS: Final = 1.0  # the servers keep idle connections longer, so none is closed under us
+_PAGE: Final = 500  # the most items that a page of a list can have
 
 
-class Services:
-    """The HTTP interfaces of the four services; a context manager."""
+class UnexpectedResponse(Exception):
+    """A service did not answer with success; the message has the request and the response."""
+
+
+class ServiceClients:
+    """Sends requests to the services by their names; a context manager."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        limits = httpx.Limits(max_connections=_TOGETHER, keepalive_expiry=_IDLE_SECONDS)
+        """`addresses` has the base address of each service."""
+        limits = httpx.Limits(max_connections=_PARALLEL_REQUESTS, keepalive_expiry=_IDLE_SECONDS)
         self._clients = {
-            name: httpx.AsyncClient(base_url=f"{url}/v1", timeout=_SECONDS, limits=limits)
+            name: httpx.AsyncClient(base_url=f"{url}/v1", timeout=_TIMEOUT_SECONDS, limits=limits)
             for name, url in addresses.items()
         }
-        self._together = asyncio.Semaphore(_TOGETHER)
+        self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,26 +48,41 @@ class Services:
     async def post(
         self, service: str, path: str, by: Actor, body: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Send and return what is answered. Raises Unwanted for all but 2xx."""
-        return await self._ask("POST", service, path, by, json=body)
+        """Send a body and return the response's. Raises UnexpectedResponse for all but 2xx."""
+        return await self._send("POST", service, path, by, json=body)
 
     async def get(self, service: str, path: str, by: Actor, **query: Any) -> dict[str, Any]:
-        """Ask and return the answer. Raises Unwanted for all but 2xx."""
-        return await self._ask("GET", service, path, by, params=query)
+        """Return the body of the response. Raises UnexpectedResponse for all but 2xx."""
+        return await self._send("GET", service, path, by, params=query)
 
-    async def _ask(
-        self, method: str, service: str, path: str, by: Actor, **what: Any
+    async def list_all(
+        self, service: str, path: str, by: Actor, **query: Any
+    ) -> list[dict[str, Any]]:
+        """Return the items of all pages of a list. Raises UnexpectedResponse for all but 2xx."""
+        items: list[dict[str, Any]] = []
+        query["limit"] = _PAGE
+        while True:
+            page = await self.get(service, path, by, **query)
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            query["cursor"] = page["next_cursor"]
+
+    async def _send(
+        self, method: str, service: str, path: str, by: Actor, **content: Any
     ) -> dict[str, Any]:
         headers = {"X-Peygir-User": by.id, "X-Peygir-Roles": by.role}
-        client = self._clients[service]
-        async with self._together:
+        request = f"{method} {service}{path}"
+        async with self._slots:
             try:
-                answer = await client.request(method, path, headers=headers, **what)
+                response = await self._clients[service].request(
+                    method, path, headers=headers, **content
+                )
             except httpx.HTTPError as error:
-                raise Unwanted(f"{method} {service}{path}: {type(error).__name__}") from error
-        if not answer.is_success:
-            raise Unwanted(
-                f"{method} {service}{path} by {by.id}: {answer.status_code} {answer.text}"
+                raise UnexpectedResponse(f"{request}: {type(error).__name__}") from error
+        if not response.is_success:
+            raise UnexpectedResponse(
+                f"{request} by {by.id}: {response.status_code} {response.text}"
             )
-        answered: dict[str, Any] = answer.json()
-        return answered
+        body: dict[str, Any] = response.json()
+        return body

@@ -1,4 +1,10 @@
-"""The replay owns the domain's time: it steps to what comes next, lets it happen, and waits."""
+"""The replay plays the script: it sets the domain's time, sends the requests, and waits.
+
+From one instant of the script to the next, it sets the simulated clock, sends what people do at
+that instant, and waits until the services have nothing left to do. Between the instants of the
+script it stops wherever time alone brings something about: when a report is due, and when the
+level of a follow-up is reached.
+"""
 
 from __future__ import annotations
 
@@ -11,41 +17,50 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
-from tools.demo.clients import Services, Unwanted
-from tools.demo.lives import DESK, OFFICE, Deed, governor_of
-from tools.demo.quiet import Quiet
-from tools.demo.script import LASTS, OPENS, SEASON, Resolution, Script, Session, Submission
+from tools.demo.actions import Action
+from tools.demo.actors import COORDINATION_DESK, MINISTER_OFFICE, governor_of
+from tools.demo.clients import ServiceClients, UnexpectedResponse
+from tools.demo.quiescence import QuiescenceProbe
+from tools.demo.script import (
+    SEASON,
+    SESSION_LENGTH,
+    SESSION_OPENS,
+    Resolution,
+    Script,
+    Session,
+    Submission,
+)
 
-CATALOGUE: Final = 1
-_QUIET_SECONDS: Final = 60.0
-_PAGE: Final = 500
+_CATALOGUE: Final = 1
+_QUIESCENCE_SECONDS: Final = 60.0
 
-Act: TypeAlias = Callable[[], Awaitable[object]]
+Send: TypeAlias = Callable[[], Awaitable[object]]
+"""Sends the request for one thing that somebody does."""
 
 
 class Clock(Protocol):
-    """The simulated clock, from its owner's side."""
+    """The simulated domain clock, for the one who sets it."""
 
     async def set(self, instant: datetime) -> None:
-        """Set the time."""
+        """Set the time (UTC)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the replay has come."""
 
-    instant: datetime
-    steps: int
-    acts: int  # requests that changed something
+    instant: datetime  # domain time (UTC)
+    steps: int  # of the clock
+    requests: int  # that changed something
     resolutions: int  # approved so far
 
 
-class _Turn(IntEnum):
-    """In which order things are done that are done at one instant."""
+class _Phase(IntEnum):
+    """In which order things are done that the script has at one instant."""
 
     ISSUE = 1
     PLAN = 2
-    CALL_OFF = 3
+    CANCEL = 3
     OPEN = 4
     APPROVE = 5
     CLOSE = 6
@@ -61,160 +76,171 @@ class Replay:
         self,
         script: Script,
         clock: Clock,
-        quiet: Quiet,
-        services: Services,
-        tell: Callable[[Progress], None],
+        probe: QuiescenceProbe,
+        services: ServiceClients,
+        show: Callable[[Progress], None],
     ) -> None:
-        """`tell` is called after each step."""
+        """`show` is called after each step."""
         self._script = script
         self._clock = clock
-        self._quiet = quiet
+        self._probe = probe
         self._services = services
-        self._tell = tell
-        self._agenda: dict[datetime, dict[_Turn, list[Act]]] = defaultdict(
+        self._show = show
+        self._agenda: dict[datetime, dict[_Phase, list[Send]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        self._due = {session.report_due_at for session in script.sessions}
-        self._followups: dict[str, str] = {}  # id by resolution id
-        self._sub_axes: Sequence[tuple[str, str]] = ()  # (axis, sub-axis)
-        self._steps = self._acts = self._resolutions = 0
+        self._reports_due = {session.report_due_at for session in script.sessions}
+        self._followup_ids: dict[str, str] = {}  # by resolution id
+        self._sub_axes: Sequence[tuple[str, str]] = ()  # axis and sub-axis
+        self._steps = self._requests = self._resolutions = 0
         self._write_agenda()
 
     async def run(self) -> Progress:
-        """Play it to its end. Raises Unwanted and NotQuiet."""
-        coming = sorted({*self._agenda, *self._due, self._script.ends_at})
+        """Play the script to its end.
+
+        Raises UnexpectedResponse, QuiescenceTimeout, KafkaError and the errors of MongoDB's driver.
+        """
+        instants = sorted({*self._agenda, *self._reports_due, self._script.ends_at})
         alert: datetime | None = None
-        while coming:
-            now = coming[0] if alert is None else min(coming[0], alert)
+        while instants:
+            now = instants[0] if alert is None else min(instants[0], alert)
             alert = await self._step(now)
-            coming = [instant for instant in coming if instant > now]
+            instants = [instant for instant in instants if instant > now]
         return self._progress(self._script.ends_at)
 
     async def _step(self, now: datetime) -> datetime | None:
-        """Let an instant happen, first what time does and then what people do; return the next
-        alert."""
+        """Play one instant: first what time brings about, then what people do.
+
+        Return the next instant at which the level of a follow-up is reached, if there is one.
+        """
         await self._clock.set(now)
-        agenda = self._agenda.get(now, {})
+        phases = self._agenda.get(now, {})
         alert = None
-        if now in self._due or not agenda:
-            alert = await self._quiet.wait(now, _QUIET_SECONDS)
-        for turn in sorted(agenda):
-            await asyncio.gather(*(act() for act in agenda[turn]))
-            self._acts += len(agenda[turn])
-        if agenda:
-            alert = await self._quiet.wait(now, _QUIET_SECONDS)
+        if now in self._reports_due or not phases:
+            alert = await self._probe.wait(now, _QUIESCENCE_SECONDS)
+        for phase in sorted(phases):
+            await asyncio.gather(*(send() for send in phases[phase]))
+            self._requests += len(phases[phase])
+        if phases:
+            alert = await self._probe.wait(now, _QUIESCENCE_SECONDS)
         self._steps += 1
-        self._tell(self._progress(now))
+        self._show(self._progress(now))
         return alert
 
     def _progress(self, instant: datetime) -> Progress:
-        return Progress(instant, self._steps, self._acts, self._resolutions)
+        return Progress(instant, self._steps, self._requests, self._resolutions)
 
-    # -- who does what and when ---------------------------------------------------------------
+    # -- who does what when -------------------------------------------------------------------
 
     def _write_agenda(self) -> None:
         script = self._script
-        self._enter(script.begins_at, _Turn.ISSUE, self._issue)
-        self._enter(script.begins_at, _Turn.PLAN, self._plan)
-        for session_id in script.called_off:
-            self._enter(script.called_off_at, _Turn.CALL_OFF, partial(self._call_off, session_id))
+        self._enter(script.begins_at, _Phase.ISSUE, self._issue_circular)
+        self._enter(script.begins_at, _Phase.PLAN, self._plan_season)
+        for session_id in script.cancelled:
+            self._enter(script.cancelled_at, _Phase.CANCEL, partial(self._cancel, session_id))
         for session in script.sessions:
-            self._enter(session.opens_at, _Turn.OPEN, partial(self._open, session))
-            self._enter(session.closes_at, _Turn.APPROVE, partial(self._approve, session))
-            self._enter(session.closes_at, _Turn.CLOSE, partial(self._close, session))
-            for sent in session.submissions:
-                self._enter(sent.at, _Turn.SUBMIT, partial(self._submit, session, sent))
+            self._enter(session.opens_at, _Phase.OPEN, partial(self._open, session))
+            self._enter(session.closes_at, _Phase.APPROVE, partial(self._approve, session))
+            self._enter(session.closes_at, _Phase.CLOSE, partial(self._close, session))
+            for submission in session.submissions:
+                submit = partial(self._submit, session, submission)
+                self._enter(submission.at, _Phase.SUBMIT, submit)
                 distribute = partial(self._distribute, session)
-                self._enter(sent.distributed_at, _Turn.DISTRIBUTE, distribute)
+                self._enter(submission.distributed_at, _Phase.DISTRIBUTE, distribute)
             for resolution in session.resolutions:
-                for deed in resolution.deeds:
-                    act = partial(self._follow_up, resolution, deed)
-                    self._enter(deed.at, _Turn.FOLLOW_UP, act)
+                for action in resolution.actions:
+                    follow_up = partial(self._follow_up, resolution, action)
+                    self._enter(action.at, _Phase.FOLLOW_UP, follow_up)
 
-    def _enter(self, instant: datetime, turn: _Turn, act: Act) -> None:
-        self._agenda[instant][turn].append(act)
+    def _enter(self, instant: datetime, phase: _Phase, send: Send) -> None:
+        self._agenda[instant][phase].append(send)
 
-    async def _issue(self) -> None:
-        catalogue = await self._services.get("reports", f"/catalogues/{CATALOGUE}", DESK)
+    # -- the requests -------------------------------------------------------------------------
+
+    async def _issue_circular(self) -> None:
+        path = f"/catalogues/{_CATALOGUE}"
+        catalogue = await self._services.get("reports", path, COORDINATION_DESK)
         self._sub_axes = [
             (axis["axis"], sub_axis["sub_axis"])
             for axis in catalogue["axes"]
             for sub_axis in axis["sub_axes"]
         ]
-        body = {"circular_id": f"{SEASON}-1", "catalogue_version": CATALOGUE}
-        await self._services.post("reports", "/circulars", DESK, body)
+        body = {"circular_id": f"{SEASON}-1", "catalogue_version": _CATALOGUE}
+        await self._services.post("reports", "/circulars", COORDINATION_DESK, body)
 
-    async def _plan(self) -> None:
-        script = self._script
+    async def _plan_season(self) -> None:
         body = {
             "season": SEASON,
-            "starts_on": script.starts_on.isoformat(),
-            "starts_at_time": f"{OPENS:%H:%M}",
-            "minutes": LASTS.seconds // 60,
-            "provinces": list(script.turns),
+            "starts_on": self._script.starts_on.isoformat(),
+            "starts_at_time": f"{SESSION_OPENS:%H:%M}",
+            "minutes": SESSION_LENGTH.seconds // 60,
+            "provinces": list(self._script.provinces),
             "mode": "in-person",
             "venue": "وزارت کشور، سالن جلسات",
         }
-        await self._services.post("scheduler", "/seasons", DESK, body)
+        await self._services.post("scheduler", "/seasons", COORDINATION_DESK, body)
 
-    async def _call_off(self, session_id: str) -> None:
+    async def _cancel(self, session_id: str) -> None:
+        path = f"/sessions/{session_id}/cancel"
         body = {"reason": "فصل کوتاه شد."}
-        await self._services.post("scheduler", f"/sessions/{session_id}/cancel", DESK, body)
+        await self._services.post("scheduler", path, COORDINATION_DESK, body)
 
     async def _open(self, session: Session) -> None:
-        await self._services.post("scheduler", f"/sessions/{session.session_id}/open", DESK, {})
+        path = f"/sessions/{session.session_id}/open"
+        await self._services.post("scheduler", path, COORDINATION_DESK, {})
 
     async def _approve(self, session: Session) -> None:
-        body = {"resolutions": [_resolution(r) for r in session.resolutions]}
         path = f"/sessions/{session.session_id}/resolutions"
-        await self._services.post("scheduler", path, OFFICE, body)
+        body = {"resolutions": [_resolution_body(r) for r in session.resolutions]}
+        await self._services.post("scheduler", path, MINISTER_OFFICE, body)
         self._resolutions += len(session.resolutions)
 
     async def _close(self, session: Session) -> None:
+        path = f"/sessions/{session.session_id}/close"
         body = {"summary": "جمع‌بندی وزیر کشور ارائه و مصوبات ابلاغ شد."}
-        await self._services.post("scheduler", f"/sessions/{session.session_id}/close", DESK, body)
+        await self._services.post("scheduler", path, COORDINATION_DESK, body)
 
-    async def _submit(self, session: Session, sent: Submission) -> None:
+    async def _submit(self, session: Session, submission: Submission) -> None:
         answers: dict[str, dict[str, str]] = defaultdict(dict)
-        for axis, sub_axis in self._sub_axes[sent.unanswered :]:
+        for axis, sub_axis in self._sub_axes[submission.unanswered :]:
             answers[axis][sub_axis] = "آخرین وضعیت استان به شرح پیوست است."
         body = {
             "session_id": session.session_id,
             "province": session.province,
-            "catalogue_version": CATALOGUE,
+            "catalogue_version": _CATALOGUE,
             "answers": answers,
             "initiatives": [
                 {"title": f"ابتکار مردمی شماره {n + 1}", "text": "واگذاری کار به مردم محله."}
-                for n in range(sent.initiatives)
+                for n in range(submission.initiatives)
             ],
             "special_topics": [],
         }
         await self._services.post("reports", "/reports", governor_of(session.province), body)
 
     async def _distribute(self, session: Session) -> None:
-        found = await self._services.get("reports", "/reports", DESK, session_id=session.session_id)
-        report_id = found["items"][0]["report_id"]
-        await self._services.post("reports", f"/reports/{report_id}/distribute", DESK, {})
-
-    async def _follow_up(self, resolution: Resolution, deed: Deed) -> None:
-        if resolution.resolution_id not in self._followups:
-            await self._find_followups(resolution)
-        followup_id = self._followups[resolution.resolution_id]
-        await self._services.post(
-            "followups", f"/followups/{followup_id}/{deed.kind}", deed.by, deed.body
+        found = await self._services.get(
+            "reports", "/reports", COORDINATION_DESK, session_id=session.session_id
         )
+        path = f"/reports/{found['items'][0]['report_id']}/distribute"
+        await self._services.post("reports", path, COORDINATION_DESK, {})
+
+    async def _follow_up(self, resolution: Resolution, action: Action) -> None:
+        if resolution.resolution_id not in self._followup_ids:
+            await self._find_followups(resolution)
+        path = f"/followups/{self._followup_ids[resolution.resolution_id]}/{action.kind}"
+        await self._services.post("followups", path, action.by, action.body)
 
     async def _find_followups(self, resolution: Resolution) -> None:
-        """Learn the ids of all follow-ups of a resolution's session."""
-        page: Mapping[str, Any] = await self._services.get(
-            "followups", "/followups", DESK, session_id=resolution.session_id, limit=_PAGE
+        """Find the ids of all follow-ups of the resolution's session."""
+        items = await self._services.list_all(
+            "followups", "/followups", COORDINATION_DESK, session_id=resolution.session_id
         )
-        self._followups |= {item["resolution_id"]: item["followup_id"] for item in page["items"]}
-        if resolution.resolution_id not in self._followups:
-            raise Unwanted(f"there is no follow-up for {resolution.resolution_id}")
+        self._followup_ids |= {item["resolution_id"]: item["followup_id"] for item in items}
+        if resolution.resolution_id not in self._followup_ids:
+            raise UnexpectedResponse(f"there is no follow-up for {resolution.resolution_id}")
 
 
-def _resolution(resolution: Resolution) -> Mapping[str, Any]:
+def _resolution_body(resolution: Resolution) -> Mapping[str, Any]:
     return {
         "resolution_id": resolution.resolution_id,
         "deputy": resolution.deputy,

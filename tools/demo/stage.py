@@ -1,4 +1,4 @@
-"""The stage: a cluster of its own in a fresh folder, every service on it, all gone with it."""
+"""The stage of the demo: a local cluster of its own, in a fresh folder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from shared.contracts.services import SERVICES
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "PEYGIR_ENV": "development",
     "PEYGIR_CLOCK": "simulated",
-    "PEYGIR_ACKNOWLEDGE_DAYS": "0",  # the season shows levels of being overdue alone
-    "PEYGIR_SOON_DAYS": "0",  # what comes near costs the replay a step a day
-    "PEYGIR_LEASE_SECONDS": "20",  # a machine that is short of time is no reason to hand over
+    "PEYGIR_ACKNOWLEDGE_DAYS": "0",  # the season shows the levels of overdue, nothing else
+    "PEYGIR_SOON_DAYS": "0",  # reminders would cost the replay a step per day
+    "PEYGIR_LEASE_SECONDS": "20",  # a slow machine must not lose its leases
     "PEYGIR_LOG_LEVEL": "warning",
-    # What this shell may have set for another installation counts as not set.
+    # The shell may have set these for another installation; here they count as not set.
     "PEYGIR_NAMESPACE": "",
     "PEYGIR_KNOWN_DEPUTIES": "",
     "PEYGIR_DEPUTIES": "",
@@ -34,16 +34,16 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 
 @contextmanager
 def stage(environment: Mapping[str, str] = os.environ) -> Iterator[Cluster]:
-    """Kafka, mongod, the mail catcher and the topics; the services start on it later.
+    """Start Kafka, MongoDB and the mail catcher, and create the topics; at the end stop them.
 
-    Raises PartFailed, NoKafka, NoMongod, NoFreePorts and TopicsFailed. The folder stays; whoever
-    knows how it went removes it, or else the next demo does.
+    The caller starts the services. The folder stays: the caller removes it, or the next demo does.
+    Raises PartFailed, NoKafka, NoMongod, NoFreePorts and TopicsFailed.
     """
     local = local_dir(environment)
-    for left in local.glob("demo-*"):
-        pid = left.name.removeprefix("demo-")
+    for leftover in local.glob("demo-*"):
+        pid = leftover.name.removeprefix("demo-")
         if pid.isdecimal() and not is_alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(leftover, ignore_errors=True)
     folder = local / f"demo-{os.getpid()}"
     with Cluster(folder, local / "cache", _ENVIRONMENT) as cluster:
         cluster.launch("mail")
@@ -52,11 +52,11 @@ def stage(environment: Mapping[str, str] = os.environ) -> Iterator[Cluster]:
         yield cluster
 
 
-def fallen(cluster: Cluster, names: Sequence[Name] = SERVICES) -> tuple[Name, ...]:
-    """The services that do not run any more."""
+def ended_services(cluster: Cluster, names: Sequence[Name] = SERVICES) -> tuple[Name, ...]:
+    """Return which of the services do not run any more."""
     return tuple(name for name in names if not cluster.is_running(name))
 
 
 def mail_folder(cluster: Cluster) -> Path:
-    """Where the mail catcher keeps what it caught."""
+    """Return the folder in which the mail catcher keeps the mails."""
     return cluster.data("mail")

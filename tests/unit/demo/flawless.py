@@ -1,9 +1,8 @@
-"""The evidence of a season in which all went well, made from its script: a ground for mistakes."""
+"""The evidence of a season without any fault, made from what the oracle expects."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -12,26 +11,29 @@ from shared.contracts import events
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.reference import AXES, DEPUTIES
 from shared.contracts.topics import Topics
-from tools.demo.evidence import CaughtMail, Document, Evidence, Record
-from tools.demo.expectation import Expectation, Life, Mail, Told
+from tools.demo.evidence import CaughtMail, Evidence, Record, ServedState
+from tools.demo.oracle import Expectation, ExpectedFollowup, HistoryEntry, Notice
+from tools.demo.quiescence import StoredCommit, StoredFollowup, StoredState
+from tools.demo.scorecards import TOTAL_TITLE
 from tools.demo.script import Resolution, Session, Submission, session_id_of
+from tools.demo.workdays import day_of
 
 TOPICS = Topics(deputy.id for deputy in DEPUTIES)
 _SUB_AXES = 5
 _OPEN_SUB_AXES = _SUB_AXES * (len(AXES) - 1)
 
 
-class Press:
-    """Publishes events as the services do: versions by aggregate, offsets by topic."""
+class Publisher:
+    """Publishes events as the services do, with versions by aggregate."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[Record[events.EventData]] = []
         self._versions: dict[tuple[str, str], int] = defaultdict(int)
 
     def publish(
         self, topic: str, aggregate: str, at: datetime, data: events.EventData, key: str = ""
     ) -> None:
-        """Append an event; all of a topic stands in one partition."""
+        """Append an event; each topic has one partition."""
         self._versions[topic, aggregate] += 1
         version = self._versions[topic, aggregate]
         event = CloudEvent(
@@ -49,24 +51,31 @@ class Press:
 
 def flawless(expectation: Expectation) -> Evidence:
     """What is found after a season in which everything happened once, in order and in time."""
-    press = Press()
+    publisher = Publisher()
     script = expectation.script
-    _announce(press, expectation)
+    _announce(publisher, expectation)
     for session in script.sessions:
-        _hold(press, session)
-    for life in expectation.lives.values():
-        for told in life.told:
-            _tell(press, life, told)
+        _hold(publisher, session)
+    for followup in expectation.followups.values():
+        for entry in followup.history:
+            _follow_up(publisher, followup, entry)
     mails = []
-    for number, mail in enumerate(expectation.mails.elements()):
+    for number, notice in enumerate(expectation.notices.elements()):
         notice_id = str(uuid5(NAMESPACE_OID, f"notice {number}"))
-        mails.append(_caught(expectation, mail, notice_id))
-        _deliver(press, expectation, mail, notice_id)
-    records = sorted(press.records, key=lambda r: (r.topic, r.partition, r.offset))
-    return Evidence(tuple(records), (), (), _documents(expectation, records), tuple(mails))
+        mails.append(_caught(expectation, notice, notice_id))
+        _deliver(publisher, expectation, notice, notice_id)
+    records = sorted(publisher.records, key=lambda r: (r.topic, r.partition, r.offset))
+    return Evidence(
+        records=tuple(records),
+        unreadable=(),
+        dead_letters=(),
+        mails=tuple(mails),
+        served=_served(expectation, records),
+        stored=_stored(expectation, records),
+    )
 
 
-def _announce(press: Press, expectation: Expectation) -> None:
+def _announce(publisher: Publisher, expectation: Expectation) -> None:
     script = expectation.script
     axes = tuple(
         events.CatalogueAxis(
@@ -83,11 +92,11 @@ def _announce(press: Press, expectation: Expectation) -> None:
         catalogue_version=1,
         issued_at=script.begins_at,
         axes=axes,
-        provinces=script.turns,
+        provinces=script.provinces,
     )
-    press.publish(TOPICS.circulars, "1402-1", script.begins_at, circular)
+    publisher.publish(TOPICS.circulars, "1402-1", script.begins_at, circular)
     held = {session.session_id: session for session in script.sessions}
-    for province in script.turns:
+    for province in script.provinces:
         session_id = session_id_of(province)
         session = held.get(session_id)
         starts_at = session.opens_at if session else script.ends_at
@@ -100,64 +109,66 @@ def _announce(press: Press, expectation: Expectation) -> None:
             ends_at=starts_at,
             mode="in-person",
         )
-        press.publish(TOPICS.sessions, session_id, script.begins_at, scheduled)
-    for session_id in script.called_off:
-        at = script.called_off_at
+        publisher.publish(TOPICS.sessions, session_id, script.begins_at, scheduled)
+    for session_id in script.cancelled:
+        at = script.cancelled_at
         cancelled = events.SessionCancelled(session_id=session_id, cancelled_at=at)
-        press.publish(TOPICS.sessions, session_id, at, cancelled)
+        publisher.publish(TOPICS.sessions, session_id, at, cancelled)
 
 
-def _hold(press: Press, session: Session) -> None:
+def _hold(publisher: Publisher, session: Session) -> None:
     id_ = session.session_id
     opened = events.SessionOpened(session_id=id_, opened_at=session.opens_at)
-    press.publish(TOPICS.sessions, id_, session.opens_at, opened)
+    publisher.publish(TOPICS.sessions, id_, session.opens_at, opened)
     if session.report_is_late:
         due_at = session.report_due_at
         overdue = events.ReportOverdue(session_id=id_, province=session.province, due_at=due_at)
-        press.publish(TOPICS.reports, id_, due_at, overdue)
-    for sent in session.submissions:
-        _report(press, session, sent)
+        publisher.publish(TOPICS.reports, id_, due_at, overdue)
+    for submission in session.submissions:
+        _report(publisher, session, submission)
     for resolution in session.resolutions:
         topic = TOPICS.resolutions(resolution.deputy)
         at = resolution.approved_at
-        press.publish(topic, resolution.resolution_id, at, approved(resolution))
+        publisher.publish(topic, resolution.resolution_id, at, approved(resolution))
     closed = events.SessionClosed(
         session_id=id_, closed_at=session.closes_at, resolutions=len(session.resolutions)
     )
-    press.publish(TOPICS.sessions, id_, session.closes_at, closed)
+    publisher.publish(TOPICS.sessions, id_, session.closes_at, closed)
 
 
-def _report(press: Press, session: Session, sent: Submission) -> None:
+def _report(publisher: Publisher, session: Session, submission: Submission) -> None:
     submitted = events.ReportSubmitted(
         report_id=f"report-{session.session_id}",
         session_id=session.session_id,
         province=session.province,
-        revision=sent.revision,
+        revision=submission.revision,
         catalogue_version=1,
-        submitted_at=sent.at,
+        submitted_at=submission.at,
         due_at=session.report_due_at,
-        late=sent.at > session.report_due_at,
-        completeness=(_OPEN_SUB_AXES - sent.unanswered) / _OPEN_SUB_AXES,
+        late=submission.at > session.report_due_at,
+        completeness=(_OPEN_SUB_AXES - submission.unanswered) / _OPEN_SUB_AXES,
         axes=(),
-        initiatives=sent.initiatives,
+        initiatives=submission.initiatives,
         special_topics=0,
     )
     distributed = events.ReportDistributed(
         report_id=submitted.report_id,
         session_id=session.session_id,
         province=session.province,
-        revision=sent.revision,
-        distributed_at=sent.distributed_at,
+        revision=submission.revision,
+        distributed_at=submission.distributed_at,
         recipients=(),
     )
     id_ = session.session_id
-    press.publish(TOPICS.reports, id_, sent.at, submitted)
-    press.publish(TOPICS.reports_restricted, f"{id_}/restricted", sent.at, submitted, key=id_)
-    press.publish(TOPICS.reports, id_, sent.distributed_at, distributed)
+    publisher.publish(TOPICS.reports, id_, submission.at, submitted)
+    publisher.publish(
+        TOPICS.reports_restricted, f"{id_}/restricted", submission.at, submitted, key=id_
+    )
+    publisher.publish(TOPICS.reports, id_, submission.distributed_at, distributed)
 
 
 def approved(resolution: Resolution) -> events.ResolutionApproved:
-    """The approval of a resolution, as the scheduler tells it."""
+    """The approval of a resolution, as the scheduler publishes it."""
     return events.ResolutionApproved(
         resolution_id=resolution.resolution_id,
         deputy=resolution.deputy,
@@ -180,14 +191,14 @@ def followup_id(resolution_id: str) -> str:
     return f"followup-of-{resolution_id}"
 
 
-def _tell(press: Press, life: Life, told: Told) -> None:
-    resolution = life.resolution
+def _follow_up(publisher: Publisher, followup: ExpectedFollowup, entry: HistoryEntry) -> None:
+    resolution = followup.resolution
     id_ = resolution.resolution_id
     fields: dict[str, Any] = {
         "followup_id": followup_id(id_),
         "resolution_id": id_,
         "deputy": resolution.deputy,
-        "at": told.at,
+        "at": entry.at,
         "by": "somebody",
         "title": resolution.title,
         "approved_at": resolution.approved_at,
@@ -195,80 +206,94 @@ def _tell(press: Press, life: Life, told: Told) -> None:
         "original_due_on": resolution.due_on,
         "approved_source": "urn:peygir:scheduler",
         "fingerprint": "0" * 64,
-        "days_overdue": told.days_overdue,
-        "level": told.level,
+        "days_overdue": entry.days_overdue,
+        "level": entry.level,
         "progress": 50,
         "stance": "agreed",
         "finding": "done",
         "reason": "مستندات کامل نیست.",
     }
-    model = events.EVENTS[f"peygir.{told.name}.v1"]
+    model = events.EVENTS[f"peygir.{entry.name}.v1"]
     data = model(**{name: fields[name] for name in model.model_fields if name in fields})
-    press.publish(TOPICS.followups(resolution.deputy), followup_id(id_), told.at, data, key=id_)
-
-
-def _caught(expectation: Expectation, mail: Mail, notice_id: str) -> CaughtMail:
-    life = expectation.lives.get(mail.about)
-    title = life.resolution.title if life else "نشست تخصصی"
-    return CaughtMail(
-        message_id=f"<{notice_id}@peygir.example>",
-        to=(f"{mail.role.replace(':', '.').lower()}@peygir.example",),
-        subject=f"ابلاغ مصوبه: {title}",
-        text=f"عنوان مصوبه: {title}\nشناسه: {mail.about}\n",
+    publisher.publish(
+        TOPICS.followups(resolution.deputy), followup_id(id_), entry.at, data, key=id_
     )
 
 
-def _deliver(press: Press, expectation: Expectation, mail: Mail, notice_id: str) -> None:
-    overdue = mail.kind == "followup-overdue"
+def _caught(expectation: Expectation, notice: Notice, notice_id: str) -> CaughtMail:
+    followup = expectation.followups.get(notice.about)
+    title = followup.resolution.title if followup else "نشست تخصصی"
+    return CaughtMail(
+        message_id=f"<{notice_id}@peygir.example>",
+        to=(f"{notice.recipient_role.replace(':', '.').lower()}@peygir.example",),
+        subject=f"ابلاغ مصوبه: {title}",
+        text=f"عنوان مصوبه: {title}\nشناسه: {notice.about}\n",
+    )
+
+
+def _deliver(
+    publisher: Publisher, expectation: Expectation, notice: Notice, notice_id: str
+) -> None:
+    overdue = notice.template == "followup-overdue"
     at = expectation.script.ends_at
     delivered = events.NoticeDelivered(
         notice_id=notice_id,
         channel="email",
-        template=mail.kind,
-        subject=followup_id(mail.about) if overdue else mail.about,
-        recipient_role=mail.role,
+        template=notice.template,
+        subject=followup_id(notice.about) if overdue else notice.about,
+        recipient_role=notice.recipient_role,
         at=at,
     )
-    press.publish(TOPICS.notices, notice_id, at, delivered)
+    publisher.publish(TOPICS.notices, notice_id, at, delivered)
 
 
-def _documents(
-    expectation: Expectation, records: list[Record]
-) -> dict[tuple[str, str], list[Document]]:
+def _served(expectation: Expectation, records: list[Record[events.EventData]]) -> ServedState:
     script = expectation.script
-    documents: dict[tuple[str, str], list[Document]] = {
-        ("scheduler", "sessions"): [
-            *({"_id": s.session_id, "state": "closed"} for s in script.sessions),
-            *({"_id": id_, "state": "cancelled"} for id_ in script.called_off),
-        ],
-        ("scheduler", "resolutions"): [
-            {"_id": r.resolution_id, "session_id": r.session_id} for r in script.resolutions
-        ],
-        ("scheduler", "commits"): [{"_id": 1, "events": [{"id": r.event.id} for r in records]}],
-        ("reports", "expectations"): list(_expectations(expectation)),
-        ("notify", "notices"): [
-            {"_id": r.data.notice_id, "state": "delivered"}
+    followups = list(expectation.followups.values())
+    return ServedState(
+        sessions=(
+            *((session.session_id, "closed") for session in script.sessions),
+            *((session_id, "cancelled") for session_id in script.cancelled),
+        ),
+        reports=(
+            *((s.session_id, ("submitted", s.submissions[-1].revision)) for s in script.sessions),
+            *((session_id, ("cancelled", 0)) for session_id in script.cancelled),
+        ),
+        resolutions=tuple((r.resolution_id, r.session_id) for r in script.resolutions),
+        notices=tuple(
+            (r.data.notice_id, "delivered")
             for r in records
             if isinstance(r.data, events.NoticeDelivered)
-        ],
+        ),
+        scorecards={
+            "items": [
+                _scorecard(d.title_fa, [f for f in followups if f.resolution.deputy == d.id])
+                for d in DEPUTIES
+            ],
+            "total": _scorecard(TOTAL_TITLE, followups),
+        },
+    )
+
+
+def _scorecard(title_fa: str, followups: list[ExpectedFollowup]) -> dict[str, Any]:
+    open_ = [followup for followup in followups if followup.is_open]
+    verified = [followup for followup in followups if not followup.is_open]
+    return {
+        "title_fa": title_fa,
+        "total": len(followups),
+        "verified": len(verified),
+        "on_time": sum(
+            f.claimed_at is not None and day_of(f.claimed_at) <= f.resolution.due_on
+            for f in verified
+        ),
+        "overdue_by_level": {f"level_{n}": sum(f.level == n for f in open_) for n in (1, 2, 3)},
     }
-    for deputy in DEPUTIES:
-        documents[f"followups_{deputy.id}", "followups"] = [
-            {
-                "resolution_id": id_,
-                "state": life.state,
-                "level": life.level,
-                "version": len(life.told),
-            }
-            for id_, life in expectation.lives.items()
-            if life.resolution.deputy == deputy.id
-        ]
-    return documents
 
 
-def _expectations(expectation: Expectation) -> Iterator[Document]:
-    for s in expectation.script.sessions:
-        revision = s.submissions[-1].revision
-        yield {"_id": s.session_id, "state": "submitted", "report": {"revision": revision}}
-    for id_ in expectation.script.called_off:
-        yield {"_id": id_, "state": "cancelled", "report": None}
+def _stored(expectation: Expectation, records: list[Record[events.EventData]]) -> StoredState:
+    followups = tuple(
+        StoredFollowup(f.resolution.deputy, id_, f.state, f.level, len(f.history))
+        for id_, f in expectation.followups.items()
+    )
+    event_ids = tuple(record.event.id for record in records)
+    return StoredState(followups, (StoredCommit("scheduler", "1", event_ids, published=True),))

@@ -1,4 +1,4 @@
-"""The checks pass a flawless season and find every mistake that is planted into one."""
+"""The checks pass a season without faults, and find every fault that is planted in it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ import pytest
 from shared.contracts import events
 from tests.unit.demo.flawless import flawless
 from tools.demo.checks import check_all, digest
+from tools.demo.checks.result import CheckResult
+from tools.demo.checks.scorecards import check_scorecards
 from tools.demo.evidence import Evidence, Record
-from tools.demo.expectation import Expectation, expect
-from tools.demo.scores import Score, check_scorecards, scorecards
-from tools.demo.script import write
-from tools.demo.verdicts import Check
+from tools.demo.oracle import Expectation, expect
+from tools.demo.quiescence import StoredCommit, StoredFollowup
+from tools.demo.scorecards import scorecards
+from tools.demo.script import write_script
 
+AnyRecord = Record[events.EventData]
 Plant = Callable[[Evidence], Evidence]
 
 
 @pytest.fixture(scope="module")
 def expectation() -> Expectation:
-    return expect(write(1402, 4))
+    return expect(write_script(1402, 4))
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +35,39 @@ def evidence(expectation: Expectation) -> Evidence:
     return flawless(expectation)
 
 
-def failed(checks: tuple[Check, ...]) -> set[str]:
+def failed(checks: tuple[CheckResult, ...]) -> set[str]:
     return {check.name for check in checks if not check.ok}
 
 
-def first(evidence: Evidence, kind: type[events.EventData]) -> Record:
+def first(evidence: Evidence, kind: type[events.EventData]) -> AnyRecord:
     return evidence.of(kind)[0]
 
 
-def without(evidence: Evidence, *gone: Record) -> Evidence:
+def without(evidence: Evidence, *gone: AnyRecord) -> Evidence:
     return replace(evidence, records=tuple(r for r in evidence.records if r not in gone))
 
 
-def instead(evidence: Evidence, old: Record, new: Record) -> Evidence:
+def instead(evidence: Evidence, old: AnyRecord, new: AnyRecord) -> Evidence:
     return replace(evidence, records=tuple(new if r is old else r for r in evidence.records))
 
 
-def after(evidence: Evidence, old: Record, new: Record) -> Evidence:
+def after(evidence: Evidence, old: AnyRecord, new: AnyRecord) -> Evidence:
     at = evidence.records.index(old) + 1
     return replace(evidence, records=(*evidence.records[:at], new, *evidence.records[at:]))
 
 
-def changed(record: Record, **data: object) -> Record:
+def changed(record: AnyRecord, **data: object) -> AnyRecord:
     new = record.data.model_copy(update=data)
     return replace(record, data=new, event=replace(record.event, data=new.to_json()))
+
+
+def with_followups(evidence: Evidence, *followups: StoredFollowup) -> Evidence:
+    return replace(evidence, stored=replace(evidence.stored, followups=followups))
+
+
+def with_commit(evidence: Evidence, commit: StoredCommit) -> Evidence:
+    commits = (*evidence.stored.commits, commit)
+    return replace(evidence, stored=replace(evidence.stored, commits=commits))
 
 
 def test_a_flawless_season_passes(expectation: Expectation, evidence: Evidence) -> None:
@@ -75,36 +87,32 @@ def missing_followup(evidence: Evidence) -> Evidence:
 
 
 def followup_missing_in_the_database(evidence: Evidence) -> Evidence:
-    where = ("followups_civil", "followups")
-    documents = {**evidence.documents, where: evidence.documents[where][1:]}
-    return replace(evidence, documents=documents)
+    return with_followups(evidence, *evidence.stored.followups[1:])
 
 
 def followup_twice_in_the_databases(evidence: Evidence) -> Evidence:
-    civil, other = ("followups_civil", "followups"), ("followups_crisis", "followups")
-    more = [*evidence.documents[other], evidence.documents[civil][0]]
-    return replace(evidence, documents={**evidence.documents, other: more})
+    followup = next(f for f in evidence.stored.followups if f.deputy == "civil")
+    again = replace(followup, deputy="crisis")
+    return with_followups(evidence, *evidence.stored.followups, again)
 
 
 def wrong_state(evidence: Evidence) -> Evidence:
-    where = ("followups_civil", "followups")
-    document, *others = evidence.documents[where]
-    wrong = [{**document, "state": "closed"}, *others]
-    return replace(evidence, documents={**evidence.documents, where: wrong})
+    followup, *others = evidence.stored.followups
+    return with_followups(evidence, replace(followup, state="closed"), *others)
 
 
 def level_twice(evidence: Evidence) -> Evidence:
-    told = first(evidence, events.FollowupOverdue)
-    sequence = (told.event.sequence or 0) + 1
-    again = replace(told, event=replace(told.event, id="another-id", sequence=sequence))
-    return after(evidence, told, again)
+    record = first(evidence, events.FollowupOverdue)
+    sequence = (record.event.sequence or 0) + 1
+    again = replace(record, event=replace(record.event, id="another-id", sequence=sequence))
+    return after(evidence, record, again)
 
 
 def level_an_hour_late(evidence: Evidence) -> Evidence:
-    told = first(evidence, events.FollowupOverdue)
-    assert told.event.time is not None
-    late = replace(told.event, time=told.event.time + timedelta(hours=1))
-    return instead(evidence, told, replace(told, event=late))
+    record = first(evidence, events.FollowupOverdue)
+    assert record.event.time is not None
+    late = replace(record.event, time=record.event.time + timedelta(hours=1))
+    return instead(evidence, record, replace(record, event=late))
 
 
 def level_missing(evidence: Evidence) -> Evidence:
@@ -112,9 +120,11 @@ def level_missing(evidence: Evidence) -> Evidence:
 
 
 def gap_in_versions(evidence: Evidence) -> Evidence:
-    told = first(evidence, events.FollowupCompleted)
-    sequence = (told.event.sequence or 0) + 1
-    return instead(evidence, told, replace(told, event=replace(told.event, sequence=sequence)))
+    record = first(evidence, events.FollowupCompleted)
+    sequence = (record.event.sequence or 0) + 1
+    return instead(
+        evidence, record, replace(record, event=replace(record.event, sequence=sequence))
+    )
 
 
 def wrong_order(evidence: Evidence) -> Evidence:
@@ -129,8 +139,8 @@ def wrong_order(evidence: Evidence) -> Evidence:
 
 
 def key_in_two_partitions(evidence: Evidence) -> Evidence:
-    told = first(evidence, events.FollowupVerified)
-    return instead(evidence, told, replace(told, partition=2))
+    record = first(evidence, events.FollowupVerified)
+    return instead(evidence, record, replace(record, partition=2))
 
 
 def two_events_of_one_id(evidence: Evidence) -> Evidence:
@@ -157,20 +167,16 @@ def mail_without_its_title(evidence: Evidence) -> Evidence:
 
 
 def pending_commit(evidence: Evidence) -> Evidence:
-    where = ("scheduler", "commits")
-    pending = {"_id": 2, "pending": True, "events": []}
-    documents = {**evidence.documents, where: [*evidence.documents[where], pending]}
-    return replace(evidence, documents=documents)
+    return with_commit(evidence, StoredCommit("scheduler", "2", (), published=False))
 
 
 def lost_in_the_outbox(evidence: Evidence) -> Evidence:
-    where = ("notify", "commits")
-    lost = {"_id": 1, "events": [{"id": "never-published"}]}
-    return replace(evidence, documents={**evidence.documents, where: [lost]})
+    lost = StoredCommit("notify", "1", ("never-published",), published=True)
+    return with_commit(evidence, lost)
 
 
 def dead_letter(evidence: Evidence) -> Evidence:
-    return replace(evidence, given_up=("peygir.notify.deadletter.v1/0/0: conflict",))
+    return replace(evidence, dead_letters=("peygir.notify.deadletter.v1/0/0: conflict",))
 
 
 def unreadable(evidence: Evidence) -> Evidence:
@@ -182,11 +188,7 @@ def report_overdue_missing(evidence: Evidence) -> Evidence:
 
 
 def late_report_not_called_late(evidence: Evidence) -> Evidence:
-    late = next(
-        r
-        for r in evidence.of(events.ReportSubmitted)
-        if isinstance(r.data, events.ReportSubmitted) and r.data.late
-    )
+    late = next(r for r in evidence.of(events.ReportSubmitted) if r.data.late)
     return instead(evidence, late, changed(late, late=False))
 
 
@@ -207,10 +209,10 @@ def resolutions_counted_wrong(evidence: Evidence) -> Evidence:
 
 
 def notice_failed(evidence: Evidence) -> Evidence:
-    told = first(evidence, events.NoticeDelivered)
-    assert isinstance(told.data, events.NoticeDelivered)
-    failure = events.NoticeFailed(**told.data.model_dump(), reason="550")
-    return instead(evidence, told, replace(told, data=failure))
+    record = first(evidence, events.NoticeDelivered)
+    assert isinstance(record.data, events.NoticeDelivered)
+    failure = events.NoticeFailed(**record.data.model_dump(), reason="550")
+    return instead(evidence, record, replace(record, data=failure))
 
 
 FOUND_BY = [
@@ -250,8 +252,8 @@ def test_a_planted_mistake_is_found(
 
 
 def test_an_event_seen_again_is_no_mistake(expectation: Expectation, evidence: Evidence) -> None:
-    told = first(evidence, events.FollowupOverdue)
-    again = after(evidence, told, replace(told, offset=told.offset + 1))
+    record = first(evidence, events.FollowupOverdue)
+    again = after(evidence, record, replace(record, offset=record.offset + 1))
     assert failed(check_all(expectation, again)) == set()
     assert digest(again) == digest(evidence)
 
@@ -274,31 +276,25 @@ def test_scorecards_count_what_the_model_expects(
     expectation: Expectation, evidence: Evidence
 ) -> None:
     *deputies, together = scorecards(evidence)
-    lives = expectation.lives.values()
-    assert together.total == len(lives) == sum(score.total for score in deputies)
-    assert together.open_ == sum(life.is_open for life in lives)
-    assert together.verified == sum(life.state == "verified" for life in lives)
+    followups = expectation.followups.values()
+    assert together.total == len(followups) == sum(score.total for score in deputies)
+    assert together.open_ == sum(f.is_open for f in followups)
+    assert together.verified == sum(f.state == "verified" for f in followups)
     for number in (1, 2, 3):
-        expected = sum(life.is_open and life.level == number for life in lives)
+        expected = sum(f.is_open and f.level == number for f in followups)
         assert together.overdue[number - 1] == expected
     assert 0 < together.in_time <= together.verified
     assert 0 < together.share < 1
 
 
-def test_scorecards_that_the_service_tells_otherwise_are_a_fault(evidence: Evidence) -> None:
-    def told(score: Score) -> dict[str, Any]:
-        levels = {f"level_{n}": count for n, count in enumerate(score.overdue, 1)}
-        figures = {"total": score.total, "verified": score.verified, "on_time": score.in_time}
-        return {"title_fa": score.title_fa, **figures, "overdue_by_level": levels}
+def test_scorecards_that_the_service_counts_otherwise_are_a_fault(evidence: Evidence) -> None:
+    def served(items: list[dict[str, Any]]) -> Evidence:
+        body = {**evidence.served.scorecards, "items": items}
+        return replace(evidence, served=replace(evidence.served, scorecards=body))
 
-    scores = scorecards(evidence)
-    answered: dict[str, Any] = {
-        "items": [told(score) for score in scores[:-1]],
-        "total": told(scores[-1]),
-    }
-    assert check_scorecards(scores, answered).ok
-    answered["items"][0]["on_time"] += 1
-    (fault,) = check_scorecards(scores, answered).faults
-    assert fault.startswith(scores[0].title_fa)
-    del answered["items"][0]
-    assert not check_scorecards(scores, answered).ok
+    first_item, *others = evidence.served.scorecards["items"]
+    assert check_scorecards(served([first_item, *others])).ok
+    wrong = {**first_item, "on_time": first_item["on_time"] + 1}
+    (fault,) = check_scorecards(served([wrong, *others])).faults
+    assert fault.startswith(first_item["title_fa"])
+    assert not check_scorecards(served(others)).ok

@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.reference import COORDINATION, DEPUTIES, PROVINCES
-from tools.demo.script import SESSIONS, Script, write
+from tools.demo.script import SESSIONS, Script, write_script
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
 
 @pytest.fixture(scope="module")
 def script() -> Script:
-    return write(1402)
+    return write_script(1402)
 
 
 @given(seed=seeds)
 @settings(max_examples=12, deadline=None)
 def test_every_province_has_its_turn_once_and_600_come_of_17_sessions(seed: int) -> None:
-    script = write(seed)
+    script = write_script(seed)
     assert Counter(s.province for s in script.sessions) == Counter(p.code for p in PROVINCES)
     assert sum(len(s.resolutions) for s in script.sessions[:17]) > 600
     assert 1_050 <= len(script.resolutions) <= 1_180
@@ -37,9 +37,9 @@ def test_every_province_has_its_turn_once_and_600_come_of_17_sessions(seed: int)
 def test_nobody_acts_twice_at_once_before_the_approval_or_after_the_end(
     seed: int, sessions: int
 ) -> None:
-    script = write(seed, sessions)
+    script = write_script(seed, sessions)
     for resolution in script.resolutions:
-        instants = [deed.at for deed in resolution.deeds]
+        instants = [action.at for action in resolution.actions]
         assert instants == sorted(set(instants))
         assert all(resolution.approved_at < at <= script.ends_at for at in instants)
         assert 14 <= (resolution.due_on - resolution.approved_at.date()).days <= 120
@@ -48,14 +48,14 @@ def test_nobody_acts_twice_at_once_before_the_approval_or_after_the_end(
 @given(seed=seeds)
 @settings(max_examples=15, deadline=None)
 def test_nobody_confirms_their_own(seed: int) -> None:
-    for resolution in write(seed, 2).resolutions:
-        for deed in resolution.deeds:
-            if deed.kind in {"verify", "reopen"}:
+    for resolution in write_script(seed, 2).resolutions:
+        for action in resolution.actions:
+            if action.kind in {"verify", "reopen"}:
                 own = resolution.deputy == COORDINATION
                 allowed = {"minister-office"} if own else {"coordination", _province(resolution)}
-                assert deed.by.role in allowed
+                assert action.by.role in allowed
             else:
-                assert deed.by.role == f"deputy:{resolution.deputy}"
+                assert action.by.role == f"deputy:{resolution.deputy}"
 
 
 def _province(resolution: object) -> str:
@@ -63,18 +63,18 @@ def _province(resolution: object) -> str:
 
 
 def test_the_same_seed_writes_the_same_script_and_another_another() -> None:
-    assert write(7, 2) == write(7, 2)
-    assert write(7, 2) != write(8, 2)
+    assert write_script(7, 2) == write_script(7, 2)
+    assert write_script(7, 2) != write_script(8, 2)
 
 
 def test_a_shorter_script_is_the_beginning_of_the_longer_one(script: Script) -> None:
-    short = write(1402, 3)
-    assert short.turns == script.turns
+    short = write_script(1402, 3)
+    assert short.provinces == script.provinces
     for brief, whole in zip(short.sessions, script.sessions, strict=False):
         assert brief.submissions == whole.submissions
         assert [r.title for r in brief.resolutions] == [r.title for r in whole.resolutions]
-    assert len(short.called_off) == SESSIONS - 3
-    assert script.called_off == ()
+    assert len(short.cancelled) == SESSIONS - 3
+    assert script.cancelled == ()
 
 
 def test_the_season_of_1402_lies_where_it_lay(script: Script) -> None:
@@ -86,7 +86,7 @@ def test_the_season_of_1402_lies_where_it_lay(script: Script) -> None:
 
 
 def test_it_has_of_everything(script: Script) -> None:
-    kinds = Counter(deed.kind for r in script.resolutions for deed in r.deeds)
+    kinds = Counter(action.kind for r in script.resolutions for action in r.actions)
     assert min(kinds.values()) > 50
     assert set(kinds) == {"acknowledge", "progress", "complete", "verify", "reopen"}
     assert {r.deputy for r in script.resolutions} == {deputy.id for deputy in DEPUTIES}

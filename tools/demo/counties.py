@@ -1,11 +1,11 @@
-"""Counties of every province, for titles that sound like a province's own."""
+"""Six counties of each province, which the titles of resolutions name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+COUNTIES: Final[Mapping[str, tuple[str, ...]]] = {
     "IR-00": ("اراک", "ساوه", "خمین", "محلات", "دلیجان", "شازند"),
     "IR-01": ("رشت", "بندر انزلی", "لاهیجان", "تالش", "رودبار", "آستارا"),
     "IR-02": ("ساری", "بابل", "آمل", "قائم‌شهر", "نوشهر", "تنکابن"),
@@ -38,4 +38,4 @@ PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "IR-29": ("بیرجند", "قائن", "فردوس", "طبس", "نهبندان", "سرایان"),
     "IR-30": ("کرج", "نظرآباد", "ساوجبلاغ", "طالقان", "فردیس", "اشتهارد"),
 }
-"""Six a province, none in two provinces, so that a title is its province's alone."""
+"""By province; no county is in two provinces, so no two provinces share a title."""

@@ -1,4 +1,4 @@
-"""What a check says: what had to be, what was found, and the faults between them."""
+"""The result of a check: what was expected, what was found, and the faults between them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A check with its counts and its faults; in order where there is none."""
+class CheckResult:
+    """A check with its counts and its faults."""
 
     name: str
     expected: int
@@ -22,10 +22,11 @@ class Check:
 
     @property
     def ok(self) -> bool:
+        """Whether there is no fault."""
         return not self.faults
 
 
-def compare(name: str, expected: Mapping[K, V], found: Iterable[tuple[K, V]]) -> Check:
+def compare(name: str, expected: Mapping[K, V], found: Iterable[tuple[K, V]]) -> CheckResult:
     """Check that exactly the expected was found, each once, with the expected content."""
     seen: dict[K, V] = {}
     faults: list[str] = []
@@ -40,10 +41,10 @@ def compare(name: str, expected: Mapping[K, V], found: Iterable[tuple[K, V]]) ->
             faults.append(f"{key}: expected {expected[key]}, found {content}")
         seen.setdefault(key, content)
     faults += [f"{key}: missing" for key in expected if key not in seen]
-    return Check(name, len(expected), count, tuple(faults))
+    return CheckResult(name, len(expected), count, tuple(faults))
 
 
-def compare_counts(name: str, expected: Counter[K], found: Counter[K]) -> Check:
+def compare_counts(name: str, expected: Counter[K], found: Counter[K]) -> CheckResult:
     """Check that each was found as often as expected."""
     keys = [*expected, *(key for key in found if key not in expected)]
     faults = [
@@ -51,9 +52,9 @@ def compare_counts(name: str, expected: Counter[K], found: Counter[K]) -> Check:
         for key in keys
         if expected[key] != found[key]
     ]
-    return Check(name, expected.total(), found.total(), tuple(faults))
+    return CheckResult(name, expected.total(), found.total(), tuple(faults))
 
 
-def none_of(name: str, found: Collection[str]) -> Check:
-    """Check that there is none of these."""
-    return Check(name, 0, len(found), tuple(found))
+def check_none(name: str, found: Collection[str]) -> CheckResult:
+    """Check that none of these was found."""
+    return CheckResult(name, 0, len(found), tuple(found))

@@ -159,7 +159,7 @@ async def test_whoever_stands_nowhere_says_so_at_once_and_goes_where_it_is_put(
         group_id=uuid.uuid4().hex,
         enable_auto_commit=False,
         auto_offset_reset="none",
-        tell=lambda: told.append(True),
+        on_offset_lost=lambda: told.append(True),
     )
     consumer.assign([place])
     await consumer.start()

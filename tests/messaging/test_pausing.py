@@ -171,14 +171,14 @@ async def test_records_held_back_come_again_and_the_other_topic_goes_on(
         reader = Reader(kafka, flooded, calm)
         read: list[tuple[str, int]] = await reader.read(6)
         assert read == [(flooded.topic, offset) for offset in range(6)]
-        await gate.shut(flooded.topic)
-        pausing.read_again({flooded: 2}, kafka)
+        await gate.pause(flooded.topic)
+        pausing.rewind({flooded: 2}, kafka)
         await producer.send_and_wait(flooded.topic, b"6", partition=0)
         for number in range(3):
             await producer.send_and_wait(calm.topic, b"%d" % number, partition=0)
             assert await reader.read(1) == [(calm.topic, number)]
-        assert await pausing.heed(kafka)
+        assert await pausing.apply(kafka)
         assert await kafka.getmany(timeout_ms=300) == {}
         await pauses.resume(GROUP, flooded.topic)
-        assert not await pausing.heed(kafka)
+        assert not await pausing.apply(kafka)
         assert await reader.read(5) == [(flooded.topic, offset) for offset in range(2, 7)]

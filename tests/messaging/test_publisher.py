@@ -101,15 +101,15 @@ async def test_a_producer_beyond_repair_is_thrown_away_and_built_anew(
 ) -> None:
     topic = topics.rejections
     await publisher.send_all([outgoing(topic, "1", b"1")])
-    assert publisher._line is not None
-    broken = publisher._line.producer
+    assert publisher._connection is not None
+    broken = publisher._connection.producer
     broken._txn_manager.increment_sequence_number(TopicPartition(topic, 0), 7)  # some were lost
     (answer,) = await sent(publisher, outgoing(topic, "2", b"1"))
     assert isinstance(answer, KafkaError)
-    assert publisher._line is None
+    assert publisher._connection is None
     await publisher.send_all([outgoing(topic, key, b"1") for key in ("2", "3")])
-    assert publisher._line is not None
-    assert publisher._line.producer is not broken
+    assert publisher._connection is not None
+    assert publisher._connection.producer is not broken
     assert [record.key for record in await records(cluster, topic)] == [b"1", b"2", b"3"]
 
 

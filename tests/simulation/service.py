@@ -94,7 +94,7 @@ class Replica:
         client = cast(mongo.Client, self.client)
         database = mongo.database(client, DATABASE)
         self.watch = RollbackDetector(database)
-        server.on_loss.append(self.watch.doubt)
+        server.on_loss.append(self.watch.suspect)
         self._publisher = Publisher(["kafka:9092"], client_id=SERVICE, connect=connect)
         dead = DeadLetters(
             service=SERVICE,
@@ -131,7 +131,7 @@ class Replica:
             clock=clock,
             limit=FloodLimit(),
             deferral=DeferralLimit(),
-            tell=self.watch.tell,
+            on_history_change=self.watch.report,
             stalls=stalls,
         )
         self._kafka = readers().SteadyConsumer(
@@ -141,7 +141,7 @@ class Replica:
             auto_offset_reset=options.get("auto_offset_reset", "none"),
             isolation_level=options.get("isolation_level", "read_committed"),
             listener=self.consumer.listener,
-            tell=self.consumer.wake_up.wake,
+            on_offset_lost=self.consumer.wake_up.wake,
         )
         self.kafka = self._kafka
         sweeper = Sweeper(
@@ -231,6 +231,6 @@ class Replica:
 
     async def _look(self) -> None:
         while True:
-            with suppress(PyMongoError):  # away is not back in time; the next look tells
-                await self.watch.look()
+            with suppress(PyMongoError):  # a server that is away proves nothing: look again
+                await self.watch.check()
             await self.clock.sleep(_WATCH_SECONDS)

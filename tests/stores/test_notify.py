@@ -406,11 +406,11 @@ async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     await store.prepare()
     await store.save(many(2), CAUSE)
     await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
-    await watch.look()
+    await watch.check()
     post, held = Post(), lease(database, "me")
     await held.acquire()
     await database["positions"].update_one({}, {"$set": {"next": 4}})
-    watch.doubt()  # the server was away
+    watch.suspect()  # the server was away
     with pytest.raises(HistoryChanged):
         await dispatcher(store, post).deliver(held)
     assert post.taken == []

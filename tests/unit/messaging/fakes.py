@@ -366,7 +366,7 @@ class Bench:
             clock=self.clock,
             limit=self.limit,
             deferral=self.deferral,
-            tell=self.told.append,
+            on_history_change=self.told.append,
         )
 
     @property
@@ -440,12 +440,12 @@ class Bench:
             raise self.save_failures.pop(0)
         if any(change.offset in self.hidden for change in changes):
             raise AlreadyExists("what decisions do not see")
-        for move in cause.moves:
+        for move in cause.advances:
             stands = self.stands((move.topic, move.partition))
             if move.expected != stands:
                 raise PositionMoved(f"at {stands}, not at {move.expected}")
         self.waiting.save(cause)
-        for move in cause.moves:
+        for move in cause.advances:
             self.store(move.next, (move.topic, move.partition))
         self.done += changes
 

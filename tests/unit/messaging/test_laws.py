@@ -128,17 +128,17 @@ async def resume_until_all_is_read(bench: Bench, reads: Sequence[int]) -> None:
 def noted_by(bench: Bench) -> list[tuple[Origin, bool]]:
     """What becomes of each record, in the order of its saving: whether it is refused."""
     noted: list[tuple[Origin, bool]] = []
-    note = bench.consumer._pausing.note
+    count = bench.consumer._pausing.count
 
-    def noting(judged: Sequence[Judged]) -> None:
+    def counting(judged: Sequence[Judged]) -> None:
         noted.extend(
             (Origin(i.record.topic, i.record.partition, i.record.offset), isinstance(v, Refusal))
             for i, v in judged
-            if not i.waited
+            if not i.deferred
         )
-        note(judged)
+        count(judged)
 
-    bench.consumer._pausing.note = noting  # type: ignore[method-assign]
+    bench.consumer._pausing.count = counting  # type: ignore[method-assign]
     return noted
 
 
@@ -216,8 +216,8 @@ def _only_floods_are_closed(
     gauges = {topic: FloodGauge(LIMIT) for topic in TOPICS}
     for origin, refused in noted:
         assert origin.topic not in flooded, "nothing goes on behind a flood"
-        gauges[origin.topic].note(refused=refused)
-        if gauges[origin.topic].over:
+        gauges[origin.topic].count(refused=refused)
+        if gauges[origin.topic].is_over:
             flooded.add(origin.topic)
     assert bench.pauses == flooded
     left = kinds.keys() - {origin for origin, _ in noted}

@@ -213,12 +213,12 @@ async def test_a_look_that_began_before_a_flood_does_not_open_its_topic() -> Non
 
     async def look_on() -> None:
         for _ in range(60):
-            await bench.consumer._gate.look()
+            await bench.consumer._gate.refresh()
             await asyncio.sleep(0)
 
     await asyncio.gather(bench.turn(), look_on())
     assert bench.pauses == {TOPIC}
-    assert bench.consumer._gate.is_shut(TOPIC)
+    assert bench.consumer._gate.is_paused(TOPIC)
 
 
 async def test_a_pause_that_the_database_does_not_take_yet_is_waited_for() -> None:
@@ -249,14 +249,14 @@ async def test_what_was_held_back_is_not_overtaken_although_its_topic_goes_on_me
     items = [
         BatchItem(good(n, topic), Outcome.APPLIED) for n in range(4) for topic in (TOPIC, OTHER)
     ]
-    await gate.shut(TOPIC)
+    await gate.pause(TOPIC)
     assert [i.record.topic for i in pausing.let_through(items[:4], held)] == [OTHER, OTHER]
     bench.collections["subscriptions"].held.clear()
-    await gate.look()
+    await gate.refresh()
     assert [i.record.topic for i in pausing.let_through(items[4:], held)] == [OTHER, OTHER]
     assert held == {PLACE: 0}
-    pausing.read_again(held, bench.kafka)
-    await pausing.heed(bench.kafka)
+    pausing.rewind(held, bench.kafka)
+    await pausing.apply(bench.kafka)
     assert (bench.kafka.paused, bench.kafka.at) == (set(), 0)
 
 
@@ -264,8 +264,8 @@ async def test_whoever_begins_while_another_looks_waits_for_what_it_hears() -> N
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.turn()
     gate = bench.another()._gate
-    look = asyncio.ensure_future(gate.look())
+    look = asyncio.ensure_future(gate.refresh())
     await asyncio.sleep(0)
-    await gate.hear()
-    assert gate.is_shut(TOPIC)
+    await gate.load()
+    assert gate.is_paused(TOPIC)
     await look

@@ -67,7 +67,7 @@ def record(offset: int, value: bytes | None = None) -> Record:
 
 
 class Clock:
-    """A machine clock that waits in no time, and remembers how long."""
+    """A machine clock whose sleeps take no time and are recorded."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -86,7 +86,7 @@ class Clock:
 
 
 class Kafka:
-    """The partitions of a log, all assigned; implements `KafkaConsumer`."""
+    """Kafka's consumer of a log whose partitions are all assigned; implements `KafkaConsumer`."""
 
     def __init__(self, log: Sequence[Record]) -> None:
         self.log = list(log)
@@ -96,11 +96,11 @@ class Kafka:
         self._aside: dict[TopicPartition, KafkaError | None] = {}
         self._at: dict[TopicPartition, int] = {}
         self._spans: dict[TopicPartition, OffsetSpan] = {}
-        self.ends: dict[TopicPartition, int] = {}  # where it is not behind the last record
+        self.ends: dict[TopicPartition, int] = {}  # if not just after the last record
 
     @property
     def at(self) -> int:
-        """Where it stands in the first partition."""
+        """The next offset in the first partition."""
         return self._at.get(PLACE, 0)
 
     @at.setter
@@ -108,11 +108,13 @@ class Kafka:
         self._at[PLACE] = offset
 
     def poll(self, most: int | None = None) -> list[Record]:
-        """What stands from here on, so many records at most; stands behind it afterwards."""
+        """Return the next records, at most `most`, and advance behind them."""
         begun = {partition: self._at.get(partition, 0) for partition in self.assignment()}
         read = begun.keys() - self.paused - self._aside.keys()
-        found = [r for r in self.log if _place(r) in read and r.offset >= begun[_place(r)]][:most]
-        last = {_place(r): r.offset for r in found}
+        found = [r for r in self.log if _partition(r) in read and r.offset >= begun[_partition(r)]][
+            :most
+        ]
+        last = {_partition(r): r.offset for r in found}
         self._at |= {partition: offset + 1 for partition, offset in last.items()}
         self._spans = {
             partition: OffsetSpan(begin, self._at.get(partition, begin), last.get(partition))
@@ -121,7 +123,7 @@ class Kafka:
         return found
 
     def assignment(self) -> Collection[TopicPartition]:
-        return {PLACE, *map(_place, self.log)}
+        return {PLACE, *map(_partition, self.log)}
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks.append(offset)
@@ -155,7 +157,8 @@ class Kafka:
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         return {
-            p: min((r.offset for r in self.log if _place(r) == p), default=0) for p in partitions
+            p: min((r.offset for r in self.log if _partition(r) == p), default=0)
+            for p in partitions
         }
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -164,19 +167,19 @@ class Kafka:
     def _end(self, partition: TopicPartition) -> int:
         if partition in self.ends:
             return self.ends[partition]
-        return max((r.offset + 1 for r in self.log if _place(r) == partition), default=0)
+        return max((r.offset + 1 for r in self.log if _partition(r) == partition), default=0)
 
 
-def _place(record: Record) -> TopicPartition:
+def _partition(record: Record) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
 
 
 class Client:
-    """As much of a client as sessions ask for; it is away for so many questions."""
+    """As much of MongoDB's client as sessions need; `away` requests fail."""
 
     def __init__(self) -> None:
         self.away = 0
-        self.lag = 0  # how often a majority is asked in vain to catch up
+        self.lag = 0  # how many requests to a majority time out
 
     @property
     def admin(self) -> Client:
@@ -195,7 +198,7 @@ class Client:
         await self.answer()
 
     async def answer(self) -> None:
-        """Take a moment, and fail where nobody is there."""
+        """Take a moment, and fail while the server is away."""
         await asyncio.sleep(0)
         if self.away > 0:
             self.away -= 1
@@ -203,38 +206,38 @@ class Client:
 
 
 class Documents:
-    """As much of a collection as positions and pauses ask for."""
+    """As much of a collection as positions and pauses need."""
 
     def __init__(self, client: Client) -> None:
         self.held: dict[str, dict[str, Any]] = {}
         self.client = client
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def find(self, wanted: Mapping[str, Any], _: object = None, *, session: object = None) -> Found:
-        found = Found([d for d in self.held.values() if _matches(d, wanted)], self.client)
+    def find(self, query: Mapping[str, Any], _: object = None, *, session: object = None) -> Found:
+        found = Found([d for d in self.held.values() if _matches(d, query)], self.client)
         self.meanwhile()
         return found
 
     async def find_one(
-        self, wanted: Mapping[str, Any], _: object = None, *, session: object, max_time_ms: int
+        self, query: Mapping[str, Any], _: object = None, *, session: object, max_time_ms: int
     ) -> dict[str, Any] | None:
-        """What is asked of a majority, once it has caught up."""
+        """Find a document, once the majority has caught up."""
         await self.client.answer()
         if self.client.lag > 0:
             self.client.lag -= 1
             raise ExecutionTimeout(f"no majority within {max_time_ms} ms", 50)
-        return self.held.get(wanted["_id"])
+        return self.held.get(query["_id"])
 
     async def update_one(
-        self, wanted: Mapping[str, Any], change: Mapping[str, Any], *, upsert: bool
+        self, query: Mapping[str, Any], change: Mapping[str, Any], *, upsert: bool
     ) -> None:
         assert upsert
         await self.client.answer()
-        self.held.setdefault(wanted["_id"], {"_id": wanted["_id"], **change["$setOnInsert"]})
+        self.held.setdefault(query["_id"], {"_id": query["_id"], **change["$setOnInsert"]})
 
 
-def _matches(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    for name, value in wanted.items():
+def _matches(document: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+    for name, value in query.items():
         if name == "$or":
             if not any(_matches(document, either) for either in value):
                 return False
@@ -247,20 +250,20 @@ def _matches(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 class Waiting(Documents):
-    """As much of a collection as what waits asks for; `meanwhile` happens once it was read."""
+    """As much of a collection as deferred messages need; `meanwhile` runs after each read."""
 
     async def estimated_document_count(self) -> int:
         await self.client.answer()
         return len(self.held)
 
-    def save(self, cause: CommitContext) -> None:
-        """What the ledger does with a cause."""
-        if not self.held.keys() >= set(cause.ends):
+    def save(self, context: CommitContext) -> None:
+        """What the ledger does with a context."""
+        if not self.held.keys() >= set(context.ends):
             raise PositionMoved("taken by another")
-        for message in cause.defers:
+        for message in context.defers:
             assert message.id not in self.held
             self.held[message.id] = stored(message)
-        for id_ in cause.ends:
+        for id_ in context.ends:
             del self.held[id_]
 
 
@@ -293,7 +296,7 @@ class Collections(dict[str, Documents]):
 
 
 class Sends:
-    """A publisher that keeps what it is given, or fails so many times before."""
+    """A publisher that keeps what it is given; `failures` come first."""
 
     def __init__(self) -> None:
         self.sent: list[OutgoingRecord] = []
@@ -301,7 +304,7 @@ class Sends:
         self.refuses: Callable[[OutgoingRecord], Exception | None] = lambda _: None
 
     async def send(self, records: Sequence[OutgoingRecord]) -> list[Exception | None]:
-        """Return of each why it was not taken; None stands for its place."""
+        """Return of each why it was not accepted; None stands for its place."""
         await asyncio.sleep(0)
         if self.failures:
             failure = self.failures.pop(0)
@@ -315,10 +318,10 @@ class Sends:
 
 @dataclass
 class Bench:
-    """A consumer between fakes: what it was given, decided, saved and sent."""
+    """A consumer among fakes: what it was given, decided, saved and sent."""
 
     log: Sequence[Record]
-    guilty: Collection[int | Origin] = ()  # offsets, or places, that no handler can handle
+    guilty: Collection[int | Origin] = ()  # offsets or origins on which the handler fails
     limit: FloodLimit = field(default_factory=FloodLimit)
     deferral: DeferralLimit = field(default_factory=DeferralLimit)
     reads: Collection[str] = (TOPIC,)
@@ -330,10 +333,10 @@ class Bench:
         self.metrics = Metrics()
         self.handled: list[list[int]] = []
         self.done: list[Origin] = []
-        self.told: list[HistoryChanged] = []
+        self.history_changes: list[HistoryChanged] = []
         self.save_failures: list[Exception] = []
-        self.hidden: Collection[int] = ()  # offsets whose effect collides with what is there
-        self.missing: set[int | Origin] = set()  # whose messages come before what they are about
+        self.hidden: Collection[int] = ()  # offsets whose effect collides with what is stored
+        self.missing: set[int | Origin] = set()  # of messages that come before their aggregate
         self.client = Client()
         self.waiting = Waiting(self.client)
         self.collections = Collections(
@@ -354,7 +357,7 @@ class Bench:
         self.consumer = self.another()
 
     def another(self) -> Consumer[Origin]:
-        """A consumer as a process that was just started has it."""
+        """A consumer of a process that was just started."""
         return Consumer(
             group=GROUP,
             topics=self.reads,
@@ -366,20 +369,20 @@ class Bench:
             clock=self.clock,
             limit=self.limit,
             deferral=self.deferral,
-            on_history_change=self.told.append,
+            on_history_change=self.history_changes.append,
         )
 
     @property
     def applied(self) -> list[int]:
-        """The offsets of what was applied, in order."""
+        """The offsets of the applied messages, in order."""
         return [origin.offset for origin in self.done]
 
     @property
     def stored(self) -> int | None:
         """The position in the first partition that the database holds."""
-        return self.stands(PLACE)
+        return self.position(PLACE)
 
-    def stands(self, place: tuple[str, int]) -> int | None:
+    def position(self, place: tuple[str, int]) -> int | None:
         """The position in a partition that the database holds."""
         entry = self.collections["positions"].held.get(position_id(GROUP, *place))
         return None if entry is None else int(entry["next"])
@@ -390,7 +393,7 @@ class Bench:
 
     @property
     def buried(self) -> dict[Origin, str]:
-        """The reason of each dead letter, by where its record stood; each is written once."""
+        """The reason of each dead letter by the origin of its record; each is written once."""
         found = [r for r in self.sends.sent if r.topic == self.topics.deadletter("notify")]
         reasons = {first_origin(r): dict(r.headers)["x-error-type"].decode() for r in found}  # type: ignore[arg-type]  # its headers are asked for alone
         assert len(reasons) == len(found), "one each"
@@ -403,21 +406,21 @@ class Bench:
 
     @property
     def rejections(self) -> list[int]:
-        """The offsets that senders were told of, in order."""
+        """The offsets in the rejections, in order."""
         found = [r for r in self.sends.sent if r.topic == self.topics.rejections]
         return [json.loads(r.value or b"")["offset"] for r in found]
 
     @property
     def pauses(self) -> set[str]:
-        """The topics that stand as paused in the database."""
+        """The topics that are paused in the database."""
         return {pause["topic"] for pause in self.collections["subscriptions"].held.values()}
 
     def shown(self, metric: str, **labels: str) -> float | None:
-        """What a metric shows."""
+        """The value of a metric; None if it is not shown."""
         return self.metrics.registry.get_sample_value(metric, labels)
 
     async def turn(self) -> None:
-        """Let the consumer have all that Kafka gives now."""
+        """Give the consumer all that Kafka has now."""
         await self.consumer.consume(self.kafka.poll(), self.kafka)
 
     async def _handle(self, messages: Sequence[Message]) -> Decision[Origin]:
@@ -434,18 +437,18 @@ class Bench:
         ]
         return Decision(verdicts, [o for o in origins if not _among(o, self.missing)])
 
-    async def _save(self, changes: Sequence[Origin], cause: CommitContext) -> None:
+    async def _save(self, changes: Sequence[Origin], context: CommitContext) -> None:
         await self.client.answer()
         if self.save_failures:
             raise self.save_failures.pop(0)
         if any(change.offset in self.hidden for change in changes):
             raise AlreadyExists("what decisions do not see")
-        for move in cause.advances:
-            stands = self.stands((move.topic, move.partition))
-            if move.expected != stands:
-                raise PositionMoved(f"at {stands}, not at {move.expected}")
-        self.waiting.save(cause)
-        for move in cause.advances:
+        for move in context.advances:
+            position = self.position((move.topic, move.partition))
+            if move.expected != position:
+                raise PositionMoved(f"at {position}, not at {move.expected}")
+        self.waiting.save(context)
+        for move in context.advances:
             self.store(move.next, (move.topic, move.partition))
         self.done += changes
 

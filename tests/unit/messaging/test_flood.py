@@ -20,7 +20,7 @@ limits = st.builds(
 
 @unhurried
 @given(limits, st.lists(st.booleans(), max_size=60))
-def test_the_gauge_is_over_where_a_count_of_the_last_events_says_so(
+def test_the_gauge_agrees_with_a_count_of_the_last_events(
     limit: FloodLimit, refusals: list[bool]
 ) -> None:
     gauge = FloodGauge(limit)
@@ -50,7 +50,7 @@ def test_by_default_a_fifth_of_a_thousand_and_two_hundred_at_least() -> None:
     st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
     st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
 )
-def test_what_a_gate_foresees_is_what_its_gauges_come_to(
+def test_predictions_of_a_gate_agree_with_its_gauges(
     limit: FloodLimit, before: list[tuple[str, bool]], coming: list[tuple[str, bool]]
 ) -> None:
     gate = FloodGate(
@@ -65,12 +65,12 @@ def test_what_a_gate_foresees_is_what_its_gauges_come_to(
     for topic, refused in before:
         gate.count(topic, refused=refused)
         gauges[topic].count(refused=refused)
-    foreseen = gate.predict(coming)
-    assert gate.predict(coming) == foreseen, "nothing is noted"
+    predicted = gate.predict(coming)
+    assert gate.predict(coming) == predicted, "nothing is counted"
     expected: dict[str, int] = {}
     refusing = {topic for topic, refused in coming if refused}
     for number, (topic, refused) in enumerate(coming):
         gauges[topic].count(refused=refused)
         if gauges[topic].is_over and topic in refusing:
             expected.setdefault(topic, number)
-    assert foreseen == expected
+    assert predicted == expected

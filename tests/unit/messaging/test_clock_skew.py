@@ -1,4 +1,4 @@
-"""When the machine's clock is compared with MongoDB's, and what is done about it."""
+"""When the machine's clock is compared with MongoDB's, and when it is trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Clocks:
-    """A machine whose clock may be set, and a MongoDB that goes on as it should."""
+    """A machine whose clock may be set, and a MongoDB whose clock is right."""
 
     def __init__(self) -> None:
         self.gone = 0.0
@@ -32,7 +32,7 @@ class Clocks:
         return BEGUN + timedelta(seconds=self.gone)
 
 
-async def test_mongodb_is_asked_now_and_then() -> None:
+async def test_mongodb_is_asked_twice_per_minute() -> None:
     clocks = Clocks()
     guard = ClockSkewGuard(clocks, clocks.server_time)
     for _ in range(300):
@@ -41,7 +41,7 @@ async def test_mongodb_is_asked_now_and_then() -> None:
     assert clocks.asked == 2
 
 
-async def test_a_clock_that_is_set_is_found_out_at_once() -> None:
+async def test_a_clock_that_is_set_is_noticed_at_once() -> None:
     for by in (timedelta(days=1), timedelta(days=-1), timedelta(minutes=2)):
         clocks = Clocks()
         guard = ClockSkewGuard(clocks, clocks.server_time)
@@ -53,7 +53,7 @@ async def test_a_clock_that_is_set_is_found_out_at_once() -> None:
         assert await guard.agrees()
 
 
-async def test_a_clock_that_is_corrected_a_little_is_believed() -> None:
+async def test_a_clock_that_is_corrected_a_little_is_trusted() -> None:
     clocks = Clocks()
     guard = ClockSkewGuard(clocks, clocks.server_time)
     clocks.set_by = MINUTE

@@ -1,4 +1,4 @@
-"""What is small only while it is compressed: shut out at the door, and given up where it got in."""
+"""Records that are small only while compressed: refused by topics, and dead-lettered if not."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Host:
         ledger = Ledger(
             database,
             clock=self.machine,
-            watch=detector,
+            detector=detector,
             wake=None if relay is None else relay.wake,
             failpoint=self._failpoint,
         )
@@ -147,7 +147,7 @@ class Host:
             source=self.source,
             metrics=self.metrics,
             clock=self.machine,
-            watch=detector,
+            detector=detector,
             stalls=self._stalls,
             failpoint=self._failpoint,
         )

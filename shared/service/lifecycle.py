@@ -136,7 +136,7 @@ class Lifecycle:
 
 
 async def serve(app: FastAPI, settings: CommonSettings, work: BackgroundTask) -> None:
-    """Serve HTTP and do the work beside it, until SIGTERM or SIGINT.
+    """Serve HTTP and do the work in parallel, until SIGTERM or SIGINT.
 
     Open requests are answered first; then the work is cancelled. A failure of the work ends both.
     """

@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 _SORT_KEYS = SortKeys(str, str)
 
 TopicName: TypeAlias = Annotated[
-    str | None, Query(max_length=249, description="This topic alone; else all of the group.")
+    str | None,
+    Query(max_length=249, description="Only this topic; without it all topics of the group."),
 ]
 
 
@@ -55,7 +56,7 @@ class Resumed(BaseModel):
     """A resumed subscription, or one topic of it."""
 
     group: str
-    topic: str | None = Field(description="null: all of it goes on")
+    topic: str | None = Field(description="null: all topics are resumed")
 
 
 class ReplayItem(BaseModel):

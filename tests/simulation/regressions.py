@@ -136,7 +136,7 @@ async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
                 {"_id": record.id}, {"$set": {"unsent": unsent}}, session=session
             )
         await self._counts.add(relay._total(whole), session)
-        await self._positions.raise_to(PUBLISHED, positions, session)
+        await self._positions.store_highest(PUBLISHED, positions, session)
     self._rollback.note_positions({position_id(PUBLISHED, *p): now for p, now in positions.items()})
     if self._published is not None:
         self._published |= positions

@@ -30,7 +30,7 @@ class Failpoint(StrEnum):
 
 
 FailpointHook: TypeAlias = Callable[[Failpoint], None]
-"""Called at each step. What it does there is the business of whoever passed it in."""
+"""Called at each step; a test may let it raise or kill the process."""
 
 
 class UnknownFailpoint(ValueError):

@@ -5,7 +5,7 @@ What happens to a batch, in this order (the names are those of `Failpoint`):
 1. read: records before the stored position are dropped; after a gap the partition is read again.
    Records of a paused topic are held back: their partitions are paused and read again later.
 2. decided: the handler loads and decides, and returns a verdict on each message. If that floods a
-   topic, the records behind the flood are left for later.
+   topic, the records after the flood are left for later.
 3. dead-lettered: once the database is known to accept the new position, Kafka acknowledges the
    dead letters of what was refused, and what is forwarded to another topic.
 4. saved: state, events and position in one MongoDB transaction.
@@ -224,9 +224,7 @@ class Consumer(Generic[C]):
 
     async def _give_up(self, item: BatchItem, error: Exception) -> BatchItem:
         _log.error("message cannot be applied", group=self.group, origin=item.place, exc_info=error)
-        if isinstance(
-            item.content, Refusal
-        ):  # even the dead letter fails: a person has to repair this
+        if isinstance(item.content, Refusal):  # even its dead letter fails: a person must repair it
             self._stalls.note(error)
             await self._clock.sleep(_GIVE_UP_PAUSE_SECONDS)
             return item

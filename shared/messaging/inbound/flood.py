@@ -4,7 +4,7 @@ Each topic of a group is counted and paused by itself: the others go on. A topic
 very record that passes the limit. What follows is neither applied nor dead-lettered, its position
 stays, and it is read again when an operator resumes the topic. Records of the replay topic count
 for that topic, not for their first one: so repaired letters can come back to a paused topic, and
-whoever replays sees each failure anyway.
+the sender of a replay sees each failure anyway.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class FloodGate:
         async with self._lock:
             await self._load()
 
-    async def _ask(self) -> None:
+    async def _load(self) -> None:
         found = await self._pauses.of(self._group)
         whole = any(pause.topic is None for pause in found)
         topics = frozenset(pause.topic for pause in found if pause.topic is not None)

@@ -81,15 +81,15 @@ class TopicPausing:
         )
         if not flooded:
             return
-        behind = {
+        later = {
             id(item)
             for number, (item, _) in enumerate(new)
             if number > flooded.get(item.record.topic, number)
         }
-        if behind:
+        if later:
             raise Flooded(
-                (item for item, _ in judged if id(item) not in behind),
-                (item for item, _ in judged if id(item) in behind),
+                (item for item, _ in judged if id(item) not in later),
+                (item for item, _ in judged if id(item) in later),
             )
         for topic in flooded:
             await self._gate.pause(topic)

@@ -35,7 +35,7 @@ class NamedPartitionRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka
             raise Unreadable(self._tp, repr(error)) from error
 
 
-class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone
+class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final only for type checkers
     """The batches of one answer, each decoded by aiokafka, and if that fails, forgivingly."""
 
     def next_batch(self, *options: int) -> Any:
@@ -67,7 +67,7 @@ class _Batch:
             yield from islice(_ForgivingBatch(self._raw), handed_out, None)
 
 
-class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for type checkers alone
+class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final only for type checkers
     """Decodes a name that is not UTF-8 with its wrong bytes written out, as in `na\\xffme`."""
 
     def __iter__(self) -> Any:

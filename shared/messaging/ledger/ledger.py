@@ -60,11 +60,11 @@ class Ledger:
         database: Database,
         *,
         clock: MachineClock,
-        watch: RollbackDetector | None = None,
+        detector: RollbackDetector | None = None,
         wake: Callable[[], None] | None = lambda: None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
-        """`watch` may refuse a commit and notes each one.
+        """`detector` refuses commits after a rollback and notes each one.
 
         `wake` is called after a commit that has events; None if no relay publishes them: then
         such a commit is refused.
@@ -78,7 +78,7 @@ class Ledger:
         self.replies = MongoReplies(database, clock)
         self._deferral = DeferredMessages(database)
         self._clock = clock
-        self._rollback = watch or RollbackDetector(database)
+        self._rollback = detector or RollbackDetector(database)
         self._wake = wake
         self._failpoint = failpoint
 

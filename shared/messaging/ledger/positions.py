@@ -77,13 +77,13 @@ class Positions:
                 async for entry in found
             }
 
-    async def raise_to(
+    async def store_highest(
         self,
         group: str,
         positions: Mapping[TopicPartition, TopicPosition],
         session: ClientSession | None = None,
     ) -> None:
-        """Raise positions of a group; one is lowered only if it begins a new era."""
+        """Store positions of a group if they are higher, or of a new era."""
         updates = []
         for partition, now in positions.items():
             change = (
@@ -103,7 +103,7 @@ class Positions:
         result = await self._collection.bulk_write(updates, ordered=False, session=session)
         if result.matched_count < len(updates):
             expected = ", ".join(f"{key} at {a.expected}" for key, a in advances.items())
-            raise PositionMoved(f"not all stand where they stood: {expected}")
+            raise PositionMoved(f"not all positions are as expected: {expected}")
 
     async def _insert(self, key: str, advance: OffsetAdvance, session: ClientSession) -> None:
         try:

@@ -91,7 +91,7 @@ class MongoReplies:
             await taker._collection.bulk_write(moved, ordered=False, session=session)
             await self._collection.delete_many(query, session=session)
 
-    def _counts(self) -> Document:
+    def _valid(self) -> Document:
         return {"at": {"$gt": self._clock.now() - KEPT}}
 
 

@@ -65,7 +65,7 @@ class Relay:
         source: str,
         metrics: Metrics,
         clock: MachineClock,
-        watch: RollbackDetector | None = None,
+        detector: RollbackDetector | None = None,
         stalls: Stalls | None = None,
         poll_seconds: float = 0.5,
         failpoint: FailpointHook = no_faults,
@@ -80,7 +80,7 @@ class Relay:
         self._source = source
         self._metrics = metrics
         self._clock = clock
-        self._rollback = watch or RollbackDetector(database)
+        self._rollback = detector or RollbackDetector(database)
         self._poll_seconds = poll_seconds
         self._failpoint = failpoint
         self._wake_up = WakeUp()
@@ -242,7 +242,7 @@ class Relay:
             if matched < len(whole) + len(partly):
                 raise Stale("of what was read as pending, some is not")
             await self._counts.add(_total(whole), session)
-            await self._positions.raise_to(PUBLISHED, positions, session)
+            await self._positions.store_highest(PUBLISHED, positions, session)
             self._failpoint(Failpoint.MARK_WRITTEN)
         self._rollback.note_positions(
             {position_id(PUBLISHED, *p): now for p, now in positions.items()}

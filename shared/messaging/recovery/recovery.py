@@ -111,7 +111,7 @@ class Recovery:
                     taken += await self._take_in(own, consumer, partition, start, end)
                 if (start, era) != (end, before.era):
                     reached[partition] = TopicPosition(era, end)
-            await positions.raise_to(
+            await positions.store_highest(
                 PUBLISHED, reached
             )  # once per topic: events may wait across partitions
         if taken:

@@ -114,7 +114,7 @@ class MongoNoticeRepository:
         if len(found) < limit:
             found += await self._ahead(at, limit - len(found))
         notices = [notice for document in found if (notice := self._readable(document))]
-        await self._ledger.sure()  # in an older copy some wait that went out since
+        await self._ledger.check_history()  # in an older copy some wait that went out since
         return notices
 
     def _readable(self, document: Document) -> Notice | None:

@@ -199,7 +199,7 @@ class Host:
             )
             self._lifecycle.add(subscription.run, database)
 
-    def by_the_clock(
+    def run_leased(
         self,
         database: Database,
         name: str,
@@ -236,14 +236,14 @@ class Host:
             noted_every=_NOTED_EVERY[self.settings.clock],
             swept=lambda: swept(self.machine.now()),
         )
-        self.by_the_clock(database, "sweeper", sweeper.run)
+        self.run_leased(database, "sweeper", sweeper.run)
         self.gauge(partial(gauges.show_snoozed, due_queue, database.name, self.metrics, self.clock))
 
-    def own(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
+    def recover_from(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
         """Recover a database from the topics that only it publishes to, before anything else."""
         self._recovery.add(OwnedTopics(database, topics, take_in))
 
-    def apart(self, database: Database) -> Callable[[], None]:
+    def make_optional(self, database: Database) -> Callable[[], None]:
         """Serve requests before this database has recovered (`RecoveryProgress.make_optional`)."""
         return self._recovery.make_optional(database)
 
@@ -251,7 +251,7 @@ class Host:
         """Do something once before any part begins, such as creating indexes."""
         self._lifecycle.prepare(work)
 
-    def now_and_then(self, work: Action, every_seconds: float) -> None:
+    def run_periodically(self, work: Action, every_seconds: float) -> None:
         """Do something again and again that several processes may do at once.
 
         It takes no lease, which would cost more than it saves.

@@ -90,7 +90,7 @@ class Ledger:
         """Machine time (UTC), as in the commit records."""
         return self._clock.now()
 
-    async def sure(self) -> None:
+    async def check_history(self) -> None:
         """Check that the database did not go back in time, if that is suspected.
 
         Call it after reading and before an effect that cannot be undone. Raises HistoryChanged and

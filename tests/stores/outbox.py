@@ -82,7 +82,7 @@ class Kafka:
         offset = sum(other.topic == record.topic for other in self.log) - 1
         return RecordMetadata(record.topic, 0, place, offset, 0, 0, 0)
 
-    def told(self) -> list[str]:
+    def published(self) -> list[str]:
         """Aggregate and version of all records that it took."""
         return [_event_name(record) for record in self.log]
 

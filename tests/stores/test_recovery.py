@@ -125,7 +125,7 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
         async def take_in(messages: Sequence[Message]) -> int:
             for message in messages:
                 await publish(producer, approval(message.event.subject or "", topics, "economic"))
-            await records(cluster, topic)  # whoever waits for them has them now, too
+            await records(cluster, topic)  # a waiting consumer has them now, too
             return await taken.take_in(messages)
 
         recovery = recovery_of(cluster)

@@ -26,7 +26,7 @@ async def test_a_record_that_was_sent_in_part_keeps_exactly_the_rest(outbox: Out
     outbox.kafka.takes = 2
     relay = await outbox.relay()
     assert await relay.flush() == 2
-    assert outbox.kafka.told() == ["a1", "b1"]
+    assert outbox.kafka.published() == ["a1", "b1"]
     assert await outbox.unsent() == [["c1"], ["c2"]]
     assert await outbox.settled() == {}, "counted once all of it is published"
     assert await outbox.counts() == {"a": 1, "b": 1, "c": 2}
@@ -39,7 +39,7 @@ async def test_a_record_that_was_sent_in_part_keeps_exactly_the_rest(outbox: Out
     outbox.kafka.takes = None
     outbox.clock.ahead += REST
     assert await relay.flush() == 1
-    assert outbox.kafka.told() == ["a1", "b1", "c1", "c2"]
+    assert outbox.kafka.published() == ["a1", "b1", "c1", "c2"]
     assert await outbox.settled() == await outbox.counts() == {"a": 1, "b": 1, "c": 2}
     assert (await outbox.ledger.pending(), await outbox.reached()) == ((0, None), (0, 4))
 
@@ -50,7 +50,7 @@ async def test_an_event_that_cannot_be_sent_delays_only_its_aggregate(outbox: Ou
     outbox.kafka.refused = {"b"}
     relay = await outbox.relay()
     assert await relay.flush() == 4
-    assert outbox.kafka.told() == ["a1", "c1", "a2", "c2"]
+    assert outbox.kafka.published() == ["a1", "c1", "a2", "c2"]
     assert await outbox.unsent() == [["b1"], ["b2"], ["b3"]]
     assert await outbox.settled() == {"a": 1, "c": 1}
     await outbox.commit("bd")
@@ -58,7 +58,7 @@ async def test_an_event_that_cannot_be_sent_delays_only_its_aggregate(outbox: Ou
     assert await relay.flush() == 1, "it is not tried again at once"
     outbox.clock.ahead = HOUR
     assert await relay.flush() == 4
-    assert outbox.kafka.told()[4:] == ["d1", "b1", "b2", "b3", "b4"]
+    assert outbox.kafka.published()[4:] == ["d1", "b1", "b2", "b3", "b4"]
     assert await outbox.settled() == {"a": 2, "b": 4, "c": 2, "d": 1}
 
 
@@ -95,7 +95,7 @@ async def test_a_relay_that_lost_the_lease_marks_and_counts_nothing(outbox: Outb
     winner = await outbox.another()
     with pytest.raises(LeaseLost):
         await sleeper.flush()
-    assert outbox.kafka.told() == ["a1", "b1", "a2"]
+    assert outbox.kafka.published() == ["a1", "b1", "a2"]
     assert await outbox.unsent() == [["a1", "b1"], ["a2"]]
     assert (await outbox.settled(), await outbox.reached()) == ({}, (0, 0))
     assert await winner.flush() == 3
@@ -179,9 +179,9 @@ async def holds(outbox: Outbox) -> None:
         seen[aggregate] = max(seen[aggregate], version)
         assert headers["ce_id"].decode() == f"{aggregate}{version}"
     left = {id_ for ids in await outbox.unsent() for id_ in ids}
-    told = set(outbox.kafka.told())
+    published = set(outbox.kafka.published())
     every = {f"{a}{n}" for a, last in outbox.versions.items() for n in range(1, last + 1)}
-    assert every - told <= left, "what was not sent is still to be sent"
+    assert every - published <= left, "what was not sent is still to be sent"
     assert await outbox.counts() == outbox.versions
 
 

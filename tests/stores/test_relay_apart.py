@@ -59,7 +59,7 @@ async def _leave(uri: str, name: str, commits: list[str], seed: Any) -> None:
             passes += 1
             assert passes <= len(commits) + 1
         for aggregate in set("".join(commits)):
-            own = [told for told in outbox.kafka.told() if told.startswith(aggregate)]
+            own = [name for name in outbox.kafka.published() if name.startswith(aggregate)]
             assert own == [f"{aggregate}{n}" for n in range(1, outbox.versions[aggregate] + 1)]
         assert await outbox.settled() == outbox.versions
     finally:
@@ -88,13 +88,13 @@ async def test_a_topic_that_accepts_nothing_delays_no_other(outbox: Outbox) -> N
     await outbox.commit("ab", SICK)
     await outbox.commit("cd", WELL)
     assert await relay.flush() == 2
-    assert outbox.kafka.told() == ["c1", "d1"]
+    assert outbox.kafka.published() == ["c1", "d1"]
     for n in range(2, 5):  # none of these waits for it again
         await outbox.commit("ac", SICK if n % 2 else WELL)
         async with asyncio.timeout(0.4):
             await relay.flush()
-    told = ["c1", "d1", "c2"]
-    assert outbox.kafka.told() == told, "what follows in an aggregate waits with it"
+    published = ["c1", "d1", "c2"]
+    assert outbox.kafka.published() == published, "what follows in an aggregate waits with it"
     await outbox.commit("e", WELL)
     assert await relay.flush() == 1
     assert outbox.kafka.asked.count(SICK) == 1, "what is in flight is not sent again"
@@ -106,7 +106,7 @@ async def test_a_topic_that_accepts_nothing_delays_no_other(outbox: Outbox) -> N
         return not await outbox.unsent()
 
     await eventually(all_left, 10, "an empty outbox")
-    assert outbox.kafka.told().count("a1") == 1
+    assert outbox.kafka.published().count("a1") == 1
     assert await outbox.settled() == outbox.versions
 
 
@@ -176,7 +176,7 @@ async def test_only_one_relay_sends_and_marks_however_long_kafka_takes(outbox: O
             return not await outbox.unsent()
 
         await eventually(marked, 10, "the marks")
-        assert outbox.kafka.told() == ["a1", "b1"]
+        assert outbox.kafka.published() == ["a1", "b1"]
         assert await outbox.settled() == outbox.versions
     finally:
         for task in running:

@@ -186,7 +186,7 @@ async def test_if_every_item_fails_the_error_is_raised_each_time(
     """Then the cause is the code or the machine: the process ends."""
     work, clock = Work(100, range(100)), StandingClock(START)
     lease = await held(database)
-    for _ in range(3):  # started anew
+    for _ in range(3):  # started again
         with pytest.raises(ValueError, match="no such month"):
             await work.sweeper(database, clock).run(lease)
         assert len(work.put_off_until) == MOST_SNOOZED

@@ -71,11 +71,11 @@ DATA: Mapping[str, tuple[int, ...]] = {
 
 
 def answered(code: int) -> OperationFailure:
-    return OperationFailure("told so by the server", code)
+    return OperationFailure("answered by the server", code)
 
 
 def labelled(label: str) -> OperationFailure:
-    return OperationFailure("told so by the server", 1, {"errorLabels": [label]})
+    return OperationFailure("answered by the server", 1, {"errorLabels": [label]})
 
 
 def bulk(*codes: int, concern: bool = False) -> BulkWriteError:
@@ -126,7 +126,7 @@ DOUBTFUL: list[Exception] = [
     OperationFailure("it gives no code"),
     answered(1),  # InternalError
     answered(8),  # UnknownError
-    answered(5_678_901),  # an assertion of the server's, told by its number
+    answered(5_678_901),  # the number of an assertion of the server
     bulk(1),
     InvalidOperation("the client is closed: the process ends"),
     ConfigurationError("not with this server"),

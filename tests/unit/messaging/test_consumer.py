@@ -14,7 +14,8 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
 from shared.messaging.core.errors import HistoryChanged, Stale, Unsendable
-from tests.unit.messaging.fakes import PLACE, Bench, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import PLACE, record
 
 unhurried = settings(deadline=None)  # a shared machine may be slow
 

@@ -15,7 +15,8 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import Decision, Message, Origin
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.ledger.deferral import DeferralLimit
-from tests.unit.messaging.fakes import TOPIC, Bench, Record, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import TOPIC, Record, record
 
 HOUR = DeferralLimit(timedelta(hours=1), most=3)
 

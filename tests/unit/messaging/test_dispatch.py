@@ -20,7 +20,8 @@ from shared.messaging.core.model import (
     Verdict,
 )
 from shared.messaging.kafka.publisher import OutgoingRecord
-from tests.unit.messaging.fakes import GROUP, Bench, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import record
 
 AWAY: Exception = NotEnoughReplicasError()
 

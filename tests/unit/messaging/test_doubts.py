@@ -9,7 +9,8 @@ from pymongo.errors import InvalidOperation, OperationFailure
 from structlog.testing import capture_logs
 
 from shared.messaging.core.errors import AlreadyExists
-from tests.unit.messaging.fakes import Bench, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import record
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def _quiet() -> Iterator[None]:
 
 async def test_a_collision_that_newer_data_does_not_show_is_the_messages_own() -> None:
     bench = Bench([record(0)])
-    bench.hidden = {0}  # an id of somebody else
+    bench.hidden = {0}  # an id that another message has
     await bench.turn()
     assert len(bench.handled) == 6, "decided again each time"
     assert bench.letters == {0: "failed"}
@@ -53,7 +54,7 @@ async def test_a_primary_that_lags_again_after_an_election_costs_no_message() ->
 @pytest.mark.parametrize("code", [290, 14031, 13, 262, 6, 64])
 async def test_a_stall_of_the_database_makes_no_dead_letter(code: int) -> None:
     bench = Bench([record(0)])
-    bench.save_failures = [OperationFailure("told so by the server", code)] * 50
+    bench.save_failures = [OperationFailure("answered by the server", code)] * 50
     await bench.turn()
     assert (bench.applied, bench.letters) == ([0], {})
 

@@ -17,7 +17,8 @@ from aiokafka.errors import (
 from structlog.testing import capture_logs
 
 from shared.messaging.kafka.consumers import OffsetSpan
-from tests.unit.messaging.fakes import GROUP, PLACE, TOPIC, Bench, Kafka, Record, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import PLACE, TOPIC, Kafka, Record, record
 
 OTHER = "peygir.reports.v1"
 ELSEWHERE = TopicPartition(OTHER, 0)

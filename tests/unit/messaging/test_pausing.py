@@ -16,7 +16,8 @@ from shared.messaging.core.model import Outcome
 from shared.messaging.inbound.batches import BatchItem
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.inbound.pausing import TopicPausing
-from tests.unit.messaging.fakes import BEGUN, GROUP, PLACE, TOPIC, Bench, Record, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import BEGUN, PLACE, TOPIC, Record, record
 
 OTHER = "peygir.circulars.v1"
 SMALL = FloodLimit(window=10, share=0.2, least=4)

@@ -23,7 +23,8 @@ from shared.messaging.core.model import Origin, Refusal
 from shared.messaging.inbound.batches import Judged
 from shared.messaging.inbound.flood import FloodGauge, FloodLimit
 from shared.messaging.ledger.deferral import DeferralLimit
-from tests.unit.messaging.fakes import Bench, Record, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import Record, record
 
 Kind = Literal["good", "unreadable", "guilty", "early"]
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import CloudEvent, Headers, read
-from tests.unit.messaging.fakes import TOPIC, Bench, Record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import TOPIC, Record
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ATTRIBUTES = {

@@ -54,7 +54,9 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
         scheduler = source_of("scheduler")
         context = HandlerContext(deputy, escalation, topic, scheduler, host.topics.resolutions)
         uploads = Uploads(store.files, host.machine, settings.evidence_abandoned_seconds)
-        contexts[deputy] = api.ApiContext(store, context, uploads, host.apart(ledger.database))
+        contexts[deputy] = api.ApiContext(
+            store, context, uploads, host.make_optional(ledger.database)
+        )
         host.prepare(store.prepare)
         host.gauge(partial(_set_gauges, store, deputy, metrics, host.clock))
         host.consume(
@@ -64,7 +66,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             save=store.save,
             database=ledger.database,
         )
-        host.own(
+        host.recover_from(
             ledger.database,
             [topic],
             partial(handlers.recover, store=store, context=context),
@@ -76,7 +78,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             swept=partial(metrics.swept, deputy),
         )
         every_seconds = min(_CLEARED_EVERY_SECONDS, settings.evidence_abandoned_seconds / 4)
-        host.now_and_then(partial(jobs.clear, uploads), every_seconds)
+        host.run_periodically(partial(jobs.clear, uploads), every_seconds)
     sends = [host.topics.followups(deputy) for deputy in settings.deputies]
     routes = api.routes(contexts, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)

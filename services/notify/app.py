@@ -40,7 +40,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         topics.notices, deputies, settings.mail_retry_seconds, settings.mail_tries_most
     )
     host.prepare(store.prepare)
-    host.own(ledger.database, [topics.notices], partial(handlers.recover, store=store))
+    host.recover_from(ledger.database, [topics.notices], partial(handlers.recover, store=store))
     host.consume(
         SERVICE,
         [topics.sessions, topics.reports, *deputies],
@@ -56,7 +56,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         machine=host.machine,
         away=metrics.set_mail_server_away,
     )
-    host.by_the_clock(ledger.database, "delivery", dispatcher.deliver, wake_up)
+    host.run_leased(ledger.database, "delivery", dispatcher.deliver, wake_up)
     host.gauge(partial(_show_waiting, store, metrics))
     routes, title = [api.routes(store)], "Peygir: notices"
     return host, host.app(title, routes, [topics.notices], persian=persian.CATALOGUE)

@@ -111,7 +111,7 @@ class MongoNoticeRepository:
         if len(found) < limit:
             found += await self._ahead(at, limit - len(found))
         notices = [notice for document in found if (notice := self._load_or_skip(document))]
-        await self._ledger.sure()  # in an older copy, notices wait that were sent since
+        await self._ledger.check_history()  # in an older copy, notices wait that were sent since
         return notices
 
     def _load_or_skip(self, document: Document) -> Notice | None:

@@ -44,7 +44,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         database=ledger.database,
     )
     sends = [topics.reports, topics.reports_restricted, topics.circulars]
-    host.own(
+    host.recover_from(
         ledger.database,
         sends,
         partial(handlers.recover, store=store, circulars=circulars, context=context),

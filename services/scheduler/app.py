@@ -34,6 +34,6 @@ def build(settings: SchedulerSettings) -> tuple[Host, FastAPI]:
         topics=host.topics,
     )
     sends = [host.topics.sessions, *map(host.topics.resolutions, settings.known_deputies)]
-    host.own(ledger.database, sends, partial(handlers.recover, store=store, waiting={}))
+    host.recover_from(ledger.database, sends, partial(handlers.recover, store=store, waiting={}))
     routers = api.routes(api.ApiContext(store, context, host.clock))
     return host, host.app("Peygir: scheduler", routers, sends, persian=persian.CATALOGUE)

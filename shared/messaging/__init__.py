@@ -1,5 +1,6 @@
-"""The delivery promise, in one folder: an acknowledged event takes effect exactly once.
+"""Delivery: an event that Kafka acknowledged takes effect exactly once.
 
-Read in this order: records (the words), ledger (one transaction: state, events, position),
-consumer (Kafka in), relay (Kafka out), deadletters, leases, recovery (after a restored copy).
+Read in this order: core.model (the data types), ledger.ledger (one transaction: state, events and
+position), inbound.consumer (from Kafka), outbox.relay (to Kafka), inbound.deadletters,
+ledger.leases, recovery.recovery (after a restored copy).
 """

@@ -8,9 +8,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-import structlog
 from fastapi import APIRouter, Depends, FastAPI
 
 from shared.contracts.topics import Topics
@@ -48,23 +47,23 @@ from shared.service import error_handlers, gauges, operations, startup
 from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle, serve
 from shared.service.readiness import Readiness
 
-_log = structlog.get_logger(__name__)
-
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
 
+LeasedWork: TypeAlias = Callable[[Lease], Awaitable[object]]
+
 
 def source_of(service: str) -> str:
-    """The `ce_source` of a service of ours."""
+    """The `ce_source` of one of our services."""
     return f"urn:peygir:{service}"
 
 
 class Host:
     """One service process: its clocks, clients, topics and parts.
 
-    A service's `app.py` builds one, adds what it reads, publishes and does by the clock, and runs
-    it. Which of these parts run here `PEYGIR_RUN` says.
+    A service's `app.py` builds one, adds what it reads, publishes and does at due times, and runs
+    it. `PEYGIR_RUN` says which of these parts run in this process.
     """
 
     def __init__(self, service: str, settings: CommonSettings, metrics: Metrics) -> None:
@@ -95,10 +94,12 @@ class Host:
             service, settings.run, recovery=self._recovery, stalls=self._stalls, clock=self.machine
         )
         uri, link = settings.mongodb_uri.get_secret_value(), mongo.Link()
-        self.client = mongo.connect(uri, app=service, lost=self._lifecycle.doubt, link=link)
+        self.client = mongo.connect(
+            uri, app=service, lost=self._lifecycle.suspect_rollback, link=link
+        )
         self.clock = domain_clock(settings, self.client)
         self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
-        self._wake_ups: list[WakeUp] = []  # of everything that is done by the clock
+        self._wake_ups: list[WakeUp] = []  # of all scheduled work
         if isinstance(self.clock, SimulatedDomainClock):
             self._lifecycle.add(partial(self._follow_clock, self.clock))
         self._lifecycle.prepare(partial(startup.require_replica_set, self.client))
@@ -108,15 +109,15 @@ class Host:
             self.client,
             link,
             self._publisher,
-            lambda: self._lifecycle.is_prepared and self._recovery.are_enough,
+            lambda: self._lifecycle.is_prepared and self._recovery.can_serve,
         )
         self.health = Health()
         self._readiness.register(self.health)
 
-    # -- what a service is made of ------------------------------------------------------------
+    # -- the parts of a service ---------------------------------------------------------------
 
     def database(self, name: str) -> Database:
-        """A database of this service, whichever process serves it."""
+        """A database of this service, also if another process serves it."""
         return mongo.database(self.client, self.settings.namespace + name)
 
     def ledger(self, name: str, *, publishes: bool = True) -> Ledger:
@@ -130,7 +131,7 @@ class Host:
         ledger = Ledger(
             database,
             clock=self.machine,
-            watch=detector,
+            detector=detector,
             wake=None if relay is None else relay.wake,
             failpoint=self._failpoint,
         )
@@ -146,7 +147,7 @@ class Host:
             source=self.source,
             metrics=self.metrics,
             clock=self.machine,
-            watch=detector,
+            detector=detector,
             stalls=self._stalls,
             failpoint=self._failpoint,
         )
@@ -165,7 +166,7 @@ class Host:
         save: Save[C],
         database: Database,
     ) -> None:
-        """Read topics, and this service's mended dead letters, as one consumer group."""
+        """Read topics, and this service's replayed dead letters, as one consumer group."""
         settings = self.settings
         consumer = Consumer(
             group=settings.namespace + group,
@@ -178,7 +179,7 @@ class Host:
             clock=self.machine,
             limit=FloodLimit(settings.flood_window, settings.flood_share, settings.flood_minimum),
             deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
-            tell=self._lifecycle.detect_rollback(database).tell,
+            on_history_change=self._lifecycle.detect_rollback(database).report,
             stalls=self._stalls,
             failpoint=self._failpoint,
         )
@@ -198,23 +199,23 @@ class Host:
             )
             self._lifecycle.add(subscription.run, database)
 
-    def by_the_clock(
+    def run_leased(
         self,
         database: Database,
         name: str,
-        work: Callable[[Lease], Awaitable[object]],
+        work: LeasedWork,
         wake_up: WakeUp | None = None,
     ) -> None:
-        """Do something again and again, in one process at a time: a sweeper.
+        """Do work again and again, in one process at a time, under the lease `name`.
 
-        It waits while this machine's clock and MongoDB's differ by more than a minute. Where it is
-        this process that does it, `bell` calls it before its time.
+        Nothing is done while this machine's clock and MongoDB's differ by more than a minute.
+        `wake_up` ends the pause between two runs early, if this process holds the lease.
         """
         if "sweeper" in self.settings.run:
-            lease, heard = self._lease(database, name), wake_up or WakeUp()
-            self._wake_ups.append(heard)
-            rest = partial(heard.wait, self.settings.sweep_seconds)
-            self._leased_task(database, lease, partial(self._in_time, work, lease), rest)
+            lease, wake_up = self._lease(database, name), wake_up or WakeUp()
+            self._wake_ups.append(wake_up)
+            rest = partial(wake_up.wait, self.settings.sweep_seconds)
+            self._leased_task(database, lease, partial(self._unless_skewed, work, lease), rest)
 
     def sweep(
         self,
@@ -223,9 +224,9 @@ class Host:
         due_queue: DueItems,
         swept: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """Do what has come due by the domain clock, and put off what cannot be done.
+        """Process what has come due by the domain clock, and put off what fails.
 
-        `swept` is told when (UTC) all was done.
+        `swept` is called with the machine time (UTC) when all was done.
         """
         sweeper = Sweeper(
             database,
@@ -235,31 +236,31 @@ class Host:
             noted_every=_NOTED_EVERY[self.settings.clock],
             swept=lambda: swept(self.machine.now()),
         )
-        self.by_the_clock(database, "sweeper", sweeper.run)
+        self.run_leased(database, "sweeper", sweeper.run)
         self.gauge(partial(gauges.show_snoozed, due_queue, database.name, self.metrics, self.clock))
 
-    def own(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
-        """Bring a database level with the topics that it alone publishes to, before all else."""
+    def recover_from(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
+        """Recover a database from the topics that only it publishes to, before anything else."""
         self._recovery.add(OwnedTopics(database, topics, take_in))
 
-    def apart(self, database: Database) -> Callable[[], None]:
-        """Serve requests also while this database is not level yet (`RecoveryProgress.apart`)."""
-        return self._recovery.apart(database)
+    def make_optional(self, database: Database) -> Callable[[], None]:
+        """Serve requests before this database has recovered (`RecoveryProgress.make_optional`)."""
+        return self._recovery.make_optional(database)
 
     def prepare(self, work: Action) -> None:
-        """Do something once, before any part begins: create indexes."""
+        """Do something once before any part begins, such as creating indexes."""
         self._lifecycle.prepare(work)
 
-    def now_and_then(self, work: Action, every_seconds: float) -> None:
-        """Do something again and again that does no harm if several processes do it at once.
+    def run_periodically(self, work: Action, every_seconds: float) -> None:
+        """Do something again and again that several processes may do at once.
 
-        By this machine's clock, and without a lease, which would cost more than it spares.
+        It takes no lease, which would cost more than it saves.
         """
         if "sweeper" in self.settings.run:
             self._lifecycle.repeat(work, every_seconds)
 
     def gauge(self, work: Action) -> None:
-        """Do something every two seconds: bring gauges up to date."""
+        """Do something every two seconds, such as setting gauges."""
         self._lifecycle.gauge(work)
 
     def app(
@@ -299,18 +300,14 @@ class Host:
                 app.include_router(page, dependencies=needs)
         return app
 
-    # -- its life -----------------------------------------------------------------------------
+    # -- running ------------------------------------------------------------------------------
 
     def run(self, app: FastAPI) -> None:
         """Serve HTTP and run the parts until SIGTERM or SIGINT.
 
         A part that fails ends the process.
         """
-        if self.settings.env == "development":
-            _log.warning(
-                "OPEN: whoever reaches this address may do everything; not for real data",
-                address=f"{self.settings.http_host}:{self.settings.http_port}",
-            )
+        startup.warn_if_open(self.settings)
         asyncio.run(self._run(app))
 
     async def _run(self, app: FastAPI) -> None:
@@ -336,12 +333,14 @@ class Host:
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
 
-    async def _in_time(self, work: Callable[[Lease], Awaitable[object]], lease: Lease) -> None:
-        if await self._clock_skew.holds():
+    async def _unless_skewed(
+        self, work: Callable[[Lease], Awaitable[object]], lease: Lease
+    ) -> None:
+        if await self._clock_skew.agrees():
             await work(lease)
 
     async def _follow_clock(self, clock: SimulatedDomainClock) -> None:
-        """Wake everything that is done by the clock each time the simulated time is set."""
+        """Wake all scheduled work each time the simulated time is set."""
         async for attempt in retry_transient(self.settings.clock, self.machine):
             with attempt:
                 async for _ in clock.moves():

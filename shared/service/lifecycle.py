@@ -81,10 +81,10 @@ class Lifecycle:
         """Return the rollback detector of a database; it looks every two seconds."""
         return self._rollback_detectors.setdefault(database.name, RollbackDetector(database))
 
-    def doubt(self) -> None:
+    def suspect_rollback(self) -> None:
         """Note that MongoDB was away: any database may come back as an older copy."""
         for detector in self._rollback_detectors.values():
-            detector.doubt()
+            detector.suspect()
 
     async def run(self) -> None:
         """Prepare, then recover and run all parts side by side, until cancelled.
@@ -102,12 +102,12 @@ class Lifecycle:
                 group.create_task(part())
 
     async def _recover(self) -> None:
-        await self._recovery.reach()
+        await self._recovery.recover_all()
         _tune_garbage_collection()
         _log.info("ready to work", run=sorted(self._run))
 
     async def _recovered(self, database: Database, part: BackgroundTask) -> None:
-        await self._recovery.reached(database)
+        await self._recovery.wait_for(database)
         await part()
 
     async def _repeat(self, action: Action, every_seconds: float) -> None:
@@ -131,12 +131,12 @@ class Lifecycle:
         while True:
             for detector in self._rollback_detectors.values():
                 with suppress(PyMongoError):  # a server that is away proves nothing: look again
-                    await detector.look()
+                    await detector.check()
             await self._clock.sleep(_GAUGES_SECONDS)
 
 
 async def serve(app: FastAPI, settings: CommonSettings, work: BackgroundTask) -> None:
-    """Serve HTTP and do the work beside it, until SIGTERM or SIGINT.
+    """Serve HTTP and do the work in parallel, until SIGTERM or SIGINT.
 
     Open requests are answered first; then the work is cancelled. A failure of the work ends both.
     """

@@ -1,4 +1,4 @@
-"""HTTP for operators of a service: topics that wait, and what became of replays."""
+"""HTTP for operators of a service: paused topics, and the outcomes of replays."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from shared.runtime.sentences import sentence
 _log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-_BY_PLACE = SortKeys(str, str)
+_SORT_KEYS = SortKeys(str, str)
 
 TopicName: TypeAlias = Annotated[
-    str | None, Query(max_length=249, description="This topic alone; else all of the group.")
+    str | None,
+    Query(max_length=249, description="Only this topic; without it all topics of the group."),
 ]
 
 
 class SubscriptionItem(BaseModel):
-    """A topic of a subscription that waits for somebody's word."""
+    """A paused topic of a subscription, which an operator has to resume."""
 
     group: str
     topic: str | None = Field(description="null: all topics of the group")
@@ -46,20 +47,20 @@ class SubscriptionItem(BaseModel):
 
 
 class SubscriptionPage(Page[SubscriptionItem]):
-    """A page of what waits; `partial` names databases that did not answer."""
+    """A page of paused topics; `partial` names databases that did not answer."""
 
     partial: list[str] = Field(default_factory=list)
 
 
 class Resumed(BaseModel):
-    """A subscription that goes on, or one topic of it."""
+    """A resumed subscription, or one topic of it."""
 
     group: str
-    topic: str | None = Field(description="null: all of it goes on")
+    topic: str | None = Field(description="null: all topics are resumed")
 
 
 class ReplayItem(BaseModel):
-    """What became of a dead letter that was replayed."""
+    """The outcome of a replayed dead letter."""
 
     replay_id: str
     group: str
@@ -72,11 +73,18 @@ class ReplayItem(BaseModel):
 def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
     """The routes over the databases that this process reads events into."""
     router = APIRouter(tags=["operations"])
+    _add_subscriptions(router, databases, clock)
+    _add_replays(router, databases)
+    return router
 
+
+def _add_subscriptions(
+    router: APIRouter, databases: Sequence[Database], clock: MachineClock
+) -> None:
     @router.get("/subscriptions")
     async def list_subscriptions(
         _: Caller,
-        after: Annotated[tuple[Any, ...] | None, Depends(_BY_PLACE)],
+        after: Annotated[tuple[Any, ...] | None, Depends(_SORT_KEYS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> SubscriptionPage:
         """List what a flood of refusals paused, by group and topic."""
@@ -89,7 +97,7 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
         more = len(pauses) > limit
         return SubscriptionPage(
             items=[_subscription(pause) for pause in pauses[:limit]],
-            next_cursor=_BY_PLACE.write(*_place(pauses[limit - 1])) if more else None,
+            next_cursor=_SORT_KEYS.write(*_place(pauses[limit - 1])) if more else None,
             partial=partial,
         )
 
@@ -123,6 +131,8 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
 
         return await once(_Everywhere(databases, clock), act, lambda done: done)
 
+
+def _add_replays(router: APIRouter, databases: Sequence[Database]) -> None:
     @router.get("/replays/{replay_id}")
     async def get_replay(_: Caller, replay_id: str) -> ReplayItem:
         """What became of a replayed dead letter; 404 for as long as nothing did."""
@@ -132,11 +142,9 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
                 return _replay(answered)
         raise _missing(sentence("no answer to a replay {replay_id}", replay_id=replay_id), partial)
 
-    return router
-
 
 class _Everywhere:
-    """Implements `replies.Replies` where it is not known which database is acted on."""
+    """Implements `replies.Replies` over all databases, since any may hold the pause."""
 
     def __init__(self, databases: Sequence[Database], clock: MachineClock) -> None:
         self._all = [MongoReplies(database, clock) for database in databases]
@@ -198,11 +206,11 @@ def _subscription(pause: Pause) -> SubscriptionItem:
 
 
 def _replay(answered: StoredOutcome) -> ReplayItem:
-    refusal = answered.answer.refusal
+    refusal = answered.replay.refusal
     return ReplayItem(
-        replay_id=answered.answer.replay_id,
+        replay_id=answered.replay.replay_id,
         group=answered.group,
-        outcome=answered.answer.outcome,
+        outcome=answered.replay.outcome,
         reason=refusal.reason if refusal else None,
         detail=refusal.detail if refusal else None,
         at=answered.at,

@@ -44,7 +44,7 @@ from shared.contracts.reference import AXES, PROVINCES
 from shared.messaging.core.model import event_id
 from shared.messaging.ledger import ledger as ledgers
 from shared.messaging.ledger.counts import Counts
-from shared.messaging.ledger.ledger import EVENTS_A_RECORD
+from shared.messaging.ledger.ledger import EVENTS_PER_RECORD
 from shared.runtime import mongo
 from shared.runtime.mongo import Document
 from tests.bench.lives import (
@@ -151,8 +151,8 @@ class _Writer:
         at = datetime.now(UTC)
         records = [
             {"at": at, "kind": "event", "by": "bench", "roles": [], "read": [], "events": share}
-            for start in range(0, len(events), EVENTS_A_RECORD)
-            if (share := events[start : start + EVENTS_A_RECORD])
+            for start in range(0, len(events), EVENTS_PER_RECORD)
+            if (share := events[start : start + EVENTS_PER_RECORD])
         ]
         if documents:
             self._database["followups"].insert_many(documents, ordered=False)

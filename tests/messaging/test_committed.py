@@ -1,4 +1,4 @@
-"""Reading what was committed from the real Kafka, beside what cannot be read."""
+"""Reading committed records from the real Kafka, next to what cannot be read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def reading(
 
 
 async def read_to(consumer: Any, place: TopicPartition, end: int, begin: int = 0) -> list[bytes]:
-    """What is read of a partition until it stands at an end; spans follow one another."""
+    """Read a partition up to an offset; the spans are consecutive."""
     values: list[bytes] = []
     at = begin
     async with asyncio.timeout(SECONDS):
@@ -77,7 +77,7 @@ async def read_to(consumer: Any, place: TopicPartition, end: int, begin: int = 0
     return values
 
 
-async def test_what_was_aborted_is_passed_over_and_what_was_committed_is_read(
+async def test_aborted_records_are_skipped_and_committed_ones_read(
     cluster: Cluster,
 ) -> None:
     (place,) = await topics(cluster, 1)
@@ -91,7 +91,7 @@ async def test_what_was_aborted_is_passed_over_and_what_was_committed_is_read(
         assert (await consumer.end_offsets([place]))[place] == 8
 
 
-async def test_a_read_of_markers_alone_is_told_as_one(cluster: Cluster) -> None:
+async def test_a_read_of_only_markers_extends_the_span(cluster: Cluster) -> None:
     (place,) = await topics(cluster, 1)
     await asyncio.to_thread(transact, cluster, place, b"1", commit=True)
     async with reading(cluster, place) as consumer:
@@ -99,15 +99,13 @@ async def test_a_read_of_markers_alone_is_told_as_one(cluster: Cluster) -> None:
         await asyncio.to_thread(transact, cluster, place, b"2", commit=False)
         assert await read_to(consumer, place, 4, begin=2) == []
         await consumer.getmany(timeout_ms=0)
-        assert consumer.span(place) == OffsetSpan(0, 4, 0), (
-            "what follows does not make it forgotten"
-        )
+        assert consumer.span(place) == OffsetSpan(0, 4, 0), "an empty read keeps the span"
         consumer.seek(place, 2)
         await consumer.getmany(timeout_ms=2_000)
         assert consumer.span(place).begin == 2
 
 
-async def test_what_is_not_committed_yet_is_behind_the_end(cluster: Cluster) -> None:
+async def test_records_not_yet_committed_are_after_the_end(cluster: Cluster) -> None:
     (place,) = await topics(cluster, 1)
     producer = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": place.topic})
     await asyncio.to_thread(producer.init_transactions, SECONDS)
@@ -122,7 +120,7 @@ async def test_what_is_not_committed_yet_is_behind_the_end(cluster: Cluster) -> 
         assert await read_to(consumer, place, 2) == [b"1"]
 
 
-async def test_where_kafka_holds_nothing_a_partition_is_set_aside_and_others_are_read(
+async def test_a_partition_whose_offset_is_out_of_range_is_set_aside_and_others_are_read(
     cluster: Cluster,
 ) -> None:
     sick, well = await topics(cluster, 2)
@@ -146,43 +144,43 @@ async def test_where_kafka_holds_nothing_a_partition_is_set_aside_and_others_are
             assert await read_to(consumer, sick, 1) == [b"1"]
 
 
-async def test_whoever_stands_nowhere_says_so_at_once_and_goes_where_it_is_put(
+async def test_a_lost_offset_is_reported_at_once_and_a_seek_repairs_it(
     cluster: Cluster,
 ) -> None:
-    """A group that never read begins when it is put somewhere, not when it is looked after next."""
+    """A group that never read begins at once after a seek, not after the next check."""
     (place,) = await topics(cluster, 1)
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer:
         await producer.send_and_wait(place.topic, b"1", partition=0)
-    told: list[bool] = []
+    calls: list[bool] = []
     consumer = SteadyConsumer(
         bootstrap_servers=cluster.bootstrap,
         group_id=uuid.uuid4().hex,
         enable_auto_commit=False,
         auto_offset_reset="none",
-        tell=lambda: told.append(True),
+        on_offset_lost=lambda: calls.append(True),
     )
     consumer.assign([place])
     await consumer.start()
     try:
 
-        async def says_so() -> bool:
+        async def was_called() -> bool:
             assert await consumer.getmany(timeout_ms=100) == {}
-            return bool(told)
+            return bool(calls)
 
-        await eventually(says_so, SECONDS, "a word")
+        await eventually(was_called, SECONDS, "the callback")
         consumer.seek(place, 0)
         consumer.take_back(place)
         assert await read_to(consumer, place, 1) == [b"1"]
         assert consumer.aside() == {}
         for stale in (NoOffsetForPartitionError(place), OffsetOutOfRangeError({place: 100})):
-            assert consumer._is_over(place, stale), "it was put elsewhere since"
+            assert consumer._is_over(place, stale), "it was sought since"
         assert not consumer._is_over(place, OffsetOutOfRangeError({place: 1}))
     finally:
         await consumer.stop()
 
 
 async def test_nothing_is_committed_while_the_group_is_being_joined(cluster: Cluster) -> None:
-    """It would be answered behind the joining, refused, and taken for the loss of it."""
+    """It would be answered after the join, refused, and taken for the loss of the membership."""
     (place,) = await topics(cluster, 1)
     consumer = SteadyConsumer(
         place.topic,
@@ -203,7 +201,7 @@ async def test_nothing_is_committed_while_the_group_is_being_joined(cluster: Clu
             return await join(subscription)
 
         consumer._coordinator._do_rejoin_group = joins_when_it_may
-        consumer._coordinator.reset_generation()  # as where its session has expired
+        consumer._coordinator.reset_generation()  # as if its session had expired
         for _ in range(3):
             with pytest.raises(CommitFailedError):
                 await consumer.commit({place: 0})
@@ -220,15 +218,15 @@ async def test_nothing_is_committed_while_the_group_is_being_joined(cluster: Clu
 
 
 class Broken:
-    """What a broker sends of one topic is no record."""
+    """A broker sends something of one topic that is no record."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
-        self.mended = False
+        self.repaired = False
         unpack = fetcher.PartitionRecords._unpack_records
 
         def break_off(records: Any) -> Any:
             for record in unpack(records):
-                if records._tp.topic == topic and record.value == b"broken" and not self.mended:
+                if records._tp.topic == topic and record.value == b"broken" and not self.repaired:
                     raise ValueError("no record")
                 yield record
 
@@ -236,7 +234,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("kind", [SteadyConsumer, ForgivingConsumer])
-async def test_a_read_that_fails_passes_over_nothing(
+async def test_a_read_that_fails_skips_nothing(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, kind: type[ForgivingConsumer]
 ) -> None:
     sick, well = await topics(cluster, 2)
@@ -262,7 +260,7 @@ async def test_a_read_that_fails_passes_over_nothing(
                     consumer.take_back(place)
             for place, records in found.items():
                 values[place] += [record.value for record in records]
-            broken.mended = failed >= 3
+            broken.repaired = failed >= 3
             return values[sick] == values[well] == [b"1", b"broken", b"3"]
 
         await eventually(read, SECONDS, "all, each once")

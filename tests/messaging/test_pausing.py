@@ -1,4 +1,4 @@
-"""Pauses, what waits and what a majority holds, on the real Kafka and MongoDB."""
+"""Pauses, deferred messages and majority reads, on the real Kafka and MongoDB."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def deferred(id_: str, topic: str, partition: int, offset: int, at: datetime) ->
     )
 
 
-# -- what is paused -------------------------------------------------------------------------------
+# -- pauses ---------------------------------------------------------------------------------------
 
 
-async def test_topics_are_paused_and_go_on_one_by_one_or_all(database: Database) -> None:
+async def test_topics_are_paused_and_resumed_one_by_one_or_all(database: Database) -> None:
     pauses = Pauses(database)
     for topic in ("a", "b", "c"):
         await pauses.pause(GROUP, topic, AT, "flooded")
@@ -61,7 +61,7 @@ async def test_topics_are_paused_and_go_on_one_by_one_or_all(database: Database)
     assert [(p.group, p.topic) for p in await pauses.list()] == [("another", "a")]
 
 
-async def test_what_a_former_version_paused_counts_and_goes_on(database: Database) -> None:
+async def test_a_pause_of_a_former_version_counts_and_is_resumed(database: Database) -> None:
     pauses = Pauses(database)
     former = {"_id": GROUP, "paused": AT, "reason": "flooded"}
     await database["subscriptions"].insert_one(former)
@@ -77,10 +77,12 @@ async def test_processes_that_pause_at_once_pause_once(database: Database) -> No
     assert len(await pauses.of(GROUP)) == 1
 
 
-# -- what waits -----------------------------------------------------------------------------------
+# -- deferred messages ----------------------------------------------------------------------------
 
 
-async def test_what_waits_comes_by_the_places_of_its_records(database: Database) -> None:
+async def test_deferred_messages_are_sorted_by_the_places_of_their_records(
+    database: Database,
+) -> None:
     deferral = DeferredMessages(database)
     await deferral.prepare()
     waiting = [
@@ -107,7 +109,7 @@ async def test_what_waits_comes_by_the_places_of_its_records(database: Database)
     assert "SORT" not in str(plan["queryPlanner"]["winningPlan"]), "an index has this order"
 
 
-async def test_the_order_of_a_former_version_goes_and_its_documents_stay(
+async def test_the_index_of_a_former_version_is_dropped_and_its_documents_stay(
     database: Database,
 ) -> None:
     by_clocks = [(name, ASCENDING) for name in ("group", "at", "offset", "_id")]
@@ -121,11 +123,11 @@ async def test_the_order_of_a_former_version_goes_and_its_documents_stay(
     assert [d.id for d in await deferral.of(GROUP, 50)] == ["1"]
 
 
-async def test_a_majority_that_has_caught_up_keeps_nobody_waiting(database: Database) -> None:
+async def test_there_is_no_wait_for_a_majority_that_has_caught_up(database: Database) -> None:
     await catch_up(database)
 
 
-# -- what Kafka's consumer makes of it ------------------------------------------------------------
+# -- paused partitions of Kafka's consumer --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class Reader:
     calm: TopicPartition
 
     async def read(self, count: int) -> list[tuple[str, int]]:
-        """Read so many records, and none beyond."""
+        """Read exactly `count` records."""
         found: list[tuple[str, int]] = []
         async with asyncio.timeout(20):
             while len(found) < count:
@@ -147,7 +149,7 @@ class Reader:
         return found
 
 
-async def test_records_held_back_come_again_and_the_other_topic_goes_on(
+async def test_records_held_back_are_read_again_and_the_other_topic_goes_on(
     cluster: Cluster, database: Database
 ) -> None:
     names = [f"pausing-{uuid.uuid4().hex}" for _ in range(2)]
@@ -171,14 +173,14 @@ async def test_records_held_back_come_again_and_the_other_topic_goes_on(
         reader = Reader(kafka, flooded, calm)
         read: list[tuple[str, int]] = await reader.read(6)
         assert read == [(flooded.topic, offset) for offset in range(6)]
-        await gate.shut(flooded.topic)
-        pausing.read_again({flooded: 2}, kafka)
+        await gate.pause(flooded.topic)
+        pausing.rewind({flooded: 2}, kafka)
         await producer.send_and_wait(flooded.topic, b"6", partition=0)
         for number in range(3):
             await producer.send_and_wait(calm.topic, b"%d" % number, partition=0)
             assert await reader.read(1) == [(calm.topic, number)]
-        assert await pausing.heed(kafka)
+        assert await pausing.apply(kafka)
         assert await kafka.getmany(timeout_ms=300) == {}
         await pauses.resume(GROUP, flooded.topic)
-        assert not await pausing.heed(kafka)
+        assert not await pausing.apply(kafka)
         assert await reader.read(5) == [(flooded.topic, offset) for offset in range(2, 7)]

@@ -1,4 +1,4 @@
-"""The publisher on the real Kafka: what one record's or one topic's fault does to the others."""
+"""The publisher on the real Kafka: a failing record or topic does not harm the others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def sent(publisher: Publisher, *records: OutgoingRecord) -> list[SendResul
     return await publisher.send(records)
 
 
-async def test_a_missing_topic_is_asked_for_once_and_holds_up_no_other(
+async def test_a_missing_topic_is_asked_for_once_and_delays_no_other(
     publisher: Publisher, topics: Topics
 ) -> None:
     missing = f"missing-{uuid.uuid4().hex}"
@@ -69,13 +69,13 @@ async def test_a_missing_topic_is_asked_for_once_and_holds_up_no_other(
         *[TopicRefused] * 6,
     ]
     (again,) = await sent(publisher, there)
-    assert isinstance(again, RecordMetadata), "a topic that is not there is no producer's fault"
+    assert isinstance(again, RecordMetadata), "a missing topic does not break the producer"
 
 
 @pytest.mark.parametrize(
     "size", [LARGEST_RECORD, 2 * LARGEST_DEAD_LETTER], ids=["for the broker", "for the producer"]
 )
-async def test_what_is_too_large_is_overtaken_by_others_alone(
+async def test_a_record_that_is_too_large_is_overtaken_only_by_other_keys(
     cluster: Cluster, publisher: Publisher, topics: Topics, size: int
 ) -> None:
     topic, key = topics.circulars, f"large-{size}"
@@ -96,20 +96,20 @@ async def test_what_is_too_large_is_overtaken_by_others_alone(
     assert keys.count(b"8") % 2 == 0
 
 
-async def test_a_producer_beyond_repair_is_thrown_away_and_built_anew(
+async def test_a_producer_beyond_repair_is_replaced(
     cluster: Cluster, publisher: Publisher, topics: Topics
 ) -> None:
     topic = topics.rejections
     await publisher.send_all([outgoing(topic, "1", b"1")])
-    assert publisher._line is not None
-    broken = publisher._line.producer
+    assert publisher._connection is not None
+    broken = publisher._connection.producer
     broken._txn_manager.increment_sequence_number(TopicPartition(topic, 0), 7)  # some were lost
     (answer,) = await sent(publisher, outgoing(topic, "2", b"1"))
     assert isinstance(answer, KafkaError)
-    assert publisher._line is None
+    assert publisher._connection is None
     await publisher.send_all([outgoing(topic, key, b"1") for key in ("2", "3")])
-    assert publisher._line is not None
-    assert publisher._line.producer is not broken
+    assert publisher._connection is not None
+    assert publisher._connection.producer is not broken
     assert [record.key for record in await records(cluster, topic)] == [b"1", b"2", b"3"]
 
 
@@ -134,12 +134,12 @@ async def test_a_record_without_key_and_value_is_sent(
 
 
 @pytest.mark.parametrize("count", [200, 201, 700])
-async def test_what_a_topic_takes_one_by_one_goes_so_and_in_order(
+async def test_records_that_a_topic_accepts_only_one_by_one_are_sent_so_and_in_order(
     cluster: Cluster, publisher: Publisher, namespace: str, count: int
 ) -> None:
-    """An operator may have set `max.message.bytes` as small as he likes.
+    """An operator may have set `max.message.bytes` to any small number.
 
-    Those who come behind a batch that is refused must not be taken before it is sent anew.
+    No later batch may be accepted before a refused one is sent again.
     """
     topic = f"{namespace}small{count}"
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
@@ -152,16 +152,16 @@ async def test_what_a_topic_takes_one_by_one_goes_so_and_in_order(
     assert [record.value for record in await records(cluster, topic)] == values
 
 
-async def test_each_record_is_told_its_place(
+async def test_each_result_is_the_place_of_its_record(
     cluster: Cluster, publisher: Publisher, topics: Topics
 ) -> None:
     many = [outgoing(topics.notices, f"place-{n}", b"%d" % n) for n in range(500)]
-    told = await sent(publisher, *many)
+    results = await sent(publisher, *many)
     found = {
         (record.partition, record.offset): record.value
         for record in await records(cluster, topics.notices)
     }
-    for one, place in zip(many, told, strict=True):
+    for one, place in zip(many, results, strict=True):
         assert isinstance(place, RecordMetadata)
         assert place.topic == topics.notices
         assert found[place.partition, place.offset] == one.value

@@ -1,4 +1,4 @@
-"""Reading from the real Kafka: what lies unread keeps nothing else away, and what came joins it."""
+"""Reading from the real Kafka: unread records delay no others, and are read with newer ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pair:
         for value in values:
             await self.producer.send_and_wait(self.busy.topic, value, partition=self.busy.partition)
 
-    async def lies_unread(self) -> None:
+    async def wait_for_fetch(self) -> None:
         """Wait until something was fetched."""
 
         async def fetched() -> bool:
@@ -66,15 +66,15 @@ async def open_pair(cluster: Cluster, kind: Kind) -> AsyncIterator[Pair]:
         pair = Pair(consumer, producer, busy, idle)
         await pair.send(b"1")
         await stack.enter_async_context(consumer)
-        await pair.lies_unread()
+        await pair.wait_for_fetch()
         yield pair
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(AIOKafkaConsumer, []), (SteadyConsumer, [b"2"])])
-async def test_an_idle_partition_does_not_keep_a_busy_one_waiting(
+async def test_an_idle_partition_does_not_delay_a_busy_one(
     cluster: Cluster, kind: Kind, expected: list[bytes]
 ) -> None:
-    """The library's own is here to tell when it no longer needs to be helped."""
+    """aiokafka's own consumer is tested too: to see when it no longer needs this."""
     async with open_pair(cluster, kind) as pair:
         since = time.monotonic()
         while time.monotonic() < since + 3 * AIOKAFKAS_PATIENCE_SECONDS:  # a long batch
@@ -84,7 +84,7 @@ async def test_an_idle_partition_does_not_keep_a_busy_one_waiting(
         assert await pair.read(LONG_MS // 3) == expected
 
 
-async def test_what_came_meanwhile_is_read_with_what_lies_there(cluster: Cluster) -> None:
+async def test_newer_records_are_read_together_with_unread_ones(cluster: Cluster) -> None:
     async def together(kind: Kind) -> bool:
         async with open_pair(cluster, kind) as pair:
             await pair.send(b"2", b"3")

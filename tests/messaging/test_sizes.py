@@ -1,4 +1,4 @@
-"""What is small only while it is compressed: shut out at the door, and given up where it got in."""
+"""Records that are small only while compressed: refused by topics, and dead-lettered if not."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def produce(
     headers: Sequence[tuple[str, bytes]] = (),
 ) -> int | None:
     """Send one record; return the code of the broker's refusal."""
-    told: list[KafkaError | None] = []
+    answers: list[KafkaError | None] = []
 
     def heard(error: KafkaError | None, _: Message) -> None:
-        told.append(error)
+        answers.append(error)
 
     producer.produce(topic, value, key, headers=list(headers), on_delivery=heard)
     assert producer.flush(30) == 0
-    (error,) = told
+    (error,) = answers
     return None if error is None else error.code()
 
 
@@ -135,8 +135,8 @@ async def test_what_fits_in_no_dead_letter_stays_and_its_letter_says_so(
         assert (b"at its origin; " in notes["x-error"] or b"at their" in notes["x-error"]) == stays
         assert notes["x-error"].endswith(b"line 1 column 1")
     rejected = await records(cluster, topics.rejections)
-    told = {json.loads(r.value)["offset"] for r in rejected if topic.encode() in r.value}
-    assert told == {0, 1, 2, 3}, "whoever sent it hears of it all the same"
+    offsets = {json.loads(r.value)["offset"] for r in rejected if topic.encode() in r.value}
+    assert offsets == {0, 1, 2, 3}, "each sender gets a rejection all the same"
 
 
 async def test_a_record_without_key_and_value_is_given_up_too(

@@ -1,4 +1,4 @@
-"""A history that keeps the promise, and each way to break it."""
+"""A history that keeps the promise, and ways to break it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def without(history: History, version: int) -> History:
 
 
 def swapped(history: History, one: int, other: int) -> History:
-    """The two versions change their places in the topic."""
+    """The two versions swap their places in the topic."""
     changed = {one: Place(OUT, 1, other * 10), other: Place(OUT, 1, one * 10)}
     return replace(
         history,
@@ -102,7 +102,7 @@ def swapped(history: History, one: int, other: int) -> History:
 
 
 def renumbered(history: History, one: int, other: int) -> History:
-    """The two versions are each other's; each stands where its number belongs."""
+    """The two events swap their versions; each is at the offset of its version."""
     numbers = {one: other, other: one}
     return replace(
         history,

@@ -1,8 +1,8 @@
-"""A history: what clients independent of the services sent, were told, and found at rest.
+"""A history: what clients independent of the services sent, received, and found at rest.
 
-It holds plain data and none of the services' code. Whoever writes one says which events each thing
-sent has to cause (`Effect`) and, of each event read, which effect it is (`Told.effect`); what a
-follow-up or an amendment is, the checker does not know.
+It holds plain data and none of the services' code. The writer of a history says which events each
+request has to cause (`Effect`) and which effect each event read is (`Told.effect`); the checker
+does not know what a follow-up or an amendment is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a record stands in Kafka."""
+    """The place of a record in Kafka."""
 
     topic: str
     partition: int
@@ -27,13 +27,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Effect:
-    """One event that something has to cause, however often it is sent.
+    """One event that a request has to cause once, however often it is sent.
 
-    `mark` tells it from others of its type about the same thing: an amendment's id, a note.
+    `mark` distinguishes it from others of its type about the same thing: an amendment's id, a note.
     """
 
     type: str
-    about: str  # what it is about, in the words of who asked: a resolution's id
+    about: str  # the id of what it is about, as in the request: a resolution's id
     mark: str = ""
 
 
@@ -47,7 +47,7 @@ class Level:
 
 
 class Outcome(StrEnum):
-    """What a client knows of what it asked for."""
+    """What a client knows about its request."""
 
     ACKNOWLEDGED = "acknowledged"  # by Kafka, its transaction committed; or HTTP 2xx
     UNKNOWN = "unknown"  # an error or no answer: it may have happened, or not
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A record that a client sent to a topic; sent twice, it stands here twice."""
+    """A record that a client sent to a topic; listed twice if sent twice."""
 
     id: str  # ce_id
     topic: str
@@ -66,14 +66,16 @@ class Sent:
     place: Place | None = None  # as Kafka acknowledged it
     effects: tuple[Effect, ...] = ()  # the events that it must cause
     possible: tuple[Effect, ...] = ()  # those that it may cause
-    refusal: str | None = None  # it is poison: the reason that its dead letter must name
-    in_order: bool = True  # its effects come in the order of offsets; not so what has to wait
+    refusal: str | None = None  # the reason that its dead letter must have, if it is poison
+    in_order: bool = (
+        True  # whether its effects come in the order of offsets; False if it may have to wait
+    )
     kind: str = ""  # for people: approval, amendment, poison, …
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A request over HTTP and what was answered."""
+    """A request over HTTP and its answer."""
 
     id: str
     outcome: Outcome
@@ -81,7 +83,7 @@ class Act:
     ended: float
     effects: tuple[Effect, ...] = ()
     possible: tuple[Effect, ...] = ()
-    version: int | None = None  # of the aggregate, as the answer told it
+    version: int | None = None  # of the aggregate, as in the answer
     kind: str = ""
 
 
@@ -90,13 +92,13 @@ class Arrived:
     """A record that a reader of committed records found in an input topic."""
 
     place: Place
-    id: str  # ce_id; "" where it can't be told
+    id: str  # ce_id; "" if it is unknown
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event that a reader of committed records found in a topic of ours, doubles included."""
+    """An event that a reader of committed records found in our topics, including duplicates."""
 
     place: Place
     id: str  # ce_id
@@ -104,9 +106,9 @@ class Told:
     key: str
     aggregate: str
     version: int  # ce_sequence
-    effect: Effect | None = None  # None: time brought it about, or a level
+    effect: Effect | None = None  # None: caused by time, or a level
     level: Level | None = None
-    content: str = ""  # its data, or a digest of it: the same under the same id
+    content: str = ""  # its data, or a digest of it: always the same for one id
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,12 @@ class State:
     aggregate: str
     about: str
     version: int
-    topic: str = ""  # where its whole life is told; "": any
+    topic: str = ""  # the topic of its whole history; "": any
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter as it was written; written twice, it stands here twice."""
+    """A dead letter; listed twice if written twice."""
 
     origin: Place
     reason: str
@@ -141,7 +143,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A level that time has to bring about; `must` is False where it may or may not come."""
+    """A level that has come due; `must` is False if it may or may not come."""
 
     level: Level
     must: bool = True
@@ -149,7 +151,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a group was behind the last stable offset at rest, and who says so."""
+    """How far a group was behind the last stable offset at rest, and by which source."""
 
     group: str
     topic: str
@@ -160,7 +162,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A figure that a service told at rest, and the same counted over the topics."""
+    """A figure that a service reported at rest, and the same counted over the topics."""
 
     subject: str
     name: str
@@ -170,7 +172,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of it. What is None was not looked at, and no law speaks of it."""
+    """A whole history. What is None was not observed, and no law is applied to it."""
 
     sent: tuple[Sent, ...] = ()
     acts: tuple[Act, ...] = ()
@@ -209,7 +211,7 @@ _LINE: Final = TypeAdapter(dict[str, Any])
 
 
 def write(history: History, path: Path) -> None:
-    """Write it as JSON lines, one record a line; what was looked at and empty is named too."""
+    """Write it as JSON lines, one record per line; empty lists that were observed are named too."""
     with path.open("wb") as file:
         for line in _lines(history):
             file.write(_LINE.dump_json(dict(line)) + b"\n")

@@ -1,4 +1,4 @@
-"""The checker itself: what keeps the promise passes, and each way to break it is found."""
+"""The checker itself: a good history passes, and each way to break the promise is found."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_kind_and_every_law_is_broken_by_one_of_these() -> None:
     assert found == set(LAWS)
 
 
-def test_what_a_client_does_not_know_may_be_or_not() -> None:
+def test_an_unknown_outcome_may_have_an_effect_or_none() -> None:
     done, failed = whole(), whole()
     unknown = replace(done.acts[0], outcome=Outcome.UNKNOWN, version=None)
     assert check(replace(done, acts=(unknown,))) == []
@@ -67,7 +67,7 @@ def test_what_a_client_does_not_know_may_be_or_not() -> None:
     assert check(added(failed, acts=never)) == []
 
 
-def test_what_a_client_does_not_know_is_told_by_what_arrived() -> None:
+def test_an_unknown_outcome_is_known_by_what_arrived() -> None:
     history = whole()
     lost = Sent("a-3", IN, "r-1", Outcome.UNKNOWN, effects=(Effect("Amended", "r-1", "a-3"),))
     assert check(added(history, sent=lost)) == [], "it never arrived"
@@ -75,7 +75,7 @@ def test_what_a_client_does_not_know_is_told_by_what_arrived() -> None:
     assert by_kind(found)[Kind.LOST] == 1, "it arrived, and has no effect"
 
 
-def test_an_unknown_poison_is_told_by_what_arrived() -> None:
+def test_an_unknown_poison_is_known_by_what_arrived() -> None:
     history = whole()
     unknown = Sent("p-2", IN, "r-1", Outcome.UNKNOWN, refusal="broken-json")
     assert check(added(history, sent=unknown)) == []
@@ -129,7 +129,7 @@ def test_a_level_that_may_come_need_not() -> None:
     repeats=st.lists(st.integers(0, 11), max_size=4),
 )
 def test_only_one_two_three_passes(versions: list[int], repeats: list[int]) -> None:
-    again = [versions[n % len(versions)] for n in repeats]  # what was read is read again
+    again = [versions[n % len(versions)] for n in repeats]  # records are read again
     stream = versions + again
     events = tuple(
         told(version, place=Place(OUT, 0, offset)) for offset, version in enumerate(stream)

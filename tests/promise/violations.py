@@ -1,4 +1,4 @@
-"""What a broken law is called."""
+"""Violations of laws, and their kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Which law is broken."""
+    """The kind of law that is broken."""
 
     LOST = "lost"  # what was acknowledged, committed or published is not there
     DOUBLED = "doubled"  # one event too many, or two under one id
@@ -37,6 +37,6 @@ class Violation:
 
 
 def by_kind(violations: Iterable[Violation]) -> Mapping[Kind, int]:
-    """How many of each kind, those with none too."""
+    """Count the violations of each kind, also those with none."""
     counted = Counter(violation.kind for violation in violations)
     return {kind: counted[kind] for kind in Kind}

@@ -38,20 +38,20 @@ async def _deliver_at_once(
 ) -> list[SendResult]:
     """All batches of a partition set out together, whatever becomes of the first."""
     answers: list[SendResult] = []
-    async with self._producing() as line:
+    async with self._producing() as connection:
         handed: list[tuple[asyncio.Future[RecordMetadata], int]] = []
         begun = 0
         while begun < len(records):
-            batch, count = publisher._filled(line.producer, records, begun, set())
+            batch, count = publisher._filled(connection.producer, records, begun, set())
             topic, partition = place
-            future = await line.producer.send_batch(batch, topic, partition=partition)
+            future = await connection.producer.send_batch(batch, topic, partition=partition)
             handed.append((future, count))
             begun += count
         for future, count in handed:
             try:
                 first = await publisher._answer(future)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
-                self._retire(line)
+                self._retire(connection)
                 answers += [error] * count
             else:
                 answers += [first._replace(offset=first.offset + n) for n in range(count)]
@@ -65,7 +65,7 @@ def _as_inserted(self: Relay, chunk: Any, this: Any) -> list[Event]:
         if event.id in self._places:
             continue
         about = event.aggregate_id
-        if about in this.held or self._is_stuck(event) or not self._lanes.takes(event):
+        if about in this.held or self._is_stuck(event) or not self._lanes.accepts(event):
             this.held.add(about)
         else:
             due.append(event)
@@ -77,19 +77,19 @@ async def _keep_nothing(self: LeasedTask) -> None:
     await asyncio.Future()
 
 
-_heard: Final = Lanes.heard
+_collect: Final = Lanes.collect
 
 
 async def _wait_for_all(self: Lanes, seconds: float) -> Sequence[tuple[Event, SendResult]]:
     """A pass waits until every partition has answered."""
-    return await _heard(self, 3_600.0)
+    return await _collect(self, 3_600.0)
 
 
 async def _wait_for_all_that_is_under_way(
     self: Lanes, seconds: float
 ) -> Sequence[tuple[Event, SendResult]]:
     self._awaited |= {lane.task for lane in self._lanes.values() if lane.task is not None}
-    return await _heard(self, 3_600.0)
+    return await _collect(self, 3_600.0)
 
 
 def _nothing_is_final(self: VerdictDispatch, item: object) -> None:
@@ -121,9 +121,9 @@ async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
     ]
     if not (whole or partly):
         return
-    await self._rollback.sure()
+    await self._rollback.check_if_suspected()
     done = [e.id for r in chunk for e in r.events if e.id in self._places]
-    reached = await self._now_reached(self._places[id_] for id_ in done)
+    positions = await self._new_positions(self._places[id_] for id_ in done)
     async with self._lease.fenced() as fence, transaction(self._database.client) as session:
         await self._leases.touch(fence, session)
         await self._commits.update_many(
@@ -136,10 +136,10 @@ async def _mark_what_was_read(self: Relay, chunk: Any) -> None:
                 {"_id": record.id}, {"$set": {"unsent": unsent}}, session=session
             )
         await self._counts.add(relay._total(whole), session)
-        await self._positions.reach(PUBLISHED, reached, session)
-    self._rollback.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
-    if self._reached is not None:
-        self._reached |= reached
+        await self._positions.store_highest(PUBLISHED, positions, session)
+    self._rollback.note_positions({position_id(PUBLISHED, *p): now for p, now in positions.items()})
+    if self._published is not None:
+        self._published |= positions
     for id_ in done:
         del self._places[id_]
 
@@ -164,12 +164,12 @@ REGRESSIONS: Final[Mapping[str, Regression]] = {
         lambda: [(Relay, "_due", _as_inserted)], "elections", "disorder"
     ),
     "lease-not-renewed": Regression(
-        lambda: [(LeasedTask, "_keep", _keep_nothing), (Lanes, "heard", _wait_for_all)],
+        lambda: [(LeasedTask, "_renew", _keep_nothing), (Lanes, "collect", _wait_for_all)],
         "late",
         "stuck",
     ),
     "one-waits-for-all": Regression(
-        lambda: [(Lanes, "heard", _wait_for_all_that_is_under_way)], "sick", "stuck"
+        lambda: [(Lanes, "collect", _wait_for_all_that_is_under_way)], "sick", "stuck"
     ),
     "stall-is-permanent": Regression(
         lambda: [
@@ -181,9 +181,9 @@ REGRESSIONS: Final[Mapping[str, Regression]] = {
     ),
     "letters-forgotten": Regression(
         lambda: [
-            (VerdictDispatch, "final", _nothing_is_final),
+            (VerdictDispatch, "final_verdict", _nothing_is_final),
             (VerdictDispatch, "_missing", _all_is_missing),
-            (Consumer, "_make_sure", _sure_of_all),
+            (Consumer, "_check_positions", _sure_of_all),
         ],
         "poison",
         "dead letters",

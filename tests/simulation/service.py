@@ -93,8 +93,8 @@ class Replica:
         self.client = SimulatedClient(server, rng)
         client = cast(mongo.Client, self.client)
         database = mongo.database(client, DATABASE)
-        self.watch = RollbackDetector(database)
-        server.on_loss.append(self.watch.doubt)
+        self.detector = RollbackDetector(database)
+        server.on_loss.append(self.detector.suspect)
         self._publisher = Publisher(["kafka:9092"], client_id=SERVICE, connect=connect)
         dead = DeadLetters(
             service=SERVICE,
@@ -113,11 +113,11 @@ class Replica:
             source=SOURCE,
             metrics=SILENT,
             clock=clock,
-            watch=self.watch,
+            detector=self.detector,
             poll_seconds=0.6,
             stalls=stalls,
         )
-        self.ledger = Ledger(database, clock=clock, watch=self.watch, wake=self._relay.wake)
+        self.ledger = Ledger(database, clock=clock, detector=self.detector, wake=self._relay.wake)
         self.store = Store(self.ledger)
         self.domain = SharedDomainClock(loop)
         self.consumer: Consumer[Draft] = Consumer(
@@ -131,7 +131,7 @@ class Replica:
             clock=clock,
             limit=FloodLimit(),
             deferral=DeferralLimit(),
-            tell=self.watch.tell,
+            on_history_change=self.detector.report,
             stalls=stalls,
         )
         self._kafka = readers().SteadyConsumer(
@@ -141,7 +141,7 @@ class Replica:
             auto_offset_reset=options.get("auto_offset_reset", "none"),
             isolation_level=options.get("isolation_level", "read_committed"),
             listener=self.consumer.listener,
-            tell=self.consumer.wake_up.wake,
+            on_offset_lost=self.consumer.wake_up.wake,
         )
         self.kafka = self._kafka
         sweeper = Sweeper(
@@ -231,6 +231,6 @@ class Replica:
 
     async def _look(self) -> None:
         while True:
-            with suppress(PyMongoError):  # away is not back in time; the next look tells
-                await self.watch.look()
+            with suppress(PyMongoError):  # a server that is away proves nothing: look again
+                await self.detector.check()
             await self.clock.sleep(_WATCH_SECONDS)

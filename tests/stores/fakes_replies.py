@@ -26,17 +26,17 @@ class MemoryReplies:
         self.keep(reply)
 
     def require_free(self, reply: Reply | None) -> None:
-        """Raises AlreadyReplied."""
+        """Raise AlreadyReplied if the key of a reply is used."""
         if reply is not None and reply.keyed.id in self._counting():
             raise AlreadyReplied(reply.keyed.id)
 
     def keep(self, reply: Reply | None) -> None:
-        """Keep it with what its request brought about."""
+        """Store a reply, if there is one."""
         if reply is not None:
             self._all[reply.keyed.id] = self._now(), reply
 
     def hand_over(self, about: Collection[str], taker: MemoryReplies) -> None:
-        """Let what goes with these go to another one."""
+        """Move the replies about these to another store."""
         moved = {id_: kept for id_, kept in self._all.items() if kept[1].about in about}
         taker._all |= moved
         for id_ in moved:

@@ -1,4 +1,4 @@
-"""A database with an outbox, and a Kafka that takes some, refuses others, waits, and fails."""
+"""A database with an outbox, and a Kafka that accepts, refuses, waits or fails."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def dies_at(step: Failpoint) -> FailpointHook:
 
 
 class Kafka:
-    """One partition that takes records in order; implements what the relay asks of a publisher.
+    """One partition that takes records in order; implements what the relay needs of a publisher.
 
     It answers when the loop has gone round, or, where it is `slow`, once that is over.
     """
@@ -82,17 +82,17 @@ class Kafka:
         offset = sum(other.topic == record.topic for other in self.log) - 1
         return RecordMetadata(record.topic, 0, place, offset, 0, 0, 0)
 
-    def told(self) -> list[str]:
-        """Aggregate and version of all it took."""
-        return [_told(record) for record in self.log]
+    def published(self) -> list[str]:
+        """Aggregate and version of all records that it took."""
+        return [_event_name(record) for record in self.log]
 
 
-def _told(record: OutgoingRecord) -> str:
+def _event_name(record: OutgoingRecord) -> str:
     return f"{(record.key or b'').decode()}{int(dict(record.headers)['ce_sequence'])}"
 
 
 class Clock(SystemMachineClock):
-    """The machine's clock, which can be put on."""
+    """The machine's clock, which can be set ahead."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -114,7 +114,7 @@ class Outbox:
         self.ledger = Ledger(self.database, clock=self.clock)
 
     async def commit(self, aggregates: Sequence[str], topic: str = TOPIC) -> None:
-        """One commit: the next version of each aggregate, and as much counted for each."""
+        """Commit the next version of each aggregate, and count as much for each."""
         tally = {("all", "2024-03-11", name): n for name, n in Counter(aggregates).items()}
         events = [self._next(aggregate, topic) for aggregate in aggregates]
         async with self.ledger.commit(CAUSE, Effects(events, tally)):
@@ -142,7 +142,7 @@ class Outbox:
         seconds: float = HOUR,
         stalls: Stalls | None = None,
     ) -> Relay:
-        """A relay in a process of its own, which has the lease."""
+        """A relay of its own process, which holds the lease."""
         lease = Lease(self.database, "relay", holder, seconds)
         assert await lease.acquire()
         return self.build(lease, failpoint, stalls)
@@ -150,7 +150,7 @@ class Outbox:
     def build(
         self, lease: Lease, failpoint: FailpointHook = no_faults, stalls: Stalls | None = None
     ) -> Relay:
-        """A relay that works under a lease."""
+        """A relay that works under a given lease."""
         return Relay(
             self.database,
             lease=lease,
@@ -163,27 +163,27 @@ class Outbox:
         )
 
     async def another(self, failpoint: FailpointHook = no_faults) -> Relay:
-        """A relay that takes the lease over from whoever sleeps."""
+        """A relay that takes the lease over from a sleeping process."""
         await self.database["leases"].update_one({"_id": "relay"}, {"$set": {"until": NOW}})
         return await self.relay(uuid.uuid4().hex, failpoint)
 
     async def unsent(self) -> list[list[str]]:
-        """What is left of each commit record, in their order."""
+        """The unsent events of each commit record, in their order."""
         found = self.database["commits"].find({"pending": True}).sort("_id", 1)
         return [r.get("unsent", [e["id"] for e in r["events"]]) async for r in found]
 
     async def settled(self) -> Mapping[str, int]:
-        """What was counted, of what was published whole alone."""
+        """The counts of the records that were published as a whole."""
         entries = [entry async for entry in self.database["counts"].find()]
         assert {e["_id"] for e in entries} in (set(), SPANS), "a day, its month, and all"
         assert all(entry["n"] == entries[0]["n"] for entry in entries)
         return dict(entries[0]["n"]) if entries else {}
 
     async def counts(self) -> Mapping[str, int]:
-        """What counts, published or not."""
+        """The counts, including what is not published yet."""
         return (await self.ledger.counts("all"))[""]
 
     async def reached(self) -> tuple[int, int]:
-        """The era of the topic, and how far it holds what the database knows."""
+        """The stored era of the topic, and how far it holds what the database knows."""
         entry = await self.database["positions"].find_one({"_id": f"published|{TOPIC}|0"})
         return (0, 0) if entry is None else (entry.get("era", 0), entry["next"])

@@ -96,16 +96,16 @@ async def test_all_that_waits_goes_out_once_in_batches(
 
 async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     """It may have gone out since; whoever starts anew asks the topic before."""
-    watch = RollbackDetector(database)
-    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock(), watch=watch))
+    detector = RollbackDetector(database)
+    store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock(), detector=detector))
     await store.prepare()
     await store.save(many(2), CAUSE)
     await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
-    await watch.look()
+    await detector.check()
     post, held = Post(), lease(database, "me")
     await held.acquire()
     await database["positions"].update_one({}, {"$set": {"next": 4}})
-    watch.doubt()  # the server was away
+    detector.suspect()  # the server was away
     with pytest.raises(HistoryChanged):
         await dispatcher(store, post).deliver(held)
     assert post.taken == []

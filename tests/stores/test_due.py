@@ -1,4 +1,4 @@
-"""What is due is found at the cost of what is due, and is put off whatever it is."""
+"""Due documents are found at a cost that depends only on them, and any can be put off."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STORES: dict[str, tuple[Callable[[Database], Awaitable[Ask]], str]] = {
 
 
 @pytest.mark.parametrize("name", STORES)
-async def test_what_is_not_due_yet_is_not_looked_at(name: str, database: Database) -> None:
+async def test_documents_not_yet_due_are_not_examined(name: str, database: Database) -> None:
     build, field = STORES[name]
     ask = await build(database)
     later = [
@@ -85,7 +85,7 @@ async def lease(database: Database) -> Lease:
 
 
 @pytest.mark.parametrize("name", AGENDAS)
-async def test_what_is_longest_due_is_put_off_whatever_it_is(
+async def test_the_longest_due_document_is_put_off_whatever_its_kind(
     name: str, database: Database, lease: Lease
 ) -> None:
     store, field = AGENDAS[name](database), STORES[name][1]
@@ -108,7 +108,7 @@ async def test_what_is_longest_due_is_put_off_whatever_it_is(
     assert await due_queue.snoozed(NOW) == len(snooze)
 
 
-async def test_what_was_put_off_is_known_until_then(database: Database, lease: Lease) -> None:
+async def test_documents_put_off_are_counted_until_then(database: Database, lease: Lease) -> None:
     store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     await database["followups"].insert_many(
@@ -129,7 +129,7 @@ async def test_what_was_put_off_is_known_until_then(database: Database, lease: L
     assert await database["put_off"].count_documents({}) == 0, "what is over is forgotten"
 
 
-async def test_only_who_holds_the_lease_puts_off(database: Database, lease: Lease) -> None:
+async def test_only_the_holder_of_the_lease_puts_off(database: Database, lease: Lease) -> None:
     store = MongoFollowupRepository(_ledger(database), "civil")
     await store.prepare()
     document = {"_id": "1", "next_alert": NOW}

@@ -1,4 +1,4 @@
-"""What a database has forgotten is read from its own topics: in which order, and whose."""
+"""Recovery from own topics: in which order, and which events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def recovery_of(cluster: Cluster) -> Recovery:
 
 
 class Taken:
-    """Takes in whatever comes; breaks off where it is told to."""
+    """Takes in all messages; fails at a given one."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -90,10 +90,10 @@ async def test_topics_come_in_the_order_that_was_given_and_once(
         assert len(taken.messages) == 24
 
 
-async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
+async def test_an_interrupted_topic_is_given_again_from_its_first_missing_event(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
-    """What one partition tells may have waited, in memory, for what another does."""
+    """An event of one partition may have waited in memory for one of another partition."""
     social, crisis = topics.resolutions("social"), topics.resolutions("crisis")
     ids = [f"n-{n}" for n in range(12)]
     async with Producer(cluster) as producer:
@@ -114,7 +114,7 @@ async def test_a_topic_that_was_broken_off_comes_again_from_its_beginning(
 async def test_what_others_publish_meanwhile_does_not_stop_it(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
-    """What another replica publishes lies unread when the next partition's turn comes."""
+    """What another replica publishes is still unread when the next partition is read."""
     topic = topics.resolutions("economic")
     ids = [f"n-{n}" for n in range(12)]  # of all partitions
     async with Producer(cluster) as producer:
@@ -125,7 +125,7 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
         async def take_in(messages: Sequence[Message]) -> int:
             for message in messages:
                 await publish(producer, approval(message.event.subject or "", topics, "economic"))
-            await records(cluster, topic)  # whoever waits for them has them now, too
+            await records(cluster, topic)  # a waiting consumer has them now, too
             return await taken.take_in(messages)
 
         recovery = recovery_of(cluster)
@@ -135,7 +135,7 @@ async def test_what_others_publish_meanwhile_does_not_stop_it(
     assert taken.keys(topic) == sorted(ids)
 
 
-async def test_strangers_are_passed_over_readable_or_not(
+async def test_records_of_others_are_skipped_readable_or_not(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
     topic = topics.resolutions("security")
@@ -155,10 +155,10 @@ async def test_strangers_are_passed_over_readable_or_not(
     assert [(m.event.source, m.event.subject) for m in taken.messages] == [(SOURCE, "ours")]
 
 
-async def test_a_topic_that_was_made_anew_is_read_whole_and_counted_anew(
+async def test_a_topic_that_was_created_again_is_read_whole_and_begins_a_new_era(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
-    """Else nothing that it holds would be taken in until it is as long as its predecessor was."""
+    """Else nothing of it would be taken in until it is as long as the former one was."""
     topic = topics.resolutions("management")
     ids = [f"n-{n}" for n in range(12)]  # of all partitions
     async with Producer(cluster) as producer:
@@ -180,10 +180,10 @@ async def test_a_topic_that_was_made_anew_is_read_whole_and_counted_anew(
     assert taken.keys(topic) == sorted(ids), "once"
 
 
-async def test_a_topic_that_is_not_there_yet_is_waited_for(
+async def test_recovery_waits_for_a_missing_topic(
     cluster: Cluster, topics: Topics, database: Database
 ) -> None:
-    """Brokers that have just started may not tell of it, and it may hold what was forgotten."""
+    """Brokers that have just started may not list it, and it may hold what was lost."""
     taken = Taken()
     own = OwnedTopics(database, [topics.sessions, f"{topics.sessions}.not-yet"], taken.take_in)
     with pytest.raises(TopicsMissing, match="not-yet"):

@@ -1,4 +1,4 @@
-"""The relay on the real MongoDB, with a Kafka that takes some, refuses others, and fails."""
+"""The relay on the real MongoDB, with a Kafka that accepts, refuses or fails."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from shared.runtime import mongo
 from tests.stores.outbox import HOUR, REST, Clock, Crash, Outbox, dies_at
 
 
-async def test_of_what_was_sent_in_part_exactly_the_rest_is_kept(outbox: Outbox) -> None:
+async def test_a_record_that_was_sent_in_part_keeps_exactly_the_rest(outbox: Outbox) -> None:
     await outbox.commit("abc")
     await outbox.commit("c")
     outbox.kafka.takes = 2
     relay = await outbox.relay()
     assert await relay.flush() == 2
-    assert outbox.kafka.told() == ["a1", "b1"]
+    assert outbox.kafka.published() == ["a1", "b1"]
     assert await outbox.unsent() == [["c1"], ["c2"]]
     assert await outbox.settled() == {}, "counted once all of it is published"
     assert await outbox.counts() == {"a": 1, "b": 1, "c": 2}
@@ -39,18 +39,18 @@ async def test_of_what_was_sent_in_part_exactly_the_rest_is_kept(outbox: Outbox)
     outbox.kafka.takes = None
     outbox.clock.ahead += REST
     assert await relay.flush() == 1
-    assert outbox.kafka.told() == ["a1", "b1", "c1", "c2"]
+    assert outbox.kafka.published() == ["a1", "b1", "c1", "c2"]
     assert await outbox.settled() == await outbox.counts() == {"a": 1, "b": 1, "c": 2}
     assert (await outbox.ledger.pending(), await outbox.reached()) == ((0, None), (0, 4))
 
 
-async def test_what_cannot_be_sent_holds_up_its_own_aggregate_alone(outbox: Outbox) -> None:
+async def test_an_event_that_cannot_be_sent_delays_only_its_aggregate(outbox: Outbox) -> None:
     for aggregates in ("ab", "bc", "ac", "b"):
         await outbox.commit(aggregates)
     outbox.kafka.refused = {"b"}
     relay = await outbox.relay()
     assert await relay.flush() == 4
-    assert outbox.kafka.told() == ["a1", "c1", "a2", "c2"]
+    assert outbox.kafka.published() == ["a1", "c1", "a2", "c2"]
     assert await outbox.unsent() == [["b1"], ["b2"], ["b3"]]
     assert await outbox.settled() == {"a": 1, "c": 1}
     await outbox.commit("bd")
@@ -58,7 +58,7 @@ async def test_what_cannot_be_sent_holds_up_its_own_aggregate_alone(outbox: Outb
     assert await relay.flush() == 1, "it is not tried again at once"
     outbox.clock.ahead = HOUR
     assert await relay.flush() == 4
-    assert outbox.kafka.told()[4:] == ["d1", "b1", "b2", "b3", "b4"]
+    assert outbox.kafka.published()[4:] == ["d1", "b1", "b2", "b3", "b4"]
     assert await outbox.settled() == {"a": 2, "b": 4, "c": 2, "d": 1}
 
 
@@ -88,14 +88,14 @@ async def test_a_crash_after_sending_sends_again_with_the_same_ids(
     assert await outbox.reached() == (0, len(ids))
 
 
-async def test_whoever_lost_the_lease_marks_and_counts_nothing(outbox: Outbox) -> None:
+async def test_a_relay_that_lost_the_lease_marks_and_counts_nothing(outbox: Outbox) -> None:
     for aggregates in ("ab", "a"):
         await outbox.commit(aggregates)
     sleeper = await outbox.relay("sleeper")
     winner = await outbox.another()
     with pytest.raises(LeaseLost):
         await sleeper.flush()
-    assert outbox.kafka.told() == ["a1", "b1", "a2"]
+    assert outbox.kafka.published() == ["a1", "b1", "a2"]
     assert await outbox.unsent() == [["a1", "b1"], ["a2"]]
     assert (await outbox.settled(), await outbox.reached()) == ({}, (0, 0))
     assert await winner.flush() == 3
@@ -170,7 +170,7 @@ TURNS = st.lists(
 
 
 async def holds(outbox: Outbox) -> None:
-    """What holds at every moment: order, no gap, one id a version, and the counts."""
+    """What holds at every moment: order, no gap, one id per version, and the counts."""
     seen: defaultdict[str, int] = defaultdict(int)
     for record in outbox.kafka.log:
         headers = dict(record.headers)
@@ -179,9 +179,9 @@ async def holds(outbox: Outbox) -> None:
         seen[aggregate] = max(seen[aggregate], version)
         assert headers["ce_id"].decode() == f"{aggregate}{version}"
     left = {id_ for ids in await outbox.unsent() for id_ in ids}
-    told = set(outbox.kafka.told())
+    published = set(outbox.kafka.published())
     every = {f"{a}{n}" for a, last in outbox.versions.items() for n in range(1, last + 1)}
-    assert every - told <= left, "what was not sent is still to be sent"
+    assert every - published <= left, "what was not sent is still to be sent"
     assert await outbox.counts() == outbox.versions
 
 
@@ -205,14 +205,14 @@ async def _play(uri: str, name: str, turns: Sequence[tuple[str, Turn]]) -> None:
 
 @settings(max_examples=25)
 @given(TURNS)
-def test_whatever_fails_all_leaves_in_order_and_is_counted_once(
+def test_whatever_fails_all_is_sent_in_order_and_counted_once(
     cluster: Cluster, namespace: str, turns: list[tuple[str, Turn]]
 ) -> None:
     asyncio.run(_play(cluster.mongodb_uri, f"{namespace}law_{uuid.uuid4().hex[:8]}", turns))
 
 
 class Standing(Clock):
-    """A clock that goes on by sleeping alone."""
+    """A clock that advances only by sleeping."""
 
     def monotonic(self) -> float:
         return self.ahead
@@ -222,7 +222,7 @@ class Standing(Clock):
 
 
 async def test_one_pass_waits_for_the_time_of_the_next_and_no_longer(outbox: Outbox) -> None:
-    """What comes within it goes together, since a pass costs the same for one as for many."""
+    """What is committed meanwhile is sent together: a pass costs the same for one as for many."""
     clock = outbox.clock = Standing()
     relay = await outbox.relay()
     times: list[float] = []

@@ -1,4 +1,4 @@
-"""The relay where something is sick or slow: it stays where it is, and leaves in order."""
+"""The relay with failing or slow partitions: nothing is lost, and all is sent in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SICK, WELL = "peygir.resolutions.v1.civil", "peygir.resolutions.v1.crisis"
 
 
 async def shuffle(outbox: Outbox, order: list[int]) -> None:
-    """Let the pending records stand in another order, as a primary that was elected may hold them.
+    """Shuffle the pending records, as a primary that was just elected may hold them.
 
     Their ids and contents stay.
     """
@@ -59,7 +59,7 @@ async def _leave(uri: str, name: str, commits: list[str], seed: Any) -> None:
             passes += 1
             assert passes <= len(commits) + 1
         for aggregate in set("".join(commits)):
-            own = [told for told in outbox.kafka.told() if told.startswith(aggregate)]
+            own = [name for name in outbox.kafka.published() if name.startswith(aggregate)]
             assert own == [f"{aggregate}{n}" for n in range(1, outbox.versions[aggregate] + 1)]
         assert await outbox.settled() == outbox.versions
     finally:
@@ -73,7 +73,7 @@ async def _leave(uri: str, name: str, commits: list[str], seed: Any) -> None:
     st.randoms(use_true_random=False),
     st.sampled_from([1, 2, 3, 2_000]),
 )
-def test_in_whatever_order_a_new_primary_holds_them_versions_leave_in_theirs(
+def test_versions_are_sent_in_order_however_a_new_primary_sorts_the_records(
     cluster: Cluster, namespace: str, commits: list[str], seed: Any, chunk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -82,22 +82,22 @@ def test_in_whatever_order_a_new_primary_holds_them_versions_leave_in_theirs(
         asyncio.run(_leave(cluster.mongodb_uri, name, commits, seed))
 
 
-async def test_a_topic_that_takes_nothing_holds_up_no_other(outbox: Outbox) -> None:
+async def test_a_topic_that_accepts_nothing_delays_no_other(outbox: Outbox) -> None:
     away = outbox.kafka.slow[SICK] = asyncio.Event()
     relay = await outbox.relay()
     await outbox.commit("ab", SICK)
     await outbox.commit("cd", WELL)
     assert await relay.flush() == 2
-    assert outbox.kafka.told() == ["c1", "d1"]
+    assert outbox.kafka.published() == ["c1", "d1"]
     for n in range(2, 5):  # none of these waits for it again
         await outbox.commit("ac", SICK if n % 2 else WELL)
         async with asyncio.timeout(0.4):
             await relay.flush()
-    told = ["c1", "d1", "c2"]
-    assert outbox.kafka.told() == told, "what follows in an aggregate waits with it"
+    published = ["c1", "d1", "c2"]
+    assert outbox.kafka.published() == published, "what follows in an aggregate waits with it"
     await outbox.commit("e", WELL)
     assert await relay.flush() == 1
-    assert outbox.kafka.asked.count(SICK) == 1, "what is under way is not sent again"
+    assert outbox.kafka.asked.count(SICK) == 1, "what is in flight is not sent again"
     away.set()
     del outbox.kafka.slow[SICK]
 
@@ -106,11 +106,11 @@ async def test_a_topic_that_takes_nothing_holds_up_no_other(outbox: Outbox) -> N
         return not await outbox.unsent()
 
     await eventually(all_left, 10, "an empty outbox")
-    assert outbox.kafka.told().count("a1") == 1
+    assert outbox.kafka.published().count("a1") == 1
     assert await outbox.settled() == outbox.versions
 
 
-async def test_more_than_a_chunk_for_a_sick_topic_holds_up_no_other(
+async def test_more_than_a_chunk_for_a_failing_topic_delays_no_other(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending, "_CHUNK", 10)
@@ -123,22 +123,22 @@ async def test_more_than_a_chunk_for_a_sick_topic_holds_up_no_other(
     assert relay.pending()[0] == 100
 
 
-async def test_what_waits_for_a_partition_is_shown_by_its_cause(outbox: Outbox) -> None:
+async def test_a_stalled_partition_is_shown_with_its_cause(outbox: Outbox) -> None:
     stalls = Stalls(Metrics())
     outbox.kafka.takes = 0
     relay = await outbox.relay(stalls=stalls)
     await outbox.commit("a", SICK)
     await relay.flush()
-    what = StalledPart("relay", outbox.database.name, SICK)
-    assert stalls.of(what) is StallCause.TOO_FEW_REPLICAS
+    part = StalledPart("relay", outbox.database.name, SICK)
+    assert stalls.of(part) is StallCause.TOO_FEW_REPLICAS
     outbox.kafka.takes = None
     outbox.clock.ahead += HOUR
     assert await relay.flush() == 1
-    assert stalls.of(what) is None
+    assert stalls.of(part) is None
 
 
 class Machine:
-    """A relay of its own in a process of its own, at its duty."""
+    """A relay of its own process, running under the lease."""
 
     def __init__(self, outbox: Outbox, holder: str) -> None:
         clock = SystemMachineClock()
@@ -154,7 +154,7 @@ class Machine:
         )
 
 
-async def test_however_long_kafka_takes_one_relay_sends_and_marks(outbox: Outbox) -> None:
+async def test_only_one_relay_sends_and_marks_however_long_kafka_takes(outbox: Outbox) -> None:
     """The lease is renewed while answers are awaited, so no two relays take turns."""
     answers = outbox.kafka.slow[SICK] = asyncio.Event()
     await outbox.commit("ab", SICK)
@@ -176,7 +176,7 @@ async def test_however_long_kafka_takes_one_relay_sends_and_marks(outbox: Outbox
             return not await outbox.unsent()
 
         await eventually(marked, 10, "the marks")
-        assert outbox.kafka.told() == ["a1", "b1"]
+        assert outbox.kafka.published() == ["a1", "b1"]
         assert await outbox.settled() == outbox.versions
     finally:
         for task in running:
@@ -184,8 +184,8 @@ async def test_however_long_kafka_takes_one_relay_sends_and_marks(outbox: Outbox
         await asyncio.wait(running)
 
 
-async def test_what_somebody_else_has_marked_is_counted_once(outbox: Outbox) -> None:
-    """A relay may read what it published a moment before as pending still."""
+async def test_what_was_marked_meanwhile_is_counted_once(outbox: Outbox) -> None:
+    """A relay may still read as pending what it has just published."""
     await outbox.commit("ab")
     relay = await outbox.relay()
     held = [entry async for entry in outbox.database["commits"].find()]
@@ -207,7 +207,7 @@ async def test_what_somebody_else_has_marked_is_counted_once(outbox: Outbox) -> 
     assert await outbox.unsent() == []
 
 
-async def test_a_topic_that_was_made_anew_begins_a_new_count(outbox: Outbox) -> None:
+async def test_a_topic_that_was_created_again_begins_a_new_era(outbox: Outbox) -> None:
     await outbox.commit("abc")
     relay = await outbox.relay()
     await relay.flush()
@@ -222,8 +222,8 @@ async def test_a_topic_that_was_made_anew_begins_a_new_count(outbox: Outbox) -> 
     assert await outbox.reached() == (1, 2)
 
 
-async def test_a_backlog_that_stays_is_read_seldom(outbox: Outbox, database: Database) -> None:
-    """10,000 events that cannot be sent: the relay reads them for a small share of its time."""
+async def test_a_permanent_backlog_is_read_seldom(outbox: Outbox, database: Database) -> None:
+    """10,000 events that cannot be sent: the relay spends a small share of its time on them."""
     outbox.kafka.slow[SICK] = asyncio.Event()
     for n in range(20):
         await outbox.commit([f"s{n}-{m}-" for m in range(500)], SICK)

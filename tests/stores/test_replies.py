@@ -1,4 +1,4 @@
-"""What is kept of requests with a key, asked of the replies in memory and of the real ones."""
+"""Stored replies to requests with a key: the same tests for those in memory and the real ones."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ async def test_a_reply_counts_for_a_day(replies: AnyReplies, clock: Clock) -> No
     assert await replies.find("a") == reply(body=b"[]")
 
 
-async def test_mongodb_removes_what_is_over(database: Database, clock: Clock) -> None:
+async def test_mongodb_removes_expired_replies(database: Database, clock: Clock) -> None:
     await MongoReplies(database, clock).prepare()
     await MongoReplies(database, clock).prepare()
     indexes = await database["replies"].index_information()
     assert indexes["expiry"]["expireAfterSeconds"] > timedelta(days=1).total_seconds()
 
 
-async def test_what_goes_with_something_moves_with_it(database: Database, clock: Clock) -> None:
+async def test_replies_about_something_move_with_it(database: Database, clock: Clock) -> None:
     giver = MongoReplies(database, clock)
     there = database.client.get_database(f"{database.name}-taker")
     taker = MongoReplies(there, clock)
@@ -118,7 +118,7 @@ def _event(name: str) -> Event:
 
 
 async def _act(ledger: Ledger, name: str = "one") -> None:
-    """Bring something about under the key; `name` is as new ids are: another one each time."""
+    """Commit an effect under the key; `name` is a new id each time."""
     cause = CommitContext("request", "c.ahmadi", reply=reply(body=name.encode()))
     async with ledger.commit(cause, Effects([_event(name)])) as session:
         await ledger.database["things"].insert_one({"_id": name}, session=session)
@@ -161,7 +161,7 @@ async def test_of_many_at_once_one_takes_effect(outbox: Outbox) -> None:
     assert found.body.decode() == thing
 
 
-async def test_whoever_comes_while_another_commits_hears_so(outbox: Outbox) -> None:
+async def test_a_request_during_the_commit_of_another_is_refused(outbox: Outbox) -> None:
     await outbox.ledger.replies.prepare()
     other = Ledger(outbox.database, clock=outbox.clock)
     cause = CommitContext("request", "c.ahmadi", reply=reply())
@@ -172,7 +172,7 @@ async def test_whoever_comes_while_another_commits_hears_so(outbox: Outbox) -> N
 
 
 async def test_a_subscription_is_resumed_once_under_a_key(database: Database, clock: Clock) -> None:
-    """Of several databases it is in one, which nobody knows before."""
+    """It is in one of several databases, and the caller does not know which."""
     moved_out = database.client.get_database(f"{database.name}-other")
     app = create_app(
         title="Peygir",
@@ -203,7 +203,9 @@ async def test_a_subscription_is_resumed_once_under_a_key(database: Database, cl
             await database.client.drop_database(moved_out.name)
 
 
-async def test_what_cannot_be_kept_is_not_resumed(database: Database, clock: Clock) -> None:
+async def test_nothing_is_resumed_if_the_reply_cannot_be_stored(
+    database: Database, clock: Clock
+) -> None:
     pauses, replies = Pauses(database), MongoReplies(database, clock)
     await replies.add(reply())
     await pauses.pause("readers", "topic", NOW, "a flood")

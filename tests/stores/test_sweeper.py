@@ -1,4 +1,4 @@
-"""The sweeper over a real database: batches, fences, and how far all is done."""
+"""The sweeper on a real database: batches, fences, and until when all is swept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class StandingClock:
-    """A domain clock that shows what it was told."""
+    """A domain clock that shows a given time."""
 
     def __init__(self, instant: datetime) -> None:
         self.instant = instant
@@ -32,7 +32,7 @@ class StandingClock:
 
 
 class Work:
-    """Things that are due, numbered, and how they were taken."""
+    """Numbered due items, and the batches in which they were processed."""
 
     def __init__(self, due: int, faulty: Collection[int] = ()) -> None:
         self.due = list(range(due))
@@ -85,7 +85,7 @@ async def held(database: Database) -> Lease:
 
 
 async def noted(database: Database) -> datetime:
-    """Until when all is done, where tools look for it."""
+    """Until when all is swept, as stored for tools."""
     entry = await database["sweeps"].find_one({"_id": "overdue"})
     assert entry is not None
     to: datetime = entry["to"]
@@ -97,7 +97,7 @@ async def noted(database: Database) -> datetime:
     [(0, [0]), (499, [499]), (500, [500, 0]), (501, [500, 1])],
     ids=["nothing", "one-short-of-a-batch", "a-batch", "one-more-than-a-batch"],
 )
-async def test_all_that_is_due_is_done_in_batches(
+async def test_due_items_are_processed_in_batches(
     database: Database, due: int, taken: list[int]
 ) -> None:
     work = Work(due)
@@ -107,7 +107,7 @@ async def test_all_that_is_due_is_done_in_batches(
     assert await noted(database) == START
 
 
-async def test_how_far_all_is_done_is_noted_seldom_and_never_goes_back(database: Database) -> None:
+async def test_the_swept_time_is_stored_seldom_and_never_goes_back(database: Database) -> None:
     clock = StandingClock(START)
     lease = await held(database)
     sweeper = Work(0).sweeper(database, clock)
@@ -123,8 +123,8 @@ async def test_how_far_all_is_done_is_noted_seldom_and_never_goes_back(database:
     assert await noted(database) == START + MINUTE
 
 
-async def test_where_the_lease_is_lost_nothing_is_noted(database: Database) -> None:
-    """Nor is anything put off where nothing was at fault."""
+async def test_nothing_is_stored_if_the_lease_is_lost(database: Database) -> None:
+    """Nor is any item put off, since none was at fault."""
     lease = await held(database)
     lost, changed = LeaseLost("number 1 of me is over"), HistoryChanged("it went back")
     for error in (changed, AutoReconnect("away"), lost):
@@ -137,7 +137,7 @@ async def test_where_the_lease_is_lost_nothing_is_noted(database: Database) -> N
 
 
 class Raises(Work):
-    """Never gets to anything."""
+    """Fails at every item."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(3)
@@ -149,7 +149,7 @@ class Raises(Work):
 
 @pytest.fixture
 async def swept_often(database: Database) -> Callable[[Work], Awaitable[None]]:
-    """Sweeps by a lease of its own, as often as wanted."""
+    """Sweeps under its own lease."""
     lease = await held(database)
 
     async def run(work: Work) -> None:
@@ -166,7 +166,7 @@ async def swept_often(database: Database) -> Callable[[Work], Awaitable[None]]:
         )
     )
 )
-async def test_what_cannot_be_done_is_put_off_and_holds_up_nothing_else(
+async def test_an_item_that_fails_is_put_off_and_delays_no_other(
     swept_often: Callable[[Work], Awaitable[None]], due_and_faulty: tuple[int, set[int]]
 ) -> None:
     due, faulty = due_and_faulty
@@ -180,13 +180,13 @@ async def test_what_cannot_be_done_is_put_off_and_holds_up_nothing_else(
     assert work.swept == 1
 
 
-async def test_where_nothing_can_be_done_it_is_said_aloud_again_and_again(
+async def test_if_every_item_fails_the_error_is_raised_each_time(
     database: Database,
 ) -> None:
-    """It is the code or the machine then: the process ends, and its supervisor tells."""
+    """Then the cause is the code or the machine: the process ends."""
     work, clock = Work(100, range(100)), StandingClock(START)
     lease = await held(database)
-    for _ in range(3):  # started anew
+    for _ in range(3):  # started again
         with pytest.raises(ValueError, match="no such month"):
             await work.sweeper(database, clock).run(lease)
         assert len(work.put_off_until) == MOST_SNOOZED
@@ -196,8 +196,8 @@ async def test_where_nothing_can_be_done_it_is_said_aloud_again_and_again(
     assert (work.swept, len(work.done)) == (1, 100 - MOST_SNOOZED)
 
 
-async def test_what_somebody_else_did_meanwhile_is_not_put_off(database: Database) -> None:
-    """Nor is what stands behind it."""
+async def test_an_item_that_was_processed_meanwhile_is_not_put_off(database: Database) -> None:
+    """Nor is the item after it."""
     work = Work(3, {0})
     snooze = work.snooze
 
@@ -213,7 +213,7 @@ async def test_what_somebody_else_did_meanwhile_is_not_put_off(database: Databas
 @pytest.mark.parametrize(
     "error", [LeaseLost("it is over"), AutoReconnect("away")], ids=lambda e: type(e).__name__
 )
-async def test_where_nothing_can_be_put_off_nothing_is_noted(
+async def test_nothing_is_stored_if_nothing_can_be_put_off(
     database: Database, error: Exception
 ) -> None:
     work = Work(1, {0})

@@ -1,1 +1,1 @@
-"""The words of delivery, its errors, and what every room needs: retries, failpoints, stalls."""
+"""The data types of delivery, its errors, and shared tools: retries, failpoints, stalls."""

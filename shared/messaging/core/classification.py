@@ -1,4 +1,4 @@
-"""Failures, classified once: what passes by itself, and what never will work."""
+"""Failures, classified in one place: which pass by themselves, and which never do."""
 
 from __future__ import annotations
 
@@ -35,40 +35,39 @@ _RETRY_LABELS = (
 class FailureKind(Enum):
     """What to do about an error."""
 
-    TRANSIENT = auto()  # load, decide and try again, for as long as it takes
-    PERMANENT = auto()  # the same again would fail the same way
+    TRANSIENT = auto()  # load, decide and save again, as long as it takes
+    PERMANENT = auto()  # a retry would fail in the same way
     DOUBTFUL = auto()  # it may be either
 
 
 def classify(error: Exception) -> FailureKind:
-    """Say what an error means to delivery.
+    """Return what an error means for delivery.
 
-    Of what MongoDB answers, a short list tells of the data and is permanent: too large, not valid,
-    no such name. A long one tells of the server and is transient, whatever that lasts: elections,
-    time limits, disk, rights. A code that nobody foresaw is doubtful. Taken for transient, one
-    message may hold its partition up for ever; taken for permanent, a state of the server that
-    nobody foresaw makes dead letters of good events, each of which costs a person's work and its
-    place in the order. So whoever has such a failure halves what he has in hand at once, and waits
-    a while with a single message before he gives it up; where there is nothing to give up, it
-    counts as permanent.
+    A short list of MongoDB's error codes is about the data and permanent: too large, not valid, no
+    such name. A long list is about the server and transient, however long it lasts: elections,
+    time limits, disk, rights. An unknown code is doubtful. If it counted as transient, one message
+    could stop its partition for ever. If it counted as permanent, an unforeseen state of the server
+    would turn good events into dead letters, each of which costs a person's work and its place in
+    the order. So a batch with such a failure is halved at once, and a single message is retried for
+    a while before it is dead-lettered. Work that cannot be dead-lettered takes it as permanent.
 
-    A fault of our own code is permanent: it fails on the same message the same way. A flood of them
-    closes the topic instead of emptying it.
+    A bug of this code is permanent: it fails on the same message in the same way. A flood of such
+    failures pauses the topic.
     """
     if isinstance(error, PyMongoError):
-        return _sort_mongo(error)
+        return _classify_mongo(error)
     if isinstance(error, KafkaError):
         permanent = isinstance(error, MessageSizeTooLargeError)
         return FailureKind.PERMANENT if permanent else FailureKind.TRANSIENT
     if isinstance(error, Transient | OSError | TimeoutError):
         return FailureKind.TRANSIENT
-    if isinstance(error, MemoryError):  # of this process, or of one message that is too much
+    if isinstance(error, MemoryError):  # of the process, or of one message that is too large
         return FailureKind.DOUBTFUL
     return FailureKind.PERMANENT
 
 
 def conflict_in(error: PyMongoError) -> Stale | None:
-    """Say in our words that another writer was faster; None where the error is of another kind."""
+    """Return the error as Stale if another writer was faster; None if it is of another kind."""
     if isinstance(error, DuplicateKeyError) or _codes(error) == {_DUPLICATE_KEY}:
         return AlreadyExists(str(error))
     if _WRITE_CONFLICT in _codes(error):
@@ -76,7 +75,7 @@ def conflict_in(error: PyMongoError) -> Stale | None:
     return None
 
 
-def _sort_mongo(error: PyMongoError) -> FailureKind:
+def _classify_mongo(error: PyMongoError) -> FailureKind:
     codes = _codes(error)
     transient = (
         any(error.has_error_label(label) for label in _RETRY_LABELS)
@@ -88,7 +87,7 @@ def _sort_mongo(error: PyMongoError) -> FailureKind:
         return FailureKind.TRANSIENT
     if codes & OF_THE_DATA or isinstance(error, InvalidName | CollectionInvalid):
         return FailureKind.PERMANENT
-    return FailureKind.DOUBTFUL  # a client that is closed already, for one
+    return FailureKind.DOUBTFUL  # for example a client that is already closed
 
 
 def _codes(error: PyMongoError) -> set[int]:

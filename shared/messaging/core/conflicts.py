@@ -1,4 +1,4 @@
-"""Two writers of one aggregate: the second decides once more, on what the first has left."""
+"""Two writers of one aggregate: the second decides again, on the state that the first saved."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tenacity import (
 
 from shared.messaging.core.errors import Stale
 
-_FRESH_DECISIONS: Final = 8
-_SHORT_SECONDS: Final = 0.01
-_LONG_SECONDS: Final = 0.1
+_MOST_TRIES: Final = 8
+_FIRST_PAUSE_SECONDS: Final = 0.01
+_LONGEST_PAUSE_SECONDS: Final = 0.1
 
 R = TypeVar("R")
 
 
 async def retry_on_conflict(work: Callable[[], Awaitable[R]]) -> R:
-    """Load, decide and save; where somebody else was faster, do all of it again.
+    """Load, decide and save; if another writer was faster, do all of it again.
 
-    Between two tries it waits some random hundredths of a second, since another's transaction is
-    in the way until that has ended. Raises Stale where others were faster every time.
+    Between two tries it waits for some random hundredths of a second, since the transaction of the
+    other writer conflicts until it has ended. Raises Stale if others were faster every time.
     """
     return await AsyncRetrying(
         retry=retry_if_exception_type(Stale),
-        stop=stop_after_attempt(_FRESH_DECISIONS),
-        wait=wait_random_exponential(_SHORT_SECONDS, _LONG_SECONDS),
+        stop=stop_after_attempt(_MOST_TRIES),
+        wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
         reraise=True,
     )(work)

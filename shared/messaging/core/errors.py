@@ -1,4 +1,4 @@
-"""The errors of delivery. They know no driver, so that handlers can name them."""
+"""The errors of delivery. They depend on no driver, so that handlers can use them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from shared.runtime.errors import Transient
 
 
 class Stale(Transient):
-    """The aggregate has moved on since it was loaded, or is just being written by another."""
+    """The aggregate has changed since it was loaded, or another transaction is writing it."""
 
 
 class AlreadyExists(Stale):
-    """What was to be inserted exists: another was faster, or the decision cannot see it."""
+    """What was inserted exists already: another was faster, or the decision used old data."""
 
 
 class StillRecovering(Transient):
-    """A database may not hold yet what its own topics do: as good as one that does not answer."""
+    """A database has not yet taken in all of its own topics: it counts as not answering."""
 
 
 class PositionMoved(Exception):
-    """The stored position is not where this consumer thinks: it lost the partition, or slept."""
+    """The stored position is not the expected one: this consumer lost the partition, or slept."""
 
 
 class LeaseLost(Exception):
-    """Somebody else holds the lease: this process slept longer than it lasts."""
+    """Another process holds the lease: this one slept longer than it lasts."""
 
 
 class Unsendable(Transient):
-    """A record that Kafka does not take, whatever its state: too large, no such topic.
+    """A record that Kafka does not accept in any state: it is too large, or its topic is missing.
 
-    To whoever has to write just this record it is transient: an operator can mend it.
+    It is transient for a writer that has to send this very record: an operator can repair it.
     """
 
 
@@ -42,7 +42,7 @@ class TopicsMissing(Transient):
 
 
 class HistoryChanged(Exception):
-    """The database stands before what this process has seen: it was restored from an older copy.
+    """The database lacks what this process has seen: it was restored from an older copy.
 
-    What is in memory belongs to another history, so the process ends and is started anew.
+    What is in memory belongs to another history, so the process ends and is started again.
     """

@@ -1,4 +1,4 @@
-"""The named steps between which a process may die, so that a test can kill it at each of them."""
+"""Named steps at which a process may die, so that a test can kill it at each of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 
 class Failpoint(StrEnum):
-    """A place between two lines where a crash would have to be harmless."""
+    """A point between two lines at which a crash must be harmless."""
 
-    CONSUME_READ = "consume.read"  # records in hand, nothing decided
+    CONSUME_READ = "consume.read"  # records read, nothing decided
     CONSUME_DECIDED = "consume.decided"  # verdicts known, nothing written anywhere
     CONSUME_DEAD_LETTERED = "consume.dead-lettered"  # acknowledged by Kafka, position not passed
     CONSUME_SAVED = "consume.saved"  # committed in MongoDB, Kafka's offset behind
@@ -30,21 +30,21 @@ class Failpoint(StrEnum):
 
 
 FailpointHook: TypeAlias = Callable[[Failpoint], None]
-"""Called at each step. What it does there is the business of whoever passed it in."""
+"""Called at each step; a test may let it raise or kill the process."""
 
 
 class UnknownFailpoint(ValueError):
-    """The wanted injection point does not exist; the message lists those that do."""
+    """The failpoint does not exist; the message lists those that do."""
 
 
 def no_faults(step: Failpoint) -> None:
-    """Do nothing: the way of every process that is not under test."""
+    """Do nothing: the hook of every process that is not under test."""
 
 
 def kill_at(wish: str) -> FailpointHook:
-    """Build a Reach that ends this process with SIGKILL at `"<step>"` or `"<step>:<n-th time>"`.
+    """Build a hook that ends this process with SIGKILL at `"<step>"` or `"<step>:<n-th time>"`.
 
-    Raises UnknownStep.
+    Raises UnknownFailpoint.
     """
     name, _, count = wish.partition(":")
     try:

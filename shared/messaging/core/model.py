@@ -1,4 +1,4 @@
-"""The words of delivery: what comes in, what was decided about it, what goes out, and why."""
+"""The data types of delivery: what comes in, what is decided about it, and what goes out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from shared.runtime.principals import Principal
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
-_NO_TIME: Final = 7_258_118_400_000  # milliseconds: the year 2200, as for all instants here
+_NO_TIME: Final = 7_258_118_400_000  # Unix milliseconds: the year 2200, later than any instant
 
 C = TypeVar("C")
 
 Counted: TypeAlias = tuple[str, str, str]
 """What is counted: a subject, the day (ISO 8601, Asia/Tehran) of the change, and a name.
 
-A subject is a kind and, behind a vertical line, which one of it: `deputy`, `province|IR-07`. Names
-and subjects have neither full stop nor dollar sign.
+A subject is a kind and, after a vertical line, one of that kind: `deputy`, `province|IR-07`. Names
+and subjects contain neither a full stop nor a dollar sign.
 """
 Tally: TypeAlias = Mapping[Counted, int]
 """By how much counts change."""
@@ -52,7 +52,7 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record stands in Kafka; the identity of whatever becomes of it."""
+    """The place of a record in Kafka. It identifies the record, and what is made of it."""
 
     topic: str
     partition: int
@@ -61,20 +61,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event that could be read, with its data parsed."""
+    """One valid event, with its data parsed."""
 
     origin: Origin
     event: CloudEvent
     data: EventData
-    topic: str  # the topic it was first published to; a replayed dead letter keeps that one
-    deferred: bool = False  # it came before, and has waited
+    topic: str  # the topic it was first published to, also if a replay has brought it
+    deferred: bool = False  # it is offered again after it has waited
     timestamp: int | None = None  # Unix milliseconds, as Kafka dated the record
 
     @property
     def sent_at(self) -> datetime | None:
-        """When (UTC) the broker took the record, by its own clock; the same whenever it is read.
+        """When (UTC) the broker took the record, by the broker's clock; the same at each read.
 
-        None where it is not known, or is no time: a topic may once have had its producers' times.
+        None if it is unknown or no possible time: a topic may once have had its producers' times.
         """
         if self.timestamp is None or not 0 <= self.timestamp < _NO_TIME:
             return None
@@ -82,7 +82,7 @@ class Message:
 
     @property
     def inbox_id(self) -> str:
-        """What tells this event from every other where its content cannot (CloudEvents, 3.1.1)."""
+        """The identity of this event, if its content has none (CloudEvents 1.0, 3.1.1)."""
         return inbox_id(self.event.source, self.event.id)
 
 
@@ -93,13 +93,13 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     DEAD_LETTERED = "dead_lettered"
-    FORWARDED = "forwarded"  # to the topic of whoever it is for now
-    DEFERRED = "deferred"  # it waits; what becomes of it in the end is counted as well
+    FORWARDED = "forwarded"  # to the topic of the deputy that it is for now
+    DEFERRED = "deferred"  # it waits; its final outcome is counted as well
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an event will never be applied as it is."""
+    """Why an event cannot be applied as it is."""
 
     reason: str  # a slug: a metric's label and `x-error-type`
     detail: str  # for people: `x-error`
@@ -107,37 +107,37 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """An event came before what it is about: it waits, and is refused where that never comes."""
+    """An event arrived before the aggregate it refers to: it waits, and is refused in the end."""
 
-    about: str  # the id of what it waits for
+    about: str  # the id of the aggregate that it waits for
     refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """An event is somebody else's now: it goes on as it is, to his topic."""
+    """An event is for another deputy now: it is sent to that topic unchanged."""
 
     topic: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A message that waits."""
+    """A message that waits in the database."""
 
     id: str  # its inbox id
     group: str
-    about: str  # what it waits for: an aggregate's id
-    at: datetime  # machine time (UTC) since when
+    about: str  # the id of the aggregate that it waits for
+    at: datetime  # machine time (UTC) when it was stored
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What became of a dead letter on its way back, for whoever replayed it."""
+    """What became of a replayed dead letter."""
 
     replay_id: str
     outcome: Outcome
-    refusal: Refusal | None = None  # where it became a dead letter again
+    refusal: Refusal | None = None  # if it became a dead letter again
 
 
 Verdict: TypeAlias = (
@@ -147,7 +147,7 @@ Verdict: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[C]):
-    """What a handler made of a batch: a verdict a message, and the changes to save for all."""
+    """What a handler decided on a batch: one verdict per message, and the changes to save."""
 
     verdicts: Sequence[Verdict]
     changes: Sequence[C] = ()
@@ -155,18 +155,18 @@ class Decision(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event to publish, as it will stand in the topic; its data already JSON bytes."""
+    """One event to publish; its data is JSON bytes already."""
 
     id: str
     type: str
     topic: str
-    key: str  # the Kafka key: the id by which the topic is ordered
+    key: str  # the Kafka key: the topic keeps the order of events with the same key
     aggregate_id: str
     version: int  # of the aggregate, from 1, without gaps: ce_sequence
     time: datetime  # aware, UTC
     dataschema: str
     data: bytes
-    trace: str | None = None  # W3C traceparent of what caused it
+    trace: str | None = None  # W3C traceparent of the request or event that caused it
 
 
 def event_of(
@@ -200,9 +200,9 @@ def event_of(
 
 
 def published(message: Message, key: str, aggregate_id: str) -> Event:
-    """One of our own events as it was published, read back from its topic."""
+    """Return one of our own events as it was published, read back from its topic."""
     event = message.event
-    assert event.sequence is not None  # ours always have it
+    assert event.sequence is not None  # our own events always have it
     return Event(
         id=event.id,
         type=event.type,
@@ -219,7 +219,7 @@ def published(message: Message, key: str, aggregate_id: str) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class OffsetAdvance:
-    """A consumer's step forward in one partition, valid only from where it believes to stand."""
+    """A consumer's advance in one partition, valid only if the stored position is `expected`."""
 
     group: str
     topic: str
@@ -230,7 +230,7 @@ class OffsetAdvance:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A lease and the number under which it was taken; a transaction that carries it holds it."""
+    """A lease and the number under which it was acquired; a transaction checks both."""
 
     lease: str
     holder: str
@@ -239,31 +239,31 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class CommitContext:
-    """Who or what brings a commit about, by which authority, from which position."""
+    """Who or what makes a commit, in which roles, and what the commit stores besides state."""
 
     kind: Literal["event", "request", "clock", "recovery"]
     by: str
     roles: tuple[str, ...] = ()
-    moves: tuple[OffsetAdvance, ...] = ()
+    advances: tuple[OffsetAdvance, ...] = ()
     fence: Fence | None = None
-    answers: tuple[ReplayOutcome, ...] = ()
+    replay_outcomes: tuple[ReplayOutcome, ...] = ()
     defers: tuple[Deferred, ...] = ()  # messages that wait from now on
     ends: tuple[str, ...] = ()  # inbox ids of messages that waited until now
-    reply: Reply | None = None  # what is answered to whoever gave his request a key
+    reply: Reply | None = None  # of a request with an Idempotency-Key
 
 
 def requested(by: Principal, reply: Reply | None = None) -> CommitContext:
-    """The cause that somebody asked for something, and what he is answered."""
+    """Return the context of a request: who made it, and the reply to keep."""
     return CommitContext("request", by.id, roles=tuple(sorted(by.roles)), reply=reply)
 
 
 RECOVERY: Final = CommitContext("recovery", "recovery")
-"""What a restored database takes in from its own topics, which hold it already."""
+"""The context of events that a restored database takes in from its own topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a commit brings about besides state: events to publish and counts that change."""
+    """What a commit brings besides state: events to publish and changes of counters."""
 
     events: Sequence[Event] = ()
     tally: Tally = field(default_factory=dict)
@@ -271,7 +271,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of an aggregate's history, with who brought it about."""
+    """One event of an aggregate's history, with who caused it."""
 
     event: Event
     by: str
@@ -280,13 +280,13 @@ class Entry:
 
 
 def inbox_id(source: str, id_: str) -> str:
-    """Join a `ce_source` and a `ce_id`; neither can hold the line break between them."""
+    """Join a `ce_source` and a `ce_id`; neither can contain the line break between them."""
     return f"{source}\n{id_}"
 
 
 def event_id(type_: str, aggregate_id: str, dedup_key: str | int) -> str:
     """Derive a `ce_id` (UUID, RFC 4122 version 5): the same fact always gets the same id.
 
-    `dedup_key` is the aggregate's version, or what makes the fact once-only by contract.
+    `dedup_key` is the aggregate's version, or what makes the fact unique by contract.
     """
     return name_id(_EVENT_IDS, f"{type_}|{aggregate_id}|{dedup_key}")

@@ -1,4 +1,4 @@
-"""Waiting out what passes by itself: with backoff, jitter, and a word in the log."""
+"""Retries of transient failures, with backoff, jitter and a line in the log."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _FIRST_SECONDS: Final = 0.05
 _LONGEST_SECONDS: Final = 2.0
 
 START_SECONDS: Final = 0.5
-"""The longest pause of what keeps a process from starting: it is wanted soon after its servers."""
+"""The longest pause at the start: a process should be ready soon after its servers."""
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether a failure passes by itself, or by what an operator does."""
+    """Whether a failure passes by itself, or once an operator has repaired its cause."""
     return classify(error) is FailureKind.TRANSIENT
 
 
@@ -36,13 +36,12 @@ def retry_transient(
     *,
     during: Callable[[], None] = lambda: None,
     longest_seconds: float = _LONGEST_SECONDS,
-    helps: Callable[[Exception], bool] = is_transient,
+    should_retry: Callable[[Exception], bool] = is_transient,
 ) -> AsyncRetrying:
-    """Build a retry that tries `what` again for as long as waiting helps: its failure passes.
+    """Build a retry without an end: `what` is tried again as long as `should_retry` says so.
 
-    `during` is called before each wait; the waits grow up to `longest_seconds`. Whoever knows more
-    of a failure than its kind says with `helps` whether to wait. Everything else is raised as it
-    is.
+    `during` is called before each pause; the pauses grow up to `longest_seconds`. Any other failure
+    is raised as it is.
     """
 
     def note(state: RetryCallState) -> None:
@@ -56,7 +55,9 @@ def retry_transient(
         )
 
     return AsyncRetrying(
-        retry=retry_if_exception(lambda error: isinstance(error, Exception) and helps(error)),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, Exception) and should_retry(error)
+        ),
         wait=wait_exponential_jitter(
             multiplier=_FIRST_SECONDS, max=longest_seconds, jitter=_FIRST_SECONDS
         ),

@@ -1,7 +1,7 @@
-"""MongoDB's error codes, by what they tell of: the server, or what it was given.
+"""MongoDB's error codes, by what they are about: the server, or the data that it was given.
 
-The kinds are those that the server itself sorts its codes into, where it does. A code that stands
-in neither list here may tell of either (`failures.sort`).
+The groups are the server's own categories of its codes, if it has one. A code that is in neither
+list here may be about either (`classification.classify`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _MEMBERS: Final = {
     187,  # LinearizableReadConcernError
     189,  # PrimarySteppedDown
     209,  # StaleClusterTime
-    211,  # KeyNotFound: that a member signs its times with
+    211,  # KeyNotFound: the key with which a member signs its times
     216,  # ElectionInProgress
     303,  # SplitHorizonChange
     308,  # CurrentConfigNotCommittedYet
@@ -78,7 +78,7 @@ _WRITE_CONCERN: Final = {
     79,  # UnknownReplWriteConcern
     100,  # UnsatisfiableWriteConcern
 }
-_TRANSACTION_GONE: Final = {
+_TRANSACTION_ENDED: Final = {
     112,  # WriteConflict
     117,  # ConflictingOperationInProgress
     206,  # NoSuchSession
@@ -95,7 +95,7 @@ _TRANSACTION_GONE: Final = {
     358,  # InternalTransactionNotSupported
     363,  # RetryableTransactionInProgress
 }
-_CURSOR_GONE: Final = {
+_CURSOR_ENDED: Final = {
     43,  # CursorNotFound: left alone too long
     96,  # OperationFailed
     136,  # CappedPositionLost
@@ -104,7 +104,7 @@ _CURSOR_GONE: Final = {
     237,  # CursorKilled
     314,  # ObjectIsBusy
 }
-_CHANGED_MEANWHILE: Final = {
+_CONFLICTING_OPERATIONS: Final = {
     46,  # LockBusy
     48,  # NamespaceExists: another transaction created the collection
     107,  # LockFailed
@@ -128,7 +128,7 @@ _SHARDS: Final = {
     13388,  # StaleConfig
     56846,  # ConfigServerUnreachable
 }
-_WITHOUT_MEANS: Final = {
+_OUT_OF_RESOURCES: Final = {
     37,  # FileRenameFailed
     38,  # FileNotOpen
     39,  # FileStreamFailed
@@ -144,10 +144,10 @@ _WITHOUT_MEANS: Final = {
     449,  # RateLimitExceeded
     450,  # PooledConnectionAcquisitionRejected
     462,  # IngressRequestRateLimitExceeded
-    8000,  # what hosted MongoDB answers for its own limits, over the storage quota for one
+    8000,  # hosted MongoDB: its own limits, such as the storage quota
     14031,  # OutOfDiskSpace
 }
-_NO_RIGHT: Final = {
+_NO_PERMISSION: Final = {
     11,  # UserNotFound
     13,  # Unauthorized
     18,  # AuthenticationFailed
@@ -161,7 +161,7 @@ _NO_RIGHT: Final = {
     392,  # InvalidJWT
     404,  # LDAPRoleAcquisitionError
 }
-_INSTALLED_OTHERWISE: Final = {
+_NO_REPLICA_SET: Final = {
     20,  # IllegalOperation: transactions without a replica set
     76,  # NoReplicationEnabled
     123,  # NotAReplicaSet
@@ -173,15 +173,15 @@ OF_THE_SERVER: Final = frozenset(
     | _INTERRUPTED
     | _MEMBERS
     | _WRITE_CONCERN
-    | _TRANSACTION_GONE
-    | _CURSOR_GONE
-    | _CHANGED_MEANWHILE
+    | _TRANSACTION_ENDED
+    | _CURSOR_ENDED
+    | _CONFLICTING_OPERATIONS
     | _SHARDS
-    | _WITHOUT_MEANS
-    | _NO_RIGHT
-    | _INSTALLED_OTHERWISE
+    | _OUT_OF_RESOURCES
+    | _NO_PERMISSION
+    | _NO_REPLICA_SET
 )
-"""Codes of what passes by itself, or by what an operator does about the server."""
+"""Codes of failures that pass by themselves, or once an operator has repaired the server."""
 
 OF_THE_DATA: Final = frozenset(
     {
@@ -226,4 +226,4 @@ OF_THE_DATA: Final = frozenset(
         40415,  # IDLUnknownField
     }
 )
-"""Codes of what was asked or written: the same again is answered the same way."""
+"""Codes of failures that a retry would meet again: the query or the document is wrong."""

@@ -1,4 +1,4 @@
-"""What waits in place in this process, and why: shown by a metric within seconds."""
+"""What does not go on in this process, and why: shown by a metric within seconds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StallCause(StrEnum):
 
     TOPICS_MISSING = "topics-missing"
     TOPIC_WENT_BACK = "topic-went-back"  # it ends before the stored position
-    RECORDS_GONE = "records-gone"  # it begins behind the stored position
+    RECORDS_GONE = "records-gone"  # it begins after the stored position
     NO_RIGHT = "no-right"
     ANOTHER_HISTORY = "another-history"  # the database was restored from an older copy
     UNREADABLE = "unreadable"  # what the broker sends is no record
@@ -44,7 +44,7 @@ class StallCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StalledPart:
-    """What waits: which part of the process, of which group or database, at which topic."""
+    """What waits: a part of the process, its group or database, and the topic."""
 
     part: str  # "preparation", "recovery", "subscription", "consumer", "relay"
     name: str
@@ -52,40 +52,40 @@ class StalledPart:
 
 
 class Stalls:
-    """The stalls of one process. One thing has one cause at a time, the latest noted."""
+    """The stalls of one process. A part has one cause at a time, the latest."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._causes: dict[StalledPart, StallCause] = {}
 
-    def note(self, what: StalledPart, cause: StallCause | None) -> None:
-        """Note why it waits; None where it goes on."""
-        before = self._causes.pop(what, None)
+    def note(self, part: StalledPart, cause: StallCause | None) -> None:
+        """Note why a part waits; None if it goes on."""
+        before = self._causes.pop(part, None)
         if cause is not None:
-            self._causes[what] = cause
+            self._causes[part] = cause
         if before is not cause:
             if before is not None:
-                self._metrics.clear_stalled(what.part, what.name, what.topic, before)
+                self._metrics.clear_stalled(part.part, part.name, part.topic, before)
             if cause is not None:
-                self._metrics.set_stalled(what.part, what.name, what.topic, cause)
+                self._metrics.set_stalled(part.part, part.name, part.topic, cause)
 
     @contextmanager
-    def shown(self, what: StalledPart) -> Iterator[None]:
-        """Try something: what it raises is noted as the cause, and its end that it goes on."""
+    def shown(self, part: StalledPart) -> Iterator[None]:
+        """Surround one attempt: an error is noted as the cause, success ends the stall."""
         try:
             yield
         except Exception as error:
-            self.note(what, cause_of(error))
+            self.note(part, cause_of(error))
             raise
-        self.note(what, None)
+        self.note(part, None)
 
-    def of(self, what: StalledPart) -> StallCause | None:
-        """Why it waits; None where it does not."""
-        return self._causes.get(what)
+    def of(self, part: StalledPart) -> StallCause | None:
+        """Why a part waits; None if it does not."""
+        return self._causes.get(part)
 
 
 def cause_of(error: BaseException) -> StallCause:
-    """The cause that an error stands for."""
+    """The cause that an error means."""
     match error:
         case HistoryChanged():
             return StallCause.ANOTHER_HISTORY

@@ -1,4 +1,4 @@
-"""A bell: wakes whoever rests between two looks at what there is to do."""
+"""A wake-up call for a task that pauses between two polls."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from contextlib import suppress
 
 
 class WakeUp:
-    """Rung by whoever brings work, heard by the one who does it; a short cut, never a promise."""
+    """Ends the pause of one task early. It only saves time: the task polls anyway."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
     def wake(self) -> None:
         """Say that there is something to do."""
-        self._rung.set()
+        self._event.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it is rung, `seconds` at most; a ring since the last waiting counts."""
+        """Wait until it is woken, at most `seconds`; a call since the last wait counts."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._event.wait()
+        self._event.clear()

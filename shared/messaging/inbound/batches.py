@@ -1,4 +1,4 @@
-"""A batch as it is worked on: what could be read of each record, and what was decided of it."""
+"""A batch in work: what was read of each record, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.core.model import Deferred, Message, Origin, Outcome, Record, Refusal, Verdict
 from shared.messaging.inbound.deadletters import DeadLetters
 
-_BYTES_A_PART: Final = 8_000_000
+_PART_BYTES: Final = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """A record with what could be read of it: a message, or a verdict without reading on."""
+    """A record with the message in it, or with a verdict if it needs no handler."""
 
     record: Record
     content: Message | Verdict
-    waited: Deferred | None = None  # where it is offered again
+    deferred: Deferred | None = None  # the stored message, if it is offered again
 
     @property
-    def where(self) -> str:
-        """Its place, for people."""
+    def place(self) -> str:
+        """Topic, partition and offset, for people."""
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
 
 Judged: TypeAlias = tuple[BatchItem, Verdict]
-"""A record with what becomes of it."""
+"""A record with the verdict on it."""
 
 
 class RecordReader:
@@ -39,9 +39,9 @@ class RecordReader:
         self._topics = frozenset(topics)
         self._dead_letters = dead_letters
 
-    def item(self, record: Record, waited: Deferred | None = None) -> BatchItem:
-        """A record as it is worked on. Raises nothing."""
-        return BatchItem(record, self._content(record, waited is not None), waited)
+    def item(self, record: Record, deferred: Deferred | None = None) -> BatchItem:
+        """Read a record. Raises nothing: what cannot be read gets a Refusal."""
+        return BatchItem(record, self._content(record, deferred is not None), deferred)
 
     def _content(self, record: Record, deferred: bool) -> Message | Verdict:
         first = self._dead_letters.origin(record)
@@ -61,12 +61,12 @@ class RecordReader:
 
 
 def parts_of(items: Sequence[BatchItem]) -> Iterator[list[BatchItem]]:
-    """Cut a batch from its end into parts that a transaction takes in its time; the first last."""
+    """Cut a batch into parts that fit into a transaction's time; the last part comes first."""
     part: list[BatchItem] = []
     size = 0
     for item in reversed(items):
         bytes_ = len(item.record.value or b"")
-        if part and size + bytes_ > _BYTES_A_PART:
+        if part and size + bytes_ > _PART_BYTES:
             yield part[::-1]
             part, size = [], 0
         part.append(item)

@@ -1,23 +1,23 @@
-"""The consumer wrapper: from Kafka's records to an effect that happens exactly once.
+"""The consumer: from Kafka's records to an effect that happens exactly once.
 
-What happens to a batch, in this order (the names are those of `steps.Step`):
+What happens to a batch, in this order (the names are those of `Failpoint`):
 
-1. read: records before the stored position are dropped; a gap is read again before it is believed.
-   Records of a topic that is paused are held back: their partitions are paused and read again.
-2. decided: the handler loads and decides, and says of each message what becomes of it. Where that
-   floods a topic, what stands behind the flood is left for later.
-3. dead-lettered: once it is known that the database can take the position, what was refused is
-   acknowledged by Kafka in the dead-letter topic, and what is somebody else's now in his.
+1. read: records before the stored position are dropped; after a gap the partition is read again.
+   Records of a paused topic are held back: their partitions are paused and read again later.
+2. decided: the handler loads and decides, and returns a verdict on each message. If that floods a
+   topic, the records after the flood are left for later.
+3. dead-lettered: once the database is known to accept the new position, Kafka acknowledges the
+   dead letters of what was refused, and what is forwarded to another topic.
 4. saved: state, events and position in one MongoDB transaction.
 5. acknowledged: Kafka's own offset follows, for lag tools and autoscalers.
 
-A crash between any two of them repeats from 1: at worst a dead letter is written twice, and it is
-known by its origin. Transient failures are waited out in place; what Kafka acknowledged in 3 is not
-sent again meanwhile. Where a batch fails for another reason it is halved until the guilty message
-stands alone.
+A crash between any two steps repeats the batch from 1. At worst a dead letter is written twice, and
+its origin identifies it. Transient failures are retried in place; what Kafka acknowledged in 3 is
+not sent again meanwhile. A batch that fails for another reason is halved until the guilty message
+is alone.
 
-What came before what it is about is kept where the position is, and offered again and again, until
-it is applied or has waited too long.
+An event that arrives before the aggregate it refers to is stored together with the position. It is
+offered again and again, until it is applied or has waited too long.
 """
 
 from __future__ import annotations
@@ -60,17 +60,18 @@ _log = structlog.get_logger(__name__)
 C = TypeVar("C")
 
 Handle: TypeAlias = Callable[[Sequence[Message]], Awaitable[Decision[C]]]
-"""Loads what a batch concerns and decides; writes nothing. It may be called again for the same."""
+"""Loads what a batch concerns and decides; writes nothing. It may get the same messages again."""
 
 Save: TypeAlias = Callable[[Sequence[C], CommitContext], Awaitable[None]]
-"""Saves changes and cause in one transaction, or nothing."""
+"""Saves the changes and what the context holds in one transaction, or nothing."""
 
 _GIVE_UP_PAUSE_SECONDS: Final = 5.0
 
 
 class Consumer(Generic[C]):
-    """Consumes for one group; `consume` is given every batch and never raises."""
+    """Consumes for one group: `consume` gets every batch."""
 
+    # long: it wires what one group consists of
     def __init__(
         self,
         *,
@@ -84,14 +85,14 @@ class Consumer(Generic[C]):
         clock: MachineClock,
         limit: FloodLimit,
         deferral: DeferralLimit,
-        tell: Callable[[HistoryChanged], None],
+        on_history_change: Callable[[HistoryChanged], None],
         stalls: Stalls | None = None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
-        """`tell` is called where the database turns out to be another history."""
+        """`on_history_change` is called if the database turns out to be restored from a copy."""
         self.group = group
         stalls = stalls or Stalls(metrics)
-        self._stalling = StallReporter(group, stalls, clock=clock)
+        self._stalls = StallReporter(group, stalls, clock=clock)
         self._handle = handle
         self._save = save
         self._positions = Positions(database)
@@ -109,8 +110,8 @@ class Consumer(Generic[C]):
         self._pausing = TopicPausing(self._gate)
         self._deferral = DeferredMessages(database)
         self._deferral_limit = deferral
-        self._reading = RecordReader(topics, dead_letters)
-        self._judging = VerdictRules(
+        self._reader = RecordReader(topics, dead_letters)
+        self._rules = VerdictRules(
             group,
             topics,
             deferral=self._deferral,
@@ -119,70 +120,70 @@ class Consumer(Generic[C]):
             clock=clock,
         )
         self._dispatch = VerdictDispatch(dead_letters)
-        self._accounts = OutcomeMetrics(group, metrics=metrics, clock=clock)
+        self._outcomes = OutcomeMetrics(group, metrics=metrics, clock=clock)
         self._catch_up = partial(catch_up, database)
         self._metrics = metrics
         self._clock = clock
-        self._tell = tell
+        self._on_history_change = on_history_change
         self._failpoint = failpoint
-        self._turn = asyncio.Lock()  # one at a time: a batch, or a look at the positions
+        self._lock = asyncio.Lock()  # held by a batch, or by a check of the positions
 
-    # -- what Kafka tells ---------------------------------------------------------------------
+    # -- what Kafka calls ---------------------------------------------------------------------
 
     @property
     def listener(self) -> ConsumerRebalanceListener:
-        """To be told of partitions that come and go."""
+        """For Kafka's consumer: hears of partitions that come and go."""
         return self._offsets.listener
 
     @property
     def wake_up(self) -> WakeUp:
-        """Rung where `check` has something to do before its time."""
+        """Woken if `check` has something to do before its time."""
         return self._offsets.wake_up
 
     async def check(self, kafka: KafkaConsumer) -> None:
-        """Go where the database stands (`Standing.check`), and offer again what waits there.
+        """Seek to the stored positions (`PartitionOffsets.check`), and offer deferred messages.
 
-        While a batch is in hand, it only shows the lag and heeds what is paused. Raises
-        HistoryChanged, the driver's errors and KafkaError.
+        While a batch is in hand, it only shows the lag and applies pauses. Raises HistoryChanged,
+        the driver's errors and KafkaError.
         """
-        if self._turn.locked():
+        if self._lock.locked():
             await self._offsets.show_lag(kafka)
-            await self._pausing.heed(kafka)
+            await self._pausing.apply(kafka)
             return
-        async with self._turn:  # nothing may be awaited between the look at it and taking it
-            paused = await self._pausing.heed(kafka)
+        async with self._lock:  # free, since nothing was awaited after the test above
+            paused = await self._pausing.apply(kafka)
             await self._offsets.check(kafka)
             await self._offer_again(kafka)
-            if paused:  # nobody fetches what would tell where these end
+            if paused:  # nothing is fetched that would say where these end
                 await self._offsets.show_lag(kafka)
 
     async def consume(self, records: Sequence[Record], kafka: KafkaConsumer) -> None:
-        """Bring about the effect of a batch, whatever it takes. Raises nothing but cancellation."""
+        """Apply a batch, whatever it takes. Raises only cancellation."""
         started = self._clock.monotonic()
-        async with self._turn:
+        async with self._lock:
             try:
                 await self._consume(records, kafka, started)
             except HistoryChanged as changed:
                 _log.exception("nothing is applied to another history", group=self.group)
-                self._stalling.note(changed)
-                self._tell(changed)
-                await asyncio.Future()  # until the process ends, which whoever was told sees to
+                self._stalls.note(changed)
+                self._on_history_change(changed)
+                await asyncio.Future()  # until the process ends: the callback sees to that
 
     async def _consume(
         self, records: Sequence[Record], kafka: KafkaConsumer, started: float
     ) -> None:
         self._failpoint(Failpoint.CONSUME_READ)
-        await self._gate.hear()
-        fresh = await self._offsets.unprocessed(records, kafka)
-        await self._apply([self._reading.item(record) for record in fresh], kafka, started)
-        await self._offsets.commit_offsets({partition_of(record) for record in fresh}, kafka)
+        await self._gate.load()
+        unprocessed = await self._offsets.unprocessed(records, kafka)
+        await self._apply([self._reader.item(record) for record in unprocessed], kafka, started)
+        await self._offsets.commit_offsets({partition_of(r) for r in unprocessed}, kafka)
         self._failpoint(Failpoint.CONSUME_ACKNOWLEDGED)
 
     async def _offer_again(self, kafka: KafkaConsumer) -> None:
-        """Offer what waits once more; what came from a paused topic waits on."""
-        waiting = await self._deferral.of(self.group, self._deferral_limit.most)
-        self._metrics.set_deferred(self.group, len(waiting))
-        items = [self._reading.item(deferred.record, deferred) for deferred in waiting]
+        """Offer deferred messages again; those of a paused topic wait on."""
+        deferred = await self._deferral.of(self.group, self._deferral_limit.most)
+        self._metrics.set_deferred(self.group, len(deferred))
+        items = [self._reader.item(message.record, message) for message in deferred]
         await self._apply(items, kafka, self._clock.monotonic())
 
     # -- 2. to 4. decided, dead-lettered, saved -----------------------------------------------
@@ -190,19 +191,19 @@ class Consumer(Generic[C]):
     async def _apply(
         self, items: Sequence[BatchItem], kafka: KafkaConsumer, started: float
     ) -> None:
-        """Apply a batch, halving it for as long as it fails for a reason that stays."""
+        """Apply a batch; halve it as long as it fails for a permanent reason."""
         parts: list[Sequence[BatchItem]] = list(parts_of(items))
-        held: dict[TopicPartition, int] = {}  # by paused topics, from these offsets on
+        held: dict[TopicPartition, int] = {}  # of paused topics: the first offset held back
         while parts:
-            mine = [i for i in parts.pop() if i.waited or self._offsets.is_assigned(i.record)]
-            part = self._pausing.let_through(mine, held)
+            assigned = [i for i in parts.pop() if i.deferred or self._offsets.is_assigned(i.record)]
+            part = self._pausing.filter(assigned, held)
             if not part:
                 continue
             try:
                 judged = await self._attempt(part)
             except PositionMoved as moved:
                 _log.info("position moved", group=self.group, why=str(moved))
-                items_left = (item for rest in (part, *parts) for item in rest if not item.waited)
+                items_left = (item for rest in (part, *parts) for item in rest if not item.deferred)
                 in_hand = {partition_of(item.record) for item in items_left}
                 await self._offsets.synchronise(in_hand, kafka)
                 break  # whatever is still to be applied is read again
@@ -210,66 +211,68 @@ class Consumer(Generic[C]):
                 raise
             except Flooded as flooded:
                 parts += [flooded.rest, flooded.first]
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is dead-lettered or halved
+            except Exception as error:  # noqa: BLE001  # whatever it is: halved or dead-lettered
                 if len(part) > 1:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
                 else:
                     parts.append([await self._give_up(part[0], error)])
             else:
-                self._pausing.note(judged)
-                self._accounts.note(judged, started)
-        self._pausing.read_again(held, kafka)
+                self._pausing.count(judged)
+                self._outcomes.note(judged, started)
+        self._pausing.rewind(held, kafka)
 
     async def _give_up(self, item: BatchItem, error: Exception) -> BatchItem:
-        _log.error("message cannot be applied", group=self.group, origin=item.where, exc_info=error)
-        if isinstance(item.content, Refusal):  # not even giving it up works: ours to mend
-            self._stalling.note(error)
+        _log.error("message cannot be applied", group=self.group, origin=item.place, exc_info=error)
+        if isinstance(item.content, Refusal):  # even its dead letter fails: a person must repair it
+            self._stalls.note(error)
             await self._clock.sleep(_GIVE_UP_PAUSE_SECONDS)
             return item
         # Its text may show what else the database holds; integrators read the refusal.
-        told = f"{type(error).__name__}; the log of {item.where} has more"
-        return replace(item, content=Refusal("failed", told))
+        detail = f"{type(error).__name__}; the log of {item.place} has more"
+        return replace(item, content=Refusal("failed", detail))
 
     async def _attempt(self, part: Sequence[BatchItem]) -> Sequence[Judged]:
-        """Decide, dead-letter and save one part; transient failures are waited out.
+        """Decide, dead-letter and save one part; transient failures are retried.
 
-        Raises PositionMoved, Flooded, and whatever is permanent.
+        Raises PositionMoved, Flooded, and permanent failures.
         """
         doubts = DoubtfulFailures(self._catch_up, self._clock, alone=len(part) == 1)
-        with self._stalling.watched():
-            async for attempt in retry_transient(self.group, self._clock, helps=doubts.helps):
-                with attempt, self._stalling.shown():
+        with self._stalls.watched():
+            async for attempt in retry_transient(
+                self.group, self._clock, should_retry=doubts.should_retry
+            ):
+                with attempt, self._stalls.shown():
                     try:
                         return await self._once(part, attempt.retry_state.attempt_number)
                     except AlreadyExists as error:
-                        await doubts.collided(error)
+                        await doubts.note_collision(error)
                         raise
         raise AssertionError("a retry without an end has ended")
 
     async def _once(self, part: Sequence[BatchItem], tries: int) -> Sequence[Judged]:
-        moves = self._offsets.advances(item.record for item in part if not item.waited)
-        judged, changes = await self._decide_for_good(part)
-        await self._pausing.admit(judged)
+        advances = self._offsets.advances(item.record for item in part if not item.deferred)
+        judged, changes = await self._decide_finally(part)
+        await self._pausing.check_flood(judged)
         self._failpoint(Failpoint.CONSUME_DECIDED)
-        cause = self._judging.cause(judged, moves)
+        context = self._rules.context(judged, advances)
         if not self._dispatch.is_done(judged):
-            await self._make_sure(cause)
+            await self._check_positions(context)
             await self._dispatch.send(judged, tries)
             self._failpoint(Failpoint.CONSUME_DEAD_LETTERED)
-        if cause.moves or cause.ends:
-            await self._save(changes, cause)
-        self._offsets.advance(moves)
+        if context.advances or context.ends:
+            await self._save(changes, context)
+        self._offsets.advance(advances)
         self._dispatch.forget(item for item, verdict in judged)
         self._failpoint(Failpoint.CONSUME_SAVED)
         return judged
 
-    async def _decide_for_good(
+    async def _decide_finally(
         self, part: Sequence[BatchItem]
     ) -> tuple[Sequence[Judged], Sequence[C]]:
-        """Decide; and where a letter or a forward would stay for good, decide on data as new.
+        """Decide; if that brings a dead letter or a forward, decide again on the newest data.
 
-        A change that was decided on older data is stopped when it is saved, a letter is not.
+        A change that was decided on old data is stopped when it is saved, a dead letter is not.
         """
         judged, changes = await self._decide(part)
         by_handler = [one for one in judged if isinstance(one[0].content, Message)]
@@ -279,14 +282,14 @@ class Consumer(Generic[C]):
         return await self._decide(part)
 
     async def _decide(self, part: Sequence[BatchItem]) -> tuple[Sequence[Judged], Sequence[C]]:
-        """Say what becomes of each; what was told of one before is not decided anew."""
-        known = [(item, self._dispatch.final(item) or item.content) for item in part]
+        """Return a verdict on each; one that was sent before stays."""
+        known = [(item, self._dispatch.final_verdict(item) or item.content) for item in part]
         messages = [content for _, content in known if isinstance(content, Message)]
         decision: Decision[C] = await self._handle(messages) if messages else Decision(())
         if len(decision.verdicts) != len(messages):
             raise ValueError(f"{len(decision.verdicts)} verdicts on {len(messages)} messages")
         verdicts = iter(decision.verdicts)
-        judged = await self._judging.judge(
+        judged = await self._rules.judge(
             [
                 (item, next(verdicts) if isinstance(content, Message) else content)
                 for item, content in known
@@ -294,17 +297,17 @@ class Consumer(Generic[C]):
         )
         return judged, decision.changes
 
-    async def _make_sure(self, cause: CommitContext) -> None:
-        """Look whether the database takes these steps, before anything is sent that stays.
+    async def _check_positions(self, context: CommitContext) -> None:
+        """Check that the database accepts the new positions, before anything is sent for good.
 
         Raises PositionMoved and the driver's errors.
         """
         stored = await self._positions.read(
-            self.group, [(move.topic, move.partition) for move in cause.moves]
+            self.group, [(move.topic, move.partition) for move in context.advances]
         )
-        for move in cause.moves:
+        for move in context.advances:
             at = stored.get((move.topic, move.partition))
             if at != move.expected:
                 raise PositionMoved(f"{move.topic}/{move.partition} at {at}, not {move.expected}")
-        if len(await self._deferral.known(cause.ends)) < len(cause.ends):
+        if len(await self._deferral.known(context.ends)) < len(context.ends):
             raise PositionMoved("what waited was taken by another process")

@@ -1,4 +1,4 @@
-"""Dead letters: what could not be read or applied, kept whole, with the reason."""
+"""Dead letters: records that could not be read or applied, kept whole, with the reason."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ OFFSET: Final = "x-origin-offset"
 ATTEMPTS: Final = "x-attempts"
 FAILED_AT: Final = "x-failed-at"
 NOTES: Final = frozenset({TYPE, ERROR, TOPIC, PARTITION, OFFSET, ATTEMPTS, FAILED_AT})
-"""The headers that a dead letter has besides the original ones; they stand last."""
+"""The headers that a dead letter has after the original ones."""
 
 REPLAY_ID: Final = "replay_id"
-"""A header of a dead letter on its way back: tells this replay from every other."""
+"""A header of a replayed dead letter: the id of this replay."""
 
-
-_LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB that are set aside
+_LONGEST_ERROR: Final = 2_000  # characters; the header must fit into the 64 KiB reserved for it
 _LONGEST_ID: Final = 100  # characters
 _MANY: Final = 2**53  # no partition, offset or attempt reaches it, and JSON holds all below
 _UNKNOWN: Final = "unknown"
@@ -38,7 +37,7 @@ _UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that this service gives up, and why."""
+    """A record that this service cannot apply, and why."""
 
     record: Record
     refusal: Refusal
@@ -46,7 +45,7 @@ class DeadLetter:
 
 
 class Extent(Enum):
-    """How much of a record its dead letter holds; the value says what does not fit."""
+    """How much of a record its dead letter holds; the text says what does not fit."""
 
     WHOLE = ""
     WITHOUT_VALUE = "the value fits in no dead letter and stays at its origin; "
@@ -60,19 +59,19 @@ _LESS: Final[Mapping[Extent, Extent]] = {
 
 
 def first_origin(record: Record) -> Origin:
-    """Where a record first stood: a replayed dead letter names that place in its headers."""
+    """The first origin of a record: a replayed dead letter has it in its headers."""
     headers = dict(record.headers)
     try:
         first = Origin(headers[TOPIC].decode(), int(headers[PARTITION]), int(headers[OFFSET]))
         if not (0 <= first.partition < _MANY and 0 <= first.offset < _MANY):
             raise ValueError(first)
-    except (AttributeError, KeyError, TypeError, ValueError):  # not there, null, or no place
+    except (AttributeError, KeyError, TypeError, ValueError):  # missing, null or no origin
         return Origin(record.topic, record.partition, record.offset)
     return first
 
 
 def attempts_of(headers: Sequence[tuple[str, bytes]]) -> int:
-    """How often a dead letter was tried; 0 where its headers do not say."""
+    """How often a dead letter was tried; 0 if its headers do not say it."""
     try:
         return min(max(0, int(dict(headers)[ATTEMPTS])), _MANY)
     except (KeyError, TypeError, ValueError):
@@ -80,7 +79,7 @@ def attempts_of(headers: Sequence[tuple[str, bytes]]) -> int:
 
 
 class DeadLetters:
-    """Writes the dead letters of one service, and tells the integrators of their own mistakes."""
+    """Writes the dead letters of one service, and rejections for the senders of bad events."""
 
     def __init__(
         self,
@@ -100,20 +99,20 @@ class DeadLetters:
         self._clock = clock
 
     def origin(self, record: Record) -> Origin:
-        """Where a record first stood; only one from the replay topic may name another place."""
+        """The first origin of a record; only one from the replay topic may name another."""
         if record.topic == self.replay:
             return first_origin(record)
         return Origin(record.topic, record.partition, record.offset)
 
     def replay_id(self, record: Record) -> str | None:
-        """Which replay brought a record; None where none did."""
+        """The id of the replay that brought a record; None if none did."""
         raw = dict(record.headers).get(REPLAY_ID) if record.topic == self.replay else None
         return raw.decode(errors="replace")[:_LONGEST_ID] if raw else None
 
     async def forward(self, records: Sequence[tuple[Record, str]]) -> Sequence[Exception | None]:
-        """Write each to its topic, without what a replay has added.
+        """Write each record to its topic, without the headers that a replay has added.
 
-        Return why Kafka did not acknowledge it, of each; None where it did.
+        Return one entry per record: why Kafka did not acknowledge it, or None if it did.
         """
         added = {*NOTES, REPLAY_ID}
         return await self._send(
@@ -124,9 +123,10 @@ class DeadLetters:
         )
 
     async def send(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
-        """Write dead letters; return why Kafka did not acknowledge it, of each, else None.
+        """Write dead letters; return per letter why Kafka did not acknowledge it, else None.
 
-        Of what was sent compressed and fits in no dead letter only so much is written as does.
+        Of a record that was sent compressed and is too large for a dead letter, only as much is
+        written as fits.
         """
         now = self._clock.now()
         failed: list[Exception | None] = [None] * len(letters)
@@ -143,12 +143,12 @@ class DeadLetters:
             ]
             for number in too_large:
                 extents[number] = _LESS[extents[number]]
-            # What waits for one before it goes with the next try, if there is one.
+            # A letter that waits for one before it is sent with the next try, if there is one.
             left = [number for number in left if failed[number] is not None] if too_large else ()
         return failed
 
     async def reject(self, letters: Sequence[DeadLetter]) -> Sequence[Exception | None]:
-        """Tell the senders; return why Kafka did not acknowledge it, of each, else None."""
+        """Write rejections; return per letter why Kafka did not acknowledge it, else None."""
         now = self._clock.now()
         return await self._send([self._rejection(letter, now) for letter in letters])
 
@@ -162,7 +162,7 @@ class DeadLetters:
         before = attempts_of(record.headers) if replayed else 0
         notes: Mapping[str, str] = {
             TYPE: letter.refusal.reason,
-            ERROR: _told(extent.value + letter.refusal.detail),
+            ERROR: _shortened(extent.value + letter.refusal.detail),
             TOPIC: origin.topic,
             PARTITION: str(origin.partition),
             OFFSET: str(origin.offset),
@@ -177,23 +177,23 @@ class DeadLetters:
         return OutgoingRecord(self._topic, record.key, value, [*kept, *headers])
 
     def _without(self, added: Collection[str], record: Record) -> list[tuple[str, bytes]]:
-        """The headers of a record but for these, where a replay has brought it."""
+        """The headers of a record, without `added` if a replay has brought it."""
         replayed = record.topic == self.replay
         return [(name, raw) for name, raw in record.headers if not (replayed and name in added)]
 
     def _rejection(self, letter: DeadLetter, now: datetime) -> OutgoingRecord:
         record, origin = letter.record, self.origin(letter.record)
-        told = glimpse(record.headers, record.value)
+        seen = glimpse(record.headers, record.value)
         data = EventRejected(
-            id=told.id,
-            type=told.type,
-            source=told.source,
-            subject=told.subject,
+            id=seen.id,
+            type=seen.type,
+            source=seen.source,
+            subject=seen.subject,
             topic=origin.topic,
             partition=origin.partition,
             offset=origin.offset,
             reason=letter.refusal.reason,
-            detail=_told(letter.refusal.detail),
+            detail=_shortened(letter.refusal.detail),
             service=self._service,
         )
         place = f"{origin.partition}|{origin.offset}|{letter.refusal.reason}"
@@ -203,16 +203,16 @@ class DeadLetters:
                 source=self._source,
                 type=EventRejected.TYPE,
                 data=data.to_json(),
-                subject=told.id,
+                subject=seen.id,
                 time=now,
                 dataschema=EventRejected.DATASCHEMA,
-                traceparent=told.traceparent,
+                traceparent=seen.traceparent,
             )
         )
-        key = told.source or _UNKNOWN
+        key = seen.source or _UNKNOWN
         return OutgoingRecord(self._rejections, key.encode(), value, headers)
 
 
-def _told(detail: str) -> str:
-    """As much as fits, on one line of characters that can be written."""
+def _shortened(detail: str) -> str:
+    """As much of a text as fits, on one line of printable characters."""
     return one_line(detail[:_LONGEST_ERROR])

@@ -1,4 +1,4 @@
-"""What leaves a batch for other topics: dead letters, rejections, what is somebody else's now."""
+"""What a batch sends to other topics: dead letters, rejections and forwarded records."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from shared.messaging.inbound.batches import BatchItem, Judged
 from shared.messaging.inbound.deadletters import DeadLetter, DeadLetters
 
 _Place: TypeAlias = tuple[str, int, int, int]
-"""Topic, partition, offset and time: a topic that was made anew has other records there."""
+"""Topic, partition, offset and time: a topic that was created again has other records there."""
 
 _Kind: TypeAlias = Literal["letter", "rejection", "forward"]
 
 
 class VerdictDispatch:
-    """Sends what leaves, acknowledged by Kafka, before the position passes it; each of it once.
+    """Sends each of these once, acknowledged by Kafka, before the position passes the record.
 
     Kafka's acknowledgements are remembered until the position has passed, however often a save
-    fails meanwhile and into whatever parts the batch is halved. And what was told is final: a
-    record whose letter stands in its topic is not decided anew, else it might be applied after
-    all. Only a process that dies between the two writes a letter twice; its origin tells.
+    fails meanwhile and however the batch is halved. And what was sent is final: a record that has
+    a dead letter is not decided again, else it might be applied after all. Only a process that
+    dies before the position passes writes a dead letter twice; its origin identifies it.
     """
 
     def __init__(self, dead_letters: DeadLetters) -> None:
@@ -29,19 +29,19 @@ class VerdictDispatch:
         self._final: dict[_Place, Refusal | Forward] = {}
         self._sent: set[tuple[_Place, _Kind]] = set()
 
-    def final(self, item: BatchItem) -> Refusal | Forward | None:
-        """What became of a record for good, although its position was not passed yet."""
+    def final_verdict(self, item: BatchItem) -> Refusal | Forward | None:
+        """The verdict that was already sent of a record whose position has not passed yet."""
         return self._final.get(_place(item.record)) if self._final else None
 
     def is_done(self, judged: Iterable[Judged]) -> bool:
-        """Whether all that leaves was sent, or nothing does."""
+        """Whether nothing is left to send."""
         return all(not self._missing(item, verdict) for item, verdict in judged)
 
     async def send(self, judged: Iterable[Judged], tries: int) -> None:
-        """Send what was not sent before, and wait until Kafka has all of it.
+        """Send what was not sent before, and wait until Kafka has acknowledged all of it.
 
-        `tries` is told in the letters. Raises the first failure, KafkaError and Unsendable among
-        them; what was acknowledged beside it is not sent again.
+        `tries`: how often the batch was tried; the dead letters say it. Raises the first failure,
+        such as KafkaError or Unsendable; what was acknowledged is not sent again.
         """
         letters: dict[_Kind, list[DeadLetter]] = {"letter": [], "rejection": []}
         forwards: list[tuple[Record, Forward]] = []
@@ -65,7 +65,7 @@ class VerdictDispatch:
             raise failures[0]
 
     def forget(self, items: Iterable[BatchItem]) -> None:
-        """The position has passed these."""
+        """Forget these: the position has passed them."""
         if not self._final:
             return
         for item in items:

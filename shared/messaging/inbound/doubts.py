@@ -1,4 +1,4 @@
-"""Failures that may be a message's own: how long they are waited out before that is believed."""
+"""Failures that one message may have caused: how long they are retried before it is given up."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from shared.messaging.core.errors import AlreadyExists
 from shared.runtime.clocks import MachineClock
 
 _FRESH_DECISIONS: Final = 5
-_BELIEVED_AFTER_SECONDS: Final = 60.0
+_GIVE_UP_SECONDS: Final = 60.0
 
 
 class Collision(Exception):
-    """A message collides with something that deciding about it anew does not see."""
+    """A message collides with something that a new decision about it does not see."""
 
 
 class DoubtfulFailures:
-    """What is held against a part of a batch over its attempts.
+    """The doubtful failures of one part of a batch, over its attempts.
 
-    A collision says that a decision was made on data older than what stands in its way: what the
-    primary holds, decisions see once a majority does, and that may take as long as a majority
-    lags. So no number of collisions and no time is proof. Only a decision that was made after the
-    majority had caught up with the collision before, and collides all the same, counts; five of
-    them, since a primary that is fresh may trail once more.
+    A collision means that a decision was made on old data: decisions see what the primary holds
+    only once a majority holds it, and a majority may lag for any time. So neither the number of
+    collisions nor the time proves anything. What counts is a decision that was made after the
+    majority had caught up with the collision before, and collides all the same. Five of them are
+    proof, not one, since a primary that was just elected may lag once more.
 
-    Of a failure that nobody foresaw, with a single message in hand, a minute is waited out.
+    An unforeseen failure of a single message is retried for a minute.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class DoubtfulFailures:
         self._has_caught_up = False
         self._collisions = 0
 
-    async def collided(self, error: AlreadyExists) -> None:
-        """Hold a collision against the part, and let the next decision see what it met.
+    async def note_collision(self, error: AlreadyExists) -> None:
+        """Count a collision, and wait until the next decision can see what it collided with.
 
-        Raises Collision where it is believed, and what keeps the majority from catching up.
+        Raises Collision if these are enough, and what keeps the majority from catching up.
         """
         self._collisions += self._has_caught_up
         if self._collisions == _FRESH_DECISIONS:
@@ -52,12 +52,12 @@ class DoubtfulFailures:
         await self._catch_up()
         self._has_caught_up = True
 
-    def helps(self, error: Exception) -> bool:
-        """Whether waiting may help against a failure."""
+    def should_retry(self, error: Exception) -> bool:
+        """Whether a retry may succeed after this failure."""
         kind = classify(error)
         if kind is not FailureKind.DOUBTFUL or not self._alone:
             return kind is FailureKind.TRANSIENT
         now = self._clock.monotonic()
         if self._doubtful_since is None:
             self._doubtful_since = now
-        return now < self._doubtful_since + _BELIEVED_AFTER_SECONDS
+        return now < self._doubtful_since + _GIVE_UP_SECONDS

@@ -43,7 +43,7 @@ class _Cursor:
 
     stored: int | None  # the position in the database, as far as this consumer knows
     next: int  # the offset to read next
-    sure: bool = True  # False: somebody else has moved the stored position
+    valid: bool = True  # False: another process has moved the stored position
 
 
 class PartitionOffsets:
@@ -88,7 +88,7 @@ class PartitionOffsets:
 
     def _cursor(self, partition: TopicPartition) -> _Cursor | None:
         cursor = self._cursors.get(partition)
-        return cursor if cursor is not None and cursor.sure else None
+        return cursor if cursor is not None and cursor.valid else None
 
     def _next_of(self, partition: TopicPartition) -> int | None:
         cursor = self._cursors.get(partition)
@@ -140,7 +140,7 @@ class PartitionOffsets:
         for partition in partitions:
             kafka.set_aside(partition)
             if (cursor := self._cursors.get(partition)) is not None:
-                cursor.sure = False
+                cursor.valid = False
         try:
             stored = await self._positions.read(self._group, partitions)
         except PyMongoError as error:

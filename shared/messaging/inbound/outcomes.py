@@ -1,4 +1,4 @@
-"""What is counted and logged of a part that was saved."""
+"""Counting and logging of what was saved."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ class OutcomeMetrics:
         self._clock = clock
 
     def note(self, judged: Sequence[Judged], started: float) -> None:
-        """Count what became of each; `started` is when the batch was read (monotonic)."""
+        """Count the verdicts; `started` is when the batch was read (monotonic seconds)."""
         now, seconds = self._clock.now().timestamp(), self._clock.monotonic() - started
         outcomes: Counter[tuple[str, Outcome]] = Counter()
         delays: dict[str, list[float]] = defaultdict(list)
         for item, verdict in judged:
             type_ = item.content.event.type if isinstance(item.content, Message) else UNKNOWN
-            if not item.waited:
+            if not item.deferred:
                 delays[type_].append(now - item.record.timestamp / 1000)
-            if not (item.waited and isinstance(verdict, Defer)):
+            if not (item.deferred and isinstance(verdict, Defer)):
                 outcomes[type_, outcome_of(verdict)] += 1
             if isinstance(verdict, Refusal):
                 self._metrics.dead_letter(verdict.reason)
-                self._tell_of(item, verdict)
+                self._log_refusal(item, verdict)
         for (type_, outcome), count in outcomes.items():
             self._metrics.event_consumed(type_, outcome.value, count)
         for type_, delayed in delays.items():
             self._metrics.events_committed(type_, seconds, delayed)
 
-    def _tell_of(self, item: BatchItem, refusal: Refusal) -> None:
+    def _log_refusal(self, item: BatchItem, refusal: Refusal) -> None:
         event = item.content.event if isinstance(item.content, Message) else None
         with bind_event(event.id, event.traceparent) if event else nullcontext():
             _log.warning(
                 "dead-lettered",
                 group=self._group,
-                origin=item.where,
+                origin=item.place,
                 reason=refusal.reason,
                 detail=refusal.detail,
             )

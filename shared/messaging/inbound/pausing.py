@@ -1,4 +1,4 @@
-"""What a batch has to do with paused topics: it closes them, and holds their records back."""
+"""Pausing of topics: a batch that floods one pauses it and holds its records back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.messaging.inbound.kafka_consumer import KafkaConsumer, partition_of
 
 
 class Flooded(Exception):
-    """A part of a batch floods a topic: the first of it goes on without the rest."""
+    """A part of a batch floods a topic: `first` goes on, `rest` comes after the pause."""
 
     def __init__(self, first: Iterable[BatchItem], rest: Iterable[BatchItem]) -> None:
         super().__init__()
@@ -24,83 +24,84 @@ class Flooded(Exception):
 
 
 class TopicPausing:
-    """Stands between one group's batches and its gate."""
+    """Applies the pauses of one group's gate to its batches and to Kafka's consumer."""
 
     def __init__(self, gate: FloodGate) -> None:
         self._gate = gate
-        self._paused: set[TopicPartition] = set()  # in Kafka's consumer, by this one
+        self._paused: set[TopicPartition] = set()  # in Kafka's consumer, by this class
 
-    async def heed(self, kafka: KafkaConsumer) -> bool:
-        """Let Kafka's consumer pause what is paused, and read on what no longer is.
+    async def apply(self, kafka: KafkaConsumer) -> bool:
+        """Pause and resume partitions of Kafka's consumer; return whether any is paused.
 
-        It forgets what it paused whenever partitions are shared out anew. Says whether any is
-        paused. Raises the driver's errors.
+        Kafka's consumer forgets its pauses at each rebalance. Raises the driver's errors.
         """
-        await self._gate.look()
-        for partition in [p for p in self._paused if not self._gate.is_shut(p.topic)]:
+        await self._gate.refresh()
+        for partition in [p for p in self._paused if not self._gate.is_paused(p.topic)]:
             self._paused.discard(partition)
             with suppress(IllegalStateError):  # taken away meanwhile
                 kafka.resume(partition)
-        shut = [p for p in kafka.assignment() if self._gate.is_shut(p.topic)]
-        for partition in shut:
+        paused = [p for p in kafka.assignment() if self._gate.is_paused(p.topic)]
+        for partition in paused:
             self._paused.add(partition)
             with suppress(IllegalStateError):
                 kafka.pause(partition)
-        return bool(shut)
+        return bool(paused)
 
-    def let_through(
+    def filter(
         self, items: Sequence[BatchItem], held: dict[TopicPartition, int]
     ) -> Sequence[BatchItem]:
-        """Those that may go on. Of each partition that may not, `held` gets the first offset.
+        """Return the items that are not held back; add the first offset held back to `held`.
 
-        What was held back once in a batch stays so until its end, although somebody lets its topic
-        go on meanwhile: what stands behind it must not overtake it.
+        A partition that was held back stays so until the end of the batch, even if somebody
+        resumes its topic meanwhile: later records must not overtake earlier ones.
         """
-        if not held and not any(self._gate.is_shut(item.record.topic) for item in items):
+        if not held and not any(self._gate.is_paused(item.record.topic) for item in items):
             return items
-        going_on = []
+        passed = []
         for item in items:
             partition = partition_of(item.record)
-            if not self._gate.is_shut(partition.topic) and (item.waited or partition not in held):
-                going_on.append(item)
-            elif not item.waited:  # what waits in the database is offered again
+            if not self._gate.is_paused(partition.topic) and (
+                item.deferred or partition not in held
+            ):
+                passed.append(item)
+            elif not item.deferred:  # a deferred message is offered again anyway
                 held.setdefault(partition, item.record.offset)
-        return going_on
+        return passed
 
-    async def admit(self, judged: Sequence[Judged]) -> None:
-        """Close the topics that these flood, before more than a flood's worth is given up.
+    async def check_flood(self, judged: Sequence[Judged]) -> None:
+        """Pause the topics that these verdicts flood, before more is dead-lettered.
 
-        Raises Flooded where something of such a topic stands behind the flood.
+        Raises Flooded if the part has more of such a topic than what floods it.
         """
         if not any(isinstance(verdict, Refusal) for _, verdict in judged):
             return
-        new = [(item, verdict) for item, verdict in judged if not item.waited]
-        flooded = self._gate.foresee(
+        new = [(item, verdict) for item, verdict in judged if not item.deferred]
+        flooded = self._gate.predict(
             [(item.record.topic, isinstance(verdict, Refusal)) for item, verdict in new]
         )
         if not flooded:
             return
-        behind = {
+        later = {
             id(item)
             for number, (item, _) in enumerate(new)
             if number > flooded.get(item.record.topic, number)
         }
-        if behind:
+        if later:
             raise Flooded(
-                (item for item, _ in judged if id(item) not in behind),
-                (item for item, _ in judged if id(item) in behind),
+                (item for item, _ in judged if id(item) not in later),
+                (item for item, _ in judged if id(item) in later),
             )
         for topic in flooded:
-            await self._gate.shut(topic)
+            await self._gate.pause(topic)
 
-    def note(self, judged: Sequence[Judged]) -> None:
-        """Let what became of these count."""
+    def count(self, judged: Sequence[Judged]) -> None:
+        """Count these verdicts."""
         for item, verdict in judged:
-            if not item.waited:
-                self._gate.note(item.record.topic, refused=isinstance(verdict, Refusal))
+            if not item.deferred:
+                self._gate.count(item.record.topic, refused=isinstance(verdict, Refusal))
 
-    def read_again(self, held: Mapping[TopicPartition, int], kafka: KafkaConsumer) -> None:
-        """Let what was held back come again, once its partitions are read on."""
+    def rewind(self, held: Mapping[TopicPartition, int], kafka: KafkaConsumer) -> None:
+        """Pause what was held back, and read it again once its topic is resumed."""
         for partition, offset in held.items():
             self._paused.add(partition)
             with suppress(IllegalStateError):  # taken away meanwhile

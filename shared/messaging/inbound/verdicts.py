@@ -1,4 +1,4 @@
-"""What is judged beside the handler: who may wait, who has waited too long, what replays became."""
+"""Rules for verdicts beside the handler's: which messages may wait, and answers to replays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.runtime.clocks import MachineClock
 
 
 class VerdictRules:
-    """Judges for one group what its handler has decided."""
+    """Applies the rules of one group to the verdicts of its handler."""
 
     def __init__(
         self,
@@ -43,11 +43,13 @@ class VerdictRules:
         self._clock = clock
 
     async def judge(self, decided: Sequence[Judged]) -> Sequence[Judged]:
-        """Let wait what may; refuse what may not, or has waited long enough."""
+        """Replace Defer by a refusal if the message may not wait, or has waited long enough."""
         new = [
             item.content.inbox_id
             for item, verdict in decided
-            if isinstance(verdict, Defer) and isinstance(item.content, Message) and not item.waited
+            if isinstance(verdict, Defer)
+            and isinstance(item.content, Message)
+            and not item.deferred
         ]
         known = set(await self._deferral.known(new))
         room = await self._deferral.room(self._limit) if new else 0
@@ -57,58 +59,60 @@ class VerdictRules:
             if isinstance(verdict, Defer):
                 assert isinstance(item.content, Message)
                 id_ = item.content.inbox_id
-                if item.waited:
-                    if item.waited.at + self._limit.longest <= self._clock.now():
+                if item.deferred:
+                    if item.deferred.at + self._limit.longest <= self._clock.now():
                         final = verdict.refusal
                 elif id_ in known:
                     final = Outcome.DUPLICATE
                 elif room <= 0 or item.record.topic not in self._topics:
-                    final = verdict.refusal  # whoever replays gets answers
+                    final = verdict.refusal  # a replay is answered at once
                 else:
                     known.add(id_)
                     room -= 1
             judged.append((item, final))
         return judged
 
-    def cause(self, judged: Sequence[Judged], moves: tuple[OffsetAdvance, ...]) -> CommitContext:
-        """What a transaction notes besides its effect."""
+    def context(
+        self, judged: Sequence[Judged], advances: tuple[OffsetAdvance, ...]
+    ) -> CommitContext:
+        """What the transaction stores besides the changes."""
         now = self._clock.now()
         return CommitContext(
             "event",
             self._group,
-            moves=moves,
-            answers=self._answers(judged),
+            advances=advances,
+            replay_outcomes=self._replay_outcomes(judged),
             defers=tuple(
                 Deferred(item.content.inbox_id, self._group, verdict.about, now, item.record)
                 for item, verdict in judged
                 if isinstance(verdict, Defer)
                 and isinstance(item.content, Message)
-                and not item.waited
+                and not item.deferred
             ),
             ends=tuple(
-                item.waited.id
+                item.deferred.id
                 for item, verdict in judged
-                if item.waited and not isinstance(verdict, Defer)
+                if item.deferred and not isinstance(verdict, Defer)
             ),
         )
 
-    def _answers(self, judged: Sequence[Judged]) -> tuple[ReplayOutcome, ...]:
-        """What became of the dead letters that came back to this group."""
-        answers = []
+    def _replay_outcomes(self, judged: Sequence[Judged]) -> tuple[ReplayOutcome, ...]:
+        """The outcomes of dead letters that were replayed to this group."""
+        outcomes = []
         for item, verdict in judged:
             if item.record.topic in self._topics:
-                continue  # nobody's replay
+                continue  # no replay
             replay_id = self._dead_letters.replay_id(item.record)
             mine = self._dead_letters.origin(item.record).topic in self._topics
             if replay_id is None or not mine:
                 continue
             refusal = verdict if isinstance(verdict, Refusal) else None
-            answers.append(ReplayOutcome(replay_id, outcome_of(verdict), refusal))
-        return tuple(answers)
+            outcomes.append(ReplayOutcome(replay_id, outcome_of(verdict), refusal))
+        return tuple(outcomes)
 
 
 def outcome_of(verdict: Verdict) -> Outcome:
-    """How a verdict is counted."""
+    """The outcome as which a verdict is counted."""
     match verdict:
         case Refusal():
             return Outcome.DEAD_LETTERED

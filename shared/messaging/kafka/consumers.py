@@ -1,20 +1,20 @@
 """aiokafka's consumer, as this project needs it. Seen with aiokafka 0.14, each with a test:
 
-A read that fails has moved positions of the partitions that it had come to, and drops their
-records. So whoever reads goes back to where the read began: no record is ever passed over by a
-failure, and what a read skips (aborted records, markers of transactions) is no gap (`Span`).
+A read that fails has already moved the positions of some partitions, and drops their records. So
+the reader goes back to where the read began: no failure skips a record, and what a read skips
+(aborted records, markers of transactions) is no gap (`OffsetSpan`).
 
 One partition that cannot be read fails the reads of all. So `SteadyConsumer` sets aside whatever
 makes a read fail, and goes on with the others.
 
-Where records lie unread for 0.1 s, it asks their broker for the other partitions alone. If those
-are idle, as a topic of replays is, the answer takes half a second (`fetch.max.wait.ms`), and
-nothing else is asked of that broker meanwhile: whoever takes longer than that over a batch gets
-the next one in gusts. So `SteadyConsumer` asks for nothing while something lies unread.
+If records stay unread for 0.1 s, aiokafka asks their broker for the other partitions only. If those
+are idle, as a topic of replays is, the answer takes half a second (`fetch.max.wait.ms`), and that
+broker gets no other request meanwhile: a consumer that takes longer than that over a batch gets the
+next one in bursts. So `SteadyConsumer` asks for nothing while something is unread.
 
-What lies unread was fetched when the batch before was handed out, so it is the first that came
-since, and the rest waits for one more batch to go by. So where something lies there,
-`SteadyConsumer` reads it together with what came meanwhile.
+What is unread was fetched when the batch before was handed out. So it is only the first of what
+came since, and the rest would wait for one more batch. So if something is unread, `SteadyConsumer`
+reads it together with what came meanwhile.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from shared.messaging.kafka.decoding import ForgivingRecords, NamedPartitionReco
 
 _log = structlog.get_logger(__name__)
 
-_UNREAD_SECONDS: Final = 3_600.0  # for as long as records lie unread, in effect
-_MEANWHILE_MS: Final = 5  # a fetch of what is there already takes less
-_TELL_SECONDS: Final = 0.5  # at most so often
+_UNREAD_SECONDS: Final = 3_600.0  # in effect: as long as records are unread
+_MEANWHILE_MS: Final = 5  # longer than a fetch of what is there already
+_CALLBACK_SECONDS: Final = 0.5  # from one call of `on_offset_lost` to the next
 
 OFFSET_ERRORS: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
-"""What a read says of a partition where the reader stands nowhere that Kafka holds."""
+"""What a read raises if Kafka does not hold the reader's offset of a partition."""
 
 
 Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
@@ -53,10 +53,10 @@ Fetched: TypeAlias = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class OffsetSpan:
-    """What reads in a row have covered of a partition: everything from `begin` up to `end`.
+    """What consecutive reads have covered of a partition: all offsets from `begin` up to `end`.
 
-    `last` is the offset of the last record in it; None where there is none, but at most markers
-    and aborted records. A reader that is put elsewhere begins another one.
+    `last` is the offset of the last record in it; None if it has only markers and aborted records,
+    or nothing. A seek begins another span.
     """
 
     begin: int
@@ -64,14 +64,14 @@ class OffsetSpan:
     last: int | None
 
     def covers(self, begin: int, last: int) -> bool:
-        """Whether everything was read from an offset on up to that of a record."""
+        """Whether everything was read from the offset `begin` up to the record at `last`."""
         return self.begin <= begin and self.last is not None and last <= self.last
 
 
 class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped here
-    """A consumer whose reads fail for what the broker says, not for what a record holds.
+    """A consumer whose reads fail for what the broker answers, not for what a record contains.
 
-    It takes what was committed alone. A read that fails passes over nothing.
+    It reads only committed records. A read that fails skips nothing.
     """
 
     def __init__(self, *topics: str, **options: Any) -> None:
@@ -83,7 +83,7 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         self._sought: set[TopicPartition] = set()  # since the last read began
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read a partition from there on, as aiokafka does. Raises IllegalStateError."""
+        """Read a partition from an offset on, as aiokafka does. Raises IllegalStateError."""
         super().seek(partition, offset)
         self._sought.add(partition)
         self._spans[partition] = OffsetSpan(offset, offset, None)
@@ -114,7 +114,7 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         end: int,
         records: list[ConsumerRecord[bytes, bytes]] | None,
     ) -> OffsetSpan:
-        """What is covered now. A partition's place moves by reads and seeks alone, but at first."""
+        """What is covered now. Once it is known, an offset changes only by reads and seeks."""
         known = self._spans.get(partition)
         if known is None or (known.end != before and partition not in self._sought):
             begin = end if before is None else before
@@ -122,19 +122,19 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
         return OffsetSpan(known.begin, end, records[-1].offset if records else known.last)
 
     def span(self, partition: TopicPartition) -> OffsetSpan | None:
-        """What reads in a row have covered of a partition; None where it was not assigned."""
+        """What consecutive reads have covered of a partition; None if it was not assigned."""
         return self._spans.get(partition)
 
     def end(self, partition: TopicPartition) -> int | None:
-        """Where what was committed ends in a partition, by its last read.
+        """The end of what is committed in a partition, as of its last read.
 
-        None where it was not read, or taken away: aiokafka's own fails an assertion there.
+        None if it was not read yet, or was taken away: aiokafka fails an assertion then.
         """
         assigned = partition in self.assignment()
         return self.last_stable_offset(partition) if assigned else None
 
     def _positions(self) -> dict[TopicPartition, int]:
-        """Where it stands in each partition; those that have no place yet are left out."""
+        """The offset to read next in each partition; those that have none yet are left out."""
         subscription = self._subscription.subscription
         assignment = None if subscription is None else subscription.assignment
         if assignment is None:
@@ -152,17 +152,17 @@ class ForgivingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is 
 
 
 class SteadyConsumer(ForgivingConsumer):
-    """A consumer that reads all of its partitions together, but for those that it set aside."""
+    """A consumer that reads all of its partitions together, except those that are set aside."""
 
     def __init__(
-        self, *topics: str, tell: Callable[[], None] = lambda: None, **options: Any
+        self, *topics: str, on_offset_lost: Callable[[], None] = lambda: None, **options: Any
     ) -> None:
-        """`tell` is called where a partition waits for somebody to say where it is to be read."""
+        """`on_offset_lost` is called if a partition was set aside and waits for a seek."""
         super().__init__(*topics, **options)
-        self._tell = tell
-        self._tell_at = 0.0  # by the loop's clock
+        self._on_offset_lost = on_offset_lost
+        self._callback_at = 0.0  # by the loop's clock
         self._asked_to_pause: set[TopicPartition] = set()
-        self._put_elsewhere: set[TopicPartition] = set()  # since something was found
+        self._sought_since: set[TopicPartition] = set()  # the first of two reads
         self._aside: dict[TopicPartition, KafkaError | None] = {}
 
     async def start(self) -> None:
@@ -171,17 +171,17 @@ class SteadyConsumer(ForgivingConsumer):
         self._fetcher._prefetch_backoff = _UNREAD_SECONDS
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read a partition from there on, as aiokafka does. Raises IllegalStateError."""
+        """Read a partition from an offset on, as aiokafka does. Raises IllegalStateError."""
         super().seek(partition, offset)
-        self._put_elsewhere.add(partition)
+        self._sought_since.add(partition)
 
-    # -- its place in the group -----------------------------------------------------------------
+    # -- membership in the group ----------------------------------------------------------------
 
     @property
     def is_member(self) -> bool:
-        """Whether the group counts on it as it is: it is sending heartbeats, and not to join anew.
+        """Whether it is a member of the group: it sends heartbeats, and need not join again.
 
-        While it joins, aiokafka sends none.
+        aiokafka sends no heartbeats while it joins.
         """
         subscription = self._subscription.subscription
         heartbeats = getattr(self._coordinator, "_heartbeat_task", None)
@@ -193,12 +193,12 @@ class SteadyConsumer(ForgivingConsumer):
         )
 
     async def commit(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
-        """Commit as aiokafka does, but while the group is being joined. Raises KafkaError.
+        """Commit as aiokafka does, except while the group is being joined. Raises KafkaError.
 
-        A broker answers one request of a connection after the other. So a commit that is sent
-        meanwhile is answered just behind the joining, and refused, since it is of the member as it
-        was before; aiokafka takes that for the loss of what it has just become, and joins again,
-        with the next commit behind it. A group whose coordinator was lost never came to rest so.
+        A broker answers the requests of a connection one after the other. So a commit that is sent
+        while joining is answered just after the join, and refused, since it has the former member
+        id. aiokafka takes that for the loss of the new membership and joins again, with the next
+        commit waiting behind. So a group that had lost its coordinator never became stable.
         """
         if not self.is_member:
             raise CommitFailedError("the group is being joined")
@@ -212,23 +212,23 @@ class SteadyConsumer(ForgivingConsumer):
         super().pause(*partitions)
 
     def resume(self, *partitions: TopicPartition) -> None:
-        """Go on reading partitions; one that was set aside waits on until it is taken back."""
+        """Go on reading partitions; one that is set aside waits until it is taken back."""
         self._asked_to_pause -= set(partitions)
         super().resume(*(p for p in partitions if p not in self._aside))
 
     def aside(self) -> Mapping[TopicPartition, KafkaError | None]:
-        """The partitions that were set aside, each with the error that a read of it met."""
+        """The partitions that are set aside, each with the error of its last read, if any."""
         assigned = self.assignment()
         return {p: error for p, error in self._aside.items() if p in assigned}
 
     def set_aside(self, partition: TopicPartition, error: KafkaError | None = None) -> None:
-        """Read no more of a partition until it is taken back."""
+        """Stop reading a partition until it is taken back."""
         with suppress(IllegalStateError):  # taken away meanwhile
             super().pause(partition)
             self._aside[partition] = error
 
     def take_back(self, partition: TopicPartition) -> None:
-        """Read a partition again that was set aside."""
+        """Go on reading a partition that was set aside."""
         self._aside.pop(partition, None)
         if partition not in self._asked_to_pause:
             with suppress(IllegalStateError):
@@ -239,10 +239,10 @@ class SteadyConsumer(ForgivingConsumer):
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> Fetched:
-        """Read what lies there and what came meanwhile; where nothing does, wait as aiokafka does.
+        """Read what is unread and what came meanwhile; if there is nothing, wait as aiokafka does.
 
-        Raises KafkaError, and ValueError where partitions are named: what lies unread in others
-        would keep them waiting for ever.
+        Raises KafkaError, and ValueError if partitions are named: they might wait for ever behind
+        what is unread in the others.
         """
         if partitions:
             raise ValueError("a steady consumer reads all of its partitions")
@@ -252,18 +252,18 @@ class SteadyConsumer(ForgivingConsumer):
         left = None if max_records is None else max_records - sum(map(len, found.values()))
         if left == 0:
             return found
-        self._put_elsewhere.clear()
+        self._sought_since.clear()
         since: Fetched = {}
-        with suppress(KafkaError):  # it comes again where it is not over
+        with suppress(KafkaError):  # the next read meets it again if it persists
             since = await self._read(timeout_ms=_MEANWHILE_MS, max_records=left)
-        for partition in self._put_elsewhere:
-            found.pop(partition, None)  # it is read from another place now
+        for partition in self._sought_since:
+            found.pop(partition, None)  # it is read from another offset now
         for partition, records in since.items():
             found.setdefault(partition, []).extend(records)
         return found
 
     async def _read(self, *, timeout_ms: int, max_records: int | None) -> Fetched:
-        """Read, and set aside whatever makes that fail. Raises KafkaError that names nothing."""
+        """Read, and set aside what makes it fail. Raises a KafkaError that names no partition."""
         while True:
             try:
                 return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
@@ -275,11 +275,11 @@ class SteadyConsumer(ForgivingConsumer):
                 faulty = {p for p in named - self._aside.keys() if not self._is_over(p, error)}
                 for partition in faulty:
                     self._set_aside_for(partition, error)
-                if not faulty:  # aiokafka tells of a place that is none again and again
+                if not faulty:  # aiokafka reports a lost offset again and again
                     return {}
 
     def _is_over(self, partition: TopicPartition, error: KafkaError) -> bool:
-        """Whether a partition was put elsewhere since its place was found to be none."""
+        """Whether a partition was sought since its offset was found to be lost."""
         at = self._positions().get(partition)
         match error:
             case NoOffsetForPartitionError():
@@ -298,9 +298,9 @@ class SteadyConsumer(ForgivingConsumer):
             error=f"{type(error).__name__}: {error}",
         )
         now = asyncio.get_running_loop().time()
-        if isinstance(error, OFFSET_ERRORS) and now >= self._tell_at:
-            self._tell_at = now + _TELL_SECONDS
-            self._tell()
+        if isinstance(error, OFFSET_ERRORS) and now >= self._callback_at:
+            self._callback_at = now + _CALLBACK_SECONDS
+            self._on_offset_lost()
 
     def _named_by(self, error: KafkaError) -> set[TopicPartition]:
         """The partitions of this consumer that an error of a read names."""

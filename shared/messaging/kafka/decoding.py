@@ -20,11 +20,11 @@ _HEADERS_SINCE: Final = 2  # the record format that brought them
 
 
 class Unreadable(CorruptRecordException):  # type: ignore[misc]  # aiokafka is untyped here
-    """What a broker sends of a partition is no record; the partition is its first argument."""
+    """What a broker sent of a partition is no record; the first argument is the partition."""
 
 
 class NamedPartitionRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped here
-    """What was fetched of a partition; what cannot be read of it names the partition."""
+    """What was fetched of a partition; an error in it names the partition."""
 
     def __next__(self) -> Any:
         try:
@@ -35,8 +35,8 @@ class NamedPartitionRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka
             raise Unreadable(self._tp, repr(error)) from error
 
 
-class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers alone
-    """The batches of one answer; each is decoded by aiokafka, and where that fails, forgivingly."""
+class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final only for type checkers
+    """The batches of one answer, each decoded by aiokafka, and if that fails, forgivingly."""
 
     def next_batch(self, *options: int) -> Any:
         raw = self._next_slice
@@ -45,7 +45,7 @@ class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for typ
 
 
 class _Batch:
-    """A batch that goes on forgivingly where aiokafka's own decoder does not."""
+    """A batch that goes on forgivingly if aiokafka's own decoder fails."""
 
     def __init__(self, strict: Any, raw: memoryview | None) -> None:
         self._strict = strict
@@ -67,7 +67,7 @@ class _Batch:
             yield from islice(_ForgivingBatch(self._raw), handed_out, None)
 
 
-class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for type checkers alone
+class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final only for type checkers
     """Decodes a name that is not UTF-8 with its wrong bytes written out, as in `na\\xffme`."""
 
     def __iter__(self) -> Any:

@@ -1,9 +1,9 @@
-"""Kafka out: one idempotent producer a process, built anew when it is beyond repair.
+"""Sending to Kafka: one idempotent producer per process, replaced when it is beyond repair.
 
-Of each partition one batch is under way at a time. An idempotent producer numbers its batches, and
-one that a broker refuses has used up its number: what was queued behind it would be refused as
-well, or, by a broker that does not know the producer yet, be taken and overtake it. So the next
-batch sets out once Kafka has taken the one before, and partitions go side by side.
+Each partition has at most one batch in flight. An idempotent producer numbers its batches, and a
+batch that a broker refuses has used up its number: the batches queued behind it would be refused as
+well, or a broker that does not know the producer yet would accept them, and they would overtake it.
+So the next batch is sent once Kafka has accepted the one before; partitions are sent in parallel.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ _ONE_TOPICS_FAULT: Final = (UnknownTopicOrPartitionError, TopicAuthorizationFail
 _BATCH_BYTES: Final = LARGEST_RECORD // 2  # a topic's largest record is its largest batch too
 _STOP_SECONDS: Final = 5.0
 
-# How late the producer hears of another leader. One that is cut off from the others takes batches
-# and answers each with a time-out, which tells the producer nothing of its successor.
-_NEWS_MS: Final = 5_000
+# How late the producer hears of another leader. A leader that is cut off from the others accepts
+# batches and answers each with a time-out, which does not name its successor.
+_METADATA_MS: Final = 5_000
 
 
 class TooLarge(Unsendable):
-    """A record that is larger than its topic takes, which no operator can mend."""
+    """A record that is larger than its topic accepts, which no operator can repair."""
 
 
 class TopicRefused(Unsendable):
-    """There is no such topic, or no right to write to it: all of its records are concerned."""
+    """The topic does not exist or may not be written to: no record of it can be sent."""
 
 
 class Overtaking(Unsendable):
-    """A record that would overtake one of its key that cannot be sent."""
+    """A record that would overtake a record with the same key that cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A record as Kafka takes it."""
+    """A record to send."""
 
     topic: str
     key: bytes | None
@@ -62,27 +62,27 @@ class OutgoingRecord:
 
 
 SendResult: TypeAlias = RecordMetadata | Exception
-"""A record's place in Kafka, or why it has none; `Unsendable` is that record's own fault."""
+"""A record's place in Kafka, or why it has none; `Unsendable` concerns that record only."""
 
 Connect: TypeAlias = Callable[..., AIOKafkaProducer]
-"""Builds a producer from the options of aiokafka's."""
+"""Builds a producer from the options of AIOKafkaProducer."""
 
 
 @dataclass(slots=True)
-class _Line:
-    """A producer, and how many batches it has under way."""
+class _Connection:
+    """A producer, and how many uses of it are in progress."""
 
     producer: AIOKafkaProducer
-    under_way: int = 0
+    in_use: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Publisher:
     """Sends records, keeping their order in each partition (idempotent, acks=all).
 
-    The producer is started by the first send. After an error of a batch it takes no more: an
-    idempotent producer that lost its sequence never recovers (aiokafka#1017). What other
-    partitions have under way with it then is waited for.
+    The first send starts the producer. After a batch that failed it is replaced: an idempotent
+    producer that has lost its sequence never recovers (aiokafka#1017). It is stopped once the
+    batches of other partitions have been answered.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class Publisher:
         self._client_id = client_id
         self._timeout_ms = int(timeout_seconds * 1000)
         self._connect = connect
-        self._line: _Line | None = None
-        self._starting: asyncio.Task[_Line] | None = None
-        self._stopping: dict[asyncio.Task[None], _Line] = {}
+        self._connection: _Connection | None = None
+        self._starting: asyncio.Task[_Connection] | None = None
+        self._stopping: dict[asyncio.Task[None], _Connection] = {}
         self._batch_bytes = _BATCH_BYTES
         self._partition_of = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
@@ -107,19 +107,19 @@ class Publisher:
     # -- where records go ---------------------------------------------------------------------
 
     def place(self, topic: str, key: bytes | None) -> TopicPartition | None:
-        """The partition of a key; None where the topic was not asked for yet (`locate`)."""
+        """The partition of a key; None if the partitions of the topic are unknown (`locate`)."""
         partitions = self._partitions.get(topic)
         if partitions is None:
             return None
         return TopicPartition(topic, self._partition_of(key, partitions, partitions))
 
     async def locate(self, topic: str) -> None:
-        """Ask for the partitions of a topic, once. Raises TopicRefused, KafkaError and OSError."""
+        """Ask once for the partitions of a topic. Raises TopicRefused, KafkaError and OSError."""
         if topic in self._partitions:
             return
-        async with self._producing() as line:
+        async with self._producing() as connection:
             try:
-                self._partitions[topic] = sorted(await line.producer.partitions_for(topic))
+                self._partitions[topic] = sorted(await connection.producer.partitions_for(topic))
             except _ONE_TOPICS_FAULT as error:
                 raise _refused(error) from error
 
@@ -128,11 +128,11 @@ class Publisher:
     async def deliver(
         self, place: TopicPartition, records: Sequence[OutgoingRecord]
     ) -> list[SendResult]:
-        """Send records of one partition in their order; return what became of each.
+        """Send records of one partition in their order; return the result of each.
 
-        What follows a record of its key that is too large is not sent (`Overtaking`); after any
-        other failure nothing more is, and the rest has that failure for its answer. While the
-        partition takes nothing this waits.
+        After a record that is too large, those with the same key are not sent (`Overtaking`). After
+        any other failure nothing more is sent, and the rest gets that failure as its result. This
+        waits as long as the partition accepts nothing.
         """
         answers: list[SendResult] = []
         held: set[bytes | None] = set()
@@ -150,9 +150,9 @@ class Publisher:
         return answers
 
     async def send(self, records: Sequence[OutgoingRecord]) -> list[SendResult]:
-        """Send all, partitions side by side, and wait until Kafka has answered for each.
+        """Send all, partitions in parallel, and wait until Kafka has answered for each.
 
-        One topic that cannot be reached holds up no other.
+        A topic that cannot be reached delays no other.
         """
         by_topic: defaultdict[str, list[int]] = defaultdict(list)
         for number, record in enumerate(records):
@@ -174,8 +174,8 @@ class Publisher:
             await asyncio.gather(*(send_place(*place) for place in by_place.items()))
 
         async def send_place(place: TopicPartition, numbers: Sequence[int]) -> None:
-            told = await self.deliver(place, [records[number] for number in numbers])
-            for number, answer in zip(numbers, told, strict=True):
+            results = await self.deliver(place, [records[number] for number in numbers])
+            for number, answer in zip(numbers, results, strict=True):
                 answers[number] = answer
 
         await asyncio.gather(*(send_topic(*topic) for topic in by_topic.items()))
@@ -188,23 +188,23 @@ class Publisher:
                 raise answer
 
     async def topics(self, timeout_seconds: float = 2.0) -> set[str]:
-        """Ask the broker which topics there are. Raises KafkaError, OSError or TimeoutError."""
-        async with asyncio.timeout(timeout_seconds), self._producing() as line:
-            metadata = await line.producer.client.fetch_all_metadata()
+        """Ask the broker which topics exist. Raises KafkaError, OSError or TimeoutError."""
+        async with asyncio.timeout(timeout_seconds), self._producing() as connection:
+            metadata = await connection.producer.client.fetch_all_metadata()
         return set(metadata.topics())
 
     async def stop(self) -> None:
-        """Let what is under way finish, for some seconds, and close."""
+        """Let what is in flight finish, for at most five seconds, and close."""
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait({self._starting})
-        if self._line is not None:
-            self._retire(self._line)
+        if self._connection is not None:
+            self._retire(self._connection)
         if self._stopping:
             await asyncio.wait(self._stopping.keys(), timeout=_STOP_SECONDS)
         if self._stopping:
-            for line in self._stopping.values():
-                line.idle.set()  # what is under way still is not waited for
+            for connection in self._stopping.values():
+                connection.idle.set()  # what is still in flight is not waited for
             await asyncio.wait(self._stopping.keys())
 
     async def _send_batch(
@@ -214,16 +214,16 @@ class Publisher:
         begun: int,
         held: set[bytes | None],
     ) -> list[RecordMetadata]:
-        """Send as many as go together, from one on; several that are too large go in fewer.
+        """Send the records from `begun` on that fit into one batch; retry with fewer if too large.
 
-        Raises TooLarge for the first alone, TopicRefused, KafkaError and OSError for all.
+        Raises TooLarge for the first record, and TopicRefused, KafkaError and OSError for all.
         """
         while True:
-            async with self._producing() as line:
-                batch, count = _filled(line.producer, records, begun, held)
+            async with self._producing() as connection:
+                batch, count = _filled(connection.producer, records, begun, held)
                 try:
                     first = await _answer(
-                        await line.producer.send_batch(
+                        await connection.producer.send_batch(
                             batch, place.topic, partition=place.partition
                         )
                     )
@@ -231,8 +231,8 @@ class Publisher:
                     self._partitions.pop(place.topic, None)
                     raise _refused(error) from error
                 except BaseException as error:
-                    # What was not taken may have used up a number in the producer's sequence.
-                    self._retire(line)
+                    # A refused batch may have used up a number in the producer's sequence.
+                    self._retire(connection)
                     if isinstance(error, TopicAuthorizationFailedError):
                         raise _refused(error) from error
                     if not isinstance(error, MessageSizeTooLargeError):
@@ -244,19 +244,19 @@ class Publisher:
                     return [first._replace(offset=first.offset + n) for n in range(count)]
 
     @asynccontextmanager
-    async def _producing(self) -> AsyncIterator[_Line]:
-        """A producer that is kept for as long as it is used. Raises KafkaError."""
-        line = self._line or await self._started()
-        line.under_way += 1
+    async def _producing(self) -> AsyncIterator[_Connection]:
+        """A producer that is not stopped while it is in use. Raises KafkaError."""
+        connection = self._connection or await self._started()
+        connection.in_use += 1
         try:
-            yield line
+            yield connection
         finally:
-            line.under_way -= 1
-            if line.under_way == 0:
-                line.idle.set()
+            connection.in_use -= 1
+            if connection.in_use == 0:
+                connection.idle.set()
 
-    async def _started(self) -> _Line:
-        """A new producer; whoever wants one meanwhile waits for the same. Raises KafkaError."""
+    async def _started(self) -> _Connection:
+        """A new producer; concurrent callers wait for the same one. Raises KafkaError."""
         if self._starting is None:
             self._starting = asyncio.ensure_future(self._start())
         starting = self._starting
@@ -266,7 +266,7 @@ class Publisher:
             if starting.done() and self._starting is starting:
                 self._starting = None
 
-    async def _start(self) -> _Line:
+    async def _start(self) -> _Connection:
         producer = self._connect(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
@@ -276,22 +276,22 @@ class Publisher:
             max_request_size=LARGEST_DEAD_LETTER,
             max_batch_size=self._batch_bytes,
             linger_ms=0,
-            metadata_max_age_ms=_NEWS_MS,
+            metadata_max_age_ms=_METADATA_MS,
         )
         try:
             await producer.start()
         except BaseException:
             await producer.stop()
             raise
-        self._line = _Line(producer)
-        return self._line
+        self._connection = _Connection(producer)
+        return self._connection
 
-    def _retire(self, line: _Line) -> None:
-        """Give it nothing more, and stop it once nothing is under way with it."""
-        if self._line is line:
-            self._line = None
-            stopping = asyncio.ensure_future(_stop(line))
-            self._stopping[stopping] = line
+    def _retire(self, connection: _Connection) -> None:
+        """Use it no more, and stop it once nothing uses it."""
+        if self._connection is connection:
+            self._connection = None
+            stopping = asyncio.ensure_future(_stop(connection))
+            self._stopping[stopping] = connection
             stopping.add_done_callback(self._stopping.pop)
 
 
@@ -301,15 +301,15 @@ def _filled(
     begun: int,
     held: set[bytes | None],
 ) -> tuple[BatchBuilder, int]:
-    """A closed batch of as many records as have room in one, and their number: one at least."""
+    """A closed batch of as many records as fit, at least one, and their number."""
     batch, count = producer.create_batch(), 0
     for record in records[begun:]:
         if record.key in held:
             break
-        # aiokafka sends nothing that has neither; an empty key says no more than none.
+        # aiokafka sends no record without key and value; an empty key means the same as none.
         key = b"" if record.key is None and record.value is None else record.key
         headers: Any = list(record.headers)
-        # The first one is taken, whatever its size: only the broker knows what is too large.
+        # The first one is accepted whatever its size: only the broker knows what is too large.
         if batch.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
             break
         count += 1
@@ -317,20 +317,20 @@ def _filled(
     return batch, count
 
 
-async def _answer(handed: asyncio.Future[RecordMetadata]) -> RecordMetadata:
-    """Wait for the answer on a batch. Raises KafkaError; one that was cancelled is nobody's."""
-    await asyncio.wait({handed})
-    if handed.cancelled():
+async def _answer(sent: asyncio.Future[RecordMetadata]) -> RecordMetadata:
+    """Wait for the answer to a batch. Raises KafkaError, also if the producer has ended."""
+    await asyncio.wait({sent})
+    if sent.cancelled():
         raise ProducerClosed("the producer ended before Kafka answered")
-    return handed.result()
+    return sent.result()
 
 
-async def _stop(line: _Line) -> None:
-    if line.under_way:
-        line.idle.clear()
-        await line.idle.wait()
+async def _stop(connection: _Connection) -> None:
+    if connection.in_use:
+        connection.idle.clear()
+        await connection.idle.wait()
     with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(line.producer.stop(), _STOP_SECONDS)
+        await asyncio.wait_for(connection.producer.stop(), _STOP_SECONDS)
 
 
 def _refused(error: KafkaError) -> TopicRefused:

@@ -1,12 +1,12 @@
-"""Counters kept with the state, so that nobody has to count what is stored.
+"""Counters kept with the state, so that no reader has to count documents.
 
-A transaction says by how much it changes them in its commit record: what is counted, of which
-subject, and on which day. The relay adds that up when it marks the record, so that transactions
-don't meet on one document. What is pending still is added when somebody reads.
+A transaction writes its changes of counters into its commit record: what is counted, of which
+subject, and on which day. The relay adds them up when it marks the record, so that transactions
+don't conflict on one document. A read includes what is still pending.
 
-A subject has a document of all its changes, one a month and one a day. As it stood at the end of
-a day is the sum of the months before and of that month's days up to it: no copy is taken at
-midnight, so none can be missed, and what is added late still lands on its own day.
+A subject has one document for all of its changes, one per month and one per day. Its value at the
+end of a day is the sum of the months before and of that month's days up to that day. So nothing has
+to be copied at midnight, and a change that is added late still counts on its own day.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from shared.runtime.mongo import ClientSession, Collection, Database, Document
 
 
 class Counts:
-    """The counters of one database that were added up."""
+    """The counters of one database, as far as they were added up."""
 
     def __init__(self, database: Database) -> None:
         self._collection: Collection = database["counts"]
 
     async def add(self, tally: Tally, session: ClientSession) -> None:
-        """Change them within a transaction. Raises the driver's errors."""
+        """Add changes within a transaction. Raises the driver's errors."""
         changes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for (subject, day, name), change in tally.items():
             for id_ in _ids(subject, day):
@@ -45,19 +45,19 @@ class Counts:
     async def read(
         self, kind: str, until: date | None, session: ClientSession
     ) -> defaultdict[str, Counter[str]]:
-        """Return those of each subject of a kind, as they are in a transaction.
+        """Return the counters of each subject of a kind, as a transaction sees them.
 
-        `until`: with the changes of that day (Asia/Tehran) and those before it alone.
+        `until`: only changes up to the end of that day (Asia/Tehran); None for all.
         """
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        wanted = [_range(f"{kind}|all|")] if until is None else _spans(kind, until)
-        async for document in self._collection.find({"$or": wanted}, session=session):
+        ranges = [_range(f"{kind}|all|")] if until is None else _spans(kind, until)
+        async for document in self._collection.find({"$or": ranges}, session=session):
             found[_which(document["_id"])].update(document.get("n", {}))
         return found
 
 
 def written(tally: Tally) -> Document:
-    """A tally as a commit record holds it: by subject, day and name."""
+    """Return a tally as a commit record stores it: by subject, day and name."""
     document: Document = {}
     for (subject, day, name), change in tally.items():
         if change:
@@ -66,10 +66,10 @@ def written(tally: Tally) -> Document:
 
 
 def recorded(record: Mapping[str, Any]) -> Iterator[tuple[Counted, int]]:
-    """The tally of a commit record; of one from before there were subjects, nothing."""
+    """Yield the tally of a commit record; nothing for a record older than subjects."""
     for subject, days in record.get("tally", {}).items():
         if not isinstance(days, Mapping):
-            continue  # what it changed has been counted by subject since, as it stood
+            continue  # its changes were counted again by subject later
         for day, names in days.items():
             for name, change in names.items():
                 yield (subject, day, name), change
@@ -78,7 +78,7 @@ def recorded(record: Mapping[str, Any]) -> Iterator[tuple[Counted, int]]:
 def include(
     counts: defaultdict[str, Counter[str]], record: Mapping[str, Any], kind: str, until: date | None
 ) -> None:
-    """Add to the counts of a kind what a commit record says that nobody has added up."""
+    """Add the changes of a pending commit record to the counts of a kind."""
     last = None if until is None else until.isoformat()
     for (subject, day, name), change in recorded(record):
         of_kind, _, which = subject.partition("|")
@@ -87,7 +87,7 @@ def include(
 
 
 def _ids(subject: str, day: str) -> tuple[str, str, str]:
-    """The documents that a change of a day belongs to; by kind and time, for ranges."""
+    """The ids of the documents that a change belongs to; they sort by kind and time."""
     kind, _, which = subject.partition("|")
     return f"{kind}|all|{which}", f"{kind}|month|{day[:7]}|{which}", f"{kind}|day|{day}|{which}"
 
@@ -101,14 +101,14 @@ def _spans(kind: str, until: date) -> list[Document]:
     day = until.isoformat()
     month = day[:7]
     months = {"_id": {"$gte": f"{kind}|month|", "$lt": f"{kind}|month|{month}"}}
-    days = {"_id": {"$gte": f"{kind}|day|{month}", "$lt": _behind(f"{kind}|day|{day}|")}}
+    days = {"_id": {"$gte": f"{kind}|day|{month}", "$lt": _after(f"{kind}|day|{day}|")}}
     return [months, days]
 
 
 def _range(prefix: str) -> Document:
-    return {"_id": {"$gte": prefix, "$lt": _behind(prefix)}}
+    return {"_id": {"$gte": prefix, "$lt": _after(prefix)}}
 
 
-def _behind(prefix: str) -> str:
-    """The least text behind all that begin so."""
+def _after(prefix: str) -> str:
+    """The least text after all texts with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

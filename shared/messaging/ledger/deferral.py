@@ -1,4 +1,4 @@
-"""What came before what it is about: kept whole until that comes, or its time is over."""
+"""Messages that arrive before the aggregate they refer to: stored until it comes, or too long."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _INDEXES: Final = (
     IndexModel(_ORDER, name="place"),
     IndexModel([("about", ASCENDING)], name="about"),
 )
-_FORMER_INDEX: Final = "order"  # by the clocks of those who let it wait; nothing reads it any more
-_NOT_THERE: Final = frozenset({26, 27})  # NamespaceNotFound, IndexNotFound
+_FORMER_INDEX: Final = "order"  # by the time of storing; nothing uses it any more
+_NOT_FOUND: Final = frozenset({26, 27})  # NamespaceNotFound, IndexNotFound
 
 
 @dataclass(frozen=True, slots=True)
 class DeferredRecord:
-    """A record as it came from Kafka (a `records.Record`)."""
+    """A record as it came from Kafka (implements `model.Record`)."""
 
     topic: str
     partition: int
@@ -43,9 +43,9 @@ class DeferredRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeferralLimit:
-    """How long a message may wait, and how many may at a time in one database.
+    """How long a message may wait, and how many may wait at once in one database.
 
-    What comes beyond is refused at once, so that a flood stops the subscription as ever.
+    Any more are refused at once, so that a flood of them still pauses its topic.
     """
 
     longest: timedelta = timedelta(days=1)
@@ -60,63 +60,63 @@ class DeferredMessages:
         self._collection = database["deferred"]
 
     async def prepare(self) -> None:
-        """Create the indexes, and drop what a former version had. Safe to repeat."""
+        """Create the indexes, and drop that of a former version. Safe to repeat."""
         await ensure_indexes(self._collection, _INDEXES)
         try:
             await self._collection.drop_index(_FORMER_INDEX)
         except OperationFailure as error:
-            if error.code not in _NOT_THERE:
+            if error.code not in _NOT_FOUND:
                 raise
 
     async def room(self, limit: DeferralLimit) -> int:
-        """Return how many more may wait."""
+        """Return how many more messages may wait."""
         if not limit.longest:
             return 0
         return max(0, limit.most - await self._collection.estimated_document_count())
 
     async def known(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the inbox ids that wait, as of all that was acknowledged before."""
+        """Return which of the inbox ids wait; sees all that was acknowledged before."""
         if not ids:
             return ()
-        wanted = {"_id": {"$in": list(ids)}}
+        query = {"_id": {"$in": list(ids)}}
         async with causal(self._client) as session:
-            found = self._collection.find(wanted, {"_id": 1}, session=session)
+            found = self._collection.find(query, {"_id": 1}, session=session)
             return {document["_id"] async for document in found}
 
     async def about(self, ids: Collection[str]) -> Collection[str]:
-        """Return those of the aggregates' ids that something waits for.
+        """Return which of the aggregates' ids a message waits for.
 
-        Nothing would stand in the way of whoever missed one, so whatever was acknowledged before
-        is seen, also on a primary that was just elected.
+        No conflict would stop a decision that missed one. So this sees all that was acknowledged
+        before, also on a primary that was just elected.
         """
         if not ids:
             return ()
-        wanted = {"about": {"$in": list(ids)}}
+        query = {"about": {"$in": list(ids)}}
         async with causal(self._client) as session:
-            found = self._collection.find(wanted, {"_id": 0, "about": 1}, session=session)
+            found = self._collection.find(query, {"_id": 0, "about": 1}, session=session)
             return {document["about"] async for document in found}
 
     async def of(self, group: str, limit: int) -> Sequence[Deferred]:
-        """Return at most so many that wait in a group, each partition's in the order of its log.
+        """Return at most `limit` messages of a group, each partition's in the order of its offsets.
 
-        Clocks have no say in it: two processes, or one that was set, tell different times.
+        Not in the order of time: clocks of two processes differ, and one may be set back.
         """
         found = self._collection.find({"group": group}).sort(_ORDER).limit(limit)
         return [_loaded(document) async for document in found]
 
     async def keep(self, messages: Iterable[Deferred], session: ClientSession) -> None:
-        """Let them wait, in the transaction that passes their position.
+        """Store messages, in the transaction that passes their position.
 
-        Raises the driver's duplicate key error where one waits already.
+        Raises the driver's duplicate key error if one waits already.
         """
         documents = [stored(message) for message in messages]
         if documents:
             await self._collection.insert_many(documents, session=session)
 
     async def end(self, ids: Collection[str], session: ClientSession) -> None:
-        """Let them wait no longer, in the transaction of what became of them.
+        """Remove messages, in the transaction that applies or refuses them.
 
-        Raises PositionMoved where another process was faster.
+        Raises PositionMoved if another process was faster.
         """
         if not ids:
             return
@@ -126,7 +126,7 @@ class DeferredMessages:
 
 
 def stored(message: Deferred) -> Document:
-    """A message as it stands in the collection."""
+    """Return a message as the collection stores it."""
     record = message.record
     return {
         "_id": message.id,

@@ -1,4 +1,4 @@
-"""The inbox: ids of events whose content does not tell that they came before."""
+"""The inbox: ids of applied events, if their content does not show that they came before."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from pymongo import ASCENDING, IndexModel
 from shared.runtime.mongo import ClientSession, Database, causal, ensure_indexes
 
 _KEPT_DAYS: Final = 400
-"""Longer than a season and its follow-up, so as long as a replay can come."""
+"""Longer than a season and its follow-up: as long as replays may come."""
 
 
 class Inbox:
-    """`ce_source` and `ce_id` of what was applied (CloudEvents 1.0: together they are unique)."""
+    """`ce_source` and `ce_id` of applied events (CloudEvents 1.0: together they are unique)."""
 
     def __init__(self, database: Database) -> None:
         self._client = database.client
         self._collection = database["inbox"]
 
     async def prepare(self) -> None:
-        """Create the index that lets entries go after their time. Safe to repeat."""
+        """Create the index that expires old entries. Safe to repeat."""
         expiry = IndexModel(
             [("at", ASCENDING)], name="expiry", expireAfterSeconds=_KEPT_DAYS * 86_400
         )
         await ensure_indexes(self._collection, [expiry])
 
     async def seen(self, ids: Collection[str]) -> set[str]:
-        """Return those of the ids that were applied before.
+        """Return which of the ids were applied before.
 
-        To be asked behind the state that they led to. Whatever that showed is seen here as well,
-        also where another primary was elected meanwhile: else an event would be refused by a state
-        that it brought about itself.
+        Read this after the state. It sees all that the state showed, also if another primary was
+        elected meanwhile: else an event would be refused because of its own effect.
         """
         if not ids:
             return set()
@@ -42,9 +41,9 @@ class Inbox:
             return {entry["_id"] async for entry in found}
 
     async def add(self, ids: Iterable[str], at: datetime, session: ClientSession) -> None:
-        """Note ids in the transaction that applies them (`at`: machine time, UTC).
+        """Store ids in the transaction that applies them (`at`: machine time, UTC).
 
-        Raises the driver's duplicate key error where another transaction was faster.
+        Raises the driver's duplicate key error if another transaction was faster.
         """
         entries = [{"_id": id_, "at": at} for id_ in ids]
         if entries:

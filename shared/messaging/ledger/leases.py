@@ -1,4 +1,4 @@
-"""Leases: one active relay and one active sweeper a database, by MongoDB's own clock."""
+"""Leases: one active relay and one active sweeper per database, by MongoDB's own clock."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Lease:
-    """A right that one process holds at a time, numbered so that a sleeper is found out.
+    """A lease that one process holds at a time, numbered so that an outdated holder is noticed.
 
-    It lasts `seconds` from the last touch, counted by the MongoDB server. A transaction that
-    touches it (`Leases.touch`) commits only while the number is still the one it was taken under.
+    It lasts `seconds` from the last touch, by the clock of the MongoDB server. A transaction that
+    touches it (`Leases.touch`) commits only if the number has not changed since it was acquired.
     """
 
     def __init__(self, database: Database, name: str, holder: str, seconds: float) -> None:
@@ -31,9 +31,9 @@ class Lease:
         self._fence = Fence(name, holder, 0)
         self._held = False
         self._sure_until = 0.0  # by the event loop's clock
-        self.turn = asyncio.Lock()
-        """Taken around renewing and around each fenced transaction: two writes of one process
-        on the same document would only make each other fail."""
+        self.lock = asyncio.Lock()
+        """Held while renewing and during each fenced transaction: two writes of one process to the
+        same document would make each other fail."""
 
     @property
     def name(self) -> str:
@@ -41,19 +41,19 @@ class Lease:
 
     @property
     def full_name(self) -> str:
-        """Its name among those of all databases, for metrics and logs."""
+        """Its name with that of the database, for metrics and logs."""
         return f"{self._collection.database.name}/{self.name}"
 
     @property
     def held(self) -> bool:
-        """What this process believes; only a fenced transaction knows."""
+        """Whether this process believes to hold it; only a fenced transaction proves it."""
         return self._held
 
     @property
     def is_sure(self) -> bool:
-        """Whether nobody else can hold it now: it was ours when last asked for, and lasts still.
+        """Whether no other process can hold it now: it was ours at the last renewal, and lasts.
 
-        What cannot be taken back and needs no transaction, such as a mail, asks for this.
+        Ask this before an effect without a transaction that cannot be undone, such as a mail.
         """
         return self._held and asyncio.get_running_loop().time() < self._sure_until
 
@@ -62,17 +62,17 @@ class Lease:
         return self._fence
 
     async def acquire(self) -> bool:
-        """Take the lease where it is free, run out, or ours; True where it is now ours.
+        """Take the lease if it is free, expired or ours; return whether it is ours now.
 
-        A new holder gets a new number; renewing keeps it. Raises the driver's errors.
+        A new holder gets a new number, the same one keeps its number. Raises the driver's errors.
         """
         return await self._take({"$or": [self._ours, {"$lte": ["$until", "$$NOW"]}]})
 
     async def renew(self) -> bool:
-        """Keep the lease where it is ours still; True where it is. Raises the driver's errors.
+        """Extend the lease if it is still ours; return whether it is. Raises the driver's errors.
 
-        One that was another's meanwhile is not taken: what this process has in hand was begun
-        under the number that it knows.
+        One that another process held meanwhile is not taken: the work in progress was begun under
+        the former number.
         """
         return await self._take(self._ours)
 
@@ -81,7 +81,7 @@ class Lease:
         me = self._fence
         return {"$and": [{"$eq": ["$holder", me.holder]}, {"$eq": ["$number", me.number]}]}
 
-    async def _take(self, where: Document) -> bool:
+    async def _take(self, condition: Document) -> bool:
         me = self._fence
         taking = [
             {
@@ -93,11 +93,11 @@ class Lease:
                 }
             }
         ]
-        async with self.turn:
+        async with self.lock:
             await self._ensure()
             asked = asyncio.get_running_loop().time()
             entry = await self._collection.find_one_and_update(
-                {"_id": me.lease, "$expr": where}, taking, return_document=ReturnDocument.AFTER
+                {"_id": me.lease, "$expr": condition}, taking, return_document=ReturnDocument.AFTER
             )
         self._held = entry is not None
         self._sure_until = asked + self._millis / 1_000
@@ -106,32 +106,32 @@ class Lease:
         return self._held
 
     async def _ensure(self) -> None:
-        # An upsert may not filter by an expression, so the entry has to be there first.
+        # An upsert cannot filter by an expression, so the entry has to exist first.
         if self._fence.number == 0:
             entry = {"_id": self.name, "number": 0, "until": _LONG_AGO}
             with suppress(DuplicateKeyError):
                 await self._collection.insert_one(entry)
 
     async def release(self) -> None:
-        """Give it back at once, so that the next holder need not wait for its end."""
+        """Release it at once, so that the next holder need not wait for its end."""
         me, self._held = self._fence, False
-        async with self.turn:
+        async with self.lock:
             await self._collection.update_one(
                 {"_id": me.lease, "holder": me.holder, "number": me.number},
                 [{"$set": {"until": "$$NOW"}}],
             )
 
     def lost(self) -> None:
-        """Note that a fenced transaction was refused."""
+        """Note that it may not be ours any more."""
         self._held = False
 
     @asynccontextmanager
     async def fenced(self) -> AsyncIterator[Fence]:
-        """Run one fenced transaction: nobody of this process touches the lease meanwhile.
+        """Surround one fenced transaction: no other task of the process may touch the lease.
 
-        Notes the loss and lets LeaseLost through.
+        Notes the loss if LeaseLost is raised.
         """
-        async with self.turn:
+        async with self.lock:
             try:
                 yield self._fence
             except LeaseLost:
@@ -140,13 +140,13 @@ class Lease:
 
 
 class Leases:
-    """What a transaction needs to know of leases."""
+    """The leases of one database, for transactions."""
 
     def __init__(self, database: Database) -> None:
         self._collection = database["leases"]
 
     async def touch(self, fence: Fence, session: ClientSession) -> None:
-        """Commit only while `fence` is the current one, and renew it. Raises LeaseLost."""
+        """Let a transaction commit only if `fence` is current, and extend it. Raises LeaseLost."""
         result = await self._collection.update_one(
             {"_id": fence.lease, "holder": fence.holder, "number": fence.number},
             [{"$set": {"until": {"$add": ["$$NOW", "$millis"]}}}],

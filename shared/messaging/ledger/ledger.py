@@ -1,7 +1,7 @@
-"""The ledger: one append-only record a transaction, which is outbox, history and audit at once.
+"""The ledger: one append-only record per transaction: outbox, history and audit trail in one.
 
-A service's whole effect is one MongoDB transaction: its state, the consumer's position, the lease
-where one is needed, and one commit record that lists the events. Nothing is sent in it.
+The whole effect of a change is one MongoDB transaction: the state, the consumer's position, the
+lease if one is needed, and a commit record that lists the events. Nothing is sent in it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from shared.runtime.mongo import (
     transaction,
 )
 
-EVENTS_A_RECORD: Final = 500
-BYTES_A_RECORD: Final = 8_000_000
-"""Where a transaction brings about more, its record is cut, so that none nears 16 MB."""
+EVENTS_PER_RECORD: Final = 500
+BYTES_PER_RECORD: Final = 8_000_000
+"""A transaction with more gets several records, so that none comes near 16 MB."""
 
 PENDING: Final = "pending"
-"""The partial index over the records not yet published, in the order of their insertion."""
+"""The partial index of the records not yet published, in the order of their insertion."""
 
 _INDEXES = (
     IndexModel([("pending", ASCENDING)], name=PENDING, partialFilterExpression={"pending": True}),
@@ -60,11 +60,11 @@ class Ledger:
         database: Database,
         *,
         clock: MachineClock,
-        watch: RollbackDetector | None = None,
+        detector: RollbackDetector | None = None,
         wake: Callable[[], None] | None = lambda: None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
-        """`watch` may refuse a commit and notes each one.
+        """`detector` refuses commits after a rollback and notes each one.
 
         `wake` is called after a commit that has events; None if no relay publishes them: then
         such a commit is refused.
@@ -78,7 +78,7 @@ class Ledger:
         self.replies = MongoReplies(database, clock)
         self._deferral = DeferredMessages(database)
         self._clock = clock
-        self._rollback = watch or RollbackDetector(database)
+        self._rollback = detector or RollbackDetector(database)
         self._wake = wake
         self._failpoint = failpoint
 
@@ -87,16 +87,16 @@ class Ledger:
         return self._database
 
     def now(self) -> datetime:
-        """Machine time (UTC), by which what is written here is dated."""
+        """Machine time (UTC), as in the commit records."""
         return self._clock.now()
 
-    async def sure(self) -> None:
-        """Look whether the database went back in time, where there is a doubt.
+    async def check_history(self) -> None:
+        """Check that the database did not go back in time, if that is suspected.
 
-        What was read before may be trusted then with what cannot be taken back. Raises
-        HistoryChanged and the driver's errors.
+        Call it after reading and before an effect that cannot be undone. Raises HistoryChanged and
+        the driver's errors.
         """
-        await self._rollback.sure()
+        await self._rollback.check_if_suspected()
 
     async def prepare(self) -> None:
         """Create the indexes. Safe to repeat."""
@@ -106,88 +106,90 @@ class Ledger:
         await self._deferral.prepare()
 
     @asynccontextmanager
-    async def commit(self, cause: CommitContext, effects: Effects) -> AsyncIterator[ClientSession]:
-        """Open the one transaction; the block writes its state with the session that it gets.
+    async def commit(
+        self, context: CommitContext, effects: Effects
+    ) -> AsyncIterator[ClientSession]:
+        """Open the transaction; the block writes its state with the session that it gets.
 
-        On leaving, the record is written and all of it is committed, or nothing is. Position,
-        lease and reply go first, so that whoever comes late fails before it has written anything.
-        Raises PositionMoved, LeaseLost, AlreadyReplied, BeingReplied, Stale, HistoryChanged, and
-        the driver's errors (`failures.sort`).
+        At the end of the block the record is written, and all of it is committed, or nothing.
+        Position, lease and reply are written first, so that a late process fails before it writes
+        state. Raises PositionMoved, LeaseLost, AlreadyReplied, BeingReplied, Stale, HistoryChanged,
+        and the driver's errors (`classification.classify`).
         """
-        await self._rollback.sure()
+        await self._rollback.check_if_suspected()
         self._failpoint(Failpoint.COMMIT_BEGUN)
         try:
             async with transaction(self._database.client) as session:
-                if cause.fence is not None:
-                    await self._leases.touch(cause.fence, session)
-                await self._positions.move(cause.moves, session)
-                if cause.reply is not None:
-                    await self.replies.add(cause.reply, session)
-                await self._replays.note(cause.answers, cause.by, self._clock.now(), session)
-                await self._deferral.keep(cause.defers, session)
-                await self._deferral.end(cause.ends, session)
+                if context.fence is not None:
+                    await self._leases.touch(context.fence, session)
+                await self._positions.advance(context.advances, session)
+                if context.reply is not None:
+                    await self.replies.add(context.reply, session)
+                await self._replays.add(
+                    context.replay_outcomes, context.by, self._clock.now(), session
+                )
+                await self._deferral.keep(context.defers, session)
+                await self._deferral.end(context.ends, session)
                 self._failpoint(Failpoint.COMMIT_CLAIMED)
                 yield session
                 self._failpoint(Failpoint.COMMIT_WRITTEN)
-                records = list(self._cut(cause, effects))
+                records = list(self._cut(context, effects))
                 if records:
                     await self._records.insert_many(records, session=session)
-                if cause.kind == RECOVERY.kind:  # no relay will pass by to add it up
+                if context.kind == RECOVERY.kind:  # no relay will add it up
                     await self._counts.add(effects.tally, session)
                 self._failpoint(Failpoint.COMMIT_RECORDED)
         except PyMongoError as error:
             raise conflict_in(error) or error from error
         self._failpoint(Failpoint.COMMIT_DONE)
-        self._rollback.moved(
+        self._rollback.note_positions(
             {
                 position_id(m.group, m.topic, m.partition): TopicPosition(0, m.next)
-                for m in cause.moves
+                for m in context.advances
             }
         )
         if records:
-            self._rollback.wrote(records[-1]["_id"])
+            self._rollback.note_commit(records[-1]["_id"])
             if self._wake is not None:
                 self._wake()
 
     async def join(
         self,
-        cause: CommitContext,
+        context: CommitContext,
         effects: Effects,
         history: Sequence[Entry],
         session: ClientSession,
     ) -> None:
-        """Write into a transaction that another database's ledger has opened.
+        """Write into a transaction that the ledger of another database has opened.
 
-        `history`: what happened there to what comes over; it is published here before the effects,
-        each by whom it was. Of the cause only who and by which authority counts. Raises the
+        `history`: the former events of what moves here. They are published here before the effects,
+        each with who caused it. Of the context only `by`, `roles` and `kind` count. Raises the
         driver's errors.
         """
-        records = [*map(_adopted, history), *self._cut(cause, effects)]
+        records = [*map(_adopted, history), *self._cut(context, effects)]
         if records:
             await self._records.insert_many(records, session=session)
 
-    def _cut(self, cause: CommitContext, effects: Effects) -> Iterable[Document]:
+    def _cut(self, context: CommitContext, effects: Effects) -> Iterable[Document]:
         if effects.events and self._wake is None:
             raise ValueError(f"nothing publishes the events of {self._database.name}")
         for number, events in enumerate(_cuts(effects.events)):
             record: Document = {
                 "at": self._clock.now(),
-                "kind": cause.kind,
-                "by": cause.by,
-                "roles": list(cause.roles),
-                "read": [
-                    [move.topic, move.partition, move.expected, move.next] for move in cause.moves
-                ],
+                "kind": context.kind,
+                "by": context.by,
+                "roles": list(context.roles),
+                "read": [[a.topic, a.partition, a.expected, a.next] for a in context.advances],
                 "events": [_stored(event) for event in events],
             }
             if number == 0 and effects.tally:
                 record["tally"] = written(effects.tally)
-            if cause.kind != RECOVERY.kind:  # what is taken in from the topic stands there already
+            if context.kind != RECOVERY.kind:  # what comes from the topic need not be published
                 record["pending"] = True
             yield record
 
     async def history(self, aggregate_id: str) -> list[Entry]:
-        """Return everything that ever happened to an aggregate, by version."""
+        """Return all events of an aggregate, by version."""
         found = self._records.find({"events.aggregate_id": aggregate_id})
         entries = [
             Entry(event, record["by"], tuple(record["roles"]), record["at"])
@@ -198,7 +200,7 @@ class Ledger:
         return sorted(entries, key=lambda entry: entry.event.version)
 
     async def pending(self) -> tuple[int, datetime | None]:
-        """Return how many events are not yet published, and when the oldest was committed."""
+        """Return how many events are not yet published, and when (UTC) the oldest was committed."""
         cursor = self._records.aggregate(
             [
                 {"$match": {"pending": True}},
@@ -211,11 +213,11 @@ class Ledger:
         return 0, None
 
     async def counts(self, kind: str, until: date | None = None) -> Mapping[str, Counter[str]]:
-        """Return the counters of each subject of a kind, changes not yet published included.
+        """Return the counters of each subject of a kind, including unpublished changes.
 
-        `until`: as they stood at the end of that day (Asia/Tehran).
+        `until`: their values at the end of that day (Asia/Tehran); None for now.
         """
-        async with snapshot(self._database.client) as session:  # both of one moment
+        async with snapshot(self._database.client) as session:  # both reads see the same moment
             counts = await self._counts.read(kind, until, session)
             async for record in self._records.find(
                 {"pending": True, "tally": {"$exists": True}}, {"tally": 1}, session=session
@@ -224,21 +226,21 @@ class Ledger:
         return counts
 
 
-_SIZE: Final = {"$size": {"$ifNull": ["$unsent", "$events"]}}  # what is left of a record
+_SIZE: Final = {"$size": {"$ifNull": ["$unsent", "$events"]}}  # the unsent events of a record
 
 
 def _cuts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """Cut events into the shares of one record each."""
-    share: list[Event] = []
+    """Cut events into parts of one record each."""
+    part: list[Event] = []
     size = 0
     for event in events:
-        if share and (len(share) == EVENTS_A_RECORD or size + len(event.data) > BYTES_A_RECORD):
-            yield share
-            share, size = [], 0
-        share.append(event)
+        if part and (len(part) == EVENTS_PER_RECORD or size + len(event.data) > BYTES_PER_RECORD):
+            yield part
+            part, size = [], 0
+        part.append(event)
         size += len(event.data)
-    if share:
-        yield share
+    if part:
+        yield part
 
 
 def _adopted(entry: Entry) -> Document:

@@ -1,4 +1,4 @@
-"""A majority may lag behind its primary: what the primary holds, majority reads show later."""
+"""A majority may lag behind its primary: majority reads then see old data."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ _LONGEST_MS: Final = 5_000
 async def catch_up(database: Database) -> None:
     """Wait until a majority has all that the primary holds now.
 
-    What is read from the database afterwards is at least as new as whatever has just stood in the
-    way of a write. Raises the driver's errors: ExecutionTimeout, which is transient, where it takes
-    longer than five seconds.
+    A read afterwards sees at least what has just conflicted with a write. Raises the driver's
+    errors: ExecutionTimeout, which is transient, if it takes longer than five seconds.
     """
     async with causal(database.client) as session:
         await database["positions"].find_one(

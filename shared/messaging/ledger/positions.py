@@ -1,4 +1,4 @@
-"""Where each consumer stands, kept with the effects of what it read."""
+"""The offsets of consumers, stored together with the effects of what they read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime import mongo
 from shared.runtime.mongo import ClientSession, Database
 
 PUBLISHED: Final = "published"
-"""The group name under which is stored how far our own topics hold what a database knows."""
+"""The group name under which a relay stores how far it has published to its own topics."""
 
 
 def position_id(group: str, topic: str, partition: int) -> str:
@@ -26,10 +26,10 @@ def position_id(group: str, topic: str, partition: int) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TopicPosition:
-    """How far a topic holds what a database knows; a topic that was made anew begins an era."""
+    """How far a partition holds what a database knows; a topic created again begins an era."""
 
     era: int
-    next: int  # the offset behind the last that is known
+    next: int  # the offset after the last known one
 
 
 NOWHERE = TopicPosition(0, 0)
@@ -45,47 +45,47 @@ class Positions:
     async def read(
         self, group: str, partitions: Iterable[tuple[str, int]]
     ) -> dict[tuple[str, int], int]:
-        """Return the next offsets of those partitions that have one.
+        """Return the next offsets of the partitions that have one.
 
-        Whatever was acknowledged before is seen, also on a primary that was just elected.
+        It sees all that was acknowledged before, also on a primary that was just elected.
         """
-        wanted = {position_id(group, *partition): partition for partition in partitions}
+        by_id = {position_id(group, *partition): partition for partition in partitions}
         async with mongo.causal(self._client) as session:
-            found = self._collection.find({"_id": {"$in": list(wanted)}}, session=session)
-            return {wanted[entry["_id"]]: entry["next"] async for entry in found}
+            found = self._collection.find({"_id": {"$in": list(by_id)}}, session=session)
+            return {by_id[entry["_id"]]: entry["next"] async for entry in found}
 
-    async def move(self, moves: Iterable[OffsetAdvance], session: ClientSession) -> None:
-        """Step forward in a transaction. Raises PositionMoved where somebody else did before."""
-        steps: dict[str, OffsetAdvance] = {}
-        for move in moves:
-            key = position_id(move.group, move.topic, move.partition)
-            if move.expected is None:
-                await self._begin(key, move, session)
+    async def advance(self, advances: Iterable[OffsetAdvance], session: ClientSession) -> None:
+        """Advance positions in a transaction. Raises PositionMoved if another process did."""
+        known: dict[str, OffsetAdvance] = {}
+        for advance in advances:
+            key = position_id(advance.group, advance.topic, advance.partition)
+            if advance.expected is None:
+                await self._insert(key, advance, session)
             else:
-                steps[key] = move
-        if steps:
-            await self._step(steps, session)
+                known[key] = advance
+        if known:
+            await self._update(known, session)
 
-    async def reached(self, group: str) -> dict[TopicPartition, TopicPosition]:
-        """Return how far something has come, in every partition that it has come to."""
+    async def read_all(self, group: str) -> dict[TopicPartition, TopicPosition]:
+        """Return the positions of a group in all partitions that have one."""
         prefix = f"{group}|"
-        wanted = {"_id": {"$gte": prefix, "$lt": f"{group}}}"}}  # what follows | in ASCII
+        query = {"_id": {"$gte": prefix, "$lt": f"{group}}}"}}  # what follows | in ASCII
         async with mongo.causal(self._client) as session:
-            found = self._collection.find(wanted, session=session)
+            found = self._collection.find(query, session=session)
             return {
                 _partition(entry["_id"].removeprefix(prefix)): position_from(entry)
                 async for entry in found
             }
 
-    async def reach(
+    async def store_highest(
         self,
         group: str,
-        reached: Mapping[TopicPartition, TopicPosition],
+        positions: Mapping[TopicPartition, TopicPosition],
         session: ClientSession | None = None,
     ) -> None:
-        """Note how far something has come; nothing goes back by it but with a new era."""
+        """Store positions of a group if they are higher, or of a new era."""
         updates = []
-        for partition, now in reached.items():
+        for partition, now in positions.items():
             change = (
                 {"$max": {"next": now.next}}
                 if now.era == 0
@@ -95,25 +95,25 @@ class Positions:
         if updates:
             await self._collection.bulk_write(updates, ordered=False, session=session)
 
-    async def _step(self, steps: Mapping[str, OffsetAdvance], session: ClientSession) -> None:
+    async def _update(self, advances: Mapping[str, OffsetAdvance], session: ClientSession) -> None:
         updates = [
-            UpdateOne({"_id": key, "next": move.expected}, {"$set": {"next": move.next}})
-            for key, move in steps.items()
+            UpdateOne({"_id": key, "next": advance.expected}, {"$set": {"next": advance.next}})
+            for key, advance in advances.items()
         ]
         result = await self._collection.bulk_write(updates, ordered=False, session=session)
         if result.matched_count < len(updates):
-            stood = ", ".join(f"{key} at {move.expected}" for key, move in steps.items())
-            raise PositionMoved(f"not all stand where they stood: {stood}")
+            expected = ", ".join(f"{key} at {a.expected}" for key, a in advances.items())
+            raise PositionMoved(f"not all positions are as expected: {expected}")
 
-    async def _begin(self, key: str, move: OffsetAdvance, session: ClientSession) -> None:
+    async def _insert(self, key: str, advance: OffsetAdvance, session: ClientSession) -> None:
         try:
-            await self._collection.insert_one({"_id": key, "next": move.next}, session=session)
+            await self._collection.insert_one({"_id": key, "next": advance.next}, session=session)
         except DuplicateKeyError as error:
             raise PositionMoved(f"{key} has begun already") from error
 
 
 def position_from(entry: Mapping[str, int]) -> TopicPosition:
-    """How far a stored position is; one of a consumer is of one era, always."""
+    """Return a stored position; that of a consumer is always of era 0."""
     return TopicPosition(entry.get("era", 0), entry["next"])
 
 

@@ -1,4 +1,4 @@
-"""What became of each dead letter that came back, kept with its effect for whoever replayed it."""
+"""The outcome of each replayed dead letter, stored together with its effect."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ _KEPT_DAYS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class StoredOutcome:
-    """An answer, by whom and when it was given."""
+    """The outcome of a replay, in which group and when."""
 
-    answer: ReplayOutcome
+    replay: ReplayOutcome
     group: str
     at: datetime  # machine time, UTC
 
 
 class Replays:
-    """The answers of one database; the first of a replay stays."""
+    """The outcomes of one database; the first one of a replay stays."""
 
     def __init__(self, database: Database) -> None:
         self._collection = database["replays"]
 
     async def prepare(self) -> None:
-        """Create the index that lets entries go after their time. Safe to repeat."""
+        """Create the index that expires old entries. Safe to repeat."""
         expiry = IndexModel(
             [("at", ASCENDING)], name="expiry", expireAfterSeconds=_KEPT_DAYS * 86_400
         )
         await ensure_indexes(self._collection, [expiry])
 
-    async def note(
-        self, answers: Iterable[ReplayOutcome], group: str, at: datetime, session: ClientSession
+    async def add(
+        self, outcomes: Iterable[ReplayOutcome], group: str, at: datetime, session: ClientSession
     ) -> None:
-        """Note answers in the transaction that brings their effect about."""
-        for answer in answers:
-            refusal = answer.refusal
+        """Store outcomes in the transaction of their effects (`at`: machine time, UTC)."""
+        for replay in outcomes:
+            refusal = replay.refusal
             await self._collection.update_one(
-                {"_id": answer.replay_id},
+                {"_id": replay.replay_id},
                 {
                     "$setOnInsert": {
                         "group": group,
                         "at": at,
-                        "outcome": answer.outcome.value,
+                        "outcome": replay.outcome.value,
                         "reason": refusal.reason if refusal else None,
                         "detail": refusal.detail if refusal else None,
                     }
@@ -59,10 +59,10 @@ class Replays:
             )
 
     async def find(self, replay_id: str) -> StoredOutcome | None:
-        """Return what became of a replay; None while nothing did."""
+        """Return the outcome of a replay; None as long as there is none."""
         found = await self._collection.find_one({"_id": replay_id})
         if found is None:
             return None
         refusal = None if found["reason"] is None else Refusal(found["reason"], found["detail"])
-        answer = ReplayOutcome(replay_id, Outcome(found["outcome"]), refusal)
-        return StoredOutcome(answer, found["group"], found["at"])
+        replay = ReplayOutcome(replay_id, Outcome(found["outcome"]), refusal)
+        return StoredOutcome(replay, found["group"], found["at"])

@@ -1,4 +1,4 @@
-"""The replies to requests with a key, kept for a day with what the requests brought about."""
+"""Replies to requests with a key, stored for a day together with the effects of the requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.runtime.idempotent_replies import AlreadyReplied, BeingReplied, Keye
 from shared.runtime.mongo import ClientSession, Database, Document, ensure_indexes
 
 KEPT: Final = timedelta(days=1)
-_SPARE: Final = timedelta(hours=1)  # MongoDB removes by its own clock; ours says what is over
+_SPARE: Final = timedelta(hours=1)  # MongoDB expires by its own clock; ours decides what counts
 
 _INDEXES: Final = (
     IndexModel(
@@ -34,7 +34,7 @@ _INDEXES: Final = (
 
 
 class MongoReplies:
-    """Implements `replies.Replies`."""
+    """The replies of one database; implements `shared.runtime.replies.Replies`."""
 
     def __init__(self, database: Database, clock: MachineClock) -> None:
         self._collection = database["replies"]
@@ -45,22 +45,22 @@ class MongoReplies:
         await ensure_indexes(self._collection, _INDEXES)
 
     async def find(self, id_: str) -> Reply | None:
-        """Return what a request was answered within the last day. Raises the driver's errors."""
-        found = await self._collection.find_one({"_id": id_, **self._counts()})
+        """Return the reply to a request of the last day. Raises the driver's errors."""
+        found = await self._collection.find_one({"_id": id_, **self._valid()})
         return None if found is None else _loaded(found)
 
     async def about(self, what: str) -> Sequence[Reply]:
-        """Return what goes with something, in no order. Raises the driver's errors."""
-        found = self._collection.find({"about": what, **self._counts()})
+        """Return the replies about something, in no order. Raises the driver's errors."""
+        found = self._collection.find({"about": what, **self._valid()})
         return [_loaded(document) async for document in found]
 
     async def add(self, reply: Reply, session: ClientSession | None = None) -> None:
-        """Keep a reply, in the transaction of what its request brings about.
+        """Store a reply, in the transaction of its request.
 
         Raises AlreadyReplied, BeingReplied and the driver's other errors.
         """
         now = self._clock.now()
-        over = {"_id": reply.keyed.id, "at": {"$lte": now - KEPT}}
+        expired = {"_id": reply.keyed.id, "at": {"$lte": now - KEPT}}
         document = {
             "at": now,
             "about": reply.about,
@@ -70,7 +70,7 @@ class MongoReplies:
             "body": Binary(reply.body),
         }
         try:
-            await self._collection.replace_one(over, document, upsert=True, session=session)
+            await self._collection.replace_one(expired, document, upsert=True, session=session)
         except PyMongoError as error:
             match conflict_in(error):
                 case None:
@@ -83,15 +83,15 @@ class MongoReplies:
     async def hand_over(
         self, about: Collection[str], taker: MongoReplies, session: ClientSession
     ) -> None:
-        """Let what goes with these go to another database, in the transaction that moves them."""
-        wanted = {"about": {"$in": list(about)}}
-        found = [d async for d in self._collection.find(wanted, session=session)]
+        """Move the replies about these to another database, in the transaction that moves them."""
+        query = {"about": {"$in": list(about)}}
+        found = [d async for d in self._collection.find(query, session=session)]
         if found:
             moved = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in found]
             await taker._collection.bulk_write(moved, ordered=False, session=session)
-            await self._collection.delete_many(wanted, session=session)
+            await self._collection.delete_many(query, session=session)
 
-    def _counts(self) -> Document:
+    def _valid(self) -> Document:
         return {"at": {"$gt": self._clock.now() - KEPT}}
 
 

@@ -1,4 +1,4 @@
-"""A database may come back as an older copy of itself while a process runs; this notices."""
+"""Notices if a database was restored from an older copy while the process runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shared.runtime.mongo import Database
 class RollbackDetector:
     """Notices that a database went back in time while this process ran.
 
-    It knows what others wrote as of its latest look, and what this process wrote at once: how far
-    each position came, and the latest commit record. Nothing that was acknowledged by a majority
-    goes back but by a restored copy. A primary that was just elected may not know yet that a
-    majority holds it; a look waits until it does.
+    It knows how far each position was, and the latest commit record: of other processes as of its
+    last check, of this one at once. What a majority acknowledged goes back only if a copy is
+    restored. A primary that was just elected may not know yet that a majority holds it; a check
+    waits until it does.
     """
 
     def __init__(self, database: Database) -> None:
@@ -28,34 +28,34 @@ class RollbackDetector:
         self._seen: dict[str, TopicPosition] = {}
         self._latest: Any = None  # id of the latest commit record that this process wrote
         self._changed: HistoryChanged | None = None
-        self._doubts = self._dispelled = 0
+        self._suspicions = self._cleared = 0
 
-    def doubt(self) -> None:
-        """Note that the server was away: what comes back may be another history."""
-        self._doubts += 1
+    def suspect(self) -> None:
+        """Note that the server was away: it may come back with another history."""
+        self._suspicions += 1
 
-    def moved(self, positions: Mapping[str, TopicPosition]) -> None:
+    def note_positions(self, positions: Mapping[str, TopicPosition]) -> None:
         """Note how far this process has moved positions, by their ids."""
         for key, now in positions.items():
             self._seen[key] = max(now, self._seen.get(key, now))
 
-    def wrote(self, commit: Any) -> None:
+    def note_commit(self, commit: Any) -> None:
         """Note the id of a commit record that this process wrote."""
         self._latest = commit
 
-    def tell(self, changed: HistoryChanged) -> None:
-        """Let whoever looks next hear what somebody else of this process found."""
+    def report(self, changed: HistoryChanged) -> None:
+        """Note that another part of this process found it: each later check raises it."""
         self._changed = changed
 
-    async def sure(self) -> None:
-        """Look where there is a doubt, before anything is written. Raises HistoryChanged."""
-        doubts = self._doubts
-        if self._changed is not None or doubts != self._dispelled:
-            await self.look()
-            self._dispelled = doubts
+    async def check_if_suspected(self) -> None:
+        """Check before a write, if the server was away since the last time. Raises as `check`."""
+        suspicions = self._suspicions
+        if self._changed is not None or suspicions != self._cleared:
+            await self.check()
+            self._cleared = suspicions
 
-    async def look(self) -> None:
-        """Compare what there is with what was seen before.
+    async def check(self) -> None:
+        """Compare the database with what was seen before.
 
         Raises HistoryChanged and the driver's errors.
         """
@@ -68,10 +68,10 @@ class RollbackDetector:
             back = [key for key, seen in before.items() if now.get(key, NOWHERE) < seen]
             if back:
                 raise HistoryChanged(f"{self._name} was restored: {back[0]} went back")
-            if latest is not None and not await self._is_there(latest, session):
+            if latest is not None and not await self._exists(latest, session):
                 raise HistoryChanged(f"{self._name} was restored: what was committed is not there")
-        self.moved(now)
+        self.note_positions(now)
 
-    async def _is_there(self, commit: Any, session: mongo.ClientSession) -> bool:
+    async def _exists(self, commit: Any, session: mongo.ClientSession) -> bool:
         found = await self._commits.find_one({"_id": commit}, {"_id": 1}, session=session)
         return found is not None

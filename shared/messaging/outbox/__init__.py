@@ -1,1 +1,1 @@
-"""From the commit records to Kafka, until Kafka has acknowledged all."""
+"""Publishing of commit records to Kafka, until Kafka has acknowledged all events."""

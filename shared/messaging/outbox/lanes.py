@@ -1,7 +1,7 @@
-"""What a relay has under way to Kafka: a lane a partition, so that a sick one holds up no other.
+"""What a relay has in flight to Kafka: one lane per partition, so that none delays another.
 
-A lane takes events when it is free, sends them in their order, and is free again when Kafka has
-answered, however long that takes. Where that failed it rests for a while, longer each time.
+A lane accepts events if it is free, sends them in their order, and is free again when Kafka has
+answered, however long that takes. After a failure it pauses, longer each time.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from shared.runtime.clocks import MachineClock
 
 _log = structlog.get_logger(__name__)
 
-_FIRST_REST_SECONDS: Final = 0.05
-_LONGEST_REST_SECONDS: Final = 5.0
-_LONG_SECONDS: Final = 2.0  # without an answer; a new leader is there sooner
-_NOWHERE: Final = -1  # the partition of the lane that asks for a topic's partitions
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 2.0  # without an answer; the election of a leader takes less
+_ASKING: Final = -1  # partition number of the lane that asks for a topic's partitions
 
 
 @dataclass(slots=True)
 class _Lane:
-    """A partition, with the events that are under way to it."""
+    """A partition, with the events in flight to it."""
 
     task: asyncio.Task[list[SendResult]] | None = None
     events: Sequence[Event] = ()
-    since: float = 0.0  # monotonic: when they set out
+    since: float = 0.0  # monotonic: when they were sent
     failures: int = 0  # in a row
-    rests_until: float = 0.0  # monotonic
+    pauses_until: float = 0.0  # monotonic
 
 
 class Lanes:
@@ -52,74 +52,74 @@ class Lanes:
         name: str,
         clock: MachineClock,
         stalls: Stalls,
-        freed: Callable[[], None],
+        on_free: Callable[[], None],
     ) -> None:
-        """`name` is the database's; `freed` is called when one that `heard` gave up is free."""
+        """`name` is the database's; `on_free` is called when a lane that `collect` left is free."""
         self._publisher = publisher
         self._write = write
         self._name = name
         self._clock = clock
         self._stalls = stalls
-        self._freed = freed
+        self._on_free = on_free
         self._lanes: defaultdict[TopicPartition, _Lane] = defaultdict(_Lane)
         self._awaited: set[asyncio.Task[list[SendResult]]] = set()
 
-    def takes(self, event: Event) -> bool:
+    def accepts(self, event: Event) -> bool:
         """Whether the event's lane is free."""
         place = self._publisher.place(event.topic, event.key.encode())
         return place is not None and self._is_free(self._lanes[place])
 
     def locate(self, topics: Collection[str]) -> None:
-        """Begin to ask for the partitions of topics; one that is unknown takes nothing."""
+        """Begin to ask for the partitions of topics; a topic accepts nothing before it has them."""
         for topic in topics:
-            place = TopicPartition(topic, _NOWHERE)
+            place = TopicPartition(topic, _ASKING)
             unknown = self._publisher.place(topic, b"") is None
             if unknown and self._is_free(self._lanes[place]):
-                self._set_out(place, self._ask(topic))
+                self._start(place, self._ask(topic))
 
     def send(self, events: Iterable[Event]) -> None:
-        """Let events of free lanes set out, in their order."""
-        shares: defaultdict[TopicPartition, list[Event]] = defaultdict(list)
+        """Send events of free lanes, in their order."""
+        by_place: defaultdict[TopicPartition, list[Event]] = defaultdict(list)
         for event in events:
             place = self._publisher.place(event.topic, event.key.encode())
-            assert place is not None, "its lane takes it"
-            shares[place].append(event)
-        for place, share in shares.items():
+            assert place is not None, "its lane accepts it"
+            by_place[place].append(event)
+        for place, share in by_place.items():
             records = [self._write(event) for event in share]
-            self._set_out(place, self._publisher.deliver(place, records), share)
+            self._start(place, self._publisher.deliver(place, records), share)
 
-    async def heard(self, seconds: float) -> Sequence[tuple[Event, SendResult]]:
-        """Wait for what has set out since the last time, so long at most.
+    async def collect(self, seconds: float) -> Sequence[tuple[Event, SendResult]]:
+        """Wait, at most `seconds`, for what was sent since the last call.
 
-        Return what became of each event that was answered since then, but for those whose
-        partition is at fault: they are to be sent again.
+        Return the result of each event that was answered since then, except if its partition
+        failed: such an event has to be sent again.
         """
         awaited = {task for task in self._awaited if not task.done()}
         self._awaited.clear()
         if awaited:
             _, late = await asyncio.wait(awaited, timeout=seconds)
             for task in late:
-                task.add_done_callback(lambda _: self._freed())
+                task.add_done_callback(lambda _: self._on_free())
         answers: list[tuple[Event, SendResult]] = []
         for place, lane in self._lanes.items():
             if lane.task is None:
                 continue
             if lane.task.done():
                 answers += self._free(place, lane)
-            elif self._clock.monotonic() - lane.since > _LONG_SECONDS:
+            elif self._clock.monotonic() - lane.since > _SILENT_SECONDS:
                 self._note(place, StallCause.NO_ANSWER)
         return answers
 
     def forget(self) -> None:
-        """Let what is under way be nobody's: somebody else may have sent it meanwhile."""
+        """Ignore what is in flight: another process may have sent it meanwhile."""
         for place, lane in self._lanes.items():
             lane.events, lane.failures = (), 0
             self._note(place, None)
 
     def _is_free(self, lane: _Lane) -> bool:
-        return lane.task is None and self._clock.monotonic() >= lane.rests_until
+        return lane.task is None and self._clock.monotonic() >= lane.pauses_until
 
-    def _set_out(
+    def _start(
         self,
         place: TopicPartition,
         sending: Coroutine[Any, Any, list[SendResult]],
@@ -139,18 +139,18 @@ class Lanes:
         return []
 
     def _free(self, place: TopicPartition, lane: _Lane) -> Sequence[tuple[Event, SendResult]]:
-        """What became of the events of a lane that has heard its answers."""
+        """Free a lane that has its answers; return the results of its events."""
         assert lane.task is not None
         answers, events = lane.task.result(), lane.events
         lane.task, lane.events = None, ()
-        failure = next((a for a in answers if isinstance(a, Exception) and _is_the_lanes(a)), None)
+        failure = next((a for a in answers if isinstance(a, Exception) and _concerns_lane(a)), None)
         if failure is None:
             lane.failures = 0
             self._note(place, None)
         else:
             lane.failures += 1
-            rest = min(_LONGEST_REST_SECONDS, _FIRST_REST_SECONDS * 2 ** min(lane.failures, 10))
-            lane.rests_until = self._clock.monotonic() + rest
+            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(lane.failures, 10))
+            lane.pauses_until = self._clock.monotonic() + pause
             self._note(place, cause_of(failure))
             _log.warning(
                 "waiting",
@@ -163,20 +163,20 @@ class Lanes:
         return [
             (event, answer)
             for event, answer in zip(events, answers, strict=bool(events))
-            if not _is_the_lanes(answer)
+            if not _concerns_lane(answer)
         ]
 
     def _note(self, place: TopicPartition, cause: StallCause | None) -> None:
-        what = StalledPart("relay", self._name, place.topic)
+        part = StalledPart("relay", self._name, place.topic)
         if cause is None and any(
             lane.failures for other, lane in self._lanes.items() if other.topic == place.topic
         ):
-            return  # another partition of it still waits
-        self._stalls.note(what, cause)
+            return  # another partition of the topic still waits
+        self._stalls.note(part, cause)
 
 
-def _is_the_lanes(answer: SendResult) -> bool:
-    """Whether an answer tells of the partition, not of the one event."""
+def _concerns_lane(answer: SendResult) -> bool:
+    """Whether a failure concerns the partition, not only this event."""
     if isinstance(answer, TopicRefused):
         return True
     return isinstance(answer, Exception) and not isinstance(answer, Unsendable)

@@ -31,7 +31,7 @@ Versions: TypeAlias = dict[str, int]
 
 @dataclass(slots=True)
 class PendingRecord:
-    """A pending commit record and what is left of it to send."""
+    """A pending commit record with its unsent events."""
 
     id: Any
     at: datetime
@@ -39,17 +39,17 @@ class PendingRecord:
     tally: Sequence[tuple[Counted, int]]
 
     def unsent(self, places: Collection[str]) -> list[str]:
-        """The ids of those of its events that have no place in Kafka."""
+        """The ids of its events that are not in `places`: those that Kafka does not hold yet."""
         return [event.id for event in self.events if event.id not in places]
 
 
 @dataclass(slots=True)
 class RelayPass:
-    """What a pass over all that is pending has come across."""
+    """What one pass over all pending records has found."""
 
-    held: set[str] = field(default_factory=set)  # aggregates with an event that does not go now
-    following: Versions = field(default_factory=dict)  # the next version to send, of some
-    early: set[str] = field(default_factory=set)  # events read before one that they follow
+    held: set[str] = field(default_factory=set)  # aggregates with an event that cannot be sent now
+    following: Versions = field(default_factory=dict)  # next version to send, of some aggregates
+    early: set[str] = field(default_factory=set)  # events that were read before an earlier version
     published: int = 0
     left: int = 0  # events that could not be sent
     read: int = 0
@@ -58,7 +58,7 @@ class RelayPass:
 
 
 class PendingReader:
-    """Reads what is pending in one database."""
+    """Reads the pending records of one database."""
 
     def __init__(self, database: Database, clock: MachineClock) -> None:
         self._client = database.client
@@ -66,7 +66,7 @@ class PendingReader:
         self._clock = clock
 
     async def chunks(self, this: RelayPass) -> AsyncIterator[list[PendingRecord]]:
-        """Read what is pending at one moment, a part at a time."""
+        """Yield what is pending at one moment, in chunks."""
         chunk: list[PendingRecord] = []
         size = bytes_ = 0
         first = True
@@ -77,7 +77,7 @@ class PendingReader:
             )
             async for entry in cursor.hint(PENDING).batch_size(_CHUNK):
                 if size >= _CHUNK or bytes_ >= _CHUNK_BYTES:
-                    if first:  # some versions may stand in a later part than those after them
+                    if first:  # a later chunk may hold earlier versions
                         this.following = await self._versions(moment)
                         first = False
                     this.reading_seconds += self._clock.monotonic() - begun
@@ -111,15 +111,16 @@ class PendingReader:
 
 
 def pending_record(entry: Mapping[str, Any]) -> PendingRecord:
+    """Load a pending commit record."""
     events = [loaded(stored) for stored in entry["events"]]
-    left = entry.get("unsent")  # set where a part of the record went before
+    left = entry.get("unsent")  # set if a part of the record was sent before
     if left is not None:
         events = [event for event in events if event.id in left]
     return PendingRecord(entry["_id"], entry["at"], events, list(recorded(entry)))
 
 
 def by_version(events: Sequence[Event]) -> Iterable[Event]:
-    """The events in their order, but each aggregate's by their versions."""
+    """The events in their order, but those of each aggregate sorted by version."""
     own: defaultdict[str, list[Event]] = defaultdict(list)
     for event in events:
         own[event.aggregate_id].append(event)

@@ -1,11 +1,11 @@
-"""The relay: from the commit records to Kafka, until Kafka has acknowledged all.
+"""The relay: sends the events of commit records to Kafka until it has acknowledged all.
 
-A pass reads what is pending at one moment. Within that moment nothing is missing that something
-else builds on, but records stand in no order that could be relied on: a primary that was elected
-since has applied some of them side by side. So an aggregate's events leave by their versions.
+A pass reads what is pending at one moment. That snapshot lacks no event that another one in it
+builds on, but the order of its records is not reliable: a primary that was elected since has
+applied some of them in parallel. So an aggregate's events are sent by their versions.
 
-What a partition does not take holds up nobody else: its events stay under way, or wait, and the
-others are sent and marked (`lanes`). A crash between sending and marking sends again, with the same
+A partition that accepts nothing delays no other: its events stay in flight, or wait, and the others
+are sent and marked (`lanes`). A crash between sending and marking sends again, with the same
 `ce_id`.
 """
 
@@ -47,14 +47,14 @@ from shared.runtime.mongo import Database, transaction
 _log = structlog.get_logger(__name__)
 
 _RETRY_STUCK_SECONDS: Final = 30.0
-_PACE_SECONDS: Final = 0.05  # from one pass to the next: a pass costs the same for one as for many
-_ANSWER_SECONDS: Final = 0.5  # what takes longer is waited for beside the next
-_REST_SHARE: Final = 4.0  # of the time that went into reading what could not be sent
-_LONGEST_REST_SECONDS: Final = 5.0
+_PACE_SECONDS: Final = 0.05  # between two passes: one costs the same for one event as for many
+_ANSWER_SECONDS: Final = 0.5  # a slower answer is collected by a later pass
+_PAUSE_FACTOR: Final = 4.0  # times the seconds spent on reading what could not be sent
+_LONGEST_PAUSE_SECONDS: Final = 5.0
 
 
 class Relay:
-    """Publishes one database's commit records; active only while it holds the lease."""
+    """Publishes the commit records of one database; active only while it holds the lease."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Relay:
         source: str,
         metrics: Metrics,
         clock: MachineClock,
-        watch: RollbackDetector | None = None,
+        detector: RollbackDetector | None = None,
         stalls: Stalls | None = None,
         poll_seconds: float = 0.5,
         failpoint: FailpointHook = no_faults,
@@ -80,15 +80,15 @@ class Relay:
         self._source = source
         self._metrics = metrics
         self._clock = clock
-        self._rollback = watch or RollbackDetector(database)
+        self._rollback = detector or RollbackDetector(database)
         self._poll_seconds = poll_seconds
         self._failpoint = failpoint
         self._wake_up = WakeUp()
         self._next_at = 0.0  # monotonic
         self._stuck: dict[str, float] = {}  # event id -> monotonic second of the next try
         self._places: dict[str, RecordMetadata] = {}  # of events that are not marked yet, by id
-        self._reached: dict[TopicPartition, TopicPosition] | None = None  # as noted; None: not read
-        self._number = 0  # of the lease, under which all that is remembered here was done
+        self._published: dict[TopicPartition, TopicPosition] | None = None  # stored; None: not read
+        self._number = 0  # of the lease when the state above was collected
         self._left: tuple[int, datetime | None] = (0, None)
         self._lanes = Lanes(
             publisher,
@@ -96,15 +96,15 @@ class Relay:
             name=database.name,
             clock=clock,
             stalls=stalls or Stalls(metrics),
-            freed=self.wake,
+            on_free=self.wake,
         )
 
     def wake(self) -> None:
-        """Say that something was committed; without it the relay looks every `poll_seconds`."""
+        """Say that something was committed; else the relay polls every `poll_seconds`."""
         self._wake_up.wake()
 
     async def rest(self) -> None:
-        """Wait for the bell, `poll_seconds` at most, and until the next pass is due."""
+        """Wait until it is woken, at most `poll_seconds`, and until the next pass is due."""
         await self._wake_up.wait(self._poll_seconds)
         early = self._next_at - self._clock.monotonic()
         if early > 0:
@@ -113,19 +113,19 @@ class Relay:
     def pending(self) -> tuple[int, datetime | None]:
         """How many events the last pass left, and when the oldest was committed (UTC).
 
-        Nothing, where another process holds the lease.
+        (0, None) if another process holds the lease.
         """
         return self._left if self._lease.held else (0, None)
 
     async def flush(self) -> int:
-        """Make one pass over all that is pending; return how many events Kafka acknowledged.
+        """Make one pass over all pending events; return how many Kafka acknowledged.
 
-        What a partition does not take is left, and comes again. Raises LeaseLost, Stale,
+        What a partition does not accept stays pending for the next pass. Raises LeaseLost, Stale,
         HistoryChanged and the driver's errors; what was not marked stays pending.
         """
         begun = self._clock.monotonic()
         self._next_at = begun + _PACE_SECONDS
-        await self._rollback.sure()
+        await self._rollback.check_if_suspected()
         self._begin()
         this = RelayPass()
         async for chunk in self._reader.chunks(this):
@@ -134,29 +134,29 @@ class Relay:
         self._left = (this.left, this.oldest)
         if this.early:
             self.wake()
-        if this.left:  # it is read again each time, so that has to stay a small share
+        if this.left:  # each pass reads it again: that must stay a small share of the time
             wasted = this.reading_seconds * this.left / this.read
-            rest = min(_LONGEST_REST_SECONDS, _REST_SHARE * wasted)
-            self._next_at = max(self._next_at, self._clock.monotonic() + rest)
+            pause = min(_LONGEST_PAUSE_SECONDS, _PAUSE_FACTOR * wasted)
+            self._next_at = max(self._next_at, self._clock.monotonic() + pause)
         return this.published
 
     def _begin(self) -> None:
-        """Forget what was done under another number of the lease: others have gone on since."""
+        """Forget the state of another number of the lease: another process was active since."""
         if self._number != self._lease.fence.number:
             self._number = self._lease.fence.number
             self._places.clear()
             self._stuck.clear()
-            self._reached = None
+            self._published = None
             self._lanes.forget()
 
     async def _publish(self, chunk: Sequence[PendingRecord], this: RelayPass) -> None:
-        """Send a chunk, mark what went whole, note what is left of the rest."""
+        """Send a chunk, and mark what Kafka acknowledged."""
         self._lanes.locate({event.topic for record in chunk for event in record.events})
-        this.published += await self._hear()
+        this.published += await self._collect()
         self._lanes.send(self._due(chunk, this))
-        await asyncio.sleep(0)  # they set out
+        await asyncio.sleep(0)  # the sends begin
         self._failpoint(Failpoint.SEND_HANDED)
-        this.published += await self._hear()
+        this.published += await self._collect()
         self._failpoint(Failpoint.SEND_ACKNOWLEDGED)
         for record in chunk:
             unsent = record.unsent(self._places)
@@ -169,29 +169,29 @@ class Relay:
         await self._mark(chunk)
 
     def _due(self, chunk: Sequence[PendingRecord], this: RelayPass) -> list[Event]:
-        """Those events of a chunk that can be sent now, each aggregate's by their versions."""
+        """The events of a chunk that can be sent now, those of each aggregate by version."""
         due: list[Event] = []
         for event in by_version([event for record in chunk for event in record.events]):
-            about = event.aggregate_id
+            aggregate = event.aggregate_id
             if event.id in self._places:
-                this.following[about] = event.version + 1
-            elif about in this.held or self._is_stuck(event) or not self._lanes.takes(event):
-                this.held.add(about)  # what follows it would overtake it
-            elif event.version == this.following.get(about, event.version):
-                this.following[about] = event.version + 1
+                this.following[aggregate] = event.version + 1
+            elif aggregate in this.held or self._is_stuck(event) or not self._lanes.accepts(event):
+                this.held.add(aggregate)  # what follows it would overtake it
+            elif event.version == this.following.get(aggregate, event.version):
+                this.following[aggregate] = event.version + 1
                 due.append(event)
             else:
                 this.early.add(event.id)
         return due
 
-    async def _hear(self) -> int:
-        """Take in what Kafka has answered; return how many events it has acknowledged."""
-        taken: Counter[str] = Counter()
-        for event, answer in await self._lanes.heard(_ANSWER_SECONDS):
+    async def _collect(self) -> int:
+        """Note what Kafka has answered; return how many events it has acknowledged."""
+        acknowledged: Counter[str] = Counter()
+        for event, answer in await self._lanes.collect(_ANSWER_SECONDS):
             if isinstance(answer, RecordMetadata):
                 self._places[event.id] = answer
                 self._stuck.pop(event.id, None)
-                taken[event.type] += 1
+                acknowledged[event.type] += 1
             elif isinstance(answer, Unsendable):
                 self._stuck[event.id] = self._clock.monotonic() + _RETRY_STUCK_SECONDS
                 _log.error(
@@ -201,15 +201,15 @@ class Relay:
                     aggregate=event.aggregate_id,
                     error=str(answer),
                 )
-        for type_, count in taken.items():
+        for type_, count in acknowledged.items():
             self._metrics.events_published(type_, count)
-        return taken.total()
+        return acknowledged.total()
 
     def _is_stuck(self, event: Event) -> bool:
         return self._stuck.get(event.id, 0.0) > self._clock.monotonic()
 
     async def _mark(self, chunk: Sequence[PendingRecord]) -> None:
-        """Mark what Kafka holds, if that is still to be done and still ours to do."""
+        """Mark what Kafka holds, if it is still unmarked and the lease is still ours."""
         whole: list[PendingRecord] = []
         partly: list[tuple[PendingRecord, list[str]]] = []
         for record in chunk:
@@ -220,10 +220,10 @@ class Relay:
                 partly.append((record, unsent))
         if not (whole or partly):
             return
-        # A mark says that our topics hold all that this database knows: another history's do not.
-        await self._rollback.sure()
+        # A mark says that our topics hold what this database knows: not true for another history.
+        await self._rollback.check_if_suspected()
         done = [e.id for r in chunk for e in r.events if e.id in self._places]
-        reached = await self._now_reached(self._places[id_] for id_ in done)
+        positions = await self._new_positions(self._places[id_] for id_ in done)
         async with self._lease.fenced() as fence, transaction(self._database.client) as session:
             await self._leases.touch(fence, session)
             marked = await self._commits.update_many(
@@ -242,37 +242,39 @@ class Relay:
             if matched < len(whole) + len(partly):
                 raise Stale("of what was read as pending, some is not")
             await self._counts.add(_total(whole), session)
-            await self._positions.reach(PUBLISHED, reached, session)
+            await self._positions.store_highest(PUBLISHED, positions, session)
             self._failpoint(Failpoint.MARK_WRITTEN)
-        self._rollback.moved({position_id(PUBLISHED, *p): now for p, now in reached.items()})
-        assert self._reached is not None
-        self._reached |= reached
+        self._rollback.note_positions(
+            {position_id(PUBLISHED, *p): now for p, now in positions.items()}
+        )
+        assert self._published is not None
+        self._published |= positions
         for id_ in done:
             del self._places[id_]
         self._failpoint(Failpoint.MARK_DONE)
 
-    async def _now_reached(
+    async def _new_positions(
         self, places: Iterable[RecordMetadata]
     ) -> Mapping[TopicPartition, TopicPosition]:
-        """How far our topics hold what this database knows, with these places of just now.
+        """How far our topics hold what this database knows, including these places.
 
-        What was sent under this lease stands behind all that was noted before it was taken; where
-        it does not, the topic was made anew, and a new count begins.
+        What was sent under this lease comes after all that was stored before the lease was taken;
+        if it does not, the topic was created again, and a new era begins.
         """
         furthest: dict[TopicPartition, int] = {}
         for place in places:
             partition = TopicPartition(place.topic, place.partition)
             furthest[partition] = max(furthest.get(partition, 0), place.offset + 1)
-        if self._reached is None:
-            self._reached = await self._positions.reached(PUBLISHED)
-        now: dict[TopicPartition, TopicPosition] = {}
+        if self._published is None:
+            self._published = await self._positions.read_all(PUBLISHED)
+        positions: dict[TopicPartition, TopicPosition] = {}
         for partition, next_ in furthest.items():
-            before = self._reached.get(partition, NOWHERE)
-            anew = next_ < before.next
-            if anew:
+            before = self._published.get(partition, NOWHERE)
+            created_again = next_ < before.next
+            if created_again:
                 _log.error("topic was made anew", topic=partition.topic, ended_at=before.next)
-            now[partition] = TopicPosition(before.era + anew, next_)
-        return now
+            positions[partition] = TopicPosition(before.era + created_again, next_)
+        return positions
 
     def _outgoing(self, event: Event) -> OutgoingRecord:
         headers, value = write(

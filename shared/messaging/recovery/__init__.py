@@ -1,1 +1,1 @@
-"""After a restored copy: a database applies again what its own topics still hold."""
+"""Recovery of a database that was restored from an older copy, from its own topics."""

@@ -1,7 +1,7 @@
-"""Which databases are level with their own topics: nothing is decided on one that is not yet.
+"""Which databases have recovered from their own topics: nothing is decided on one before that.
 
-Each is brought level by itself, for as long as it takes: one whose topics cannot be read keeps
-nobody waiting but whoever needs that very database.
+Each database recovers by itself, however long it takes: one whose topics cannot be read delays only
+work on that database.
 """
 
 from __future__ import annotations
@@ -18,72 +18,72 @@ from shared.messaging.recovery.recovery import OwnedTopics, Recovery
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import Database
 
-_TOGETHER_SECONDS: Final = 5.0  # so long requests wait for all, even those that can be done without
+_ALL_SECONDS: Final = 5.0  # after the start: requests wait for all databases, also optional ones
 
 
 class RecoveryProgress:
-    """The databases of a process that take their own events back in."""
+    """The databases of a process that recover from their own topics."""
 
     def __init__(self, recovery: Recovery, *, stalls: Stalls, clock: MachineClock) -> None:
         self._recovery = recovery
         self._stalls = stalls
         self._clock = clock
         self._owned: dict[str, OwnedTopics] = {}  # by the name of the database, as all below
-        self._reached: dict[str, asyncio.Event] = {}
-        self._apart: set[str] = set()
+        self._recovered: dict[str, asyncio.Event] = {}
+        self._optional: set[str] = set()
         self._begun = clock.monotonic()
 
     def add(self, own: OwnedTopics) -> None:
-        """Watch over one more database."""
+        """Add a database."""
         self._owned[own.database.name] = own
-        self._reached[own.database.name] = asyncio.Event()
+        self._recovered[own.database.name] = asyncio.Event()
 
-    def apart(self, database: Database) -> Callable[[], None]:
-        """Let this process serve without a database that is not level.
+    def make_optional(self, database: Database) -> Callable[[], None]:
+        """Let this process serve requests before a database has recovered.
 
-        What is returned has to be asked before each use of it; it raises NotLevel.
+        Return a check to call before each use of the database; it raises StillRecovering.
         """
-        self._apart.add(database.name)
+        self._optional.add(database.name)
         return partial(self._require, database.name)
 
     @property
-    def are_enough(self) -> bool:
-        """Whether requests can be served: by all, or, some seconds after the start, by enough.
+    def can_serve(self) -> bool:
+        """Whether requests can be served.
 
-        Enough are all that are needed, and one of those apart.
+        That takes all databases, or five seconds after the start all required and one optional.
         """
-        reached = {name for name, event in self._reached.items() if event.is_set()}
-        if reached == self._reached.keys():
+        recovered = {name for name, event in self._recovered.items() if event.is_set()}
+        if recovered == self._recovered.keys():
             return True
-        if self._clock.monotonic() < self._begun + _TOGETHER_SECONDS:
+        if self._clock.monotonic() < self._begun + _ALL_SECONDS:
             return False
-        needed = self._reached.keys() - self._apart
-        return reached >= needed and bool(reached & self._apart)
+        required = self._recovered.keys() - self._optional
+        return recovered >= required and bool(recovered & self._optional)
 
-    async def reached(self, database: Database) -> None:
-        """Wait until a database is level; one that takes nothing back in always is."""
-        event = self._reached.get(database.name)
+    async def wait_for(self, database: Database) -> None:
+        """Wait until a database has recovered; return at once if it has no own topics."""
+        event = self._recovered.get(database.name)
         if event is not None:
             await event.wait()
 
-    async def reach(self) -> None:
-        """Bring all of them level, each by itself. Raises what waiting does not help against."""
+    async def recover_all(self) -> None:
+        """Recover all databases in parallel. Raises what is not transient."""
         self._begun = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
             for own in self._owned.values():
-                group.create_task(self._bring(own))
+                group.create_task(self._recover(own))
 
-    async def _bring(self, own: OwnedTopics) -> None:
+    async def _recover(self, own: OwnedTopics) -> None:
         name = own.database.name
-        what = StalledPart("recovery", name)
+        part = StalledPart("recovery", name)
         async for attempt in retry_transient(
             f"own topics of {name}", self._clock, longest_seconds=START_SECONDS
         ):
-            with attempt, self._stalls.shown(what):
+            with attempt, self._stalls.shown(part):
                 await self._recovery.run(own)
-        self._reached[name].set()
+        self._recovered[name].set()
 
     def _require(self, name: str) -> None:
-        event = self._reached.get(name)
+        event = self._recovered.get(name)
         if event is not None and not event.is_set():
             raise StillRecovering(f"{name} takes in what its own topics hold")

@@ -1,10 +1,10 @@
-"""After a restored copy: a database takes in from its own topics what it does not hold.
+"""Recovery after a restored copy: a database takes in from its own topics what it lacks.
 
-What a consumer had read since the copy is read again from where the copy stands. What HTTP and
-time had changed stands in no topic but the service's own; it is taken in from there before
-anything new. The relay notes how far those topics hold what the database knows; where a topic
-reaches further, somebody published what this database has forgotten. Where it does not even reach
-as far, it was made anew or restored itself: all of it is read, and the count begins anew.
+What a consumer had read since the copy is read again from the position in the copy. What HTTP and
+time had changed is only in the service's own topics; it is taken in from there before anything new.
+The relay stores how far those topics hold what the database knows. If a topic goes further, events
+were published that this database has lost. If it does not go so far, it was created again or
+restored itself: then all of it is read, and a new era begins.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _log = structlog.get_logger(__name__)
 _BATCH: Final = 2_000
 
 Connect: TypeAlias = Callable[..., ForgivingConsumer]
-"""Builds a consumer from topics and the options of aiokafka's."""
+"""Builds a consumer from topics and the options of AIOKafkaConsumer."""
 
 Recover: TypeAlias = Callable[[Sequence[Message]], Awaitable[int]]
-"""Applies those of a service's own events that its database does not hold; returns how many.
+"""Applies those of a service's own events that its database lacks; returns how many.
 
-It is called topic by topic in the order of `Own.topics`, each partition in the order of its
-offsets; where a run is broken off, a topic that was not finished comes again from its beginning.
-Every message has a sequence and a time.
+It is called topic by topic in the order of `OwnedTopics.topics`, each partition in the order of its
+offsets. After an interruption a topic that was not finished is given again from its first missing
+event. Every message has a sequence and a time.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedTopics:
-    """A database, the topics that its events go to, and how it takes them back in.
+    """A database, the topics that its events are published to, and how it takes them in.
 
-    Strangers may publish to them too. A topic stands behind those that its events build on.
+    Others may publish to them too. A topic comes after those that its events build on.
     """
 
     database: Database
@@ -53,7 +53,7 @@ class OwnedTopics:
 
 
 class Recovery:
-    """Brings a database level with its own topics, before anything is decided on it."""
+    """Recovers a database from its own topics, before anything is decided on it."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Recovery:
         existing: Callable[[], Awaitable[set[str]]],
         connect: Connect = ForgivingConsumer,
     ) -> None:
-        """`existing` asks the broker which topics there are."""
+        """`existing` asks the broker which topics exist."""
         self._bootstrap = bootstrap
         self._existing = existing
         self._source = source
@@ -71,11 +71,10 @@ class Recovery:
     async def run(self, own: OwnedTopics) -> None:
         """Take in what is missing. Safe to repeat, and to run in several processes at once.
 
-        Raises TopicsMissing, KafkaError and the driver's errors; what was taken in until then
-        stays.
+        Raises TopicsMissing, KafkaError and the driver's errors; what was taken in before stays.
         """
         missing = set(own.topics) - await self._existing()
-        if missing:  # one that brokers do not tell of yet may hold what was forgotten
+        if missing:  # a topic that brokers do not list yet may hold what was lost
             raise TopicsMissing(missing)
         consumer = self._connect(
             *own.topics,
@@ -87,8 +86,8 @@ class Recovery:
         try:
             await consumer.start()
             assigned = sorted(consumer.assignment())
-            consumer.pause(*assigned)  # nothing is fetched but what is missing
-            # Asked once for all: each question may wait behind a fetch that is under way.
+            consumer.pause(*assigned)  # only what is missing is fetched
+            # One request for all: each may wait behind a fetch in progress.
             ends = await consumer.end_offsets(assigned)
             await self._recover(own, consumer, ends)
         finally:
@@ -98,7 +97,7 @@ class Recovery:
         self, own: OwnedTopics, consumer: ForgivingConsumer, ends: Mapping[TopicPartition, int]
     ) -> None:
         positions = Positions(own.database)
-        known = await positions.reached(PUBLISHED)
+        known = await positions.read_all(PUBLISHED)
         taken = 0
         for topic in own.topics:
             reached: dict[TopicPartition, TopicPosition] = {}
@@ -112,7 +111,9 @@ class Recovery:
                     taken += await self._take_in(own, consumer, partition, start, end)
                 if (start, era) != (end, before.era):
                     reached[partition] = TopicPosition(era, end)
-            await positions.reach(PUBLISHED, reached)  # one partition may wait for another
+            await positions.store_highest(
+                PUBLISHED, reached
+            )  # once per topic: events may wait across partitions
         if taken:
             _log.warning("taken in from our own topics", database=own.database.name, events=taken)
 
@@ -136,9 +137,9 @@ class Recovery:
         return taken
 
     def _ours(self, record: ConsumerRecord[bytes, bytes]) -> Message | None:
-        """Our own event in a record of a topic of ours; a stranger's is passed over.
+        """Return our own event in a record; None for a record of others.
 
-        A record that cannot be read is a stranger's: what we publish, we can read.
+        A record that cannot be read is of others: we can read what we publish.
         """
         try:
             event = read(record.headers, record.value)

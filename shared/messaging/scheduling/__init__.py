@@ -1,1 +1,1 @@
-"""What time brings: work that one process does at a time, under a lease."""
+"""Work at due times, done by one process at a time under a lease."""

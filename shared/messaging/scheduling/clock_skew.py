@@ -1,4 +1,4 @@
-"""Whether this machine's clock may be believed, asked before time does what can't be taken back."""
+"""Whether this machine's clock can be trusted, checked before scheduled work."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from shared.runtime.clocks import MachineClock
 
 _log = structlog.get_logger(__name__)
 
-_APART: Final = timedelta(minutes=1)
+_LARGEST_SKEW: Final = timedelta(minutes=1)
 _JUMP: Final = timedelta(seconds=5)
-_ASKED_EVERY: Final = 30.0  # seconds
+_ASK_EVERY: Final = 30.0  # seconds
 
 
 class ClockSkewGuard:
-    """Compares this machine's clock with MongoDB's: now and then, and at once where it jumped.
+    """Compares this machine's clock with MongoDB's every 30 seconds, and at once if it jumped.
 
-    That it jumped, its distance to the monotonic clock tells without asking anybody.
+    A jump shows as a difference to the monotonic clock, without asking MongoDB.
     """
 
     def __init__(self, clock: MachineClock, server_time: Callable[[], Awaitable[datetime]]) -> None:
@@ -29,17 +29,17 @@ class ClockSkewGuard:
         self._server_time = server_time
         self._asked: tuple[datetime, float] | None = None  # both clocks when they last agreed
 
-    async def holds(self) -> bool:
-        """Whether the two differ by no more than a minute. Raises the driver's errors."""
+    async def agrees(self) -> bool:
+        """Whether the two differ by at most one minute. Raises the driver's errors."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         if self._asked is not None:
             then, since = self._asked[0], monotonic - self._asked[1]
             jumped = abs(now - then - timedelta(seconds=since)) > _JUMP
-            if not jumped and since < _ASKED_EVERY:
+            if not jumped and since < _ASK_EVERY:
                 return True
-        apart = abs(now - await self._server_time())
-        if apart > _APART:
-            _log.error("clocks differ, nothing is swept", seconds=apart.total_seconds())
+        skew = abs(now - await self._server_time())
+        if skew > _LARGEST_SKEW:
+            _log.error("clocks differ, nothing is swept", seconds=skew.total_seconds())
             self._asked = None
             return False
         self._asked = (now, monotonic)

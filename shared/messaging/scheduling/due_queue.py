@@ -1,4 +1,4 @@
-"""What is to be done by the clock in one collection, by a date in one of its fields."""
+"""Documents of one collection that come due, by a date in one of their fields."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shared.runtime import mongo
 from shared.runtime.mongo import Document
 
 INDEX: Final = "due"
-"""How the index is called, over those that have a date there, by which it is found."""
+"""The default name of the partial index over the documents that have such a date."""
 
 
 class DueQueue:
-    """Finds what is due, and puts off what cannot be done."""
+    """Finds due documents, and puts off those that fail."""
 
     def __init__(self, ledger: Ledger, collection: str, field: str, index: str = INDEX) -> None:
         self._ledger = ledger
@@ -28,12 +28,12 @@ class DueQueue:
         self._index = index
 
     def due(self, now: datetime, limit: int) -> AsyncIterable[Document]:
-        """Give at most so many that are due by an instant (UTC), the longest due first."""
+        """Return at most `limit` documents due at `now` (UTC), the longest due first."""
         found = self._collection.find(mongo.due(self._field, now), hint=self._index)
         return found.sort([(self._field, ASCENDING)]).limit(limit)
 
     async def first(self, now: datetime) -> str | None:
-        """Return the id of what is longest due; nothing else of it is looked at."""
+        """Return the id of the document that is longest due at `now` (UTC), if there is one."""
         found: Document | None = await self._collection.find_one(
             mongo.due(self._field, now),
             {"_id": 1},
@@ -43,12 +43,13 @@ class DueQueue:
         return None if found is None else str(found["_id"])
 
     async def snooze(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
-        """Put off what is due by `now`, whatever it is; False where it is not due any more.
+        """Put off a document that is due at `now`; return False if it is not due any more.
 
+        `until`: when it is due again (UTC).
         Raises LeaseLost, HistoryChanged, Stale and the driver's errors.
         """
-        cause = CommitContext("clock", "sweeper", fence=fence)
-        async with self._ledger.commit(cause, Effects()) as session:
+        context = CommitContext("clock", "sweeper", fence=fence)
+        async with self._ledger.commit(context, Effects()) as session:
             moved = await self._collection.update_one(
                 {"_id": id_, **mongo.due(self._field, now)},
                 {"$set": {self._field: until}},
@@ -61,5 +62,5 @@ class DueQueue:
         return bool(moved.matched_count)
 
     async def snoozed(self, now: datetime) -> int:
-        """Return how many stand put off at an instant (UTC)."""
+        """Return how many documents are put off at `now` (UTC)."""
         return await self._snoozed.count_documents({"until": {"$gt": now}})

@@ -1,4 +1,4 @@
-"""A duty: work that one process of several does at a time, for as long as it holds the lease."""
+"""Work that only one of several processes does at a time: the one that holds the lease."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _log = structlog.get_logger(__name__)
 
 
 class LeasedTask:
-    """Takes the lease, does the work again and again, and stands by where another holds it.
+    """Takes the lease and does the work again and again; waits if another process holds the lease.
 
-    The lease is renewed beside the work, so that work which waits for somebody keeps it.
+    The lease is renewed in parallel, so that work which has to wait keeps it.
     """
 
     def __init__(
@@ -42,24 +42,24 @@ class LeasedTask:
         self._renew_seconds = lease_seconds / 3
 
     async def run(self) -> None:
-        """Work for ever. Transient failures are waited out; any other ends this task."""
-        retrying = retry_transient(self._lease.full_name, self._clock, during=self._doubt)
-        keeper = asyncio.create_task(self._keep())
+        """Work until cancelled. Transient failures are retried; any other ends this task."""
+        retrying = retry_transient(self._lease.full_name, self._clock, during=self._distrust)
+        renewal = asyncio.create_task(self._renew())
         try:
             while True:
-                if await retrying(self._turn):
+                if await retrying(self._work_once):
                     await self._rest()
                 else:
                     await self._clock.sleep(self._renew_seconds)
         finally:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+            renewal.cancel()
+            await asyncio.wait({renewal})
             with suppress(PyMongoError):
                 await self._lease.release()
             self._show()
 
-    async def _turn(self) -> bool:
-        """Do the work once where the lease is ours."""
+    async def _work_once(self) -> bool:
+        """Do the work once if the lease is ours."""
         try:
             if not self._lease.held:
                 await self._lease.acquire()
@@ -71,8 +71,8 @@ class LeasedTask:
             return False
         return self._lease.held
 
-    async def _keep(self) -> None:
-        """Renew the lease while it is held. Where MongoDB is away, the work hears of it."""
+    async def _renew(self) -> None:
+        """Renew the lease while it is held. An error of MongoDB is left to the work."""
         while True:
             await self._clock.sleep(self._renew_seconds)
             if self._lease.held:
@@ -80,8 +80,8 @@ class LeasedTask:
                     await self._lease.renew()
                 self._show()
 
-    def _doubt(self) -> None:
-        """After a failure the lease is asked for anew, not believed in."""
+    def _distrust(self) -> None:
+        """After a failure, do not trust the lease: acquire it again."""
         self._lease.lost()
         self._show()
 

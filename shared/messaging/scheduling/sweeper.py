@@ -1,4 +1,4 @@
-"""What time does to one database: everything that has come due, batch by batch."""
+"""Sweeps of one database: everything that has come due is processed, batch by batch."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ _log = structlog.get_logger(__name__)
 BATCH: Final = 500
 SNOOZED_FOR: Final = timedelta(hours=1)
 MOST_SNOOZED: Final = 20
-"""At a time; where more cannot be done, it is not they that are at fault."""
+"""At once. If more items fail, the cause is not in them."""
 
-_TICK: Final = timedelta(milliseconds=1)  # MongoDB keeps no less
+_TICK: Final = timedelta(milliseconds=1)  # the precision of MongoDB
 
 Sweep: TypeAlias = Callable[[datetime, Fence, int], Awaitable[int]]
-"""Does at most so many of what was due by an instant (UTC), under a fence, the longest due first;
+"""Processes at most so many items due at an instant (UTC), under a fence, the longest due first;
 returns how many it looked at."""
 
 
 class DueItems(Protocol):
-    """What is due, as far as it has to be known to put it off."""
+    """Due items, as far as the sweeper has to know them."""
 
     async def first(self, now: datetime) -> str | None:
-        """Return the id of what is longest due."""
+        """Return the id of the item that is longest due at `now` (UTC)."""
         ...
 
     async def snooze(self, id_: str, now: datetime, until: datetime, fence: Fence) -> bool:
-        """Put off what is due by `now`; False where it is not due any more."""
+        """Put off an item that is due at `now` until an instant (UTC); False if it is not due."""
         ...
 
     async def snoozed(self, now: datetime) -> int:
-        """Return how many stand put off."""
+        """Return how many items are put off at `now` (UTC)."""
         ...
 
 
 class Sweeper:
-    """Sweeps one database; a sweep costs what is due, not what exists.
+    """Sweeps one database; the cost of a sweep depends on what is due, not on what exists.
 
-    What cannot be done for a reason that stays holds up nothing else: it is put off, with a word
-    in the log, and comes again.
+    An item that fails permanently delays no other: it is put off, with a line in the log, and tried
+    again later.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Sweeper:
         noted_every: timedelta,
         swept: Callable[[], None] = lambda: None,
     ) -> None:
-        """`noted_every`: how seldom it may note until when all is swept; `swept` is told each."""
+        """`noted_every`: how often to store until when all is swept. `swept` is called each run."""
         self._name = database.name
         self._sweeps = database["sweeps"]
         self._sweep = sweep
@@ -73,10 +73,10 @@ class Sweeper:
         self._noted: datetime | None = None
 
     async def run(self, lease: Lease) -> None:
-        """Do or put off everything that is due by now, and note until when that is so.
+        """Process or put off everything that is due now, and store until when all is swept.
 
-        Raises LeaseLost, HistoryChanged, Stale and the driver's errors; what was done until then
-        stays. What fails otherwise is raised where more than a few stand put off.
+        Raises LeaseLost, HistoryChanged, Stale and the driver's errors; what was done before stays.
+        Any other failure is raised if 20 items are put off already.
         """
         now = await self._clock.now()
         await self._do_all(now, lease)
@@ -86,7 +86,7 @@ class Sweeper:
         self._swept()
 
     async def _do_all(self, now: datetime, lease: Lease) -> None:
-        """Do batch by batch; one that fails is halved until what is at fault stands alone."""
+        """Process batch by batch; a batch that fails is halved until the guilty item is alone."""
         limit = BATCH
         while True:
             first = await self._due_queue.first(now) if limit == 1 else None
@@ -103,15 +103,15 @@ class Sweeper:
                     continue
                 if first is None or await self._due_queue.snoozed(now) >= MOST_SNOOZED:
                     raise
-                await self._snoozed(first, now, lease, error)
+                await self._snooze(first, now, lease, error)
             else:
                 if looked_at < limit:
                     return
             limit = min(BATCH, 2 * limit)
 
-    async def _snoozed(self, id_: str, now: datetime, lease: Lease, error: Exception) -> None:
+    async def _snooze(self, id_: str, now: datetime, lease: Lease, error: Exception) -> None:
         until = now + SNOOZED_FOR
         async with lease.fenced() as fence:
             if await self._due_queue.snooze(id_, now, until, fence):
-                told = until.isoformat()
-                _log.error("put off", database=self._name, id=id_, until=told, exc_info=error)
+                until_text = until.isoformat()
+                _log.error("put off", database=self._name, id=id_, until=until_text, exc_info=error)

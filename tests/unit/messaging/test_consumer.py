@@ -1,4 +1,4 @@
-"""From records to an effect that happens once: where it stands, what it gives up, how it waits."""
+"""From records to an effect that happens once: offsets, dead letters and retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import capture_logs
 
 from shared.messaging.core.errors import HistoryChanged, Stale, Unsendable
-from tests.unit.messaging.fakes import PLACE, Bench, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import PLACE, record
 
 unhurried = settings(deadline=None)  # a shared machine may be slow
 
@@ -26,7 +27,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-# -- where it stands ----------------------------------------------------------------------------
+# -- offsets ------------------------------------------------------------------------------------
 
 
 async def test_a_first_start_begins_at_the_beginning_and_kafkas_offset_follows() -> None:
@@ -37,17 +38,17 @@ async def test_a_first_start_begins_at_the_beginning_and_kafkas_offset_follows()
     assert bench.stored == 6
     assert bench.kafka.committed == {PLACE: 6}
     await bench.turn()
-    assert bench.applied == [3, 4, 5], "what Kafka gives once more is passed over"
+    assert bench.applied == [3, 4, 5], "what Kafka gives again is skipped"
 
 
-async def test_what_stands_before_the_stored_position_is_passed_over() -> None:
+async def test_records_before_the_stored_position_are_skipped() -> None:
     bench = Bench([record(n) for n in range(8)])
     bench.store(5)
     await bench.turn()
     assert bench.applied == [5, 6, 7]
 
 
-async def test_a_consumer_goes_where_the_database_stands_without_waiting_for_a_record() -> None:
+async def test_a_consumer_seeks_to_the_stored_position_without_waiting_for_a_record() -> None:
     bench = Bench([record(n) for n in range(8)])
     bench.store(5)
     bench.kafka.at = 8  # Kafka's own offset is ahead: the database was restored
@@ -65,7 +66,7 @@ async def test_what_a_read_skips_is_no_gap() -> None:
     assert (bench.applied, bench.kafka.seeks) == ([0, 3, 4], [0])
 
 
-async def test_what_was_read_behind_where_it_stands_is_read_again() -> None:
+async def test_after_a_gap_the_partition_is_read_again() -> None:
     bench = Bench([record(n) for n in range(6)])
     bench.store(1)
     await bench.consumer.check(bench.kafka)
@@ -77,7 +78,7 @@ async def test_what_was_read_behind_where_it_stands_is_read_again() -> None:
     assert bench.applied == [1, 2, 3, 4, 5]
 
 
-async def test_whoever_lost_the_partition_meanwhile_changes_nothing_and_stands_anew() -> None:
+async def test_a_consumer_that_lost_its_partition_changes_nothing_and_seeks_again() -> None:
     bench = Bench([record(n) for n in range(6)])
     await bench.consumer.check(bench.kafka)
     bench.store(4)  # another process was there
@@ -97,7 +98,7 @@ async def test_a_position_that_goes_back_is_another_history() -> None:
     assert bench.applied == [0, 1, 2, 3, 4, 5]
 
 
-async def test_whoever_has_to_end_the_process_hears_of_another_history() -> None:
+async def test_another_history_is_reported_to_the_one_who_ends_the_process() -> None:
     """A batch in hand may be the first to find it."""
     bench = Bench([record(n) for n in range(6)])
     await bench.turn()
@@ -105,13 +106,13 @@ async def test_whoever_has_to_end_the_process_hears_of_another_history() -> None
     bench.save_failures.append(HistoryChanged("restored"))
     bench.kafka.log.append(record(6))
     waiting = asyncio.ensure_future(bench.turn())
-    while not bench.told:
+    while not bench.history_changes:
         await asyncio.sleep(0)
     assert not waiting.done()
     waiting.cancel()
 
 
-async def test_while_a_batch_waits_the_lag_goes_on_being_shown() -> None:
+async def test_the_lag_is_shown_while_a_batch_waits() -> None:
     bench = Bench([record(n) for n in range(3)])
     await bench.consumer.check(bench.kafka)
     bench.save_failures = [AutoReconnect("away")] * 20
@@ -131,7 +132,7 @@ async def test_while_a_batch_waits_the_lag_goes_on_being_shown() -> None:
     assert lags[-1] == 9
 
 
-async def test_kafkas_own_offset_is_not_depended_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_depends_on_kafkas_own_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench([record(0)])
 
     async def refused(_: object) -> None:
@@ -142,7 +143,7 @@ async def test_kafkas_own_offset_is_not_depended_on(monkeypatch: pytest.MonkeyPa
     assert (bench.applied, bench.stored) == ([0], 1)
 
 
-async def test_kafkas_offset_follows_twice_a_second_and_to_the_end() -> None:
+async def test_kafkas_offset_follows_twice_per_second_and_to_the_end() -> None:
     """Nothing depends on it, and asking Kafka costs as much as a small batch."""
     bench = Bench([record(n) for n in range(6)])
     for _ in range(4):
@@ -156,7 +157,7 @@ async def test_kafkas_offset_follows_twice_a_second_and_to_the_end() -> None:
     assert bench.kafka.committed == {PLACE: 6}
 
 
-async def test_where_kafkas_offset_stayed_behind_it_follows_without_a_new_record() -> None:
+async def test_kafkas_offset_follows_after_a_crash_without_a_new_record() -> None:
     """A process died between its transaction and Kafka's offset."""
     bench = Bench([record(n) for n in range(6)])
     bench.store(6)
@@ -164,7 +165,7 @@ async def test_where_kafkas_offset_stayed_behind_it_follows_without_a_new_record
     assert (bench.applied, bench.kafka.committed) == ([], {PLACE: 6})
 
 
-async def test_an_offset_that_kafka_did_not_take_is_offered_again(
+async def test_an_offset_that_kafka_did_not_accept_is_committed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench([record(n) for n in range(2)])
@@ -180,7 +181,7 @@ async def test_an_offset_that_kafka_did_not_take_is_offered_again(
     assert bench.kafka.committed == {PLACE: 2}
 
 
-# -- what it gives up ---------------------------------------------------------------------------
+# -- dead letters -------------------------------------------------------------------------------
 
 
 @unhurried
@@ -193,7 +194,7 @@ def test_halving_leaves_the_guilty_alone_and_applies_the_rest_in_order(
     asyncio.run(bench.turn())
     assert bench.applied == [n for n in range(count) if n not in guilty]
     assert bench.letters == dict.fromkeys(sorted(guilty), "failed")
-    assert list(bench.letters) == sorted(guilty), "given up in order"
+    assert list(bench.letters) == sorted(guilty), "dead-lettered in order"
     assert bench.stored == count
     assert bench.clock.slept == []
 
@@ -205,7 +206,7 @@ async def test_one_guilty_message_costs_few_attempts() -> None:
     assert bench.letters == {700: "failed"}
 
 
-async def test_what_cannot_be_read_is_given_up_beside_what_can() -> None:
+async def test_unreadable_records_are_dead_lettered_and_the_others_applied() -> None:
     bench = Bench([record(0), record(1, b'{"session_id": '), record(2, b"{}"), record(3)])
     await bench.turn()
     assert bench.handled == [[0, 3]]
@@ -214,7 +215,7 @@ async def test_what_cannot_be_read_is_given_up_beside_what_can() -> None:
 
 
 @pytest.mark.parametrize("poison", [record(1), record(1, b"{")], ids=["failed", "unreadable"])
-async def test_what_fails_even_as_a_dead_letter_waits_and_is_not_passed(poison: object) -> None:
+async def test_a_record_whose_dead_letter_fails_waits_and_is_not_skipped(poison: object) -> None:
     bench = Bench([record(0), poison, record(2)], {1})  # type: ignore[list-item]  # a Record
     bench.sends.failures = [ValueError("ours to mend")] * 4
     passed: list[int | None] = []
@@ -226,7 +227,7 @@ async def test_what_fails_even_as_a_dead_letter_waits_and_is_not_passed(poison: 
     assert (bench.applied, list(bench.letters), bench.stored) == ([0, 2], [1], 3)
 
 
-async def test_a_dead_letter_that_kafka_does_not_take_yet_is_waited_for() -> None:
+async def test_a_dead_letter_that_kafka_does_not_accept_yet_is_retried() -> None:
     bench = Bench([record(0, b"{")])
     bench.sends.failures = [Unsendable("no such topic")] * 6  # letter and rejection, three times
     await bench.turn()
@@ -234,10 +235,10 @@ async def test_a_dead_letter_that_kafka_does_not_take_yet_is_waited_for() -> Non
     assert (bench.letters, bench.rejections, bench.stored) == ({0: "broken-json"}, [0], 1)
 
 
-# -- how it waits -------------------------------------------------------------------------------
+# -- retries ------------------------------------------------------------------------------------
 
 
-async def test_what_passes_by_itself_is_waited_out_longer_and_longer_and_decided_anew() -> None:
+async def test_transient_failures_are_retried_with_growing_pauses_and_a_new_decision() -> None:
     bench = Bench([record(0), record(1)])
     bench.save_failures = [AutoReconnect("mongod is away")] * 9 + [Stale("moved on")]
     await bench.turn()
@@ -248,8 +249,8 @@ async def test_what_passes_by_itself_is_waited_out_longer_and_longer_and_decided
     assert max(bench.clock.slept) <= 5.05
 
 
-async def test_a_look_at_the_positions_takes_its_turn_before_it_asks_anybody() -> None:
-    """Else a batch comes in between, and the look waits for as long as that does."""
+async def test_a_check_of_the_positions_takes_the_lock_before_it_asks_anybody() -> None:
+    """Else a batch comes in between, and the check waits as long as the batch does."""
     bench = Bench([record(0)])
     bench.save_failures = [AutoReconnect("away")] * 30
     ended: list[str] = []

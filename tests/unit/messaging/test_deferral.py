@@ -1,4 +1,4 @@
-"""What came too early waits, and ends once: applied, or given up."""
+"""Early messages wait, and end once: applied or dead-lettered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import Decision, Message, Origin
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.ledger.deferral import DeferralLimit
-from tests.unit.messaging.fakes import TOPIC, Bench, Record, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import TOPIC, Record, record
 
 HOUR = DeferralLimit(timedelta(hours=1), most=3)
 
@@ -42,7 +43,7 @@ async def offer(bench: Bench) -> None:
     await bench.consumer.check(bench.kafka)
 
 
-async def test_what_came_early_is_passed_and_applied_once_its_time_has_come() -> None:
+async def test_an_early_message_is_passed_and_applied_later() -> None:
     bench = bench_of(4, 1, 2)
     await bench.turn()
     assert (bench.applied, bench.stored, bench.letters) == ([0, 3], 4, {})
@@ -58,7 +59,7 @@ async def test_what_came_early_is_passed_and_applied_once_its_time_has_come() ->
     assert [count(bench, name) for name in ("deferred", "applied", "dead_lettered")] == [2, 4, 0]
 
 
-async def test_what_waited_too_long_is_given_up_with_its_reason_once() -> None:
+async def test_a_message_that_waited_too_long_is_dead_lettered_once() -> None:
     bench = bench_of(2, 1)
     await bench.turn()
     bench.clock.slept.append(3_599)
@@ -83,21 +84,21 @@ async def test_the_same_again_is_a_duplicate_while_it_waits() -> None:
     assert [count(bench, name) for name in ("deferred", "duplicate")] == [1, 2]
 
 
-async def test_where_too_many_wait_the_next_is_refused_at_once() -> None:
+async def test_if_too_many_wait_the_next_is_refused_at_once() -> None:
     bench = bench_of(6, *range(6))
     await bench.turn()
     assert len(bench.waiting.held) == HOUR.most
     assert bench.letters == dict.fromkeys(range(3, 6), "missing")
 
 
-async def test_nothing_waits_where_no_time_is_given() -> None:
+async def test_nothing_waits_if_the_limit_is_zero() -> None:
     bench = Bench([record(0)], deferral=DeferralLimit(timedelta(0)))
     bench.missing.add(0)
     await bench.turn()
     assert bench.letters == {0: "missing"}
 
 
-async def test_a_replay_does_not_wait_whoever_sent_it_does() -> None:
+async def test_a_replay_does_not_wait() -> None:
     origin = [
         ("x-origin-topic", TOPIC.encode()),
         ("x-origin-partition", b"0"),
@@ -121,7 +122,7 @@ async def test_what_another_process_took_meanwhile_is_left_to_it() -> None:
     assert (bench.applied, bench.letters) == ([], {})
 
 
-async def test_a_save_that_fails_is_decided_anew_and_takes_it_once() -> None:
+async def test_after_a_failed_save_it_is_decided_again_and_applied_once() -> None:
     bench = bench_of(1, 0)
     await bench.turn()
     bench.missing.clear()
@@ -130,7 +131,7 @@ async def test_a_save_that_fails_is_decided_anew_and_takes_it_once() -> None:
     assert bench.applied == [0]
 
 
-async def test_a_guilty_one_is_given_up_alone_and_those_beside_it_apply() -> None:
+async def test_a_guilty_message_is_dead_lettered_alone_and_the_others_apply() -> None:
     bench = bench_of(3, 0, 1, 2)
     await bench.turn()
     bench.missing.clear()
@@ -157,8 +158,8 @@ async def test_nothing_is_offered_while_its_topic_is_paused() -> None:
     assert bench.applied == [0]
 
 
-async def test_what_waits_is_offered_in_the_order_of_its_log_whatever_clocks_say() -> None:
-    """The next amendment may be let wait by a process whose clock is behind."""
+async def test_deferred_messages_are_offered_by_offset_whatever_the_clocks_say() -> None:
+    """A process whose clock is behind may defer the next amendment."""
     bench = Bench([record(n) for n in range(2)], deferral=HOUR)
     bench.missing.update({0, 1})
     bench.clock.slept.append(3_000)
@@ -172,7 +173,7 @@ async def test_what_waits_is_offered_in_the_order_of_its_log_whatever_clocks_say
     assert bench.applied == [0, 1]
 
 
-async def test_topics_and_partitions_do_not_mix_in_the_order_of_what_waits() -> None:
+async def test_topics_and_partitions_do_not_mix_in_the_order_of_deferred_messages() -> None:
     second = "peygir.circulars.v1"
     log = [
         replace(record(offset), topic=topic, partition=partition)
@@ -192,14 +193,14 @@ async def test_topics_and_partitions_do_not_mix_in_the_order_of_what_waits() -> 
     assert len(places) == len(log)
 
 
-async def test_what_waits_does_not_wait_for_another_topic_that_cannot_be_read() -> None:
+async def test_deferred_messages_do_not_wait_for_another_topic_that_cannot_be_read() -> None:
     sick = TopicPartition("peygir.circulars.v1", 0)
     bench = Bench([record(0)], deferral=HOUR, reads=(TOPIC, sick.topic))
     bench.missing.add(0)
     await bench.turn()
     bench.missing.clear()
     bench.kafka.log.append(replace(record(0), topic=sick.topic))
-    bench.store(100, sick)  # it ends before: it was made anew
+    bench.store(100, sick)  # it ends before: it was created again
     await offer(bench)
     assert bench.kafka.aside().keys() == {sick}
     assert bench.applied == [0]
@@ -210,7 +211,7 @@ def named(record_: Record, id_: str) -> list[tuple[str, bytes]]:
     return [(name, id_.encode() if name == "ce_id" else raw) for name, raw in record_.headers]
 
 
-async def test_what_waits_keeps_the_time_at_which_kafka_took_it() -> None:
+async def test_a_deferred_message_keeps_the_time_at_which_kafka_took_it() -> None:
     bench = bench_of(1, 0)
     times: list[int | None] = []
     handle = bench.consumer._handle
@@ -223,4 +224,4 @@ async def test_what_waits_keeps_the_time_at_which_kafka_took_it() -> None:
     await bench.turn()
     bench.clock.slept.append(3_600)
     await offer(bench)
-    assert times == [bench.kafka.log[0].timestamp] * 3, "a letter that stays is decided twice"
+    assert times == [bench.kafka.log[0].timestamp] * 3, "a dead letter is decided twice"

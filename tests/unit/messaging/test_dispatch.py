@@ -1,4 +1,4 @@
-"""Whatever fails meanwhile: each refused record has one dead letter, and its sender hears once."""
+"""Whatever fails meanwhile: each refused record has one dead letter and one rejection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from shared.messaging.core.model import (
     Verdict,
 )
 from shared.messaging.kafka.publisher import OutgoingRecord
-from tests.unit.messaging.fakes import GROUP, Bench, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import record
 
 AWAY: Exception = NotEnoughReplicasError()
 
@@ -32,7 +33,7 @@ def _quiet() -> Iterator[None]:
 
 
 def decides(bench: Bench, *verdicts: Sequence[Verdict]) -> None:
-    """Let the handler decide so, one after the other, and the last again and again."""
+    """Let the handler return these verdicts one after the other, and the last ones repeatedly."""
     left = list(verdicts)
 
     async def handle(messages: Sequence[Message]) -> Decision[Origin]:
@@ -57,7 +58,7 @@ async def test_a_save_that_fails_a_hundred_times_costs_one_letter_and_one_reject
     assert bench.stored == 3
 
 
-async def test_nothing_is_sent_before_it_is_known_that_the_database_takes_the_position() -> None:
+async def test_nothing_is_sent_before_the_database_is_known_to_accept_the_position() -> None:
     bench = Bench([record(0, b"{")])
     await bench.consumer.check(bench.kafka)
     bench.client.away = 20
@@ -68,7 +69,7 @@ async def test_nothing_is_sent_before_it_is_known_that_the_database_takes_the_po
     assert (bench.letters, bench.rejections) == ({0: "broken-json"}, [0])
 
 
-async def test_whoever_lost_the_partition_meanwhile_sends_no_letter() -> None:
+async def test_a_consumer_that_lost_its_partition_sends_no_letter() -> None:
     bench = Bench([record(0, b"{"), record(1)])
     await bench.consumer.check(bench.kafka)
     bench.store(1)  # another process was there
@@ -107,7 +108,7 @@ async def test_what_kafka_acknowledged_of_some_is_not_sent_again_for_the_others(
     assert sorted(bench.rejections) == [0, 1, 2, 3]
 
 
-async def test_a_topic_of_rejections_that_is_away_multiplies_no_letters() -> None:
+async def test_a_failing_topic_of_rejections_does_not_multiply_letters() -> None:
     bench = Bench([record(0, b"{")])
     away = 12
 
@@ -124,7 +125,7 @@ async def test_a_topic_of_rejections_that_is_away_multiplies_no_letters() -> Non
     assert len(bench.clock.slept) == 12
 
 
-async def test_what_is_somebody_elses_now_is_forwarded_once() -> None:
+async def test_a_forwarded_record_is_sent_once() -> None:
     bench = Bench([record(0)])
     decides(bench, [Forward("peygir.resolutions.v1.civil")])
     bench.save_failures = [AutoReconnect("mongod is away")] * 10
@@ -133,30 +134,32 @@ async def test_what_is_somebody_elses_now_is_forwarded_once() -> None:
 
 
 @pytest.mark.parametrize("stays", [Refusal("closed", "by itself"), Forward("peygir.x.v1")])
-async def test_what_would_stay_is_decided_on_data_as_new(stays: Verdict) -> None:
-    """A fresh primary may show what an event brought about, and not that it did."""
+async def test_verdicts_that_send_something_are_decided_again_on_the_newest_data(
+    stays: Verdict,
+) -> None:
+    """A new primary may show the effect of an event, and not yet that the event was applied."""
     bench = Bench([record(0)])
     decides(bench, [stays], [Outcome.DUPLICATE])
     await bench.turn()
     assert (bench.sends.sent, bench.stored) == ([], 1)
 
 
-async def test_whose_letter_stands_is_not_applied_after_all() -> None:
-    """A decision that turns round meanwhile would leave a letter of what was applied."""
+async def test_a_record_with_a_letter_is_not_applied_after_all() -> None:
+    """If the decision changed meanwhile, there would be a letter of an applied record."""
     bench = Bench([record(0), record(1)])
     first: list[Verdict] = [Refusal("missing", "it is not there"), Outcome.APPLIED]
     decides(
         bench,
         first,
-        first,  # on data as new, since a letter stays
-        [Outcome.APPLIED],  # it is asked about the second alone
+        first,  # on the newest data, since a letter is for good
+        [Outcome.APPLIED],  # only about the second message
     )
     bench.save_failures = [AutoReconnect("mongod is away")]
     await bench.turn()
     assert (bench.letters, bench.applied) == ({0: "missing"}, [1])
 
 
-async def test_what_is_read_again_before_its_position_passed_has_its_letter() -> None:
+async def test_a_record_that_is_read_again_has_its_letter_already() -> None:
     """A rebalance takes a partition away and gives it back, to the same process."""
     bench = Bench([record(n, b"{") for n in range(2)])
     saved: list[int] = []
@@ -176,7 +179,7 @@ async def test_what_is_read_again_before_its_position_passed_has_its_letter() ->
     assert bench.stored == 2
 
 
-async def test_a_topic_that_was_made_anew_has_other_records_in_the_same_place() -> None:
+async def test_a_topic_that_was_created_again_has_other_records_at_the_same_offsets() -> None:
     bench = Bench([record(0, b"{")])
     bench.save_failures = [AutoReconnect("mongod is away")]
     bench.clock.during = lambda: bench.consumer.listener.on_partitions_revoked(

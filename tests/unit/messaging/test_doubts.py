@@ -1,4 +1,4 @@
-"""When a failure is believed to be a message's own."""
+"""When a message is given up because of a doubtful failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pymongo.errors import InvalidOperation, OperationFailure
 from structlog.testing import capture_logs
 
 from shared.messaging.core.errors import AlreadyExists
-from tests.unit.messaging.fakes import Bench, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import record
 
 
 @pytest.fixture(autouse=True)
@@ -18,17 +19,17 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-async def test_a_collision_that_deciding_on_newer_data_does_not_see_is_the_messages_own() -> None:
+async def test_a_collision_that_newer_data_does_not_show_is_the_messages_own() -> None:
     bench = Bench([record(0)])
-    bench.hidden = {0}  # an id of somebody else
+    bench.hidden = {0}  # an id that another message has
     await bench.turn()
-    assert len(bench.handled) == 6, "decided anew each time"
+    assert len(bench.handled) == 6, "decided again each time"
     assert bench.letters == {0: "failed"}
     assert bench.stored == 1
 
 
-async def test_collisions_are_not_believed_while_a_majority_lags() -> None:
-    """What stands in the way is not visible yet; decisions cannot but collide."""
+async def test_collisions_prove_nothing_while_a_majority_lags() -> None:
+    """The conflicting data is not visible yet, so each decision collides."""
     bench = Bench([record(0)])
     bench.hidden = {0}
     bench.client.lag = 400
@@ -43,7 +44,7 @@ async def test_collisions_are_not_believed_while_a_majority_lags() -> None:
     assert sum(bench.clock.slept) > 600, "however long that takes"
 
 
-async def test_a_primary_that_trails_again_after_an_election_costs_nothing() -> None:
+async def test_a_primary_that_lags_again_after_an_election_costs_no_message() -> None:
     bench = Bench([record(0)])
     bench.save_failures = [AlreadyExists("not seen yet")] * 5
     await bench.turn()
@@ -53,7 +54,7 @@ async def test_a_primary_that_trails_again_after_an_election_costs_nothing() -> 
 @pytest.mark.parametrize("code", [290, 14031, 13, 262, 6, 64])
 async def test_a_stall_of_the_database_makes_no_dead_letter(code: int) -> None:
     bench = Bench([record(0)])
-    bench.save_failures = [OperationFailure("told so by the server", code)] * 50
+    bench.save_failures = [OperationFailure("answered by the server", code)] * 50
     await bench.turn()
     assert (bench.applied, bench.letters) == ([0], {})
 
@@ -63,7 +64,7 @@ async def test_a_stall_of_the_database_makes_no_dead_letter(code: int) -> None:
     [OperationFailure("nobody foresaw it", 5_678_901), InvalidOperation("the client is closed")],
     ids=repr,
 )
-async def test_what_nobody_foresaw_of_the_database_is_waited_out_for_a_minute(
+async def test_an_unforeseen_error_of_the_database_is_retried_for_a_minute(
     error: Exception,
 ) -> None:
     bench = Bench([record(0), record(1)])
@@ -73,7 +74,7 @@ async def test_what_nobody_foresaw_of_the_database_is_waited_out_for_a_minute(
     assert 50 < sum(bench.clock.slept) < 60
 
 
-async def test_after_a_minute_the_message_is_given_up_and_those_beside_it_apply() -> None:
+async def test_after_a_minute_the_message_is_dead_lettered_and_the_others_apply() -> None:
     bench = Bench([record(n) for n in range(3)])
     handle = bench.consumer._handle
 
@@ -88,7 +89,7 @@ async def test_after_a_minute_the_message_is_given_up_and_those_beside_it_apply(
     assert 60 <= sum(bench.clock.slept) < 70
 
 
-async def test_a_fault_of_ours_is_not_waited_for() -> None:
+async def test_a_bug_of_ours_is_not_retried() -> None:
     bench = Bench([record(0)], {0})
     await bench.turn()
     assert (bench.letters, bench.clock.slept) == ({0: "failed"}, [])

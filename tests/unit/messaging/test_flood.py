@@ -20,28 +20,28 @@ limits = st.builds(
 
 @unhurried
 @given(limits, st.lists(st.booleans(), max_size=60))
-def test_the_gauge_is_over_where_a_count_of_the_last_events_says_so(
+def test_the_gauge_agrees_with_a_count_of_the_last_events(
     limit: FloodLimit, refusals: list[bool]
 ) -> None:
     gauge = FloodGauge(limit)
     for n, refused in enumerate(refusals, 1):
-        gauge.note(refused=refused)
+        gauge.count(refused=refused)
         last = refusals[:n][-limit.window :]
         refused_of_last = last.count(True)
         many = refused_of_last > limit.share * len(last)
-        assert gauge.over is (many and refused_of_last >= limit.least)
+        assert gauge.is_over is (many and refused_of_last >= limit.least)
 
 
 def test_by_default_a_fifth_of_a_thousand_and_two_hundred_at_least() -> None:
     gauge = FloodGauge(FloodLimit())
     for _ in range(199):
-        gauge.note(refused=True)
-    assert not gauge.over
-    gauge.note(refused=True)
-    assert gauge.over
+        gauge.count(refused=True)
+    assert not gauge.is_over
+    gauge.count(refused=True)
+    assert gauge.is_over
     for _ in range(800):
-        gauge.note(refused=False)
-    assert not gauge.over, "200 of 1000 are a fifth, not over it"
+        gauge.count(refused=False)
+    assert not gauge.is_over, "200 of 1000 are a fifth, not over it"
 
 
 @unhurried
@@ -50,7 +50,7 @@ def test_by_default_a_fifth_of_a_thousand_and_two_hundred_at_least() -> None:
     st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
     st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40),
 )
-def test_what_a_gate_foresees_is_what_its_gauges_come_to(
+def test_predictions_of_a_gate_agree_with_its_gauges(
     limit: FloodLimit, before: list[tuple[str, bool]], coming: list[tuple[str, bool]]
 ) -> None:
     gate = FloodGate(
@@ -63,14 +63,14 @@ def test_what_a_gate_foresees_is_what_its_gauges_come_to(
     )
     gauges = {topic: FloodGauge(limit) for topic in "ab"}
     for topic, refused in before:
-        gate.note(topic, refused=refused)
-        gauges[topic].note(refused=refused)
-    foreseen = gate.foresee(coming)
-    assert gate.foresee(coming) == foreseen, "nothing is noted"
+        gate.count(topic, refused=refused)
+        gauges[topic].count(refused=refused)
+    predicted = gate.predict(coming)
+    assert gate.predict(coming) == predicted, "nothing is counted"
     expected: dict[str, int] = {}
     refusing = {topic for topic, refused in coming if refused}
     for number, (topic, refused) in enumerate(coming):
-        gauges[topic].note(refused=refused)
-        if gauges[topic].over and topic in refusing:
+        gauges[topic].count(refused=refused)
+        if gauges[topic].is_over and topic in refusing:
             expected.setdefault(topic, number)
-    assert foreseen == expected
+    assert predicted == expected

@@ -1,4 +1,4 @@
-"""A flood closes its topic at the record that passes the limit, and nothing beside it."""
+"""A flood pauses its topic at the record that passes the limit, and no other topic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from shared.messaging.core.model import Outcome
 from shared.messaging.inbound.batches import BatchItem
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.inbound.pausing import TopicPausing
-from tests.unit.messaging.fakes import BEGUN, GROUP, PLACE, TOPIC, Bench, Record, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import BEGUN, PLACE, TOPIC, Record, record
 
 OTHER = "peygir.circulars.v1"
 SMALL = FloodLimit(window=10, share=0.2, least=4)
@@ -37,7 +38,7 @@ def good(offset: int, topic: str = TOPIC) -> Record:
 
 
 async def resume(bench: Bench, topic: str | None = None) -> None:
-    """What an operator does; every process hears of it at its next look."""
+    """What an operator does; every process sees it at its next refresh."""
     held = bench.collections["subscriptions"].held
     for id_ in [id_ for id_, pause in held.items() if topic in {None, pause["topic"]}]:
         del held[id_]
@@ -51,10 +52,10 @@ async def test_two_thousand_in_one_batch_make_no_more_letters_than_the_limit() -
     assert bench.stored == 200
     assert bench.pauses == {TOPIC}
     assert bench.kafka.paused == {PLACE}
-    assert bench.kafka.at == 200, "what is behind is read again"
+    assert bench.kafka.at == 200, "what follows is read again"
 
 
-async def test_metrics_tell_before_anything_is_given_up() -> None:
+async def test_metrics_show_the_pause_before_anything_is_dead_lettered() -> None:
     bench = Bench([poison(n) for n in range(9)], limit=SMALL)
     await bench.consumer.check(bench.kafka)
     assert bench.shown("peygir_subscription_paused", group=GROUP) == 0
@@ -72,10 +73,10 @@ async def test_metrics_tell_before_anything_is_given_up() -> None:
     bench.sends.refuses = refused
     await bench.turn()
     assert seen
-    assert all(told == (1, 1, {TOPIC}) for told in seen)
+    assert all(shown == (1, 1, {TOPIC}) for shown in seen)
 
 
-async def test_what_is_good_behind_a_flood_is_applied_after_somebody_says_so() -> None:
+async def test_good_records_after_a_flood_are_applied_once_the_topic_is_resumed() -> None:
     bench = Bench([poison(n) for n in range(6)] + [good(n) for n in range(6, 20)], limit=SMALL)
     await bench.turn()
     await bench.turn()
@@ -88,7 +89,7 @@ async def test_what_is_good_behind_a_flood_is_applied_after_somebody_says_so() -
     assert (bench.pauses, bench.stored) == (set(), 20)
 
 
-async def test_a_flood_that_goes_on_closes_its_topic_again() -> None:
+async def test_a_flood_that_goes_on_pauses_its_topic_again() -> None:
     bench = Bench([poison(n) for n in range(10)], limit=SMALL)
     for letters in (4, 8, 10):
         await bench.turn()
@@ -109,12 +110,12 @@ async def test_other_topics_of_the_batch_and_of_later_ones_go_on_at_once() -> No
     bench.kafka.log += [good(400), good(400, OTHER)]
     await bench.turn()
     assert bench.applied[400:] == [400]
-    assert bench.stands(TopicPartition(OTHER, 0)) == 401
+    assert bench.position(TopicPartition(OTHER, 0)) == 401
     assert bench.pauses == {TOPIC}
     assert bench.shown("peygir_topic_paused", group=GROUP, topic=OTHER) in {0, None}
 
 
-async def test_other_partitions_of_a_topic_that_floods_wait_with_it() -> None:
+async def test_other_partitions_of_a_flooded_topic_wait_too() -> None:
     second = [replace(r, partition=1) for r in (good(0), good(1))]
     bench = Bench([*[poison(n) for n in range(6)], *second], limit=SMALL)
     await bench.turn()
@@ -123,10 +124,10 @@ async def test_other_partitions_of_a_topic_that_floods_wait_with_it() -> None:
     await resume(bench)
     await bench.turn()
     assert bench.applied == [0, 1]
-    assert bench.stands((TOPIC, 1)) == 2
+    assert bench.position((TOPIC, 1)) == 2
 
 
-async def test_a_flood_of_what_no_handler_can_handle_is_one_too() -> None:
+async def test_failures_of_the_handler_count_as_a_flood_too() -> None:
     bench = Bench([good(n) for n in range(64)], range(40), limit=SMALL)
     await bench.turn()
     assert bench.letters == dict.fromkeys(range(4), "failed")
@@ -148,7 +149,7 @@ async def test_a_restart_does_not_end_a_pause() -> None:
     assert bench.applied == [6]
 
 
-async def test_another_process_of_the_group_hears_of_it() -> None:
+async def test_another_process_of_the_group_pauses_too() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.turn()
     other = bench.another()
@@ -160,7 +161,7 @@ async def test_another_process_of_the_group_hears_of_it() -> None:
     assert bench.kafka.paused == set()
 
 
-async def test_partitions_that_were_shared_out_anew_are_paused_again() -> None:
+async def test_partitions_are_paused_again_after_a_rebalance() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.turn()
     bench.kafka.paused.clear()  # Kafka's consumer forgets
@@ -170,7 +171,7 @@ async def test_partitions_that_were_shared_out_anew_are_paused_again() -> None:
     assert bench.kafka.poll() == []
 
 
-async def test_what_a_former_version_paused_is_the_whole_group() -> None:
+async def test_a_pause_of_a_former_version_is_of_the_whole_group() -> None:
     bench = Bench([good(0), good(0, OTHER)], reads=(TOPIC, OTHER))
     bench.collections["subscriptions"].held[GROUP] = {
         "_id": GROUP,
@@ -186,8 +187,8 @@ async def test_what_a_former_version_paused_is_the_whole_group() -> None:
     assert bench.applied == [0, 0]
 
 
-async def test_mended_letters_come_back_to_a_topic_that_is_paused() -> None:
-    """And a flood of theirs closes the way back alone."""
+async def test_repaired_letters_come_back_to_a_paused_topic() -> None:
+    """And a flood of them pauses only the replay topic."""
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.turn()
     replay = Topics(["civil"]).replay("notify")
@@ -206,22 +207,22 @@ async def test_mended_letters_come_back_to_a_topic_that_is_paused() -> None:
     assert bench.pauses == {TOPIC, replay}
 
 
-async def test_a_look_that_began_before_a_flood_does_not_open_its_topic() -> None:
+async def test_a_refresh_that_began_before_a_flood_does_not_resume_its_topic() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.consumer.check(bench.kafka)
     bench.save_failures = [AutoReconnect("away")] * 3
 
     async def look_on() -> None:
         for _ in range(60):
-            await bench.consumer._gate.look()
+            await bench.consumer._gate.refresh()
             await asyncio.sleep(0)
 
     await asyncio.gather(bench.turn(), look_on())
     assert bench.pauses == {TOPIC}
-    assert bench.consumer._gate.is_shut(TOPIC)
+    assert bench.consumer._gate.is_paused(TOPIC)
 
 
-async def test_a_pause_that_the_database_does_not_take_yet_is_waited_for() -> None:
+async def test_a_pause_that_the_database_does_not_accept_yet_is_retried() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.consumer.check(bench.kafka)
     bench.client.away = 12
@@ -230,7 +231,7 @@ async def test_a_pause_that_the_database_does_not_take_yet_is_waited_for() -> No
     assert len(bench.letters) == 4
 
 
-async def test_whoever_lost_the_partition_under_a_flood_holds_nothing_back() -> None:
+async def test_a_consumer_that_lost_its_partition_during_a_flood_holds_nothing_back() -> None:
     bench = Bench([poison(n) for n in range(6)] + [good(6)], limit=SMALL)
     await bench.consumer.check(bench.kafka)
     bench.store(5)  # another process was there
@@ -241,7 +242,7 @@ async def test_whoever_lost_the_partition_under_a_flood_holds_nothing_back() -> 
     assert (bench.letters, bench.applied) == ({5: "broken-json"}, [6])
 
 
-async def test_what_was_held_back_is_not_overtaken_although_its_topic_goes_on_meanwhile() -> None:
+async def test_what_was_held_back_is_not_overtaken_even_if_its_topic_is_resumed() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL, reads=(TOPIC, OTHER))
     gate = bench.consumer._gate
     pausing = TopicPausing(gate)
@@ -249,23 +250,23 @@ async def test_what_was_held_back_is_not_overtaken_although_its_topic_goes_on_me
     items = [
         BatchItem(good(n, topic), Outcome.APPLIED) for n in range(4) for topic in (TOPIC, OTHER)
     ]
-    await gate.shut(TOPIC)
-    assert [i.record.topic for i in pausing.let_through(items[:4], held)] == [OTHER, OTHER]
+    await gate.pause(TOPIC)
+    assert [i.record.topic for i in pausing.filter(items[:4], held)] == [OTHER, OTHER]
     bench.collections["subscriptions"].held.clear()
-    await gate.look()
-    assert [i.record.topic for i in pausing.let_through(items[4:], held)] == [OTHER, OTHER]
+    await gate.refresh()
+    assert [i.record.topic for i in pausing.filter(items[4:], held)] == [OTHER, OTHER]
     assert held == {PLACE: 0}
-    pausing.read_again(held, bench.kafka)
-    await pausing.heed(bench.kafka)
+    pausing.rewind(held, bench.kafka)
+    await pausing.apply(bench.kafka)
     assert (bench.kafka.paused, bench.kafka.at) == (set(), 0)
 
 
-async def test_whoever_begins_while_another_looks_waits_for_what_it_hears() -> None:
+async def test_a_load_waits_for_a_refresh_in_progress() -> None:
     bench = Bench([poison(n) for n in range(6)], limit=SMALL)
     await bench.turn()
     gate = bench.another()._gate
-    look = asyncio.ensure_future(gate.look())
+    refresh = asyncio.ensure_future(gate.refresh())
     await asyncio.sleep(0)
-    await gate.hear()
-    assert gate.is_shut(TOPIC)
-    await look
+    await gate.load()
+    assert gate.is_paused(TOPIC)
+    await refresh

@@ -1,4 +1,4 @@
-"""What a sender hears of its own mistake: under its source, with whatever could be read."""
+"""Rejections: keyed by the source of the sender, with whatever could be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import CloudEvent, Headers, read
-from tests.unit.messaging.fakes import TOPIC, Bench, Record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import TOPIC, Record
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ATTRIBUTES = {
@@ -24,7 +25,7 @@ DATA = {"resolution_id": "R-1", "deputy": "civil", "withdrawn_at": "2024-03-11T0
 
 
 def binary(**changes: bytes | None) -> list[tuple[str, bytes]]:
-    """The headers of binary mode; of these attributes others, None: it is not there."""
+    """The headers of binary mode, with changed attributes; None: without it."""
     texts: dict[str, Any] = {name: text.encode() for name, text in ATTRIBUTES.items()}
     return [(f"ce_{n}", raw) for n, raw in {**texts, **changes}.items() if raw is not None]
 
@@ -36,7 +37,7 @@ def body(**changes: Any) -> bytes:
 async def rejection(
     headers: Headers, value: bytes | None
 ) -> tuple[str, dict[str, Any], CloudEvent]:
-    """The key of what is told of a record, its data and its event."""
+    """The key of a record's rejection, its data and its event."""
     bench = Bench([Record(0, value, headers)])
     await bench.turn()
     (sent,) = [r for r in bench.sends.sent if r.topic == bench.topics.rejections]
@@ -85,31 +86,31 @@ BROKEN: dict[str, tuple[list[tuple[str, bytes]], bytes | None, str]] = {
 async def test_a_sender_finds_its_mistake_under_its_source(
     headers: list[tuple[str, bytes]], value: bytes | None, reason: str
 ) -> None:
-    key, told, event = await rejection(headers, value)
+    key, data, event = await rejection(headers, value)
 
-    assert key == told["source"] == ATTRIBUTES["source"]
-    assert (told["topic"], told["partition"], told["offset"]) == (TOPIC, 0, 0)
-    assert (told["reason"], told["service"]) == (reason, "notify")
-    assert told.get("subject") == ATTRIBUTES["subject"]
-    assert told.get("id") in {ATTRIBUTES["id"], None}
-    assert told.get("type") in {ATTRIBUTES["type"], "peygir.Other.v1", None}
+    assert key == data["source"] == ATTRIBUTES["source"]
+    assert (data["topic"], data["partition"], data["offset"]) == (TOPIC, 0, 0)
+    assert (data["reason"], data["service"]) == (reason, "notify")
+    assert data.get("subject") == ATTRIBUTES["subject"]
+    assert data.get("id") in {ATTRIBUTES["id"], None}
+    assert data.get("type") in {ATTRIBUTES["type"], "peygir.Other.v1", None}
     assert (event.source, event.subject, event.traceparent) == (
         "urn:peygir:notify",
-        told.get("id"),
+        data.get("id"),
         TRACE,
     )
 
 
 @pytest.mark.parametrize("source", [None, b"", b"\xff", b"a\nb", b"x" * 1_025])
-async def test_what_tells_no_source_is_found_under_unknown(source: bytes | None) -> None:
-    key, told, _ = await rejection(binary(source=source), b"{}")
+async def test_a_record_without_a_valid_source_is_keyed_unknown(source: bytes | None) -> None:
+    key, data, _ = await rejection(binary(source=source), b"{}")
 
     assert key == "unknown"
-    assert "source" not in told
-    assert (told["id"], told["type"]) == (ATTRIBUTES["id"], ATTRIBUTES["type"])
+    assert "source" not in data
+    assert (data["id"], data["type"]) == (ATTRIBUTES["id"], ATTRIBUTES["type"])
 
 
-async def test_a_trace_that_is_none_is_not_told() -> None:
+async def test_an_invalid_trace_is_left_out() -> None:
     _, _, event = await rejection(binary(traceparent=b"00-1-2-01"), b"{}")
 
     assert event.traceparent is None

@@ -16,7 +16,8 @@ from shared.messaging.core.model import Refusal
 from shared.messaging.inbound.deadletters import ERROR, NOTES, DeadLetter, DeadLetters
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.safe_text import one_line
-from tests.unit.messaging.fakes import BEGUN, Clock, Record, Sends, record
+from tests.unit.messaging.fakes import Clock
+from tests.unit.messaging.fakes_kafka import BEGUN, Record, Sends, record
 from tests.unit.written.any_text import ANY_TEXT
 
 NOT_IN_STRINGS = ("Cc", "Cs")  # nor a noncharacter (CloudEvents 1.0, type system)

@@ -1,4 +1,4 @@
-"""Whatever comes in whatever batches, and whatever fails meanwhile: what a group brings about."""
+"""Properties of a group, for any records in any batches and any failures meanwhile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from shared.messaging.core.model import Origin, Refusal
 from shared.messaging.inbound.batches import Judged
 from shared.messaging.inbound.flood import FloodGauge, FloodLimit
 from shared.messaging.ledger.deferral import DeferralLimit
-from tests.unit.messaging.fakes import Bench, Record, record
+from tests.unit.messaging.fakes import Bench
+from tests.unit.messaging.fakes_kafka import Record, record
 
 Kind = Literal["good", "unreadable", "guilty", "early"]
 
@@ -47,8 +48,8 @@ class Case:
     kinds: Mapping[Origin, Kind]  # in the order of the log
     reads: Sequence[int]
     saves: Sequence[Exception]
-    sends: Sequence[bool]  # whether Kafka takes what is sent, one after the other
-    outages: Sequence[int]  # how often the database is asked in vain during each batch
+    sends: Sequence[bool]  # whether Kafka accepts what is sent, one after the other
+    outages: Sequence[int]  # how many requests to the database fail during each batch
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,7 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def _is_no_proof(saves: Sequence[Exception]) -> bool:
-    """Collisions on the newest data, again and again, are a message's own fault."""
+    """Five collisions on the newest data are a message's own fault."""
     return sum(isinstance(error, AlreadyExists) for error in saves) < 5
 
 
@@ -106,7 +107,7 @@ def bench_of(case: Case) -> Bench:
 
 
 async def read_on(bench: Bench, reads: Sequence[int], outages: Sequence[int] = ()) -> None:
-    """Let it read until there is nothing more to be had."""
+    """Let it read until there is nothing more."""
     for turn in count():
         await bench.consumer.check(bench.kafka)
         records = bench.kafka.poll(reads[turn % len(reads)])
@@ -118,7 +119,7 @@ async def read_on(bench: Bench, reads: Sequence[int], outages: Sequence[int] = (
 
 
 async def resume_until_all_is_read(bench: Bench, reads: Sequence[int]) -> None:
-    """What an operator does who lets a topic go on whenever it was paused."""
+    """Read all; an operator resumes each topic that is paused."""
     await read_on(bench, reads)
     while bench.pauses:
         bench.collections["subscriptions"].held.clear()
@@ -126,19 +127,19 @@ async def resume_until_all_is_read(bench: Bench, reads: Sequence[int]) -> None:
 
 
 def noted_by(bench: Bench) -> list[tuple[Origin, bool]]:
-    """What becomes of each record, in the order of its saving: whether it is refused."""
+    """Each record in the order of saving, and whether it is refused."""
     noted: list[tuple[Origin, bool]] = []
-    note = bench.consumer._pausing.note
+    count = bench.consumer._pausing.count
 
-    def noting(judged: Sequence[Judged]) -> None:
+    def counting(judged: Sequence[Judged]) -> None:
         noted.extend(
             (Origin(i.record.topic, i.record.partition, i.record.offset), isinstance(v, Refusal))
             for i, v in judged
-            if not i.waited
+            if not i.deferred
         )
-        note(judged)
+        count(judged)
 
-    bench.consumer._pausing.note = noting  # type: ignore[method-assign]
+    bench.consumer._pausing.count = counting  # type: ignore[method-assign]
     return noted
 
 
@@ -150,7 +151,7 @@ def test_each_poison_has_one_letter_and_each_good_one_effect_in_order(case: Case
 
     async def all_of_it() -> None:
         await read_on(bench, case.reads, case.outages)
-        _only_floods_are_closed(bench, case.kinds, noted)
+        _only_floods_are_paused(bench, case.kinds, noted)
         await resume_until_all_is_read(bench, case.reads)
         bench.missing.clear()
         await bench.consumer.check(bench.kafka)
@@ -160,7 +161,7 @@ def test_each_poison_has_one_letter_and_each_good_one_effect_in_order(case: Case
 
 
 @settings(max_examples=100, deadline=None)
-@given(cases(), st.lists(st.sampled_from(("resume", "look", "share out anew", "")), max_size=20))
+@given(cases(), st.lists(st.sampled_from(("resume", "look", "rebalance", "")), max_size=20))
 def test_that_holds_whatever_operators_and_kafka_do_while_a_batch_waits(
     case: Case, deeds: list[str]
 ) -> None:
@@ -171,7 +172,7 @@ def test_that_holds_whatever_operators_and_kafka_do_while_a_batch_waits(
         deed = deeds.pop(0) if deeds else ""
         if deed == "resume":
             bench.collections["subscriptions"].held.clear()
-        if deed == "share out anew":
+        if deed == "rebalance":
             bench.consumer.listener.on_partitions_revoked(bench.kafka.assignment())
             bench.consumer.listener.on_partitions_assigned(bench.kafka.assignment())
             bench.kafka.paused.clear()
@@ -209,16 +210,16 @@ def _each_once_and_in_order(bench: Bench, kinds: Mapping[Origin, Kind]) -> None:
     assert all(offsets == sorted(offsets) for offsets in by_partition.values())
 
 
-def _only_floods_are_closed(
+def _only_floods_are_paused(
     bench: Bench, kinds: Mapping[Origin, Kind], noted: Sequence[tuple[Origin, bool]]
 ) -> None:
     flooded: set[str] = set()
     gauges = {topic: FloodGauge(LIMIT) for topic in TOPICS}
     for origin, refused in noted:
-        assert origin.topic not in flooded, "nothing goes on behind a flood"
-        gauges[origin.topic].note(refused=refused)
-        if gauges[origin.topic].over:
+        assert origin.topic not in flooded, "nothing goes on after a flood"
+        gauges[origin.topic].count(refused=refused)
+        if gauges[origin.topic].is_over:
             flooded.add(origin.topic)
     assert bench.pauses == flooded
     left = kinds.keys() - {origin for origin, _ in noted}
-    assert {origin.topic for origin in left} <= flooded, "nothing waits beside a flood"
+    assert {origin.topic for origin in left} <= flooded, "only flooded topics wait"

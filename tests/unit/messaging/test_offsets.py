@@ -1,4 +1,4 @@
-"""Where a consumer stands: what Kafka no longer holds is told, and keeps nothing else waiting."""
+"""Offsets of a consumer: what Kafka no longer holds is shown, and delays nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from aiokafka.errors import (
 from structlog.testing import capture_logs
 
 from shared.messaging.kafka.consumers import OffsetSpan
-from tests.unit.messaging.fakes import GROUP, PLACE, TOPIC, Bench, Kafka, Record, record
+from tests.unit.messaging.fakes import GROUP, Bench
+from tests.unit.messaging.fakes_kafka import PLACE, TOPIC, Kafka, Record, record
 
 OTHER = "peygir.reports.v1"
 ELSEWHERE = TopicPartition(OTHER, 0)
@@ -54,13 +55,15 @@ def applied_of(bench: Bench, topic: str) -> list[int]:
     return [origin.offset for origin in bench.done if origin.topic == topic]
 
 
-async def test_a_topic_that_was_cut_below_where_a_running_consumer_stands_is_told() -> None:
-    """Kafka restored, or led by a replica that lacked records: nothing may be passed over."""
+async def test_a_topic_that_was_cut_below_the_position_of_a_running_consumer_is_shown() -> None:
+    """Kafka was restored, or its leader lacked records: nothing may be skipped."""
     bench = bench_of_two(5)
     await bench.consumer.check(bench.kafka)
     await bench.turn()
     bench.kafka.log = [*(record(n) for n in range(2)), *(beside(n) for n in range(7))]
-    bench.kafka.set_aside(PLACE)  # as the reader does, whom the broker says that it is out of range
+    bench.kafka.set_aside(
+        PLACE
+    )  # as the consumer does if the broker answers that it is out of range
     for _ in range(3):
         await bench.consumer.check(bench.kafka)
         assert waits(bench) == "topic-went-back"
@@ -73,7 +76,7 @@ async def test_a_topic_that_was_cut_below_where_a_running_consumer_stands_is_tol
     assert waits(bench) == "topic-went-back"
 
 
-async def test_an_end_that_a_new_leader_tells_too_early_is_a_passing_state() -> None:
+async def test_an_end_that_a_new_leader_gives_too_low_is_a_passing_state() -> None:
     bench = Bench([record(n) for n in range(5)])
     await bench.consumer.check(bench.kafka)
     await bench.turn()
@@ -87,7 +90,7 @@ async def test_an_end_that_a_new_leader_tells_too_early_is_a_passing_state() -> 
     assert (bench.applied, waits(bench)) == (list(range(6)), None)
 
 
-async def test_a_topic_that_begins_behind_the_stored_position_is_told() -> None:
+async def test_a_topic_that_begins_after_the_stored_position_is_shown() -> None:
     bench = bench_of_two(3)
     bench.store(1)
     bench.kafka.log = [record(5), record(6), *(beside(n) for n in range(3))]
@@ -97,7 +100,7 @@ async def test_a_topic_that_begins_behind_the_stored_position_is_told() -> None:
     assert (applied_of(bench, TOPIC), applied_of(bench, OTHER)) == ([], [0, 1, 2])
 
 
-async def test_where_nothing_was_ever_read_the_beginning_is_where_it_is() -> None:
+async def test_a_group_without_a_position_begins_at_the_first_offset() -> None:
     bench = Bench([record(5), record(6)])
     await bench.consumer.check(bench.kafka)
     await bench.turn()
@@ -115,7 +118,7 @@ class Leaderless(Kafka):
         return await super().end_offsets(partitions)
 
 
-async def test_a_partition_without_a_leader_keeps_no_other_waiting() -> None:
+async def test_a_partition_without_a_leader_delays_no_other() -> None:
     bench = bench_of_two(3)
     kafka = bench.kafka = Leaderless(bench.log)
     await bench.turn()
@@ -152,7 +155,7 @@ async def test_a_partition_that_cannot_be_read_is_tried_again_and_shown(
     assert (applied_of(bench, TOPIC), waits(bench)) == ([0, 1, 2], None)
 
 
-async def test_markers_at_the_end_are_stepped_over_and_lag_nobody() -> None:
+async def test_markers_at_the_end_are_skipped_and_are_no_lag() -> None:
     bench = Bench([record(0), record(1)])
     await bench.consumer.check(bench.kafka)
     await bench.turn()
@@ -170,8 +173,8 @@ async def test_markers_at_the_end_are_stepped_over_and_lag_nobody() -> None:
     assert (bench.applied, bench.stored) == ([0, 1, 5], 6)
 
 
-async def test_what_is_in_hand_is_not_stepped_over() -> None:
-    """A look at the positions may come between a read and what becomes of it."""
+async def test_records_in_hand_are_not_skipped() -> None:
+    """A check of the positions may come between a read and its batch."""
     bench = Bench([record(0), record(1)])
     await bench.consumer.check(bench.kafka)
     read = bench.kafka.poll()
@@ -205,7 +208,7 @@ class Restless(Kafka):
         await super().commit(offsets)
 
 
-async def test_a_partition_that_goes_while_its_place_is_asked_for_is_let_go() -> None:
+async def test_a_partition_that_is_taken_away_during_a_check_is_forgotten() -> None:
     """Else no offset of the group would be committed any more, and its lag would be shown twice."""
     bench = bench_of_two(5)
     bench.kafka = Restless(bench)
@@ -217,7 +220,7 @@ async def test_a_partition_that_goes_while_its_place_is_asked_for_is_let_go() ->
     assert bench.shown("peygir_consumer_lag", topic=TOPIC, partition="0") is None
 
 
-async def test_the_group_is_told_of_by_name() -> None:
+async def test_a_stall_names_the_group() -> None:
     bench = bench_of_two(2)
     bench.store(9)
     await bench.consumer.check(bench.kafka)

@@ -28,7 +28,7 @@ def what_is_committed_is_published(history: History) -> Iterator[Violation]:
 
 
 def states_are_as_told(history: History) -> Iterator[Violation]:
-    """Each aggregate stands in one database, once, at the last version that was told of it."""
+    """Each aggregate is in one database, once, at its last published version."""
     if history.states is None:
         return
     last: defaultdict[str, int] = defaultdict(int)
@@ -69,7 +69,7 @@ def the_api_shows_what_is_stored(history: History) -> Iterator[Violation]:
 
 
 def each_poison_is_a_dead_letter(history: History) -> Iterator[Violation]:
-    """Each poison that Kafka holds is a dead letter by its place, and nothing else is one."""
+    """Each poison that Kafka holds has a dead letter with its place, and nothing else has one."""
     written = Counter(letter.origin for letter in history.letters)
     reasons: defaultdict[Place, set[str]] = defaultdict(set)
     for letter in history.letters:
@@ -89,7 +89,7 @@ def each_poison_is_a_dead_letter(history: History) -> Iterator[Violation]:
 
 
 def nothing_is_left_to_do(history: History) -> Iterator[Violation]:
-    """Nothing waits to be published, and nobody is behind."""
+    """Nothing waits to be published, and no group has a lag."""
     for commit in history.pending:
         yield Violation(Kind.PENDING, commit, "not published at rest")
     for lag in history.lags:
@@ -100,7 +100,7 @@ def nothing_is_left_to_do(history: History) -> Iterator[Violation]:
 
 
 def figures_are_as_counted(history: History) -> Iterator[Violation]:
-    """What a service tells of its counts is what a count over the topics gives."""
+    """The counters of a service equal a count over the topics."""
     for count in history.counts:
         if count.told != count.counted:
             name = f"{count.name} of {count.subject}"
@@ -108,7 +108,7 @@ def figures_are_as_counted(history: History) -> Iterator[Violation]:
 
 
 def _poison(history: History) -> dict[Place, str]:
-    """The reason of each poison by where it stands; those of unknown fate by who arrived."""
+    """The reason of each poison by its place; if its outcome is unknown, by what arrived."""
     arrived: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
     for record in history.arrived or ():
         arrived[record.place.topic, record.id].append(record.place)

@@ -1,4 +1,4 @@
-"""Ids of events: recorded, because what was published once stands under its id for ever."""
+"""Ids of events: recorded here, because a published event keeps its id for ever."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_inbox_knows_an_event_by_its_source_and_its_id() -> None:
         (2**62, None),
     ],
 )
-def test_when_kafka_took_a_record_where_that_is_a_time(
+def test_the_time_at_which_kafka_took_a_record(
     timestamp: int | None, sent_at: datetime | None
 ) -> None:
     event = CloudEvent("1", "/x", "peygir.SessionOpened.v1", b"{}")

@@ -1,4 +1,4 @@
-"""Where a process under test dies."""
+"""Failpoints: where a process under test dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mended consumer against aiokafka's own."""
+"""Forgiving decoding, compared with aiokafka's own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(records: Any) -> list[tuple[int, bytes, list[tuple[str, bytes | None]]]
 
 
 @pytest.mark.parametrize("compression", [NONE, GZIP])
-def test_a_name_that_is_not_text_is_told_with_its_bytes_written_out(compression: int) -> None:
+def test_a_header_name_that_is_not_utf_8_shows_its_bytes_escaped(compression: int) -> None:
     data = fetched([[(b"a", b"1")], [(b"na\xffme", b"\xff")], [(b"b", None)]], compression)
     with pytest.raises(UnicodeDecodeError):
         read(MemoryRecords(data))
@@ -52,20 +52,20 @@ def test_a_name_that_is_not_text_is_told_with_its_bytes_written_out(compression:
     st.lists(st.lists(st.tuples(st.binary(max_size=6), st.none() | st.binary(max_size=6)))),
     st.sampled_from((NONE, GZIP)),
 )
-def test_whatever_the_names_every_record_is_there_with_its_values(
+def test_every_record_is_read_with_its_values_whatever_the_header_names(
     records: list[list[Header]], compression: int
 ) -> None:
-    told = read(ForgivingRecords(fetched(records, compression)))
-    assert [(offset, value) for offset, value, _ in told] == [
+    found = read(ForgivingRecords(fetched(records, compression)))
+    assert [(offset, value) for offset, value, _ in found] == [
         (offset, b"%d" % offset) for offset in range(len(records))
     ]
-    for (_, _, headers), sent in zip(told, records, strict=True):
+    for (_, _, headers), sent in zip(found, records, strict=True):
         assert [value for _, value in headers] == [value for _, value in sent]
         for (name, _), (raw, _) in zip(headers, sent, strict=True):
             assert name == raw.decode(errors="backslashreplace")
 
 
-async def test_a_partition_that_was_taken_away_has_no_end_that_is_known() -> None:
+async def test_a_partition_that_was_taken_away_has_no_known_end() -> None:
     kept, lost = TopicPartition("t", 0), TopicPartition("t", 1)
     consumer = consumers.ForgivingConsumer(bootstrap_servers="localhost:1")
     consumer.assign([kept])

@@ -1,4 +1,4 @@
-"""When the machine's clock is compared with MongoDB's, and what is done about it."""
+"""When the machine's clock is compared with MongoDB's, and when it is trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class Clocks:
-    """A machine whose clock may be set, and a MongoDB that goes on as it should."""
+    """A machine whose clock may be set, and a MongoDB whose clock is right."""
 
     def __init__(self) -> None:
         self.gone = 0.0
@@ -32,33 +32,33 @@ class Clocks:
         return BEGUN + timedelta(seconds=self.gone)
 
 
-async def test_mongodb_is_asked_now_and_then() -> None:
+async def test_mongodb_is_asked_twice_per_minute() -> None:
     clocks = Clocks()
-    agreement = ClockSkewGuard(clocks, clocks.server_time)
+    guard = ClockSkewGuard(clocks, clocks.server_time)
     for _ in range(300):
-        assert await agreement.holds()
+        assert await guard.agrees()
         clocks.gone += 0.2
     assert clocks.asked == 2
 
 
-async def test_a_clock_that_is_set_is_found_out_at_once() -> None:
+async def test_a_clock_that_is_set_is_noticed_at_once() -> None:
     for by in (timedelta(days=1), timedelta(days=-1), timedelta(minutes=2)):
         clocks = Clocks()
-        agreement = ClockSkewGuard(clocks, clocks.server_time)
-        assert await agreement.holds()
+        guard = ClockSkewGuard(clocks, clocks.server_time)
+        assert await guard.agrees()
         clocks.set_by = by
-        assert not await agreement.holds()
-        assert not await agreement.holds(), "for as long as they differ"
+        assert not await guard.agrees()
+        assert not await guard.agrees(), "for as long as they differ"
         clocks.set_by = timedelta()
-        assert await agreement.holds()
+        assert await guard.agrees()
 
 
-async def test_a_clock_that_is_corrected_a_little_is_believed() -> None:
+async def test_a_clock_that_is_corrected_a_little_is_trusted() -> None:
     clocks = Clocks()
-    agreement = ClockSkewGuard(clocks, clocks.server_time)
+    guard = ClockSkewGuard(clocks, clocks.server_time)
     clocks.set_by = MINUTE
-    assert await agreement.holds()
+    assert await guard.agrees()
     clocks.set_by = timedelta()
-    assert await agreement.holds()
+    assert await guard.agrees()
     clocks.set_by = MINUTE + timedelta(seconds=1)
-    assert not await agreement.holds()
+    assert not await guard.agrees()

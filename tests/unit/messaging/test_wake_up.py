@@ -1,4 +1,4 @@
-"""The bell that wakes whoever rests."""
+"""Wake-ups of tasks that pause."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.messaging.core.wake_up import WakeUp
 LONG, SHORT = 60.0, 0.02
 
 
-async def test_it_wakes_whoever_waits() -> None:
+async def test_it_ends_a_wait() -> None:
     wake_up = WakeUp()
     waiting = asyncio.create_task(wake_up.wait(LONG))
     await asyncio.sleep(0)
@@ -19,7 +19,7 @@ async def test_it_wakes_whoever_waits() -> None:
         await waiting
 
 
-async def test_a_ring_during_the_work_counts_once() -> None:
+async def test_calls_during_the_work_count_once() -> None:
     wake_up = WakeUp()
     wake_up.wake()
     wake_up.wake()
@@ -27,4 +27,4 @@ async def test_a_ring_during_the_work_counts_once() -> None:
         await wake_up.wait(LONG)
     begun = time.monotonic()
     await wake_up.wait(SHORT)
-    assert time.monotonic() - begun >= SHORT, "it was heard already"
+    assert time.monotonic() - begun >= SHORT, "the call was used already"

@@ -10,7 +10,7 @@ from tests.promise.violations import Kind, Violation
 
 
 def an_id_is_one_event(history: History) -> Iterator[Violation]:
-    """Read again, an event says the same; and a version of an aggregate is one event."""
+    """An id always has the same content, and a version of an aggregate is one event."""
     by_id: dict[str, Told] = {}
     by_version: dict[tuple[str, int], str] = {}
     for event in history.told:
@@ -25,7 +25,7 @@ def an_id_is_one_event(history: History) -> Iterator[Violation]:
 
 
 def a_key_has_one_partition(history: History) -> Iterator[Violation]:
-    """A key's events stand in one partition of a topic, and an aggregate has one key there."""
+    """A key's events are in one partition of a topic, and an aggregate has one key there."""
     partitions: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
     keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for event in history.told:

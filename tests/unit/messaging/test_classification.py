@@ -1,4 +1,4 @@
-"""Which errors pass by themselves, which are another writer's, and which are for good."""
+"""Which errors are transient, which are conflicts with another writer, and which are permanent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from shared.messaging.core.classification import FailureKind, classify, conflict
 from shared.messaging.core.errors import AlreadyExists, LeaseLost, PositionMoved, Stale, Unsendable
 from shared.messaging.core.server_errors import OF_THE_DATA, OF_THE_SERVER
 
-SERVERS_OWN_KINDS: Mapping[str, tuple[int, ...]] = {
+SERVER_CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "NetworkError": (6, 7, 89, 317, 384, 9001),
     "NetworkTimeoutError": (89, 202),
     "Interruption": (24, 50, 237, 262, 279, 281, 282, 290, 355, 453, 11600, 11601, 11602, 46841),
@@ -58,7 +58,7 @@ SERVERS_OWN_KINDS: Mapping[str, tuple[int, ...]] = {
     "StaleShardVersionError": (150, 13388),
     "TwoPhaseDecisionAckError": (225, 251, 356),
 }
-"""Categories of the server's error codes that say nothing about the data (6.0 to 8)."""
+"""Categories of the server's error codes that are not about the data (MongoDB 6.0 to 8)."""
 
 DATA: Mapping[str, tuple[int, ...]] = {
     "ValidationError": (15, 22, 378),
@@ -71,11 +71,11 @@ DATA: Mapping[str, tuple[int, ...]] = {
 
 
 def answered(code: int) -> OperationFailure:
-    return OperationFailure("told so by the server", code)
+    return OperationFailure("answered by the server", code)
 
 
 def labelled(label: str) -> OperationFailure:
-    return OperationFailure("told so by the server", 1, {"errorLabels": [label]})
+    return OperationFailure("answered by the server", 1, {"errorLabels": [label]})
 
 
 def bulk(*codes: int, concern: bool = False) -> BulkWriteError:
@@ -126,7 +126,7 @@ DOUBTFUL: list[Exception] = [
     OperationFailure("it gives no code"),
     answered(1),  # InternalError
     answered(8),  # UnknownError
-    answered(5_678_901),  # an assertion of the server's, told by its number
+    answered(5_678_901),  # the number of an assertion of the server
     bulk(1),
     InvalidOperation("the client is closed: the process ends"),
     ConfigurationError("not with this server"),
@@ -135,50 +135,50 @@ DOUBTFUL: list[Exception] = [
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=repr)
-def test_what_passes_by_itself_is_waited_out(error: Exception) -> None:
+def test_transient_errors(error: Exception) -> None:
     assert classify(error) is FailureKind.TRANSIENT
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
-def test_what_would_fail_the_same_way_again_is_not(error: Exception) -> None:
+def test_permanent_errors(error: Exception) -> None:
     assert classify(error) is FailureKind.PERMANENT
 
 
 @pytest.mark.parametrize("error", DOUBTFUL, ids=repr)
-def test_what_nobody_foresaw_of_the_database_is_neither_yet(error: Exception) -> None:
+def test_unforeseen_errors_of_the_database_are_doubtful(error: Exception) -> None:
     assert classify(error) is FailureKind.DOUBTFUL
 
 
-@pytest.mark.parametrize("kind", SERVERS_OWN_KINDS)
-def test_a_kind_that_says_nothing_about_the_data_is_waited_out_whole(kind: str) -> None:
-    for code in SERVERS_OWN_KINDS[kind]:
+@pytest.mark.parametrize("kind", SERVER_CATEGORIES)
+def test_categories_that_are_not_about_the_data_are_transient(kind: str) -> None:
+    for code in SERVER_CATEGORIES[kind]:
         assert classify(answered(code)) is FailureKind.TRANSIENT, code
         assert classify(bulk(code)) is FailureKind.TRANSIENT, code
 
 
-def test_what_the_driver_itself_would_try_again_is_waited_out() -> None:
+def test_codes_that_the_driver_retries_are_transient() -> None:
     for code in _NOT_PRIMARY_CODES | _RETRYABLE_ERROR_CODES | _SHUTDOWN_CODES:
         assert classify(answered(code)) is FailureKind.TRANSIENT, code
 
 
 @pytest.mark.parametrize("code", [13, 18, 391, 402, 8000, 14031])
-def test_disk_quota_and_rights_are_an_operators(code: int) -> None:
+def test_disk_quota_and_permissions_are_transient(code: int) -> None:
     assert classify(answered(code)) is FailureKind.TRANSIENT
 
 
 @pytest.mark.parametrize("kind", DATA)
-def test_what_tells_of_the_data_is_permanent(kind: str) -> None:
+def test_codes_about_the_data_are_permanent(kind: str) -> None:
     for code in DATA[kind]:
         assert classify(answered(code)) is FailureKind.PERMANENT, code
 
 
 @given(st.integers(1, 20_000) | st.integers(100_000, 12_000_000), st.sampled_from(["", "bulk"]))
-def test_only_what_is_known_to_be_the_datas_fault_is_permanent(code: int, way: str) -> None:
+def test_only_known_codes_about_the_data_are_permanent(code: int, way: str) -> None:
     error = bulk(code) if way else answered(code)
     assert (classify(error) is FailureKind.PERMANENT) is (code in OF_THE_DATA)
 
 
-def test_no_code_tells_of_both() -> None:
+def test_no_code_is_in_both_lists() -> None:
     assert not OF_THE_SERVER & OF_THE_DATA
 
 
@@ -194,7 +194,7 @@ def test_no_code_tells_of_both() -> None:
     ],
     ids=repr,
 )
-def test_another_writers_haste_is_said_in_our_words(error: PyMongoError, kind: type[Stale]) -> None:
+def test_conflicts_with_another_writer_become_stale(error: PyMongoError, kind: type[Stale]) -> None:
     assert type(conflict_in(error)) is kind
 
 
@@ -209,5 +209,5 @@ def test_another_writers_haste_is_said_in_our_words(error: PyMongoError, kind: t
     ],
     ids=repr,
 )
-def test_other_errors_of_the_driver_stay_what_they_are(error: PyMongoError) -> None:
+def test_other_errors_of_the_driver_are_no_conflicts(error: PyMongoError) -> None:
     assert conflict_in(error) is None

@@ -1,4 +1,4 @@
-"""Laws about what clients asked for: it has its effect, once, in order, and nothing else has."""
+"""Laws about requests of clients: each has its effect once and in order, and nothing else has."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.promise.violations import Kind, Violation
 
 @dataclass(slots=True)
 class _Asked:
-    """What is known of one effect over all that asked for it."""
+    """What is known about one effect, from all requests for it."""
 
     must: bool = False
     may: bool = False
-    aborted: bool = False  # where neither: it was in a transaction that was aborted
+    aborted: bool = False  # if neither: it was in a transaction that was aborted
 
 
 def what_kafka_acknowledged_is_there(history: History) -> Iterator[Violation]:
-    """An acknowledged record stands where Kafka said; an aborted one is not read at all."""
+    """An acknowledged record is at its place; an aborted one is never read."""
     if history.arrived is None:
         return
     at = {record.place: record for record in history.arrived}
@@ -42,7 +42,7 @@ def what_kafka_acknowledged_is_there(history: History) -> Iterator[Violation]:
 
 
 def each_has_its_effect_once(history: History) -> Iterator[Violation]:
-    """Each effect asked for is one event, however often it was sent; no other is there."""
+    """Each requested effect is one event, however often it was sent; there is no other event."""
     asked = _asked(history)
     ids: defaultdict[Effect, set[str]] = defaultdict(set)
     for event in history.told:
@@ -63,7 +63,7 @@ def each_has_its_effect_once(history: History) -> Iterator[Violation]:
 
 
 def effects_come_in_the_order_of_offsets(history: History) -> Iterator[Violation]:
-    """What stands behind another in a partition has its effect on an aggregate later."""
+    """A later record of a partition has its effect on an aggregate later."""
     told = _first_told(history)
     places_of = _places(history)
     loose = {e for s in history.sent if not s.in_order for e in (*s.effects, *s.possible)}
@@ -87,7 +87,7 @@ def effects_come_in_the_order_of_offsets(history: History) -> Iterator[Violation
 
 
 def answers_come_true(history: History) -> Iterator[Violation]:
-    """An answer's version is that of its event; what was asked after an answer comes after it."""
+    """An answer has the version of its event; a request after an answer has a later version."""
     told = _first_told(history)
     by_aggregate: defaultdict[str, list[tuple[Act, Told]]] = defaultdict(list)
     for act in history.acts:
@@ -152,7 +152,7 @@ def _first_told(history: History) -> Mapping[Effect, Told]:
 
 
 def _places(history: History) -> Callable[[Sent], Sequence[Place]]:
-    """Where each record that was sent is known to stand."""
+    """The known places of each record that was sent."""
     arrived: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
     for record in history.arrived or ():
         arrived[record.place.topic, record.id].append(record.place)

@@ -1,0 +1,102 @@
+"""The life of a process: preparations, then recovery and parts, until one of them fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from pymongo.errors import AutoReconnect
+from structlog.testing import capture_logs
+
+from shared.messaging.core.stalls import Stalls
+from shared.messaging.recovery.progress import RecoveryProgress
+from shared.messaging.recovery.recovery import OwnedTopics, Recovery
+from shared.runtime.metrics import Metrics
+from shared.runtime.mongo import Database
+from shared.service import lifecycle
+from shared.service.lifecycle import Lifecycle
+from tests.unit.messaging.fakes import Clock
+
+
+class Ended(Exception):
+    """A part has failed."""
+
+
+class Named:
+    """As much of a database as its recovery needs here."""
+
+    name = "board"
+
+
+class Steps:
+    """A lifecycle whose steps are noted in order."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.failures: list[Exception] = []
+        stalls, clock = Stalls(Metrics()), Clock()
+        self.recovery = RecoveryProgress(cast(Recovery, self), stalls=stalls, clock=clock)
+        self.lifecycle = Lifecycle(
+            "board", {"api"}, recovery=self.recovery, stalls=stalls, clock=clock
+        )
+
+    async def run(self, _: OwnedTopics) -> None:
+        """Recover, as `Recovery.run` does."""
+        self.taken.append("recovered")
+
+    async def prepare(self) -> None:
+        self.taken.append("prepared")
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def part(self) -> None:
+        self.taken.append("part")
+        raise Ended
+
+    async def until_it_ends(self) -> list[str]:
+        with pytest.raises(ExceptionGroup) as ended:
+            async with asyncio.timeout(10):
+                await self.lifecycle.run()
+        assert ended.group_contains(Ended)
+        return self.taken
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(lifecycle, "_tune_garbage_collection", lambda: None)
+    with capture_logs():
+        yield
+
+
+async def test_parts_begin_after_preparations_which_are_retried() -> None:
+    steps = Steps()
+    steps.failures = [AutoReconnect("away")]
+    steps.lifecycle.prepare(steps.prepare)
+    steps.lifecycle.add(steps.part)
+    assert await steps.until_it_ends() == ["prepared", "prepared", "part"]
+    assert steps.lifecycle.is_prepared
+
+
+async def test_a_part_of_a_database_waits_until_that_has_recovered() -> None:
+    steps = Steps()
+    database = cast(Database, Named())
+    steps.recovery.add(OwnedTopics(database, ["t"], cast(Any, None)))
+    steps.lifecycle.add(steps.part, database)
+    assert await steps.until_it_ends() == ["recovered", "part"]
+
+
+async def test_a_gauge_that_fails_ends_nothing() -> None:
+    steps = Steps()
+    shown: list[int] = []
+
+    async def gauge() -> None:
+        shown.append(len(shown))
+        if len(shown) == 3:
+            steps.taken.append("shown")
+            await steps.part()
+        raise AutoReconnect("away")
+
+    steps.lifecycle.gauge(gauge)
+    assert await steps.until_it_ends() == ["shown", "part"]

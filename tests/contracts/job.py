@@ -56,9 +56,9 @@ def config(witness: AdminClient, name: str) -> dict[str, str]:
 
 
 def create(
-    witness: AdminClient, name: str, partitions: int, copies: int = 1, **config: str
+    witness: AdminClient, name: str, partitions: int, copies: int = 1, **entries: str
 ) -> None:
-    settings = {key.replace("_", "."): value for key, value in config.items()}
+    settings = {key.replace("_", "."): value for key, value in entries.items()}
     topic = NewTopic(name, partitions, copies, config=settings)
     witness.create_topics([topic])[name].result(timeout=10)
     until = time.monotonic() + PATIENCE_SECONDS

@@ -21,12 +21,12 @@ _SRV = re.compile(r"mongodb\+srv://([^\s/?@]+@)?[^\s/?@,:]+([/?]\S*)?")
 # Options of a connection string: the value that they must have if they are given, and why. The
 # services set most of these with each read and write, so another value would be a false promise.
 _REQUIRED: Mapping[str, tuple[str | bool, str]] = {
-    "w": ("majority", "a write that no majority holds is lost when the primary changes"),
-    "journal": (True, "a write that no journal holds is lost when members lose their power"),
-    "readPreference": ("primary", "other members trail behind what was acknowledged"),
-    "readConcernLevel": ("majority", "below it is read what may be rolled back"),
-    "retryWrites": (True, "each change of the primary would fail what is just being written"),
-    "directConnection": (False, "one member alone is asked, and when it fails no other"),
+    "w": ("majority", "a write that no majority has is lost when the primary changes"),
+    "journal": (True, "a write that is not in a journal is lost when members lose power"),
+    "readPreference": ("primary", "other members lag behind what was acknowledged"),
+    "readConcernLevel": ("majority", "a weaker one reads what may be rolled back"),
+    "retryWrites": (True, "each change of the primary would fail the writes in progress"),
+    "directConnection": (False, "only one member would be used, and no other if it fails"),
 }
 
 
@@ -89,7 +89,7 @@ def connection_string(text: str) -> None:
 def _endpoint(address: str) -> tuple[str, int]:
     """Host and port. An error message does not repeat what looks like a password."""
     if not address:
-        raise refused("an address is empty: a comma too many")
+        raise refused("an address is empty: remove a comma")
     if "://" in address:
         raise refused("write host:port, without a scheme such as kafka:// before it")
     if "@" in address:
@@ -104,10 +104,10 @@ def _endpoint(address: str) -> tuple[str, int]:
         return version6, int(port)
     if ":" in host:
         if _ipv6(host) or _ipv6(address):
-            raise refused(f"{_short(address)}: an IPv6 address stands in brackets: [::1]:9092")
-        raise refused(f"{_short(address)} has a port too many: commas go between addresses")
+            raise refused(f"{_short(address)}: an IPv6 address needs brackets: [::1]:9092")
+        raise refused(f"{_short(address)} has two ports: separate addresses by commas")
     if not _NAME.fullmatch(host):
-        raise refused(f"{_short(address)} is no host:port")
+        raise refused(f"{_short(address)} is not host:port")
     return host.lower(), int(port)
 
 
@@ -127,4 +127,4 @@ def _check(options: Mapping[str, Any]) -> None:
     given = {name.lower(): value for name, value in options.items()}
     for name, (required, why) in _REQUIRED.items():
         if given.get(name.lower(), required) != required:
-            raise refused(f"{name} may be nothing but {str(required).lower()}: {why}")
+            raise refused(f"{name} must be {str(required).lower()}: {why}")

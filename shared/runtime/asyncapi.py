@@ -43,9 +43,9 @@ _HEADERS: dict[str, Any] = {
 
 _UNTOUCHED: dict[str, Any] = {
     "name": "Untouched",
-    "title": "A message as it came",
-    "summary": "Original key, value and headers; a dead letter has further headers, x-…, that "
-    "tell where it came from and why it was given up.",
+    "title": "A message as it was received",
+    "summary": "Original key, value and headers; a dead letter has more headers, x-…, which "
+    "say where it came from and why it was refused.",
 }
 
 

@@ -64,7 +64,7 @@ class Metrics:
     def _declare_events(self) -> None:
         self._consumed = self._counter(
             "peygir_events_consumed_total",
-            "Events read from Kafka, by what became of them.",
+            "Events read from Kafka, by outcome.",
             "type",
             "outcome",
         )
@@ -118,11 +118,11 @@ class Metrics:
         )
         self._put_off = self._gauge(
             "peygir_sweep_put_off",
-            "What has come due and cannot be done, for a reason that stays; it is tried each hour.",
+            "Items that are due but cannot be processed for a lasting reason; retried each hour.",
         )
         self._stalled = self._gauge(
             "peygir_stalled",
-            "What waits in place, by cause: 1 for as long as it does.",
+            "Whether a part of the service waits in place, by cause: 1 while it does.",
             "part",
             "name",
             "topic",

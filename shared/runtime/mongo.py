@@ -152,12 +152,12 @@ async def require_replica_set(client: Client) -> None:
             raise
         raise NoReplicaSet(
             "none of these addresses is a member of the replica set that replicaSet= names, or of "
-            "any: compare with rs.conf(). A mongod of its own has to be started with --replSet "
+            "any: compare with rs.conf(). A single mongod has to be started with --replSet "
             "and initiated"
         ) from None
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise NoReplicaSet(
-            "a single mongod answers, which has no transactions and keeps nothing twice: start it "
+            "this is a single mongod, which has no transactions and no second copy: start it "
             "with --replSet and initiate the set; three members survive the loss of one"
         )
 

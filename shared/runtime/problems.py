@@ -136,8 +136,8 @@ def not_found(what: str) -> Problem:
 def malformed_json(why: str) -> Problem:
     """400 for a body that is not JSON."""
     if (place := _PLACE.search(why)) is not None:
-        where = {"line": int(place[1]), "column": int(place[2])}
-        why = Sentence.of(why, "not JSON at line {line}, column {column}", where)
+        position = {"line": int(place[1]), "column": int(place[2])}
+        why = Sentence.of(why, "not JSON at line {line}, column {column}", position)
     return Problem(400, "malformed-json", "The body is not JSON", why)
 
 

@@ -43,7 +43,7 @@ class FollowupsMetrics(Metrics):
         )
         self._median_age = self._gauge(
             "peygir_followups_open_age_median_seconds",
-            "Median of the whole days since approval of open follow-ups; NaN where none is open.",
+            "Median of the whole days since approval of open follow-ups; NaN if none is open.",
             "deputy",
         )
         self._last_sweep = self._gauge(
@@ -85,7 +85,8 @@ class NotifyMetrics(Metrics):
     def __init__(self, types: Collection[str] = EVENTS) -> None:
         super().__init__(types)
         self._waiting = self._gauge(
-            "peygir_notices_waiting", "Notices that the mail server has neither taken nor refused."
+            "peygir_notices_waiting",
+            "Notices that the mail server has neither accepted nor refused.",
         )
         self._notices_put_off = self._gauge(
             "peygir_notices_put_off",
@@ -94,11 +95,11 @@ class NotifyMetrics(Metrics):
         )
         self._mail_server_away = self._gauge(
             "peygir_mail_server_away",
-            "Whether the mail server takes nothing from the process that sends.",
+            "Whether the mail server accepts nothing from the process that sends.",
         )
 
     def set_waiting(self, notices: int) -> None:
-        """Set how many notices the mail server has neither taken nor refused."""
+        """Set how many notices the mail server has neither accepted nor refused."""
         self._waiting.set(notices)
 
     def set_troubled(self, cause: str, count: int) -> None:
@@ -106,5 +107,5 @@ class NotifyMetrics(Metrics):
         self._notices_put_off.labels(cause).set(count)
 
     def set_mail_server_away(self, away: bool) -> None:
-        """Set whether the mail server takes nothing from this process."""
+        """Set whether the mail server accepts nothing from this process."""
         self._mail_server_away.set(away)

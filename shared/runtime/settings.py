@@ -140,7 +140,7 @@ class CommonSettings(BaseSettings):
     def _visible(cls, value: Any) -> Any:
         hidden = unseen(value.strip()) if isinstance(value, str) else None
         if hidden is not None:
-            raise refused(f"holds {hidden}, which nobody sees; take it out")
+            raise refused(f"holds the invisible character {hidden}; remove it")
         return value
 
     @field_validator("env")
@@ -148,7 +148,7 @@ class CommonSettings(BaseSettings):
     def _never_open(cls, env: str) -> str:
         if env == "production":
             raise refused(
-                "production needs an identity provider, which this version has not; "
+                "production needs an identity provider, which this version does not have; "
                 "allowed: development"
             )
         return env
@@ -159,8 +159,8 @@ class CommonSettings(BaseSettings):
         accepted = info.data.get("open_network") == "accepted"
         if info.data.get("env") == "development" and not (accepted or _is_loopback(host)):
             raise refused(
-                "development is open to whoever reaches it; allowed are loopback addresses, "
-                "others with PEYGIR_OPEN_NETWORK=accepted"
+                "development is open to everybody who can reach it; allowed: loopback addresses, "
+                "and others with PEYGIR_OPEN_NETWORK=accepted"
             )
         return host
 
@@ -188,9 +188,9 @@ class CommonSettings(BaseSettings):
     @classmethod
     def _nonempty_and_distinct(cls, names: Any) -> Any:
         if not names:
-            raise refused("names nobody and nothing")
+            raise refused("must not be empty")
         if len(set(names)) < len(names):
-            raise refused("names somebody twice")
+            raise refused("holds a name twice")
         return names
 
     @field_validator("clock")

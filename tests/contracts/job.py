@@ -56,10 +56,10 @@ def config(witness: AdminClient, name: str) -> dict[str, str]:
 
 
 def create(
-    witness: AdminClient, name: str, partitions: int, copies: int = 1, **settings: str
+    witness: AdminClient, name: str, partitions: int, copies: int = 1, **entries: str
 ) -> None:
-    config_ = {key.replace("_", "."): value for key, value in settings.items()}
-    topic = NewTopic(name, partitions, copies, config=config_)
+    settings = {key.replace("_", "."): value for key, value in entries.items()}
+    topic = NewTopic(name, partitions, copies, config=settings)
     witness.create_topics([topic])[name].result(timeout=10)
     until = time.monotonic() + PATIENCE_SECONDS
     while True:  # the broker answers before it knows the topic itself

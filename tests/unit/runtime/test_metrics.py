@@ -78,9 +78,9 @@ def labels(metrics: Metrics) -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for sample in samples(metrics)}
 
 
-def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+def value(metrics: Metrics, name: str, **expected: str) -> float | None:
     for sample in samples(metrics):
-        if sample.name == name and sample.labels == labels:
+        if sample.name == name and sample.labels == expected:
             return float(sample.value)
     return None
 

@@ -1,4 +1,4 @@
-"""What the service `reports` asks of its stores, of the one in memory and of the real one."""
+"""One suite for the stores of `reports`: in memory and on MongoDB."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def mongo_stores(database: Database) -> Stores:
 
 
 def of(session_id: str, **changes: Any) -> Expectation:
-    """What a session of that id asks for."""
+    """The expectation of a session with this id."""
     session = replace(SESSION, **changes)
     return replace(awaited(session), session_id=session_id)
 
@@ -205,7 +205,7 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
     assert [c.circular_id for c in await store.page(ListQuery({}, Place("c-2"), 2))] == ["c-3"]
 
 
-# -- after a restored copy ----------------------------------------------------------------------
+# -- after a restore from an older copy -----------------------------------------------------------
 
 
 async def a_life() -> Office:
@@ -274,7 +274,7 @@ async def test_what_is_kept_is_kept_once_and_told_by_session(stores: Stores) -> 
     assert await store.orphan_outcomes(["a", "b"]) == {"a": [*openly, *apart]}
 
 
-# -- of the real one alone ----------------------------------------------------------------------
+# -- on MongoDB alone -----------------------------------------------------------------------------
 
 
 async def test_a_change_and_its_events_are_one_transaction(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""What the scheduler needs of a register, asked of the one in memory and of the real one."""
+"""One suite for the store of `scheduler`: in memory and on MongoDB."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_seasons_are_listed_by_name(store: AnyRegister) -> None:
     assert [s.season for s in found] == ["1403", "1404"]
 
 
-# -- after a restored copy ----------------------------------------------------------------------
+# -- after a restore from an older copy -----------------------------------------------------------
 
 
 async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Who is held back, for whose trouble, and for how long."""
+"""Which addresses are held back, why, and for how long."""
 
 from __future__ import annotations
 

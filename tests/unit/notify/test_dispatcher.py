@@ -220,7 +220,7 @@ async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> No
 
 @pytest.mark.parametrize("most", [1, 2, 7])
 async def test_a_connection_that_has_served_its_time_costs_no_try(bench: Bench, most: int) -> None:
-    bench.server.most_a_connection = most
+    bench.server.most_per_connection = most
     ids = await bench.wait_for(*DEPUTIES, each=3)
     await bench.deliver()
     assert await bench.states(ids) == {State.DELIVERED: 18}

@@ -55,7 +55,7 @@ async def test_whoever_never_takes_anything_is_given_up_with_all_of_his(bench: B
 @pytest.mark.parametrize("answer", [HANG_UP, b"451 4.4.1 no answer from host"])
 async def test_a_slow_domain_holds_back_nobody_elses(bench: Bench, answer: bytes) -> None:
     known = {f"deputy:{name}": f"{name}@slow.example" for name in ("civil", "crisis", "social")}
-    bench.post = SmtpTransport(
+    bench.transport = SmtpTransport(
         MailRenderer(Addresses("a.example", known), "peygir@a.example"),
         host="127.0.0.1",
         port=bench.server.port,

@@ -1,4 +1,4 @@
-"""Whom a matter goes to, what tells one notice from another, and what becomes of a notice."""
+"""The recipients of a notification, the id of a notice, and the states of its life."""
 
 from __future__ import annotations
 

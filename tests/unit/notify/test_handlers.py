@@ -1,4 +1,4 @@
-"""Events in, notices out; the mail server's answers, noted."""
+"""Events create notices; the mail server's answers are recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OFFICE = HandlerContext(
     deputies={"resolutions.civil": "civil", "followups.civil": "civil"},
     retry_seconds=10,
 )
-AT = datetime(2026, 1, 1, tzinfo=UTC)  # the machine's time, which is not the domain's
+AT = datetime(2026, 1, 1, tzinfo=UTC)  # the machine's time; it differs from the domain's
 FENCE = Fence("delivery", "me", 1)
 
 
@@ -158,7 +158,7 @@ async def test_a_refused_one_leaves_the_others() -> None:
 
 
 async def outcome_of(store: FakeNotices, **answers: Fact) -> list[Message]:
-    """Approve these resolutions, note what became of their notices; return what was published."""
+    """Approve these resolutions, record these answers; return the published events."""
     for id_ in answers:
         await take(store, message(approved(id_), "resolutions.civil"))
     waiting = {notice.subject: notice.notice_id for notice in await store.waiting(AT, 100)}
@@ -201,7 +201,7 @@ async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None
 
 
 class Answering:
-    """A mail server that answers what it is told to."""
+    """A mail server with one fixed answer."""
 
     def __init__(self, answer: Exception | None) -> None:
         self.answer = answer

@@ -7,8 +7,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import MailRenderer
 from services.notify.domain.notices import new_notices
 from services.notify.domain.notifications import CancelledSession, MovedSession
 from tests.unit.notify.examples import NOW, followup, report, resolution, session
@@ -19,10 +17,6 @@ from tests.unit.notify.reading_mails import (
     rows,
     shown,
     text,
-)
-
-SCRIBE = MailRenderer(
-    Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
 )
 
 

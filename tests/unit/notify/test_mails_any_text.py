@@ -8,8 +8,6 @@ from email import message_from_bytes, policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import MailRenderer
 from services.notify.domain.notifications import CancelledSession, MovedSession
 from tests.unit.notify.examples import followup, report, resolution, session
 from tests.unit.notify.reading_mails import (
@@ -23,9 +21,6 @@ from tests.unit.notify.reading_mails import (
     text,
 )
 
-SCRIBE = MailRenderer(
-    Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
-)
 _NASTY = st.sampled_from(
     [
         *(

@@ -1,4 +1,4 @@
-"""That a session was moved or called off is told once, to whoever was told of it before."""
+"""Everybody who was notified of a session gets one notice of its move or cancellation."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ async def test_a_session_of_nobody_is_ignored(bench: Bench) -> None:
 
 
 async def test_a_session_known_by_its_notices_alone(bench: Bench) -> None:
-    """As earlier versions stored it."""
+    """As earlier versions of the service stored it."""
     session = ScheduledSession(
         session_id="s1",
         kind="provincial",
@@ -256,7 +256,7 @@ _STEPS = st.lists(
 async def test_in_the_end_everybody_knows_what_is_so(
     steps: list[str | int], together: bool
 ) -> None:
-    """Whatever happens in between, the last mail tells what is so, and none goes out twice."""
+    """Whatever happens in between, the last mail is true, and no mail goes out twice."""
     bench = Bench()
     told: list[EventData] = []
     sequence = 1

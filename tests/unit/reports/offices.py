@@ -1,4 +1,4 @@
-"""Offices that live: what comes to them, what people and time do, how a copy catches up."""
+"""Random histories of the service: events, commands and sweeps, and the recovery of a copy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DISTRIBUTED_AT: Final = DUE_AT + timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Both stores, and what came from the topic of sessions."""
+    """Both stores of the service."""
 
     store: MemoryExpectations = field(default_factory=MemoryExpectations)
     circulars: MemoryCirculars = field(default_factory=MemoryCirculars)
@@ -87,7 +87,7 @@ class Office:
         return list(await self.store.page(ListQuery({}, None, 1_000)))
 
     async def catch_up(self, told: Sequence[Event], spread: int = 0, batch: int = 2_000) -> int:
-        """Take in all that was told, in batches; return how many events were missing."""
+        """Recover from all published events, in batches; return how many were missing."""
         return sum(
             [
                 await handlers.recover(part, self.store, self.circulars, RECEPTION)
@@ -153,7 +153,7 @@ _done: st.SearchStrategy[Command] = st.one_of(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
-    """What happened, in order; and of each whether it came from the topic of sessions."""
+    """Commands in order, each with whether it is an event from the topic of sessions."""
     history: list[tuple[bool, Command]] = []
     for sequence in range(1, draw(st.integers(1, 25))):
         heard = draw(st.booleans())
@@ -163,14 +163,14 @@ def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
 
 
 async def follow(office: Office, commands: Sequence[Command]) -> None:
-    """Do what can be done of it."""
+    """Run the commands; skip those that are refused."""
     for command in commands:
         with suppress(Refused):
             await command(office)
 
 
 def without_texts(report: Report) -> Report:
-    """All that the topics tell of a report."""
+    """A report as it can be restored from the topics."""
     lost = Lost(len(report.initiatives), len(report.special_topics))
     known = replace(report, submitted_by=None, answers={}, initiatives=(), special_topics=())
     return replace(known, lost=lost)

@@ -52,7 +52,7 @@ SESSION_ID = "1402-IR-09"
 
 
 async def take(store: MemoryExpectations, *messages: Message) -> Sequence[Verdict]:
-    """Take one batch and save it."""
+    """Apply one batch and save it."""
     decision = await handlers.handle_events(messages, store, RECEPTION, BEFORE)
     await store.save(decision.changes, CommitContext("event", "reports"))
     return decision.verdicts
@@ -76,7 +76,7 @@ def types(events: Sequence[Event]) -> list[str]:
     return [event.type.split(".")[1] for event in events]
 
 
-# -- what comes by event ------------------------------------------------------------------------
+# -- events of the scheduler ----------------------------------------------------------------------
 
 
 async def test_a_provincial_session_asks_for_a_report(store: MemoryExpectations) -> None:
@@ -185,7 +185,7 @@ EVENTS: list[tuple[EventData, int]] = [
 def test_however_batches_are_cut_and_whatever_comes_again_the_end_is_the_same(
     cuts: set[int], back: int
 ) -> None:
-    """`back`: how far the sender goes back and begins anew, as after a crash."""
+    """`back`: how many events the sender repeats, as after a crash."""
 
     async def ending(stream: Sequence[Message], ends: Sequence[int]) -> object:
         store = MemoryExpectations()
@@ -201,7 +201,7 @@ def test_however_batches_are_cut_and_whatever_comes_again_the_end_is_the_same(
     assert asyncio.run(ending(stream, ends)) == asyncio.run(ending(whole, []))
 
 
-# -- what people do -----------------------------------------------------------------------------
+# -- commands -------------------------------------------------------------------------------------
 
 
 async def test_a_report_is_told_in_two_parts(store: MemoryExpectations) -> None:

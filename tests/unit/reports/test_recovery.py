@@ -1,4 +1,4 @@
-"""After a restored copy: what became of reports comes back, and what they said does not."""
+"""After a restore from an older copy: reports are recovered, their texts are not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LATER = DUE_AT + timedelta(days=40)  # after every due date of these tests
 
 
 def as_known_again(whole: Expectation, copy: Expectation | None) -> Expectation:
-    """What a copy knows after it caught up; sessions were heard of anew, at another time."""
+    """The state that a recovered copy should have; session events were applied at another time."""
     report, held = whole.report, None if copy is None else copy.report
     if report is not None and (held is None or held.revision < report.revision):
         report = without_texts(report)
@@ -61,7 +61,7 @@ def _but_when(expectation: Expectation) -> Expectation:
 def test_a_copy_catches_up_from_what_was_published(
     history: list[tuple[bool, Command]], kept: int, spread: int, batch: int
 ) -> None:
-    """Whatever the copy holds, even of no session, and in whatever batches all is read again."""
+    """Whatever the copy holds, even no session, and whatever the batches in which all is read."""
 
     async def run() -> None:
         whole, copy = Office(), Office()
@@ -93,7 +93,7 @@ async def an_office(*session_ids: str) -> Office:
 
 
 async def known_again(told: Sequence[Event], session_id: str = "a") -> Office:
-    """A copy that knew the session alone, caught up."""
+    """A recovered copy that held only the session."""
     copy = await an_office(session_id)
     await copy.catch_up(told)
     return copy
@@ -168,7 +168,7 @@ async def test_a_circular_is_known_again_but_not_who_issued_it() -> None:
     assert known is not None
     assert again == replace(known, issued_by=None)
     assert circular_item(again).issued_by is None
-    await copy.issue("c-1")  # the same again is known
+    await copy.issue("c-1")  # repeated, so nothing is added
     assert len(copy.told) == 1
 
 

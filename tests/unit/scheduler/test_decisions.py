@@ -1,4 +1,4 @@
-"""What may happen to a session and to a resolution, and who may bring it about."""
+"""What may happen to a session and to a resolution, and who may do it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ REACHED = {
 
 
 def in_state(state: State) -> Session:
-    """The session, brought there by facts."""
+    """The session after these facts."""
     match state:
         case State.SCHEDULED:
             return session()

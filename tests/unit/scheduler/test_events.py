@@ -1,4 +1,4 @@
-"""What others read of sessions and resolutions."""
+"""The events of sessions and resolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands from loading to saving, on a register in memory."""
+"""Commands from loading to saving, on a store in memory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LATER = NOW + timedelta(days=30)
 
 
 class Contested(MemoryRegister):
-    """A register in which somebody else is faster, as often as told."""
+    """A store in which somebody else saves first, once per entry of `faster`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""After a restored copy: whatever it holds, the topics bring back the rest, once."""
+"""After a restore from an older copy: the topics restore what it lacks, once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from tests.unit.scheduler.registers import (
 @unhurried
 @given(session_lives())
 def test_a_session_published_and_read_again_is_the_same(life: list[SessionFact]) -> None:
-    """The law on which recovery from a restored copy rests."""
+    """The law that recovery depends on."""
     now = recovered = session()
     for fact in life:
         now = evolve(now, fact)
@@ -97,7 +97,7 @@ def test_an_approval_in_no_session_is_none_of_ours() -> None:
     assert events.resolution_from_event(foreign, NOW) is None
 
 
-# -- whole registers ----------------------------------------------------------------------------
+# -- whole histories ------------------------------------------------------------------------------
 
 
 @unhurried

@@ -1,4 +1,4 @@
-"""The laws of a season: each province once, one a week, working days, weeks without a gap."""
+"""The laws of a season: each province once, one session per week, on working days, no gaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ days = st.dates(date(2023, 1, 1), date(2026, 1, 1))
 
 
 def saturday_of(day: date) -> date:
-    """The day with which its week begins."""
+    """The first day of its week."""
     return day - timedelta(days=(day.weekday() - _SATURDAY) % 7)
 
 

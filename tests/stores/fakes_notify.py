@@ -48,10 +48,10 @@ class FakeNotices:
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
         return {id_: self._orphans[id_] for id_ in ids if id_ in self._orphans}
 
-    async def keep_orphans(self, told: Sequence[Event], cause: CommitContext) -> None:
-        if any(event.aggregate_id in self._orphans for event in told):
+    async def keep_orphans(self, kept: Sequence[Event], cause: CommitContext) -> None:
+        if any(event.aggregate_id in self._orphans for event in kept):
             raise AlreadyExists
-        for event in told:
+        for event in kept:
             data = as_read(event).data
             assert isinstance(data, events.NoticeEvent)
             self._orphans[event.aggregate_id] = events.from_event(data)

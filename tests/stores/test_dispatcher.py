@@ -112,7 +112,7 @@ async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
     assert await store.count_waiting() == 2
 
 
-async def test_what_went_out_before_the_server_was_gone_is_noted(
+async def test_what_was_sent_before_the_server_went_away_is_recorded(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(10), CAUSE)
@@ -127,7 +127,7 @@ async def test_what_went_out_before_the_server_was_gone_is_noted(
     assert len(set(transport.taken)) == len(transport.taken) == 10
 
 
-async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
+async def test_an_orderly_stop_waits_for_the_answer_to_the_mail_being_sent(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
@@ -156,7 +156,7 @@ class OddTransport(MemoryTransport):
             raise Declined("550 refus\udce9")
 
 
-async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
+async def test_an_answer_that_cannot_be_recorded_delays_no_other(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(2 * BATCH + 5)
@@ -205,7 +205,7 @@ async def test_a_slow_server_does_not_cost_the_lease(
         await asyncio.wait({delivering})
 
 
-async def test_whoever_lost_the_lease_sends_and_notes_nothing(
+async def test_a_process_without_the_lease_sends_and_records_nothing(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
@@ -221,7 +221,7 @@ async def test_whoever_lost_the_lease_sends_and_notes_nothing(
     assert await delivered(notices) == []
 
 
-async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
+async def test_an_answer_that_another_process_recorded_is_not_recorded_again(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     (change,) = many(1)

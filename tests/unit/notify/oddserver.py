@@ -90,8 +90,8 @@ class OddServer:
 
     def _answer(self, verb: str, recipient: str) -> bytes:
         usual = _USUAL.get(verb, b"502 5.5.1 not here")
-        told = self.answers.get((verb, recipient), self.answers.get((verb, ""), usual))
-        return told if isinstance(told, bytes) else told()
+        answer = self.answers.get((verb, recipient), self.answers.get((verb, ""), usual))
+        return answer if isinstance(answer, bytes) else answer()
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, recipient: str) -> bool:
         """Answer; return False if the connection is over."""

@@ -77,11 +77,11 @@ class Bench:
         self.mails: list[Notice] = []
 
     async def take(
-        self, *told: EventData, sequence: int | None = None, id_: str | None = None
+        self, *batch: EventData, sequence: int | None = None, id_: str | None = None
     ) -> list[Any]:
         """Apply events as one batch, with sequences that count up from `sequence`."""
         messages = []
-        for number, data in enumerate(told):
+        for number, data in enumerate(batch):
             self.ids += 1
             taken = message(data, "sessions", id_ or str(self.ids))
             if sequence is not None:
@@ -116,7 +116,7 @@ class Bench:
 
 def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
     """Each mail: its template, its recipient, the day that it names, and the day before a move."""
-    told = []
+    found = []
     for mail in mails:
         notification = mail.notification
         assert isinstance(notification, ScheduledSession | MovedSession | CancelledSession)
@@ -126,5 +126,5 @@ def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
         before = None
         if isinstance(notification, MovedSession):
             before = (notification.previous_starts_at - FIRST).days
-        told.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
-    return sorted(told)
+        found.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
+    return sorted(found)

@@ -141,7 +141,7 @@ def test_known_addresses_go_before_those_made_from_roles(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "addresses.json"),
         ("[" * 100_000, "recursion"),
@@ -163,11 +163,11 @@ def test_a_bad_file_of_addresses_stops_the_service(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     text: str,
-    told: str,
+    message: str,
 ) -> None:
     path = tmp_path / "addresses.json"
     path.write_text(text)
     monkeypatch.setenv("PEYGIR_ADDRESSES_FILE", str(path))
     line = stopped(capsys)
     assert line.startswith("PEYGIR_ADDRESSES_FILE: ")
-    assert told in line
+    assert message in line

@@ -87,14 +87,14 @@ async def test_an_answer_in_any_bytes_becomes_text_that_can_be_written(
     setattr(server, of, answer.decode(errors="surrogateescape"))
     with pytest.raises(Declined) as declined:
         await transport.send(NOTICE, NOW)
-    told = str(declined.value)
-    assert told.startswith("550 refus?: صندوق پر است ? ? ?")
-    assert len(told) == 1_000
-    fact = Failed(NOW, told)
+    reason = str(declined.value)
+    assert reason.startswith("550 refus?: صندوق پر است ? ? ?")
+    assert len(reason) == 1_000
+    fact = Failed(NOW, reason)
     event = to_event(evolve(NOTICE, fact), fact, "notices")
     assert event is not None
-    assert json.loads(event.data)["reason"] == told
-    assert bson.decode(bson.encode({"reason": told}))["reason"] == told
+    assert json.loads(event.data)["reason"] == reason
+    assert bson.decode(bson.encode({"reason": reason}))["reason"] == reason
     await transport.close()
 
 
@@ -114,7 +114,7 @@ async def test_a_refused_log_in_is_no_notices_fault(server: Server) -> None:
     assert server.taken == []
 
 
-async def test_a_server_that_hangs_up_is_asked_anew(server: Server) -> None:
+async def test_a_server_that_closes_the_connection_is_tried_again(server: Server) -> None:
     transport = post_to(server.port)
     server.data_answer = "421 4.3.2 closing"
     with pytest.raises(Interrupted, match="421"):

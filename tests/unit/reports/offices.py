@@ -49,7 +49,7 @@ class Office:
     circulars: MemoryCirculars = field(default_factory=MemoryCirculars)
 
     @property
-    def told(self) -> list[Event]:
+    def published(self) -> list[Event]:
         return [*self.store.events, *self.circulars.events]
 
     async def hear(self, one: Message) -> None:
@@ -86,22 +86,24 @@ class Office:
     async def everything(self) -> list[Expectation]:
         return list(await self.store.page(ListQuery({}, None, 1_000)))
 
-    async def catch_up(self, told: Sequence[Event], spread: int = 0, batch: int = 2_000) -> int:
+    async def catch_up(
+        self, published: Sequence[Event], spread: int = 0, batch: int = 2_000
+    ) -> int:
         """Recover from all published events, in batches; return how many were missing."""
         return sum(
             [
                 await handlers.recover(part, self.store, self.circulars, RECEPTION)
-                for part in parts(told, spread, batch)
+                for part in parts(published, spread, batch)
             ]
         )
 
 
-def parts(told: Sequence[Event], spread: int, batch: int) -> Iterator[list[Message]]:
+def parts(published: Sequence[Event], spread: int, batch: int) -> Iterator[list[Message]]:
     for topic in (ADDRESSES.reports, ADDRESSES.restricted, ADDRESSES.circulars):
         for number in range(3):
             partition = [
                 as_read(event)
-                for event in told
+                for event in published
                 if event.topic == topic and (crc32(event.key.encode()) + spread) % 3 == number
             ]
             for start in range(0, len(partition), batch):

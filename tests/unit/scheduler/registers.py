@@ -114,33 +114,33 @@ async def follow(store: SchedulerRepository, commands: Iterable[Command]) -> Non
 async def all_of(store: MemoryRegister) -> tuple[object, ...]:
     """Everything that a store holds, its events by aggregate and version."""
     everything = ListQuery({}, None, 1_000)
-    told = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
+    published = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
     return (
         await store.page_of_sessions(everything),
         await store.page_of_resolutions(everything),
-        told,
+        published,
     )
 
 
-def partitions(told: Sequence[Event], spread: int) -> Iterator[list[Message]]:
+def partitions(published: Sequence[Event], spread: int) -> Iterator[list[Message]]:
     """The topics in the order of recovery: sessions first, partition by partition."""
     topics = [TOPICS.sessions, *map(TOPICS.resolutions, DEPUTY_IDS)]
     for topic in topics:
         for number in range(3):
             yield [
                 as_read(event)
-                for event in told
+                for event in published
                 if event.topic == topic and (crc32(event.key.encode()) + spread) % 3 == number
             ]
 
 
 async def catch_up(
-    copy: SchedulerRepository, told: Sequence[Event], spread: int = 0, batch: int = 2_000
+    copy: SchedulerRepository, published: Sequence[Event], spread: int = 0, batch: int = 2_000
 ) -> int:
     """Recover from all published events, in batches; return how many were missing."""
     waiting: dict[str, list[Message]] = {}
     taken = 0
-    for partition in partitions(told, spread):
+    for partition in partitions(published, spread):
         for start in range(0, len(partition), batch):
             taken += await handlers.recover(partition[start : start + batch], copy, waiting)
     assert waiting == {}

@@ -241,7 +241,7 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """It was changed."""
+    """It was amended."""
 
     at: datetime
     amendment: Amendment  # only the fields that differ

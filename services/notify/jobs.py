@@ -52,8 +52,8 @@ class Dispatcher:
 
     A mail that the server does not accept waits alone. `CircuitBreakers` hold back a recipient or
     a domain that takes too much time. A mail on which our own code fails waits like one that the
-    server does not accept. If the server accepts no mail at all, all notices wait, and one connection
-    is tried: after 1 s at first, then after twice as long each time, up to 30 s.
+    server does not accept. If the server accepts no mail at all, all notices wait, and one
+    connection is tried: after 1 s at first, then after twice as long each time, up to 30 s.
     """
 
     def __init__(

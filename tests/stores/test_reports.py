@@ -205,7 +205,7 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
     assert [c.circular_id for c in await store.page(ListQuery({}, Place("c-2"), 2))] == ["c-3"]
 
 
-# -- after a restore from an older copy -----------------------------------------------------------
+# -- after a restore from an older copy ---------------------------------------------------------
 
 
 async def a_life() -> Office:
@@ -274,7 +274,7 @@ async def test_events_are_kept_once_and_returned_by_session(stores: Stores) -> N
     assert await store.orphan_outcomes(["a", "b"]) == {"a": [*openly, *apart]}
 
 
-# -- on MongoDB alone -----------------------------------------------------------------------------
+# -- on MongoDB alone ---------------------------------------------------------------------------
 
 
 async def test_a_change_and_its_events_are_one_transaction(database: Database) -> None:

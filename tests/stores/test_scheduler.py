@@ -280,7 +280,7 @@ async def test_seasons_are_listed_by_name(store: AnyRegister) -> None:
     assert [s.season for s in found] == ["1403", "1404"]
 
 
-# -- after a restore from an older copy -----------------------------------------------------------
+# -- after a restore from an older copy ---------------------------------------------------------
 
 
 async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database: Database) -> None:

@@ -48,7 +48,7 @@ RESTRICTED = {"security"}
 LATER = DUE_AT + timedelta(seconds=1)
 
 
-# -- events of the scheduler ----------------------------------------------------------------------
+# -- events of the scheduler --------------------------------------------------------------------
 
 
 def test_the_same_announcement_again_is_known_even_after_the_session_was_moved() -> None:
@@ -95,7 +95,7 @@ def test_nothing_is_expected_of_a_cancelled_session() -> None:
         decisions.submit(gone, KHORASAN, submission(), CATALOGUES, RESTRICTED, BEFORE)
 
 
-# -- commands -------------------------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", [KHORASAN, COORDINATION])
@@ -216,7 +216,7 @@ def test_every_refusal_has_a_slug_of_its_own() -> None:
     assert Refused.reason not in slugs
 
 
-# -- the clock ------------------------------------------------------------------------------------
+# -- the clock ----------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(-5, 5), max_size=12))

@@ -76,7 +76,7 @@ def types(events: Sequence[Event]) -> list[str]:
     return [event.type.split(".")[1] for event in events]
 
 
-# -- events of the scheduler ----------------------------------------------------------------------
+# -- events of the scheduler --------------------------------------------------------------------
 
 
 async def test_a_provincial_session_asks_for_a_report(store: MemoryExpectations) -> None:
@@ -199,7 +199,7 @@ def test_batches_and_repetitions_do_not_change_the_result(cuts: set[int], back: 
     assert asyncio.run(ending(stream, ends)) == asyncio.run(ending(whole, []))
 
 
-# -- commands -------------------------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
 async def test_a_report_is_published_in_two_events(store: MemoryExpectations) -> None:

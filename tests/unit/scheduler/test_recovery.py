@@ -97,7 +97,7 @@ def test_an_approval_without_a_session_is_not_ours() -> None:
     assert events.resolution_from_event(foreign, NOW) is None
 
 
-# -- whole histories ------------------------------------------------------------------------------
+# -- whole histories ----------------------------------------------------------------------------
 
 
 @unhurried

@@ -253,7 +253,7 @@ async def _reports() -> _Kept:
         ids = {"session_id": "1402-IR-09", "circular_id": "1402-1", "version": "1"}
         return {**ids, "report_id": report["report_id"]}
 
-    return await _Kept.of(app, [office.store, office.circulars], lambda: office.told, furnish)
+    return await _Kept.of(app, [office.store, office.circulars], lambda: office.published, furnish)
 
 
 async def _followups() -> _Kept:

@@ -192,7 +192,7 @@ async def open_reports() -> AsyncIterator[Counter]:
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     api = reports.ApiContext(office.store, office.circulars, RECEPTION)
     app = app_over(reports.routes(api, Standing(BEFORE)), persian=reports_words.CATALOGUE)
-    async with over(lambda: office.told, app) as counter:
+    async with over(lambda: office.published, app) as counter:
         sent = await counter.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
         for id_ in ("1402-1", "1402-2"):

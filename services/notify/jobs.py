@@ -50,10 +50,10 @@ class Dispatcher:
     and its mail does not go out again while this process runs. An orderly stop waits for the
     answer to the mail that is being sent.
 
-    A mail that the server does not take waits by itself. `CircuitBreakers` hold back a recipient or
+    A mail that the server does not accept waits alone. `CircuitBreakers` hold back a recipient or
     a domain that takes too much time. A mail on which our own code fails waits like one that the
-    server does not take. If the server takes no mail at all, all notices wait, and one connection
-    is tried: after 1 s at first, then after twice as long each time, up to 30 s.
+    server does not accept. If the server accepts no mail at all, all notices wait, and one
+    connection is tried: after 1 s at first, then after twice as long each time, up to 30 s.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Dispatcher:
         machine: MachineClock,
         away: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """`away` is called with whether the mail server accepts no mail at all."""
+        """`away` is called with True if the mail server accepts no mail at all, else with False."""
         self._store = store
         self._transport = transport
         self._context = context
@@ -105,7 +105,7 @@ class Dispatcher:
 
     async def _send(self, batch: Sequence[Notice], lease: Lease) -> None:
         now = await self._clock.now()
-        for notice in sorted(batch, key=lambda notice: notice.tries):  # the untried go first
+        for notice in sorted(batch, key=lambda notice: notice.tries):  # new notices go first
             address = self._transport.address_of(notice)
             if notice.handover is HandoverState.OVERTAKEN:
                 self._answers[notice.notice_id] = Overtaken(now)

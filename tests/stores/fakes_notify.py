@@ -20,13 +20,13 @@ from tests.unit.published import as_read
 
 
 class FakeNotices:
-    """Implements `handlers.NoticeRepository`, and what the API reads."""
+    """Implements `handlers.NoticeRepository` and `api.ReadableNotices`."""
 
     def __init__(self) -> None:
         self._notices: dict[str, Notice] = {}
         self._next_tries: dict[str, datetime] = {}
-        self._courses: dict[str, KnownSession] = {}
-        self._kept: dict[str, Fact] = {}
+        self._known_sessions: dict[str, KnownSession] = {}
+        self._orphans: dict[str, Fact] = {}
         self.events: list[Event] = []
 
     async def known(self, ids: Collection[str]) -> Collection[str]:
@@ -36,7 +36,7 @@ class FakeNotices:
         return [self._notices[id_] for id_ in ids if id_ in self._notices]
 
     async def known_sessions(self, session_ids: Collection[str]) -> Sequence[KnownSession]:
-        return [self._courses[id_] for id_ in session_ids if id_ in self._courses]
+        return [self._known_sessions[id_] for id_ in session_ids if id_ in self._known_sessions]
 
     async def about(self, session_ids: Collection[str]) -> Sequence[Notice]:
         return [
@@ -46,15 +46,15 @@ class FakeNotices:
         ]
 
     async def orphan_outcomes(self, ids: Collection[str]) -> Mapping[str, Fact]:
-        return {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+        return {id_: self._orphans[id_] for id_ in ids if id_ in self._orphans}
 
-    async def keep_orphans(self, told: Sequence[Event], cause: CommitContext) -> None:
-        if any(event.aggregate_id in self._kept for event in told):
+    async def keep_orphans(self, kept: Sequence[Event], cause: CommitContext) -> None:
+        if any(event.aggregate_id in self._orphans for event in kept):
             raise AlreadyExists
-        for event in told:
+        for event in kept:
             data = as_read(event).data
             assert isinstance(data, events.NoticeEvent)
-            self._kept[event.aggregate_id] = events.from_event(data)
+            self._orphans[event.aggregate_id] = events.from_event(data)
 
     async def get(self, notice_id: str) -> Notice | None:
         return self._notices.get(notice_id)
@@ -78,8 +78,8 @@ class FakeNotices:
     async def save(self, changes: Sequence[Saved], cause: CommitContext) -> None:
         for change in changes:
             if isinstance(change, KnownSession):
-                stored_course = self._courses.get(change.session_id)
-                known = 0 if stored_course is None else stored_course.revision
+                stored_session = self._known_sessions.get(change.session_id)
+                known = 0 if stored_session is None else stored_session.revision
                 if known >= change.revision:
                     raise (AlreadyExists if change.revision == 1 else Stale)(change.session_id)
                 continue
@@ -90,7 +90,7 @@ class FakeNotices:
                 raise Stale(change.after.notice_id)
         for change in changes:
             if isinstance(change, KnownSession):
-                self._courses[change.session_id] = change
+                self._known_sessions[change.session_id] = change
                 continue
             id_ = change.after.notice_id
             self._notices[id_] = change.after

@@ -1,4 +1,4 @@
-"""The register of the service `scheduler` in memory; it passes the same suite as the real one."""
+"""The store of the service `scheduler` in memory; it passes the same suite as the real one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.stores.fakes_replies import MemoryReplies
 
 
 class MemoryRegister:
-    """Implements `api.desk.ReadableRepository`."""
+    """Implements `api.context.ReadableRepository`."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

@@ -36,8 +36,8 @@ async def notices(database: Database) -> MongoNoticeRepository:
     return await prepared(database)
 
 
-class Post:
-    """A mail server in memory: it can be gone after some mails, or keep one waiting."""
+class MemoryTransport:
+    """A mail transport in memory: it can be unreachable after some mails, or keep one waiting."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -70,10 +70,10 @@ def lease(database: Database, holder: str) -> Lease:
     return Lease(database, "delivery", holder, LEASE_SECONDS)
 
 
-def dispatcher(store: MongoNoticeRepository, post: Post) -> Dispatcher:
+def dispatcher(store: MongoNoticeRepository, transport: MemoryTransport) -> Dispatcher:
     return Dispatcher(
         store,
-        post,
+        transport,
         OFFICE,
         clock=SystemDomainClock(),
         machine=SystemMachineClock(),
@@ -85,68 +85,68 @@ async def test_all_that_waits_goes_out_once_in_batches(
 ) -> None:
     changes = many(2 * BATCH + 5)
     await notices.save(changes, CAUSE)
-    post, mine = Post(), lease(database, "a")
+    transport, mine = MemoryTransport(), lease(database, "a")
     await mine.acquire()
-    await dispatcher(notices, post).deliver(mine)
-    assert sorted(post.taken) == sorted(change.after.notice_id for change in changes)
+    await dispatcher(notices, transport).deliver(mine)
+    assert sorted(transport.taken) == sorted(change.after.notice_id for change in changes)
     assert len(await delivered(notices)) == len(changes)
     assert await database["commits"].count_documents({"by": "courier"}) == 3
     assert await notices.count_waiting() == 0
 
 
 async def test_what_an_older_copy_holds_is_not_sent(database: Database) -> None:
-    """It may have gone out since; whoever starts anew asks the topic before."""
+    """It may have gone out since; a new process reads its own topic first."""
     detector = RollbackDetector(database)
     store = MongoNoticeRepository(Ledger(database, clock=SystemMachineClock(), detector=detector))
     await store.prepare()
     await store.save(many(2), CAUSE)
     await database["positions"].insert_one({"_id": "notify|resolutions|0", "next": 5})
     await detector.check()
-    post, held = Post(), lease(database, "me")
+    transport, held = MemoryTransport(), lease(database, "me")
     await held.acquire()
     await database["positions"].update_one({}, {"$set": {"next": 4}})
     detector.suspect()  # the server was away
     with pytest.raises(HistoryChanged):
-        await dispatcher(store, post).deliver(held)
-    assert post.taken == []
+        await dispatcher(store, transport).deliver(held)
+    assert transport.taken == []
     assert await store.count_waiting() == 2
 
 
-async def test_what_went_out_before_the_server_was_gone_is_noted(
+async def test_what_was_sent_before_the_server_went_away_is_recorded(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(10), CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.gone_after = 4
+    transport, mine = MemoryTransport(), lease(database, "a")
+    transport.gone_after = 4
     await mine.acquire()
     with pytest.raises(Unreachable):
-        await dispatcher(notices, post).deliver(mine)
-    assert [n.notice_id for n in await delivered(notices)] == sorted(post.taken)
-    post.gone_after = None
-    await dispatcher(notices, post).deliver(mine)
-    assert len(set(post.taken)) == len(post.taken) == 10
+        await dispatcher(notices, transport).deliver(mine)
+    assert [n.notice_id for n in await delivered(notices)] == sorted(transport.taken)
+    transport.gone_after = None
+    await dispatcher(notices, transport).deliver(mine)
+    assert len(set(transport.taken)) == len(transport.taken) == 10
 
 
-async def test_an_orderly_stop_hears_the_answer_to_the_mail_under_way(
+async def test_an_orderly_stop_waits_for_the_answer_to_the_mail_being_sent(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.go_on.clear()
+    transport, mine = MemoryTransport(), lease(database, "a")
+    transport.go_on.clear()
     await mine.acquire()
-    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
-    await post.entered.wait()
+    delivering = asyncio.create_task(dispatcher(notices, transport).deliver(mine))
+    await transport.entered.wait()
     delivering.cancel()
     await asyncio.sleep(0)
-    post.go_on.set()
+    transport.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await delivering
-    assert [n.notice_id for n in await delivered(notices)] == post.taken
-    assert len(post.taken) == 1
+    assert [n.notice_id for n in await delivered(notices)] == transport.taken
+    assert len(transport.taken) == 1
 
 
-class OddPost(Post):
-    """A mail server one of whose answers nobody can write down."""
+class OddTransport(MemoryTransport):
+    """A mail transport with an answer that cannot be recorded."""
 
     odd: str
 
@@ -156,20 +156,20 @@ class OddPost(Post):
             raise Declined("550 refus\udce9")
 
 
-async def test_an_answer_that_cannot_be_noted_holds_up_no_other(
+async def test_an_answer_that_cannot_be_recorded_delays_no_other(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(2 * BATCH + 5)
     await notices.save(changes, CAUSE)
-    post, mine = OddPost(), lease(database, "a")
-    post.odd = changes[3].after.notice_id
+    transport, mine = OddTransport(), lease(database, "a")
+    transport.odd = changes[3].after.notice_id
     await mine.acquire()
-    with_one = dispatcher(notices, post)
+    with_one = dispatcher(notices, transport)
     for _ in range(2):
         await with_one.deliver(mine)
     ids = {change.after.notice_id for change in changes}
-    assert {n.notice_id for n in await delivered(notices)} == ids - {post.odd}
-    assert sorted(post.taken) == sorted(ids), "nothing goes out twice"
+    assert {n.notice_id for n in await delivered(notices)} == ids - {transport.odd}
+    assert sorted(transport.taken) == sorted(ids), "nothing goes out twice"
     assert await notices.count_waiting() == 1
 
 
@@ -177,12 +177,12 @@ async def test_a_slow_server_does_not_cost_the_lease(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(1), CAUSE)
-    post, mine, other = Post(), lease(database, "a"), lease(database, "b")
-    post.go_on.clear()
+    transport, mine, other = MemoryTransport(), lease(database, "a"), lease(database, "b")
+    transport.go_on.clear()
     wake_up = WakeUp()
     task = LeasedTask(
         mine,
-        work=partial(dispatcher(notices, post).deliver, mine),
+        work=partial(dispatcher(notices, transport).deliver, mine),
         rest=partial(wake_up.wait, LEASE_SECONDS),
         clock=SystemMachineClock(),
         metrics=Metrics(),
@@ -190,11 +190,11 @@ async def test_a_slow_server_does_not_cost_the_lease(
     )
     delivering = asyncio.create_task(task.run())
     try:
-        await post.entered.wait()
+        await transport.entered.wait()
         until = asyncio.get_running_loop().time() + 2 * LEASE_SECONDS
         while asyncio.get_running_loop().time() < until:
             assert not await other.acquire()
-        post.go_on.set()
+        transport.go_on.set()
 
         async def noted() -> bool:
             return len(await delivered(notices)) == 1
@@ -205,35 +205,35 @@ async def test_a_slow_server_does_not_cost_the_lease(
         await asyncio.wait({delivering})
 
 
-async def test_whoever_lost_the_lease_sends_and_notes_nothing(
+async def test_a_process_without_the_lease_sends_and_records_nothing(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     await notices.save(many(3), CAUSE)
-    post, mine = Post(), lease(database, "a")
+    transport, mine = MemoryTransport(), lease(database, "a")
     await mine.acquire()
     await database["leases"].update_one(
         {"_id": "delivery"},
         {"$set": {"holder": "b", "number": 2, "until": datetime(2100, 1, 1, tzinfo=UTC)}},
     )
     with pytest.raises(LeaseLost):
-        await dispatcher(notices, post).deliver(mine)
-    assert post.taken == []
+        await dispatcher(notices, transport).deliver(mine)
+    assert transport.taken == []
     assert await delivered(notices) == []
 
 
-async def test_an_answer_that_another_has_noted_meanwhile_stays_noted_once(
+async def test_an_answer_that_another_process_recorded_is_not_recorded_again(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     (change,) = many(1)
     await notices.save([change], CAUSE)
-    post, mine = Post(), lease(database, "a")
-    post.go_on.clear()
+    transport, mine = MemoryTransport(), lease(database, "a")
+    transport.go_on.clear()
     await mine.acquire()
-    delivering = asyncio.create_task(dispatcher(notices, post).deliver(mine))
-    await post.entered.wait()
+    delivering = asyncio.create_task(dispatcher(notices, transport).deliver(mine))
+    await transport.entered.wait()
     other = replace(CAUSE, by="other")
     await notices.save([moved(change.after, Delivered(NOW))], other)
-    post.go_on.set()
+    transport.go_on.set()
     await delivering
     found = await notices.get(change.after.notice_id)
     assert found is not None

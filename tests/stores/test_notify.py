@@ -79,7 +79,7 @@ async def test_what_waits_longest_comes_first_and_nothing_before_its_time(store:
     assert await store.count_waiting() == 2
 
 
-async def test_what_has_its_fate_waits_no_more(store: Store) -> None:
+async def test_a_delivered_or_failed_notice_does_not_wait(store: Store) -> None:
     one, two, three = many(3)
     await store.save([one, two, three], CAUSE)
     later = AT + timedelta(seconds=10)
@@ -98,7 +98,7 @@ async def test_what_has_its_fate_waits_no_more(store: Store) -> None:
     assert (found.state, found.version, found.reason) == (State.FAILED, 1, "550 unknown")
 
 
-async def test_whoever_waits_for_trouble_is_counted_by_whose_it_is(store: Store) -> None:
+async def test_notices_that_are_put_off_are_counted_by_the_kind_of_trouble(store: Store) -> None:
     changes = many(5)
     await store.save(changes, CAUSE)
     assert await store.count_put_off() == {}
@@ -186,7 +186,7 @@ async def test_whether_a_notice_is_under_way_is_part_of_what_was_decided_on(stor
     ]
 
 
-async def test_a_notice_that_somebody_broke_holds_up_no_other(
+async def test_a_damaged_notice_delays_no_other(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     changes = many(4)
@@ -224,7 +224,7 @@ async def test_one_that_exists_takes_the_whole_batch_back(store: Store) -> None:
     assert await store.get(two.after.notice_id) is None
 
 
-async def test_whoever_decided_on_an_older_state_is_refused(store: Store) -> None:
+async def test_a_decision_on_an_older_state_is_refused(store: Store) -> None:
     one, two = many(2)
     await store.save([one, two], CAUSE)
     await store.save([moved(one.after, PutOff(NOW, "451"), AT)], CAUSE)
@@ -238,12 +238,12 @@ async def test_whoever_decided_on_an_older_state_is_refused(store: Store) -> Non
 async def test_what_is_kept_of_a_notice_that_does_not_exist_comes_back_once(store: Store) -> None:
     facts: list[Fact] = [Delivered(NOW), Failed(NOW, "550 ناشناس")]
     changes = [moved(new.after, fact) for new, fact in zip(many(2), facts, strict=True)]
-    told = [event for change in changes for event in change.events]
+    outcomes = [event for change in changes for event in change.events]
     ids = [change.after.notice_id for change in changes]
     assert await store.orphan_outcomes(ids) == {}
-    await store.keep_orphans(told, CAUSE)
+    await store.keep_orphans(outcomes, CAUSE)
     with pytest.raises(Stale):
-        await store.keep_orphans(told[1:], CAUSE)
+        await store.keep_orphans(outcomes[1:], CAUSE)
     assert await store.orphan_outcomes([*ids, "nobody"]) == dict(zip(ids, facts, strict=True))
     assert await store.known(ids) == set(), "it is no notice yet"
     await store.save([Change(None, change.after, (), None) for change in changes], CAUSE)
@@ -255,10 +255,12 @@ async def test_what_is_taken_in_is_not_published_again(
     notices: MongoNoticeRepository, database: Database
 ) -> None:
     one, two = many(2)
-    told = [as_read(event) for c in (one, two) for event in moved(c.after, Delivered(NOW)).events]
+    outcomes = [
+        as_read(event) for c in (one, two) for event in moved(c.after, Delivered(NOW)).events
+    ]
     await notices.save([one], CAUSE)
-    assert await handlers.recover(told, notices) == 2
-    assert await handlers.recover(told, notices) == 0
+    assert await handlers.recover(outcomes, notices) == 2
+    assert await handlers.recover(outcomes, notices) == 0
     assert await database["commits"].count_documents({"kind": "recovery", "pending": None}) == 2
     decided = await handlers.handle_events(
         [message(approved("r000"), "civil"), message(approved("r001"), "civil")],
@@ -283,5 +285,5 @@ async def test_pages_follow_the_ids_and_filters_narrow_them(store: Store) -> Non
     assert [notice.notice_id for notice in (*first, *rest)] == ids
     delivered = await store.page(ListQuery({"state": ["delivered"]}, None, 10))
     assert [notice.subject for notice in delivered] == ["r000"]
-    told = await store.page(ListQuery({"subject": ["1402-IR-09"]}, None, 10))
-    assert [notice.template for notice in told] == ["session-scheduled"]
+    found = await store.page(ListQuery({"subject": ["1402-IR-09"]}, None, 10))
+    assert [notice.template for notice in found] == ["session-scheduled"]

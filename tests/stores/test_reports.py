@@ -1,4 +1,4 @@
-"""What the service `reports` asks of its stores, of the one in memory and of the real one."""
+"""One suite for the stores of `reports`: in memory and on MongoDB."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ async def mongo_stores(database: Database) -> Stores:
 
 
 def of(session_id: str, **changes: Any) -> Expectation:
-    """What a session of that id asks for."""
+    """The expectation of a session with this id."""
     session = replace(SESSION, **changes)
     return replace(awaited(session), session_id=session_id)
 
 
 def step(before: Expectation | None, end: Expectation, *facts: PublishedFact) -> Change:
     """A change with the events of its facts."""
-    told = [e for fact in facts for e in events.to_event(end, fact, ADDRESSES, None)]
-    return Change(before, end, told)
+    published = [e for fact in facts for e in events.to_event(end, fact, ADDRESSES, None)]
+    return Change(before, end, published)
 
 
 async def add(store: ReadableExpectations, *expectations: Expectation) -> None:
@@ -119,7 +119,7 @@ async def test_what_is_not_there_is_not_found(stores: Stores) -> None:
     assert await stores.circulars.get("nobody") is None
 
 
-async def test_whoever_comes_late_saves_nothing(stores: Stores) -> None:
+async def test_the_slower_of_two_saves_nothing(stores: Stores) -> None:
     store = stores.expectations
     first, other = of("a"), of("b")
     await add(store, first, other)
@@ -153,14 +153,14 @@ async def test_the_inbox_remembers_what_was_applied(stores: Stores) -> None:
 async def test_due_are_those_awaited_whose_time_has_come(stores: Stores) -> None:
     store = stores.expectations
     late = timedelta(hours=1)
-    told = after(of("told"), FellOverdue(DUE_AT, DUE_AT))
+    published = after(of("told"), FellOverdue(DUE_AT, DUE_AT))
     await add(
         store,
         of("second", due_at=DUE_AT),
         of("first", due_at=DUE_AT - late),
         of("later", due_at=DUE_AT + timedelta(milliseconds=1)),
         of("council", province=None, due_at=None),
-        told,
+        published,
         submitted(),
     )
     due = await store.due(DUE_AT, 10)
@@ -205,7 +205,7 @@ async def test_circulars_are_added_once_and_listed_by_id(stores: Stores) -> None
     assert [c.circular_id for c in await store.page(ListQuery({}, Place("c-2"), 2))] == ["c-3"]
 
 
-# -- after a restored copy ----------------------------------------------------------------------
+# -- after a restore from an older copy ---------------------------------------------------------
 
 
 async def a_life() -> Office:
@@ -222,21 +222,21 @@ async def a_life() -> Office:
     return office
 
 
-async def catch_up(stores: Stores, told: Sequence[Event]) -> int:
+async def catch_up(stores: Stores, published: Sequence[Event]) -> int:
     return sum(
         [
             await handlers.recover(part, stores.expectations, stores.circulars, RECEPTION)
-            for part in parts(told, spread=0, batch=2)
+            for part in parts(published, spread=0, batch=2)
         ]
     )
 
 
-async def test_an_empty_copy_keeps_what_it_is_told_until_it_knows_the_sessions(
+async def test_an_empty_copy_keeps_events_until_it_has_their_sessions(
     stores: Stores,
 ) -> None:
     office, store = await a_life(), stores.expectations
-    assert await catch_up(stores, office.told) == len(office.told) == 10
-    assert await catch_up(stores, office.told) == 0
+    assert await catch_up(stores, office.published) == len(office.published) == 10
+    assert await catch_up(stores, office.published) == 0
     assert await store.of_sessions(["a", "b"]) == {}
     for id_ in ("a", "b"):
         decision = await handlers.handle_events(
@@ -248,33 +248,33 @@ async def test_an_empty_copy_keeps_what_it_is_told_until_it_knows_the_sessions(
         assert whole is not None
         assert whole.report is not None
         assert again == replace(whole, report=without_texts(whole.report), edition=again.edition)
-    assert await catch_up(stores, office.told) == 0
+    assert await catch_up(stores, office.published) == 0
     assert (await stores.circulars.get("c-1")) is not None
 
 
 async def test_a_copy_that_knows_the_sessions_catches_up(stores: Stores) -> None:
     office, store = await a_life(), stores.expectations
     await add(store, *(replace(awaited(), session_id=id_) for id_ in ("a", "b")))
-    assert await catch_up(stores, office.told) == 10
+    assert await catch_up(stores, office.published) == 10
     page = ListQuery({}, None, 10)
     reports = [expectation.report for expectation in await store.page_of_reports(page)]
     whole = [expectation.report for expectation in await office.store.page_of_reports(page)]
     assert reports == [without_texts(report) for report in whole if report is not None]
-    assert await catch_up(stores, office.told) == 0
+    assert await catch_up(stores, office.published) == 0
 
 
-async def test_what_is_kept_is_kept_once_and_told_by_session(stores: Stores) -> None:
-    store, told = stores.expectations, (await a_life()).store.events
-    of_a = [event for event in told if event.key == "a"]
+async def test_events_are_kept_once_and_returned_by_session(stores: Stores) -> None:
+    store, published = stores.expectations, (await a_life()).store.events
+    of_a = [event for event in published if event.key == "a"]
     await store.keep_orphans(of_a, CAUSE)
     with pytest.raises(AlreadyExists):
-        await store.keep_orphans(told[-1:] + of_a[-1:], CAUSE)
+        await store.keep_orphans(published[-1:] + of_a[-1:], CAUSE)
     apart = [event for event in of_a if event.topic == ADDRESSES.restricted]
     openly = [event for event in of_a if event.topic == ADDRESSES.reports]
     assert await store.orphan_outcomes(["a", "b"]) == {"a": [*openly, *apart]}
 
 
-# -- of the real one alone ----------------------------------------------------------------------
+# -- on MongoDB alone ---------------------------------------------------------------------------
 
 
 async def test_a_change_and_its_events_are_one_transaction(database: Database) -> None:
@@ -304,13 +304,13 @@ async def test_what_is_due_is_found_by_its_index(database: Database) -> None:
 
 async def test_what_was_taken_in_is_history_and_is_not_sent_again(database: Database) -> None:
     office = await a_life()
-    assert await catch_up(await mongo_stores(database), office.told) == 10
+    assert await catch_up(await mongo_stores(database), office.published) == 10
     ledger = Ledger(database, clock=SystemMachineClock())
     assert await ledger.pending() == (0, None)
     for id_ in ("a", "a/restricted", "b", "b/restricted", "c-1"):
-        told = [event for event in office.told if event.aggregate_id == id_]
-        assert [entry.event for entry in await ledger.history(id_)] == told
-        assert told
+        published = [event for event in office.published if event.aggregate_id == id_]
+        assert [entry.event for entry in await ledger.history(id_)] == published
+        assert published
 
 
 async def test_what_was_stored_before_texts_could_be_lost_is_still_read(

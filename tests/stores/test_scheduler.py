@@ -1,4 +1,4 @@
-"""What the scheduler needs of a register, asked of the one in memory and of the real one."""
+"""One suite for the store of `scheduler`: in memory and on MongoDB."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_seasons_are_listed_by_name(store: AnyRegister) -> None:
     assert [s.season for s in found] == ["1403", "1404"]
 
 
-# -- after a restored copy ----------------------------------------------------------------------
+# -- after a restore from an older copy ---------------------------------------------------------
 
 
 async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database: Database) -> None:
@@ -309,8 +309,8 @@ async def test_an_empty_copy_catches_up_and_goes_on(store: AnyRegister, database
     if isinstance(store, MongoSchedulerRepository):
         ledger = Ledger(database, clock=SystemMachineClock())
         assert await ledger.pending() == (0, None), "what stands in a topic is not sent again"
-        told = [event for event in whole.events if event.aggregate_id == "b"]
-        assert [entry.event for entry in await ledger.history("b")] == told
+        published = [event for event in whole.events if event.aggregate_id == "b"]
+        assert [entry.event for entry in await ledger.history("b")] == published
     await handlers.record_resolutions("b", proposals, store, RULES, COORDINATION, NOW)
     known = await store.session("b")
     assert known is not None

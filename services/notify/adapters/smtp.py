@@ -32,7 +32,7 @@ _LONGEST_ANSWER: Final = 1_000  # characters kept of the server's answer
 
 
 class _Stage(IntEnum):
-    """The command of a mail that was sent last."""
+    """The last command sent for a mail."""
 
     MAIL = 1  # the server does not know the recipient yet
     RCPT = 2
@@ -104,11 +104,8 @@ class SmtpTransport:
             await self._client.connect()
             if self._client.is_ehlo_or_helo_needed:
                 await self._greet()
-        except (
-            SMTPException,
-            OSError,
-            UnicodeError,
-        ) as error:  # UnicodeError: a host name that DNS cannot encode
+        # UnicodeError: a host name that DNS cannot encode
+        except (SMTPException, OSError, UnicodeError) as error:
             self._client.close()
             raise Unreachable(_readable(f"{type(error).__name__}: {error}")) from error
         except asyncio.CancelledError:

@@ -49,7 +49,7 @@ class Notice:
     state: State
     notification: Notification
     recipient_role: str
-    created_at: datetime
+    created_at: datetime  # UTC, as changed_at
     changed_at: datetime
     tries: int = 0
     reason: str | None = None  # the mail server's last refusal

@@ -25,7 +25,7 @@ async def handle_events(
     now: datetime,
     at: datetime,
 ) -> Decision[Saved]:
-    """Take a batch of events and create the notices that do not exist yet.
+    """Create the notices that a batch of events calls for and that do not exist yet.
 
     `now` is the domain's time, `at` the machine's; from `at` on, the notices may be sent. UTC.
     """

@@ -65,7 +65,7 @@ class Faulty(Refused):
         self.field = field
 
 
-# -- events of the scheduler ----------------------------------------------------------------------
+# -- events of the scheduler --------------------------------------------------------------------
 
 
 def expect(session_id: str, session: Session, sequence: int | None, now: datetime) -> Expected:
@@ -109,7 +109,7 @@ def cancel(expectation: Expectation, sequence: int | None, now: datetime) -> Can
     return Cancelled(now, expectation.sequence if sequence is None else sequence)
 
 
-# -- commands -------------------------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def _count(axis: Axis, answers: Mapping[str, str]) -> AxisCount:
     return AxisCount(axis.id, answered, len(axis.sub_axes))
 
 
-# -- the clock ------------------------------------------------------------------------------------
+# -- the clock ----------------------------------------------------------------------------------
 
 
 def fall_overdue(expectation: Expectation, now: datetime) -> Sequence[FellOverdue]:

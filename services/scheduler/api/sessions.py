@@ -189,7 +189,7 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
     async def open_(
         by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
-        """It begins."""
+        """Coordination opens it: it has begun."""
         now = await api.clock.now()
 
         async def begin(reply: Replying[Session]) -> Session:
@@ -208,7 +208,7 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
         body: Close | None = None,
         traceparent: Traceparent = None,
     ) -> SessionItem:
-        """The Minister has summed up; the resolutions recorded until then are counted."""
+        """Coordination closes it with the Minister's summary; its resolutions are counted."""
         now, summary = await api.clock.now(), None if body is None else body.summary
 
         async def end(reply: Replying[Session]) -> Session:

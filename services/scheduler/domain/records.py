@@ -143,7 +143,7 @@ class Resolution:
     changed_at: datetime
 
 
-# -- facts of a session ---------------------------------------------------------------------------
+# -- facts of a session -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def evolve(session: Session, fact: SessionFact) -> Session:
     assert_never(fact)
 
 
-# -- facts of a resolution ------------------------------------------------------------------------
+# -- facts of a resolution ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """It was changed."""
+    """It was amended."""
 
     at: datetime
     amendment: Amendment  # only the fields that differ

@@ -33,11 +33,11 @@ class SchedulerRepository(Protocol):
     """What the handlers need of the store of seasons, sessions and resolutions."""
 
     async def season(self, season: str) -> Season | None:
-        """Return one."""
+        """Return the season, or None."""
         ...
 
     async def session(self, session_id: str) -> Session | None:
-        """Return one."""
+        """Return the session, or None."""
         ...
 
     async def sessions(self, ids: Collection[str]) -> Mapping[str, Session]:
@@ -49,7 +49,7 @@ class SchedulerRepository(Protocol):
         ...
 
     async def resolution(self, resolution_id: str) -> Resolution | None:
-        """Return one."""
+        """Return the resolution, or None."""
         ...
 
     async def resolutions(self, ids: Collection[str]) -> Mapping[str, Resolution]:

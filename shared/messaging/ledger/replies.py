@@ -34,7 +34,7 @@ _INDEXES: Final = (
 
 
 class MongoReplies:
-    """The replies of one database; implements `shared.runtime.replies.Replies`."""
+    """The replies of one database; implements `shared.runtime.idempotent_replies.Replies`."""
 
     def __init__(self, database: Database, clock: MachineClock) -> None:
         self._collection = database["replies"]

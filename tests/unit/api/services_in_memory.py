@@ -188,7 +188,7 @@ async def open_reports() -> AsyncIterator[ApiClient]:
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
     api = reports.ApiContext(office.store, office.circulars, RECEPTION)
     app = app_of(reports.routes(api, FixedClock(BEFORE)), persian=reports_words.CATALOGUE)
-    async with client_of(lambda: office.told, app) as client:
+    async with client_of(lambda: office.published, app) as client:
         sent = await client.post("/reports", {**REPORT, "session_id": "1402-IR-09"})
         assert sent.status_code == 201, sent.text
         for id_ in ("1402-1", "1402-2"):

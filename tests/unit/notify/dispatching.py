@@ -33,7 +33,7 @@ CIVIL = "deputy.civil@a.example"
 
 
 class Clocks:
-    """Both clocks; nothing waits, and a test moves them."""
+    """The machine's clock, which only the test moves: sleeping takes no real time."""
 
     def __init__(self) -> None:
         self.at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ class DomainTime:
 
 
 class OurLease(Lease):
-    """A lease that is ours for as long as the test lasts."""
+    """A lease that this process holds during the whole test."""
 
     def __init__(self) -> None:
         pass
@@ -77,7 +77,7 @@ class OurLease(Lease):
 
 
 class Bench:
-    """A courier with all that it needs."""
+    """A dispatcher with its store, clocks and mail server."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Bench:
         self.store = FakeNotices()
         self.clocks = Clocks()
         self.away: list[bool] = []
-        self.post = SmtpTransport(
+        self.transport = SmtpTransport(
             MailRenderer(Addresses("a.example"), "peygir@a.example"),
             host="127.0.0.1",
             port=server.port,
@@ -101,10 +101,10 @@ class Bench:
         self.dispatcher = self.another()
 
     def another(self) -> Dispatcher:
-        """Another process on the same store."""
+        """A dispatcher of another process on the same store."""
         return Dispatcher(
             self.store,
-            self.post,
+            self.transport,
             HandlerContext("notices", {}, retry_seconds=10, tries_most=TRIES_MOST),
             clock=DomainTime(),
             machine=self.clocks,
@@ -112,7 +112,7 @@ class Bench:
         )
 
     async def wait_for(self, *deputies: str, each: int = 1) -> list[str]:
-        """Let notices wait, in turn for each of these deputies; return their ids."""
+        """Add `each` notices per deputy, in turns; return their ids."""
         added = [
             new_notices(resolution(resolution_id=f"{deputy}-{n}", deputy=deputy), NOW, None)[0]
             for n in range(each)
@@ -136,7 +136,7 @@ class Bench:
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """Do what waits for nothing, in the middle of something that cannot wait."""
+    """Run a coroutine that never waits, from code that is not async."""
     try:
         work.send(None)
     except StopIteration as done:
@@ -146,7 +146,7 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 
 def slow(bench: Bench, answer: bytes) -> Answer:
-    """An answer for which everybody waits for ten seconds."""
+    """An answer that takes ten seconds."""
 
     def after_a_while() -> bytes:
         bench.clocks.pass_by(10)

@@ -1,4 +1,4 @@
-"""What the tests of notices tell people of, and the events that tell it."""
+"""Notifications and messages for the tests of notices."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def followup(**changes: Any) -> OverdueFollowup:
 
 
 def message(data: EventData, topic: str, id_: str = "1", trace: str | None = None) -> Message:
-    """An event as the consumer hands it on."""
+    """An event as the consumer passes it to the handlers."""
     event = CloudEvent(
         id=id_, source="/foreign", type=data.TYPE, data=data.to_json(), traceparent=trace
     )

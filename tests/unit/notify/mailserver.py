@@ -1,4 +1,4 @@
-"""A real SMTP server in this process that answers as it is told."""
+"""A real SMTP server in this process whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OK = "250 OK"
 
 
 class _AnyBytes(SMTP):
-    """Answers in bytes that need not be UTF-8: a lone surrogate stands for one of them."""
+    """Answers in bytes that need not be UTF-8: a lone surrogate represents one such byte."""
 
     async def push(self, status: str | bytes) -> None:
         if isinstance(status, str):
@@ -21,10 +21,10 @@ class _AnyBytes(SMTP):
 
 
 class Server:
-    """Answers MAIL, RCPT and DATA as it is told, and counts; a context manager that listens."""
+    """Answers MAIL, RCPT and DATA as a test sets it, and counts; a context manager that listens."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, starttls: bool = False) -> None:
-        """`tls`: what it proves itself with, from the first byte or after STARTTLS."""
+        """`tls`: its certificate, used from the first byte or after STARTTLS."""
         self._implicit = None if starttls else tls
         self._starttls = tls if starttls else None
         self.port = 0

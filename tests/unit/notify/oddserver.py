@@ -1,4 +1,4 @@
-"""A mail server that misbehaves as it is told, at each step of the dialogue."""
+"""A mail server that misbehaves as a test sets it, at each step of the dialogue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OddServer:
     def __init__(self) -> None:
         self.port = 0
         self.answers: dict[Step, Answer] = {}  # by verb and recipient, or by verb and ""
-        self.most_a_connection: int | None = None  # mails, before it says 421 to the next
+        self.most_per_connection: int | None = None  # mails, before it says 421 to the next
         self.connections = 0
         self.taken: list[str] = []  # Message-IDs
         self.heard: list[Step] = []
@@ -74,7 +74,7 @@ class OddServer:
                 recipient = ""
             if verb == "RCPT":
                 recipient = line.decode().partition("<")[2].partition(">")[0]
-            if verb == "MAIL" and mails == self.most_a_connection:
+            if verb == "MAIL" and mails == self.most_per_connection:
                 writer.write(b"421 4.7.0 too many mails over one connection\r\n")
                 return
             if not await self._say(writer, verb, recipient) or verb == "QUIT":
@@ -90,11 +90,11 @@ class OddServer:
 
     def _answer(self, verb: str, recipient: str) -> bytes:
         usual = _USUAL.get(verb, b"502 5.5.1 not here")
-        told = self.answers.get((verb, recipient), self.answers.get((verb, ""), usual))
-        return told if isinstance(told, bytes) else told()
+        answer = self.answers.get((verb, recipient), self.answers.get((verb, ""), usual))
+        return answer if isinstance(answer, bytes) else answer()
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, recipient: str) -> bool:
-        """Answer; False where the connection is over."""
+        """Answer; return False if the connection is over."""
         self.heard.append((verb, recipient))
         answer = self._answer(verb, recipient)
         if answer == HANG_UP:

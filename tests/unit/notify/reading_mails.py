@@ -16,16 +16,16 @@ from services.notify.domain.notifications import Notification
 from shared.text import normalise
 from tests.unit.notify.examples import NOW
 
-SCRIBE = MailRenderer(
+RENDERER = MailRenderer(
     Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
 )
-_STEERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_DIRECTION_MARKS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _MARKS = "\u061c\u200e\u200f\ufeff\ufff9\ufffa\ufffb"
 
 
 def raw(notification: Notification) -> bytes:
     (notice, *_) = new_notices(notification, NOW, None)
-    return SCRIBE.write(notice, NOW).content
+    return RENDERER.write(notice, NOW).content
 
 
 def mail(notification: Notification) -> EmailMessage:
@@ -45,16 +45,16 @@ def html(read: EmailMessage) -> str:
 
 
 def shown(read: EmailMessage) -> str:
-    """The plain text without the marks that only steer its direction."""
+    """The plain text without direction marks."""
     return re.sub("[\u2068\u2069]", "", text(read))
 
 
 def cleaned(text: str) -> str:
-    """What is to be shown of a line of somebody's: all but what steers others or means nothing."""
+    """A line of somebody else as it should appear: without direction marks and noncharacters."""
     kept = []
     for character in normalise(text):
         point = ord(character)
-        if unicodedata.bidirectional(character) in _STEERING or character in _MARKS:
+        if unicodedata.bidirectional(character) in _DIRECTION_MARKS or character in _MARKS:
             continue
         if 0xE0001 <= point <= 0xE007F:
             continue
@@ -70,7 +70,7 @@ def cleaned_lines(text: str) -> str:
 
 
 def rows(page: str) -> dict[str, str]:
-    """The table of a page, as a parser of HTML that forgives nothing reads it."""
+    """The table of a page, as a strict HTML parser reads it."""
     root = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
     read = {}
     for row in root.iter("tr"):
@@ -87,7 +87,7 @@ def rows(page: str) -> dict[str, str]:
 
 
 def bare(value: str) -> str:
-    """A value whose every line is one isolate, without them."""
+    """A value without the isolate that each of its lines must be."""
     lines = value.split("\n")
     for line in lines:
         assert line == "" or (line[0], line[-1]) == ("\u2068", "\u2069")

@@ -37,7 +37,7 @@ FIRST = datetime(2024, 3, 11, 5, 30, tzinfo=UTC)
 
 
 def day(number: int) -> datetime:
-    """Where the session stands after being moved there."""
+    """The start of the session after a move by so many days."""
     return FIRST + timedelta(days=number)
 
 
@@ -69,7 +69,7 @@ def cancelled(reason: str | None = None) -> EventData:
 
 
 class Bench:
-    """Takes events and hands mails over, one step at a time."""
+    """Applies events and sends mails, one step at a time."""
 
     def __init__(self) -> None:
         self.store = FakeNotices()
@@ -77,11 +77,11 @@ class Bench:
         self.mails: list[Notice] = []
 
     async def take(
-        self, *told: EventData, sequence: int | None = None, id_: str | None = None
+        self, *batch: EventData, sequence: int | None = None, id_: str | None = None
     ) -> list[Any]:
-        """Take events as one batch; the second has the next sequence, and so on."""
+        """Apply events as one batch, with sequences that count up from `sequence`."""
         messages = []
-        for number, data in enumerate(told):
+        for number, data in enumerate(batch):
             self.ids += 1
             taken = message(data, "sessions", id_ or str(self.ids))
             if sequence is not None:
@@ -93,7 +93,7 @@ class Bench:
         return list(decision.verdicts)
 
     async def mail(self) -> list[Notice]:
-        """Send all that waits, as the courier does; return what went out."""
+        """Send all waiting notices, as the dispatcher does; return them."""
         before = len(self.mails)
         while waiting := await self.store.waiting(AT + timedelta(days=1), 1):
             (notice,) = waiting
@@ -115,8 +115,8 @@ class Bench:
 
 
 def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
-    """Each mail: its template, whom it goes to, the day it tells, the day that it was before."""
-    told = []
+    """Each mail: its template, its recipient, the day that it names, and the day before a move."""
+    found = []
     for mail in mails:
         notification = mail.notification
         assert isinstance(notification, ScheduledSession | MovedSession | CancelledSession)
@@ -126,5 +126,5 @@ def what(mails: Sequence[Notice]) -> list[tuple[str, str, int, int | None]]:
         before = None
         if isinstance(notification, MovedSession):
             before = (notification.previous_starts_at - FIRST).days
-        told.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
-    return sorted(told)
+        found.append((mail.template, mail.recipient_role, (session.starts_at - FIRST).days, before))
+    return sorted(found)

@@ -1,4 +1,4 @@
-"""Who is held back, for whose trouble, and for how long."""
+"""Which addresses are held back, why, and for how long."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_slow_failure_holds_its_recipient_back_and_two_of_them_their_domain() 
     assert patience.held(TWO, 5) == (Trouble.RECIPIENT, 10, "why"), "his own trouble stays"
 
 
-def test_a_quick_refusal_of_one_recipient_says_that_his_domain_lives() -> None:
+def test_a_quick_refusal_of_one_recipient_shows_that_the_domain_answers() -> None:
     patience = CircuitBreakers(10)
     patience.interrupted(ONE, "why", 0, 30)
     patience.interrupted(TWO, "why", 0, 30)
@@ -54,7 +54,7 @@ _EVENTS = st.tuples(
 
 
 @given(events=st.lists(_EVENTS, max_size=60), first=st.floats(0.01, 900))
-def test_nobody_is_held_back_for_others_or_for_ever(
+def test_no_address_is_held_back_because_of_another_or_for_ever(
     events: list[tuple[str, str, float]], first: float
 ) -> None:
     patience, at = CircuitBreakers(first), 0.0

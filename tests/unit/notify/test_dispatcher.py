@@ -52,7 +52,7 @@ ODD: list[tuple[str, bytes]] = [
 
 
 @pytest.mark.parametrize(("verb", "answer"), ODD)
-async def test_the_trouble_of_one_recipient_holds_back_nobody_else(
+async def test_the_trouble_of_one_recipient_delays_no_other(
     bench: Bench, verb: str, answer: bytes
 ) -> None:
     bench.server.answers[verb, CIVIL] = answer
@@ -94,11 +94,11 @@ async def test_after_so_many_tries_it_has_failed_with_the_reason(
     await bench.deliver()
     failed = await bench.of(odd)
     assert (failed.state, failed.tries) == (State.FAILED, TRIES_MOST)
-    told = failed.reason or ""
+    reason = failed.reason or ""
     if answer in {HANG_UP, SILENCE}:
-        assert told
+        assert reason
     else:
-        assert answer.decode()[4:] in told
+        assert answer.decode()[4:] in reason
     assert waited == [10, 20, 40, 80, 160]
     assert [event.type for event in bench.store.events].count("peygir.NoticeFailed.v1") == 1
 
@@ -137,7 +137,7 @@ async def test_refused_for_ever_is_failed_at_once(bench: Bench, verb: str, answe
         ("RCPT", b"530 5.7.0 log in first"),
     ],
 )
-async def test_the_servers_trouble_puts_all_off_with_one_probe(
+async def test_trouble_of_the_server_delays_all_with_one_probe(
     bench: Bench, verb: str, answer: bytes
 ) -> None:
     bench.server.answers[verb, ""] = answer
@@ -161,7 +161,7 @@ async def test_the_servers_trouble_puts_all_off_with_one_probe(
     assert Counter(bench.server.taken) == Counter(ids)
 
 
-async def test_a_refused_connection_is_the_servers_trouble(server: OddServer) -> None:
+async def test_a_refused_connection_is_trouble_of_the_server(server: OddServer) -> None:
     bench = Bench(server)
     await server.__aexit__()
     ids = await bench.wait_for(*DEPUTIES)
@@ -207,7 +207,7 @@ async def test_neither_tls_nor_a_log_in_that_fails_is_a_notices_fault(
     assert server.taken == []
 
 
-async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> None:
+async def test_our_own_failure_on_one_mail_delays_no_other(bench: Bench) -> None:
     (odd, *good) = await bench.wait_for(*DEPUTIES)
     broken = replace(await bench.of(odd), notification=resolution(due_on=None), tries=1)
     await bench.store.save([Change(await bench.of(odd), broken, (), bench.clocks.at)], CAUSE)
@@ -220,7 +220,7 @@ async def test_a_fault_of_ours_in_one_mail_holds_up_no_other(bench: Bench) -> No
 
 @pytest.mark.parametrize("most", [1, 2, 7])
 async def test_a_connection_that_has_served_its_time_costs_no_try(bench: Bench, most: int) -> None:
-    bench.server.most_a_connection = most
+    bench.server.most_per_connection = most
     ids = await bench.wait_for(*DEPUTIES, each=3)
     await bench.deliver()
     assert await bench.states(ids) == {State.DELIVERED: 18}
@@ -233,13 +233,13 @@ async def test_a_connection_that_has_served_its_time_costs_no_try(bench: Bench, 
 async def test_421_on_a_used_connection_is_answered_by_a_new_one(bench: Bench, verb: str) -> None:
     answers = iter([b"", b"421 4.3.2 restart"])
     usual = {"RCPT": b"250 OK", "DATA": b"354 go on"}[verb]
-    told: dict[int, bytes] = {}
+    replies: dict[int, bytes] = {}
 
     def once() -> bytes:
         number = bench.server.heard.count((verb, CIVIL))
-        if number not in told:
-            told[number] = next(answers, b"") or usual
-        return told[number]
+        if number not in replies:
+            replies[number] = next(answers, b"") or usual
+        return replies[number]
 
     bench.server.answers[verb, CIVIL] = once
     ids = await bench.wait_for("civil", each=3)
@@ -296,7 +296,7 @@ async def test_a_server_that_hangs_up_on_everybodys_mail_is_not_run_down(bench: 
     assert await bench.states(ids) == {State.DELIVERED: len(ids)}
 
 
-async def test_another_process_goes_on_where_one_was_killed(bench: Bench) -> None:
+async def test_another_process_continues_after_one_was_killed(bench: Bench) -> None:
     bench.server.answers["DOT", CIVIL] = SILENCE
     (odd, *good) = await bench.wait_for(*DEPUTIES)
     killed = asyncio.create_task(bench.deliver())

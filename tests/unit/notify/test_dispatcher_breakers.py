@@ -21,7 +21,7 @@ from tests.unit.notify.dispatching import (
 from tests.unit.notify.oddserver import HANG_UP
 
 
-async def test_whoever_is_put_off_as_recipient_waits_with_all_of_his(bench: Bench) -> None:
+async def test_all_notices_of_a_deferred_recipient_wait(bench: Bench) -> None:
     bench.server.answers["RCPT", CIVIL] = b"452 4.2.2 mailbox full"
     full = await bench.wait_for("civil", each=3 * BATCH)
     good = await bench.wait_for("social", each=3)
@@ -40,7 +40,7 @@ async def test_whoever_is_put_off_as_recipient_waits_with_all_of_his(bench: Benc
     assert await bench.states(full) == {State.DELIVERED: 60}
 
 
-async def test_whoever_never_takes_anything_is_given_up_with_all_of_his(bench: Bench) -> None:
+async def test_all_notices_of_a_recipient_that_is_always_deferred_fail(bench: Bench) -> None:
     bench.server.answers["RCPT", CIVIL] = b"452 4.2.2 mailbox full"
     full = await bench.wait_for("civil", each=2 * BATCH + 5)
     for _ in range(TRIES_MOST):
@@ -53,9 +53,9 @@ async def test_whoever_never_takes_anything_is_given_up_with_all_of_his(bench: B
 
 
 @pytest.mark.parametrize("answer", [HANG_UP, b"451 4.4.1 no answer from host"])
-async def test_a_slow_domain_holds_back_nobody_elses(bench: Bench, answer: bytes) -> None:
+async def test_a_slow_domain_delays_no_other_domain(bench: Bench, answer: bytes) -> None:
     known = {f"deputy:{name}": f"{name}@slow.example" for name in ("civil", "crisis", "social")}
-    bench.post = SmtpTransport(
+    bench.transport = SmtpTransport(
         MailRenderer(Addresses("a.example", known), "peygir@a.example"),
         host="127.0.0.1",
         port=bench.server.port,

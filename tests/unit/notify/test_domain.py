@@ -1,4 +1,4 @@
-"""Whom a matter goes to, what tells one notice from another, and what becomes of a notice."""
+"""The recipients of a notification, the id of a notice, and the states of its life."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_notice_is_named_by_what_it_is_about() -> None:
 
     assert id_of(resolution()) == id_of(resolution(title="عنوان دیگر"))
     assert id_of(session()) == id_of(session(starts_at=NOW, ends_at=NOW))
-    told = [
+    notifications = [
         session(),
         report(),
         report(due_at=NOW),
@@ -42,7 +42,7 @@ def test_a_notice_is_named_by_what_it_is_about() -> None:
         followup(level=2),
         followup(due_on=date(2024, 4, 1)),
     ]
-    assert len({id_of(notification) for notification in told}) == len(told)
+    assert len({id_of(notification) for notification in notifications}) == len(notifications)
     both = new_notices(session(provinces=("IR-09", "IR-23")), NOW, None)
     assert len({notice.notice_id for notice in both}) == 2
 
@@ -52,7 +52,7 @@ def test_the_subject_is_the_id_of_what_it_is_about() -> None:
     assert subjects == ["1402-IR-09", "1402-IR-09", "1402-IR-09-R001", "6f1c"]
 
 
-def test_a_resolution_that_nobody_follows_is_not_told() -> None:
+def test_a_resolution_that_is_not_followed_is_refused() -> None:
     check(resolution(), "civil")
     check(resolution(due_on=date(2024, 3, 11)), "civil")
     check(session(), None)
@@ -70,7 +70,7 @@ def test_the_day_of_approval_is_tehrans() -> None:
         check(resolution(approved_at=late_evening, due_on=date(2024, 3, 11)), "civil")
 
 
-def test_a_notice_waits_until_its_fate_is_known() -> None:
+def test_a_notice_waits_until_it_is_delivered_or_has_failed() -> None:
     (notice,) = new_notices(resolution(), NOW, "trace")
     assert (notice.state, notice.version, notice.tries) == (State.PENDING, 0, 0)
     later = NOW + timedelta(hours=1)

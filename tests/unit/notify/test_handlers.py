@@ -1,4 +1,4 @@
-"""Events in, notices out; the mail server's answers, noted."""
+"""Events create notices; the mail server's answers are recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OFFICE = HandlerContext(
     deputies={"resolutions.civil": "civil", "followups.civil": "civil"},
     retry_seconds=10,
 )
-AT = datetime(2026, 1, 1, tzinfo=UTC)  # the machine's time, which is not the domain's
+AT = datetime(2026, 1, 1, tzinfo=UTC)  # the machine's time; it differs from the domain's
 FENCE = Fence("delivery", "me", 1)
 
 
@@ -78,7 +78,7 @@ async def take(store: FakeNotices, *messages: Message) -> list[Any]:
     return list(decision.verdicts)
 
 
-async def test_the_same_fact_told_twice_is_one_notice() -> None:
+async def test_an_event_that_comes_twice_makes_one_notice() -> None:
     store = FakeNotices()
     first = message(approved(), "resolutions.civil", "1")
     again = message(approved(), "resolutions.civil", "2")
@@ -106,7 +106,7 @@ async def test_each_recipient_gets_a_notice_and_each_level_its_own() -> None:
     ]
 
 
-async def test_a_session_told_again_with_one_more_province_tells_that_one() -> None:
+async def test_a_session_announced_again_with_one_more_province_invites_that_one() -> None:
     store = FakeNotices()
     assert await take(store, message(scheduled("IR-09"), "sessions")) == [Outcome.APPLIED]
     both = message(scheduled("IR-09", "IR-23"), "sessions")
@@ -114,7 +114,7 @@ async def test_a_session_told_again_with_one_more_province_tells_that_one() -> N
     assert await store.count_waiting() == 2
 
 
-async def test_what_tells_nobody_anything_is_ignored() -> None:
+async def test_events_that_call_for_no_notice_are_ignored() -> None:
     submitted = ReportSubmitted(
         report_id="p1",
         session_id="s1",
@@ -158,7 +158,7 @@ async def test_a_refused_one_leaves_the_others() -> None:
 
 
 async def outcome_of(store: FakeNotices, **answers: Fact) -> list[Message]:
-    """Approve these resolutions, note what became of their notices; return what was published."""
+    """Approve these resolutions, record these answers; return the published events."""
     for id_ in answers:
         await take(store, message(approved(id_), "resolutions.civil"))
     waiting = {notice.subject: notice.notice_id for notice in await store.waiting(AT, 100)}
@@ -170,21 +170,21 @@ async def outcome_of(store: FakeNotices, **answers: Fact) -> list[Message]:
 
 async def test_after_a_restored_copy_nothing_is_sent_again() -> None:
     store, copy = FakeNotices(), FakeNotices()
-    told = await outcome_of(
+    outcomes = await outcome_of(
         store, r1=Delivered(NOW), r2=Failed(NOW, "550 unknown"), r3=PutOff(NOW, "451 later")
     )
     await take(copy, message(approved("r1"), "resolutions.civil"))
-    assert await handlers.recover(told, copy) == 2
-    assert await handlers.recover(told, copy) == 0
+    assert await handlers.recover(outcomes, copy) == 2
+    assert await handlers.recover(outcomes, copy) == 0
     again = [message(approved(f"r{n}"), "resolutions.civil") for n in (1, 2, 3)]
     assert await take(copy, *again) == [Outcome.DUPLICATE, Outcome.APPLIED, Outcome.APPLIED]
     assert [notice.subject for notice in await copy.waiting(AT, 10)] == ["r3"]
-    assert len(told) == 2
-    for event in told:
+    assert len(outcomes) == 2
+    for event in outcomes:
         id_ = event.event.subject or ""
         assert await copy.get(id_) == await store.get(id_)
     assert copy.events == store.events[:1], "what was kept is announced no second time"
-    assert await handlers.recover(told, copy) == 0
+    assert await handlers.recover(outcomes, copy) == 0
 
 
 async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None:
@@ -201,7 +201,7 @@ async def test_what_was_put_off_before_the_copy_was_delivered_after_it() -> None
 
 
 class Answering:
-    """A mail server that answers what it is told to."""
+    """A mail server with one fixed answer."""
 
     def __init__(self, answer: Exception | None) -> None:
         self.answer = answer
@@ -220,7 +220,7 @@ class Answering:
         pass
 
 
-async def test_only_the_servers_word_on_this_mail_decides_its_fate() -> None:
+async def test_only_the_servers_answer_about_a_mail_decides_its_outcome() -> None:
     store = FakeNotices()
     await take(store, message(approved(), "resolutions.civil"))
     (notice,) = await store.waiting(AT, 1)
@@ -240,7 +240,7 @@ async def test_only_the_servers_word_on_this_mail_decides_its_fate() -> None:
         await handlers.hand_over(notice, Answering(Unreachable("gone")), NOW)
 
 
-async def test_answers_are_noted_with_their_events_and_only_once() -> None:
+async def test_answers_are_recorded_once_with_their_events() -> None:
     store = FakeNotices()
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     for id_ in ("r1", "r2", "r3"):
@@ -260,8 +260,8 @@ async def test_answers_are_noted_with_their_events_and_only_once() -> None:
     assert (delivered.version, failed.version) == (1, 1)
     assert delivered.key == delivered.aggregate_id == one.notice_id
     assert delivered.trace == trace
-    told = NoticeFailed.from_json(failed.data)
-    assert (told.subject, told.template, told.recipient_role, told.channel, told.reason) == (
+    data = NoticeFailed.from_json(failed.data)
+    assert (data.subject, data.template, data.recipient_role, data.channel, data.reason) == (
         *(two.subject, "resolution-approved", "deputy:civil", "email", "550 unknown"),
     )
     waits = await store.get(three.notice_id)

@@ -8,8 +8,6 @@ from email import message_from_bytes, policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notify.adapters.addresses import Addresses
-from services.notify.adapters.mails import MailRenderer
 from services.notify.domain.notifications import CancelledSession, MovedSession
 from tests.unit.notify.examples import followup, report, resolution, session
 from tests.unit.notify.reading_mails import (
@@ -23,9 +21,6 @@ from tests.unit.notify.reading_mails import (
     text,
 )
 
-SCRIBE = MailRenderer(
-    Addresses("peygir.example", {"minister-office": "vazir@moi.example"}), "peygir@a.b"
-)
 _NASTY = st.sampled_from(
     [
         *(
@@ -75,18 +70,18 @@ _HEADERS = [
 
 
 @settings(max_examples=40, deadline=None)  # the machine's load is no failure
-@given(title=_ANY, told=_ANY, body=_ANY, reason=_ANY, instant=_INSTANTS)
-def test_whatever_an_event_may_hold_is_a_mail_that_everybody_reads_alike(
-    title: str, told: str, body: str, reason: str, instant: datetime
+@given(title=_ANY, terms=_ANY, body=_ANY, reason=_ANY, instant=_INSTANTS)
+def test_any_text_in_an_event_gives_a_mail_that_every_reader_shows_alike(
+    title: str, terms: str, body: str, reason: str, instant: datetime
 ) -> None:
     due_on = instant.date()
     visit = session(title=title, venue=body, starts_at=instant, kind="visit")
     for notification, shown_rows in (
         (
-            resolution(title=title, text=told, executing_body=body, due_on=due_on, supporting=()),
+            resolution(title=title, text=terms, executing_body=body, due_on=due_on, supporting=()),
             {
                 "عنوان مصوبه": cleaned(title),
-                "متن مصوبه": cleaned_lines(told),
+                "متن مصوبه": cleaned_lines(terms),
                 "دستگاه مجری": cleaned(body),
             },
         ),

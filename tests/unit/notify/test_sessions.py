@@ -1,4 +1,4 @@
-"""That a session was moved or called off is told once, to whoever was told of it before."""
+"""Everybody who was notified of a session gets one notice of its move or cancellation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_whoever_was_told_is_told_of_the_move_and_of_the_end(bench: Bench) -> None:
+async def test_everybody_invited_is_notified_of_the_move_and_the_cancellation(bench: Bench) -> None:
     await bench.take(scheduled("IR-09", "IR-07"))
     assert len(await bench.mail()) == 2
     assert await bench.take(moved(3, reason="سفر")) == [Outcome.APPLIED]
@@ -70,7 +70,7 @@ async def test_whoever_was_told_is_told_of_the_move_and_of_the_end(bench: Bench)
 
 
 @pytest.mark.parametrize("sequence", [None, 2])
-async def test_told_twice_is_one_mail(bench: Bench, sequence: int | None) -> None:
+async def test_an_event_that_comes_twice_makes_one_mail(bench: Bench, sequence: int | None) -> None:
     await bench.take(scheduled())
     await bench.mail()
     await bench.take(moved(3), sequence=sequence, id_="m")
@@ -108,7 +108,7 @@ async def test_all_in_one_batch_is_one_mail(bench: Bench) -> None:
     assert what(await bench.mail()) == [("session-scheduled", RAZAVI, 5, None)]
 
 
-async def test_called_off_before_the_invitation_went_out_nobody_hears_of_it(bench: Bench) -> None:
+async def test_cancelled_before_the_invitation_went_out_is_no_mail(bench: Bench) -> None:
     await bench.take(scheduled())
     assert await bench.take(cancelled()) == [Outcome.APPLIED]
     assert await bench.mail() == []
@@ -118,7 +118,7 @@ async def test_called_off_before_the_invitation_went_out_nobody_hears_of_it(benc
     assert await bench.mail() == []
 
 
-async def test_called_off_after_a_move_that_did_not_go_out(bench: Bench) -> None:
+async def test_cancelled_after_a_move_that_did_not_go_out(bench: Bench) -> None:
     await bench.take(scheduled())
     await bench.mail()
     await bench.take(moved(3))
@@ -126,7 +126,7 @@ async def test_called_off_after_a_move_that_did_not_go_out(bench: Bench) -> None
     assert what(await bench.mail()) == [("session-cancelled", RAZAVI, 0, None)], "as he knows it"
 
 
-async def test_moved_back_before_anybody_heard_is_no_mail(bench: Bench) -> None:
+async def test_moved_back_before_the_move_went_out_is_no_mail(bench: Bench) -> None:
     await bench.take(scheduled())
     await bench.mail()
     await bench.take(moved(3))
@@ -136,7 +136,7 @@ async def test_moved_back_before_anybody_heard_is_no_mail(bench: Bench) -> None:
     assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 4, 0)]
 
 
-async def test_moved_back_after_it_was_told_is_told(bench: Bench) -> None:
+async def test_moved_back_after_the_move_went_out_is_a_mail(bench: Bench) -> None:
     await bench.take(scheduled())
     await bench.mail()
     await bench.take(moved(3))
@@ -153,7 +153,7 @@ async def test_moved_back_before_the_invitation_went_out(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("sequences", [(3, 2, 1), (None, None, None)])
-async def test_called_off_and_then_delivered_out_of_order(
+async def test_a_cancellation_that_arrives_before_the_scheduling(
     bench: Bench, sequences: tuple[int | None, ...]
 ) -> None:
     end, move, start = sequences
@@ -164,7 +164,7 @@ async def test_called_off_and_then_delivered_out_of_order(
 
 
 @pytest.mark.parametrize("sequences", [(2, 1), (None, None)])
-async def test_moved_and_then_scheduled_is_announced_where_it_stands(
+async def test_a_move_that_arrives_before_the_scheduling_gives_the_time_of_the_invitation(
     bench: Bench, sequences: tuple[int | None, ...]
 ) -> None:
     await bench.take(moved(3), sequence=sequences[0])
@@ -180,7 +180,7 @@ async def test_an_older_move_that_comes_later_moves_nothing(bench: Bench) -> Non
     assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 5, 0)]
 
 
-async def test_whoever_could_not_be_told_of_it_is_not_told_of_its_move(bench: Bench) -> None:
+async def test_a_recipient_of_a_failed_invitation_gets_no_notice_of_the_move(bench: Bench) -> None:
     await bench.take(scheduled("IR-09", "IR-07"))
     one, two = await bench.store.waiting(AT, 10)
     await bench.answer(one, Failed(NOW, "550"))
@@ -192,7 +192,7 @@ async def test_whoever_could_not_be_told_of_it_is_not_told_of_its_move(bench: Be
     assert [mail.recipient_role for mail in await bench.mail()] == [two.recipient_role]
 
 
-async def test_a_session_of_nobody_is_ignored(bench: Bench) -> None:
+async def test_a_session_without_provinces_is_ignored(bench: Bench) -> None:
     empty = SessionScheduled.model_validate({**scheduled().model_dump(), "provinces": ()})
     verdicts = await bench.take(empty, moved(3), cancelled())
     assert verdicts == [Outcome.IGNORED] * 3
@@ -200,7 +200,7 @@ async def test_a_session_of_nobody_is_ignored(bench: Bench) -> None:
 
 
 async def test_a_session_known_by_its_notices_alone(bench: Bench) -> None:
-    """As earlier versions stored it."""
+    """As earlier versions of the service stored it."""
     session = ScheduledSession(
         session_id="s1",
         kind="provincial",
@@ -230,7 +230,7 @@ async def test_an_invitation_that_is_under_way_while_the_session_is_moved(
     await bench.answer(invitation, PutOff(NOW, "451 later", is_sure=is_sure))
     found = await bench.store.get(invitation.notice_id)
     assert found is not None
-    assert found.state is State.WITHDRAWN, "the old time is not told after the new one"
+    assert found.state is State.WITHDRAWN, "the old time is not sent after the new one"
     assert what(await bench.mail()) == [("session-rescheduled", RAZAVI, 3, 0)]
 
 
@@ -253,27 +253,25 @@ _STEPS = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(steps=_STEPS, together=st.booleans())
-async def test_in_the_end_everybody_knows_what_is_so(
-    steps: list[str | int], together: bool
-) -> None:
-    """Whatever happens in between, the last mail tells what is so, and none goes out twice."""
+async def test_the_last_mail_is_always_true(steps: list[str | int], together: bool) -> None:
+    """Whatever happens in between, the last mail is true, and no mail goes out twice."""
     bench = Bench()
-    told: list[EventData] = []
+    pending: list[EventData] = []
     sequence = 1
 
     async def take() -> None:
         nonlocal sequence
-        if told:
-            await bench.take(*told, sequence=sequence)
-            sequence += len(told)
-            told.clear()
+        if pending:
+            await bench.take(*pending, sequence=sequence)
+            sequence += len(pending)
+            pending.clear()
 
     for step in ["schedule", *steps]:
         if step in {"mail", "begin", "refuse"}:
             await take()
             await _work(bench, str(step))
             continue
-        told.append(_event(step))
+        pending.append(_event(step))
         if not together:
             await take()
     await take()

@@ -1,4 +1,4 @@
-"""What the service is told: a mistake is one line that names the variable."""
+"""Settings: a mistake is reported on one line that names the variable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.runtime.settings import load
 
 @pytest.fixture(autouse=True)
 def development(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have settings of their own."""
+    """Remove the settings of the environment in which the tests run."""
     for name in [name for name in os.environ if name.startswith("PEYGIR_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PEYGIR_ENV", "development")
@@ -119,7 +119,9 @@ def test_a_password_does_not_travel_in_plain_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PEYGIR_SMTP_USER", "peygir")
-    assert load(NotifySettings).smtp_user == "peygir"  # to this machine it may
+    assert (
+        load(NotifySettings).smtp_user == "peygir"
+    )  # allowed, because the server is on this machine
     monkeypatch.setenv("PEYGIR_SMTP_HOST", "mail.moi.example")
     assert stopped(capsys).startswith("PEYGIR_SMTP_USER: a password would go in plain text")
     monkeypatch.setenv("PEYGIR_SMTP_TLS", "starttls")
@@ -139,7 +141,7 @@ def test_known_addresses_go_before_those_made_from_roles(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "addresses.json"),
         ("[" * 100_000, "recursion"),
@@ -161,11 +163,11 @@ def test_a_bad_file_of_addresses_stops_the_service(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     text: str,
-    told: str,
+    message: str,
 ) -> None:
     path = tmp_path / "addresses.json"
     path.write_text(text)
     monkeypatch.setenv("PEYGIR_ADDRESSES_FILE", str(path))
     line = stopped(capsys)
     assert line.startswith("PEYGIR_ADDRESSES_FILE: ")
-    assert told in line
+    assert message in line

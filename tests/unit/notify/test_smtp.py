@@ -1,4 +1,4 @@
-"""The post against a real SMTP server that answers as it is told."""
+"""The SMTP transport against a real SMTP server whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -50,62 +50,62 @@ def post_to(
 
 
 async def test_many_mails_go_over_one_connection(server: Server) -> None:
-    post = post_to(server.port)
+    transport = post_to(server.port)
     for _ in range(3):
-        await post.send(NOTICE, NOW)
-    await post.close()
+        await transport.send(NOTICE, NOW)
+    await transport.close()
     assert server.connections == 1
     sender, recipients, content = server.taken[2]
     assert (sender, recipients) == ("peygir@peygir.example", ["deputy.civil@peygir.example"])
     assert f"Message-ID: <{NOTICE.notice_id}@peygir.example>".encode() in content
-    await post.send(NOTICE, NOW)
+    await transport.send(NOTICE, NOW)
     assert server.connections == 2
-    await post.close()
+    await transport.close()
 
 
 @pytest.mark.parametrize("of", ["recipient_answer", "data_answer"])
 async def test_5xx_is_for_ever_and_4xx_is_for_now(server: Server, of: str) -> None:
-    post = post_to(server.port)
+    transport = post_to(server.port)
     setattr(server, of, "550 5.1.1 nobody here")
     with pytest.raises(Declined, match=r"^550 5\.1\.1 nobody here$"):
-        await post.send(NOTICE, NOW)
+        await transport.send(NOTICE, NOW)
     setattr(server, of, "451 4.7.1 come back later")
     with pytest.raises(NotYet, match=r"^451 4\.7\.1 come back later$"):
-        await post.send(NOTICE, NOW)
+        await transport.send(NOTICE, NOW)
     setattr(server, of, OK)
-    await post.send(NOTICE, NOW)
+    await transport.send(NOTICE, NOW)
     assert len(server.taken) == server.connections == 1
-    await post.close()
+    await transport.close()
 
 
 @pytest.mark.parametrize("of", ["recipient_answer", "data_answer"])
 async def test_an_answer_in_any_bytes_becomes_text_that_can_be_written(
     server: Server, of: str
 ) -> None:
-    post = post_to(server.port)
+    transport = post_to(server.port)
     answer = b"550 refus\xe9: " + "صندوق پر است".encode() + b" \xff" * 2_000
     setattr(server, of, answer.decode(errors="surrogateescape"))
     with pytest.raises(Declined) as declined:
-        await post.send(NOTICE, NOW)
-    told = str(declined.value)
-    assert told.startswith("550 refus?: صندوق پر است ? ? ?")
-    assert len(told) == 1_000
-    fact = Failed(NOW, told)
+        await transport.send(NOTICE, NOW)
+    reason = str(declined.value)
+    assert reason.startswith("550 refus?: صندوق پر است ? ? ?")
+    assert len(reason) == 1_000
+    fact = Failed(NOW, reason)
     event = to_event(evolve(NOTICE, fact), fact, "notices")
     assert event is not None
-    assert json.loads(event.data)["reason"] == told
-    assert bson.decode(bson.encode({"reason": told}))["reason"] == told
-    await post.close()
+    assert json.loads(event.data)["reason"] == reason
+    assert bson.decode(bson.encode({"reason": reason}))["reason"] == reason
+    await transport.close()
 
 
 async def test_a_refused_sender_is_no_notices_fault(server: Server) -> None:
-    post = post_to(server.port)
+    transport = post_to(server.port)
     server.sender_answer = "553 5.1.8 not from here"
     with pytest.raises(Unreachable, match="553"):
-        await post.send(NOTICE, NOW)
+        await transport.send(NOTICE, NOW)
     server.sender_answer = OK
-    await post.send(NOTICE, NOW)
-    await post.close()
+    await transport.send(NOTICE, NOW)
+    await transport.close()
 
 
 async def test_a_refused_log_in_is_no_notices_fault(server: Server) -> None:
@@ -114,20 +114,20 @@ async def test_a_refused_log_in_is_no_notices_fault(server: Server) -> None:
     assert server.taken == []
 
 
-async def test_a_server_that_hangs_up_is_asked_anew(server: Server) -> None:
-    post = post_to(server.port)
+async def test_a_server_that_closes_the_connection_is_tried_again(server: Server) -> None:
+    transport = post_to(server.port)
     server.data_answer = "421 4.3.2 closing"
     with pytest.raises(Interrupted, match="421"):
-        await post.send(NOTICE, NOW)
+        await transport.send(NOTICE, NOW)
     server.data_answer = OK
-    await post.send(NOTICE, NOW)
+    await transport.send(NOTICE, NOW)
     assert server.connections == 2
-    await post.close()
+    await transport.close()
 
 
 async def test_no_server_is_waited_for(server: Server) -> None:
-    post = post_to(server.port)
-    await post.close()  # never connected: nothing to say
+    transport = post_to(server.port)
+    await transport.close()  # never connected: nothing to say
     with pytest.raises(Unreachable):
         await post_to(1).send(NOTICE, NOW)
 
@@ -143,9 +143,9 @@ async def test_a_network_may_have_certificates_of_its_own(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     async with Server(context, starttls=tls == "starttls") as server:
-        post = post_to(server.port, tls=tls, ca_file=ca_file)
-        await post.send(NOTICE, NOW)
-        await post.close()
+        transport = post_to(server.port, tls=tls, ca_file=ca_file)
+        await transport.send(NOTICE, NOW)
+        await transport.close()
         assert len(server.taken) == 1
         for wrong in (None, other_file):
             with pytest.raises(Unreachable, match="certificate verify failed"):

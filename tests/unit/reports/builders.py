@@ -1,4 +1,4 @@
-"""What the tests of reports speak of: a session in Mashhad, its province, a report."""
+"""Examples for the tests of reports: a session in Mashhad, its province, a report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RECEPTION = HandlerContext(
 
 
 def principal(*roles: str, user: str = "somebody") -> Principal:
-    """Somebody with those roles."""
+    """A person with these roles."""
     return Principal.with_roles(user, roles, {deputy.id for deputy in DEPUTIES}, PROVINCE_CODES)
 
 
@@ -63,7 +63,7 @@ def submission(**changes: Any) -> Submission:
 
 
 def awaited(session: Session = SESSION, sequence: int | None = 1) -> Expectation:
-    """What a session asks for, before anything else happened."""
+    """The expectation of a session that was just announced."""
     return expected(decisions.expect("1402-IR-09", session, sequence, BEFORE))
 
 
@@ -125,6 +125,6 @@ def message(
     offset: int = 0,
     source: str = SCHEDULER,
 ) -> Message:
-    """The event as it comes from the topic of sessions."""
+    """The event as a message from the topic of sessions."""
     event = CloudEvent(id=id_, source=source, type=data.TYPE, data=b"", sequence=sequence)
     return Message(Origin("sessions", 0, offset), event, data, "sessions")

@@ -1,4 +1,4 @@
-"""Offices that live: what comes to them, what people and time do, how a copy catches up."""
+"""Random histories of the service: events, commands and sweeps, and the recovery of a copy."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ DISTRIBUTED_AT: Final = DUE_AT + timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Both stores, and what came from the topic of sessions."""
+    """Both stores of the service."""
 
     store: MemoryExpectations = field(default_factory=MemoryExpectations)
     circulars: MemoryCirculars = field(default_factory=MemoryCirculars)
 
     @property
-    def told(self) -> list[Event]:
+    def published(self) -> list[Event]:
         return [*self.store.events, *self.circulars.events]
 
     async def hear(self, one: Message) -> None:
@@ -86,22 +86,24 @@ class Office:
     async def everything(self) -> list[Expectation]:
         return list(await self.store.page(ListQuery({}, None, 1_000)))
 
-    async def catch_up(self, told: Sequence[Event], spread: int = 0, batch: int = 2_000) -> int:
-        """Take in all that was told, in batches; return how many events were missing."""
+    async def catch_up(
+        self, published: Sequence[Event], spread: int = 0, batch: int = 2_000
+    ) -> int:
+        """Recover from all published events, in batches; return how many were missing."""
         return sum(
             [
                 await handlers.recover(part, self.store, self.circulars, RECEPTION)
-                for part in parts(told, spread, batch)
+                for part in parts(published, spread, batch)
             ]
         )
 
 
-def parts(told: Sequence[Event], spread: int, batch: int) -> Iterator[list[Message]]:
+def parts(published: Sequence[Event], spread: int, batch: int) -> Iterator[list[Message]]:
     for topic in (ADDRESSES.reports, ADDRESSES.restricted, ADDRESSES.circulars):
         for number in range(3):
             partition = [
                 as_read(event)
-                for event in told
+                for event in published
                 if event.topic == topic and (crc32(event.key.encode()) + spread) % 3 == number
             ]
             for start in range(0, len(partition), batch):
@@ -153,7 +155,7 @@ _done: st.SearchStrategy[Command] = st.one_of(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
-    """What happened, in order; and of each whether it came from the topic of sessions."""
+    """Commands in order, each with whether it is an event from the topic of sessions."""
     history: list[tuple[bool, Command]] = []
     for sequence in range(1, draw(st.integers(1, 25))):
         heard = draw(st.booleans())
@@ -163,14 +165,14 @@ def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
 
 
 async def follow(office: Office, commands: Sequence[Command]) -> None:
-    """Do what can be done of it."""
+    """Run the commands; skip those that are refused."""
     for command in commands:
         with suppress(Refused):
             await command(office)
 
 
 def without_texts(report: Report) -> Report:
-    """All that the topics tell of a report."""
+    """A report as it can be restored from the topics."""
     lost = Lost(len(report.initiatives), len(report.special_topics))
     known = replace(report, submitted_by=None, answers={}, initiatives=(), special_topics=())
     return replace(known, lost=lost)

@@ -26,5 +26,5 @@ def test_titles_are_persian_as_it_is_stored_and_shown() -> None:
         assert normalise(title) == title
 
 
-def test_every_catalogue_stands_under_its_own_version() -> None:
+def test_every_catalogue_is_stored_by_its_own_version() -> None:
     assert all(catalogue.version == version for version, catalogue in CATALOGUES.items())

@@ -1,4 +1,4 @@
-"""What may happen to a report, and who may bring it about."""
+"""What may happen to a report, and who may do it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RESTRICTED = {"security"}
 LATER = DUE_AT + timedelta(seconds=1)
 
 
-# -- what comes by event ------------------------------------------------------------------------
+# -- events of the scheduler --------------------------------------------------------------------
 
 
 def test_the_same_announcement_again_is_known_even_after_the_session_was_moved() -> None:
@@ -90,7 +90,7 @@ def test_nothing_is_expected_of_a_cancelled_session() -> None:
         decisions.submit(gone, KHORASAN, submission(), CATALOGUES, RESTRICTED, BEFORE)
 
 
-# -- what people do -----------------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", [KHORASAN, COORDINATION])
@@ -211,7 +211,7 @@ def test_every_refusal_has_a_slug_of_its_own() -> None:
     assert Refused.reason not in slugs
 
 
-# -- what time does -----------------------------------------------------------------------------
+# -- the clock ----------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(-5, 5), max_size=12))

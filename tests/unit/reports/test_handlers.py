@@ -52,7 +52,7 @@ SESSION_ID = "1402-IR-09"
 
 
 async def take(store: MemoryExpectations, *messages: Message) -> Sequence[Verdict]:
-    """Take one batch and save it."""
+    """Apply one batch and save it."""
     decision = await handlers.handle_events(messages, store, RECEPTION, BEFORE)
     await store.save(decision.changes, CommitContext("event", "reports"))
     return decision.verdicts
@@ -76,7 +76,7 @@ def types(events: Sequence[Event]) -> list[str]:
     return [event.type.split(".")[1] for event in events]
 
 
-# -- what comes by event ------------------------------------------------------------------------
+# -- events of the scheduler --------------------------------------------------------------------
 
 
 async def test_a_provincial_session_asks_for_a_report(store: MemoryExpectations) -> None:
@@ -88,7 +88,7 @@ async def test_a_provincial_session_asks_for_a_report(store: MemoryExpectations)
     assert not store.events
 
 
-async def test_where_the_scheduler_names_no_due_time_it_is_72_hours_before(
+async def test_without_a_due_time_from_the_scheduler_it_is_72_hours_before(
     store: MemoryExpectations,
 ) -> None:
     await take(store, message(scheduled(report_due_at=None), 1))
@@ -182,10 +182,8 @@ EVENTS: list[tuple[EventData, int]] = [
 
 @given(cuts=st.sets(st.integers(1, len(EVENTS) * 2)), back=st.integers(0, len(EVENTS)))
 @settings(deadline=None)
-def test_however_batches_are_cut_and_whatever_comes_again_the_end_is_the_same(
-    cuts: set[int], back: int
-) -> None:
-    """`back`: how far the sender goes back and begins anew, as after a crash."""
+def test_batches_and_repetitions_do_not_change_the_result(cuts: set[int], back: int) -> None:
+    """`back`: how many events the sender repeats, as after a crash."""
 
     async def ending(stream: Sequence[Message], ends: Sequence[int]) -> object:
         store = MemoryExpectations()
@@ -201,26 +199,26 @@ def test_however_batches_are_cut_and_whatever_comes_again_the_end_is_the_same(
     assert asyncio.run(ending(stream, ends)) == asyncio.run(ending(whole, []))
 
 
-# -- what people do -----------------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
-async def test_a_report_is_told_in_two_parts(store: MemoryExpectations) -> None:
+async def test_a_report_is_published_in_two_events(store: MemoryExpectations) -> None:
     await take(store, message(scheduled(), 1))
     await submit(store)
-    told, kept = store.events
-    assert (told.topic, told.aggregate_id, told.version) == ("reports", SESSION_ID, 1)
-    assert (kept.topic, kept.aggregate_id) == (
+    report, restricted = store.events
+    assert (report.topic, report.aggregate_id, report.version) == ("reports", SESSION_ID, 1)
+    assert (restricted.topic, restricted.aggregate_id) == (
         "restricted",
         f"{SESSION_ID}/restricted",
     )
-    assert kept.version == 1
-    assert told.key == kept.key == SESSION_ID
-    assert told.id != kept.id
-    assert "security" not in told.data.decode()
-    assert [axis["axis"] for axis in json.loads(kept.data)["axes"]] == ["security"]
+    assert restricted.version == 1
+    assert report.key == restricted.key == SESSION_ID
+    assert report.id != restricted.id
+    assert "security" not in report.data.decode()
+    assert [axis["axis"] for axis in json.loads(restricted.data)["axes"]] == ["security"]
 
 
-async def test_without_restricted_axes_it_is_told_once(store: MemoryExpectations) -> None:
+async def test_without_restricted_axes_a_report_is_one_event(store: MemoryExpectations) -> None:
     await take(store, message(scheduled(), 1))
     open_ = replace(RECEPTION, restricted=frozenset())
 
@@ -228,11 +226,11 @@ async def test_without_restricted_axes_it_is_told_once(store: MemoryExpectations
         return decisions.submit(expectation, KHORASAN, submission(), CATALOGUES, (), BEFORE)
 
     await handlers.change_expectation(SESSION_ID, store, open_, KHORASAN, decide)
-    (told,) = store.events
-    assert len(json.loads(told.data)["axes"]) == 8
+    (event,) = store.events
+    assert len(json.loads(event.data)["axes"]) == 8
 
 
-async def test_whoever_was_slower_decides_anew() -> None:
+async def test_the_slower_of_two_decides_again() -> None:
     class Hindered(MemoryExpectations):
         hinder = False
 
@@ -251,7 +249,7 @@ async def test_whoever_was_slower_decides_anew() -> None:
     assert [e.version for e in store.events if e.topic == "reports"] == [1, 2]
 
 
-async def test_whoever_is_always_slower_is_told_so() -> None:
+async def test_stale_is_raised_if_others_are_faster_every_time() -> None:
     class Busy(MemoryExpectations):
         async def save(self, changes: Sequence[Change], cause: CommitContext) -> None:
             if cause.kind == "request":
@@ -264,7 +262,7 @@ async def test_whoever_is_always_slower_is_told_so() -> None:
         await submit(store)
 
 
-async def test_a_report_for_nobody_is_refused(store: MemoryExpectations) -> None:
+async def test_a_report_for_an_unknown_session_is_refused(store: MemoryExpectations) -> None:
     with pytest.raises(UnknownSession):
         await submit(store)
 

@@ -1,4 +1,4 @@
-"""After a restored copy: what became of reports comes back, and what they said does not."""
+"""After a restore from an older copy: reports are recovered, their texts are not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LATER = DUE_AT + timedelta(days=40)  # after every due date of these tests
 
 
 def as_known_again(whole: Expectation, copy: Expectation | None) -> Expectation:
-    """What a copy knows after it caught up; sessions were heard of anew, at another time."""
+    """The state that a recovered copy should have; session events were applied at another time."""
     report, held = whole.report, None if copy is None else copy.report
     if report is not None and (held is None or held.revision < report.revision):
         report = without_texts(report)
@@ -61,22 +61,22 @@ def _but_when(expectation: Expectation) -> Expectation:
 def test_a_copy_catches_up_from_what_was_published(
     history: list[tuple[bool, Command]], kept: int, spread: int, batch: int
 ) -> None:
-    """Whatever the copy holds, even of no session, and in whatever batches all is read again."""
+    """Whatever the copy holds, even no session, and whatever the batches in which all is read."""
 
     async def run() -> None:
         whole, copy = Office(), Office()
         await follow(whole, [command for _, command in history])
         await follow(copy, [command for _, command in history[:kept]])
         held = {e.session_id: e for e in await copy.everything()}
-        missing = len(whole.told) - len(copy.told)
-        assert await copy.catch_up(whole.told, spread, batch) == missing
-        assert await copy.catch_up(whole.told, spread, batch) == 0
+        missing = len(whole.published) - len(copy.published)
+        assert await copy.catch_up(whole.published, spread, batch) == missing
+        assert await copy.catch_up(whole.published, spread, batch) == 0
         await follow(copy, [command for heard, command in history if heard])
         now = await copy.everything()
         wanted = [as_known_again(e, held.get(e.session_id)) for e in await whole.everything()]
         assert [_but_when(e) for e in now] == wanted
-        assert sorted(copy.told, key=_place) == sorted(whole.told, key=_place)
-        assert await copy.catch_up(whole.told, spread, batch) == 0
+        assert sorted(copy.published, key=_place) == sorted(whole.published, key=_place)
+        assert await copy.catch_up(whole.published, spread, batch) == 0
 
     asyncio.run(run())
 
@@ -92,17 +92,17 @@ async def an_office(*session_ids: str) -> Office:
     return office
 
 
-async def known_again(told: Sequence[Event], session_id: str = "a") -> Office:
-    """A copy that knew the session alone, caught up."""
+async def restored(published: Sequence[Event], session_id: str = "a") -> Office:
+    """A recovered copy that held only the session."""
     copy = await an_office(session_id)
-    await copy.catch_up(told)
+    await copy.catch_up(published)
     return copy
 
 
-async def test_a_report_is_known_again_without_what_it_says() -> None:
+async def test_a_report_is_restored_without_its_texts() -> None:
     whole = await an_office("a")
     before = await whole.submit("a", initiatives=INITIATIVES)
-    again = await (await known_again(whole.told)).store.get("a")
+    again = await (await restored(whole.published)).store.get("a")
     assert again is not None
     assert (again.state, again.version, again.restricted_version) == (State.SUBMITTED, 1, 1)
     shown = whole_report(again, COORDINATION)
@@ -112,17 +112,17 @@ async def test_a_report_is_known_again_without_what_it_says() -> None:
     assert not report_item(before, COORDINATION).texts_lost
 
 
-async def test_a_restricted_axis_stays_restricted_when_it_is_known_again() -> None:
+async def test_a_restored_restricted_axis_stays_restricted() -> None:
     whole = await an_office("a")
     await whole.submit("a")
-    again = await (await known_again(whole.told)).store.get("a")
+    again = await (await restored(whole.published)).store.get("a")
     assert again is not None
     assert again.report is not None
     assert again.report.restricted == {"security"}
     shown = report_item(again, KHORASAN)
     assert "security" in {item.axis for item in shown.axes}
-    told = [event for event in whole.told if event.topic == ADDRESSES.reports]
-    half = await (await known_again(told)).store.get("a")
+    published = [event for event in whole.published if event.topic == ADDRESSES.reports]
+    half = await (await restored(published)).store.get("a")
     assert half is not None
     assert "security" not in {item.axis for item in report_item(half, KHORASAN).axes}
     assert half.restricted_version == 0
@@ -131,7 +131,7 @@ async def test_a_restricted_axis_stays_restricted_when_it_is_known_again() -> No
 async def test_lost_texts_are_not_distributed_and_may_be_sent_again() -> None:
     whole = await an_office("a")
     await whole.submit("a")
-    copy = await known_again(whole.told)
+    copy = await restored(whole.published)
     with pytest.raises(NotNow, match="lost"):
         await copy.distribute("a")
     again = await copy.submit("a", initiatives=INITIATIVES)
@@ -141,35 +141,35 @@ async def test_lost_texts_are_not_distributed_and_may_be_sent_again() -> None:
     content = whole_report(again, COORDINATION).content
     assert content is not None
     assert content.answers == submission().answers
-    assert len({event.id for event in copy.told}) == len(copy.told) == 4
+    assert len({event.id for event in copy.published}) == len(copy.published) == 4
 
 
-async def test_what_came_before_its_session_waits_for_it_and_is_never_told_again() -> None:
+async def test_events_that_come_before_their_session_wait_and_are_not_published_again() -> None:
     whole = await an_office("a")
     await handlers.sweep(whole.store, RECEPTION, LATER, FENCE)
     await whole.submit("a")
     copy = Office()
-    assert await copy.catch_up(whole.told) == 3
+    assert await copy.catch_up(whole.published) == 3
     assert await copy.store.get("a") is None
     await copy.hear(message(scheduled("a"), 1))
     again = await copy.store.get("a")
     assert again is not None
     assert (again.version, again.restricted_version, again.overdue_for) == (2, 1, (DUE_AT,))
     assert await handlers.sweep(copy.store, RECEPTION, LATER, FENCE) == 0
-    assert len(copy.told) == 3
+    assert len(copy.published) == 3
 
 
-async def test_a_circular_is_known_again_but_not_who_issued_it() -> None:
+async def test_a_circular_is_restored_without_who_issued_it() -> None:
     whole, copy = Office(), Office()
     await whole.issue("c-1")
-    assert await copy.catch_up(whole.told) == 1
+    assert await copy.catch_up(whole.published) == 1
     again = await copy.circulars.get("c-1")
     known = await whole.circulars.get("c-1")
     assert known is not None
     assert again == replace(known, issued_by=None)
     assert circular_item(again).issued_by is None
-    await copy.issue("c-1")  # the same again is known
-    assert len(copy.told) == 1
+    await copy.issue("c-1")  # repeated, so nothing is added
+    assert len(copy.published) == 1
 
 
 async def test_other_events_are_passed_over() -> None:
@@ -187,7 +187,7 @@ async def test_of_a_catalogue_that_is_not_known_here_what_is_restricted_stays_so
     before = await whole.submit("a")
     copy = await an_office("a")
     without = replace(RECEPTION, catalogues={})
-    for event in whole.told:
+    for event in whole.published:
         await handlers.recover([as_read(event)], copy.store, copy.circulars, without)
     again = await copy.store.get("a")
     assert again is not None

@@ -1,4 +1,4 @@
-"""What the tests of the scheduler speak of: people, rules, a session, terms."""
+"""Examples for the tests of the scheduler: people, rules, a session, terms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LEAD = timedelta(hours=72)
 
 
 def principal(user: str, *roles: str) -> Principal:
-    """Somebody in these roles."""
+    """A person with these roles."""
     return Principal.with_roles(user, roles, DEPUTY_IDS, PROVINCE_CODES)
 
 
@@ -116,7 +116,7 @@ def instants(draw: st.DrawFn) -> datetime:
 
 @st.composite
 def gatherings(draw: st.DrawFn) -> Gathering:
-    """Any gathering, whole or with the least."""
+    """Any gathering, with all optional fields or with none."""
     least = gathering(season=None, report_due_at=None, kind="visit", provinces=())
     whole = gathering(
         title=draw(names),
@@ -130,7 +130,7 @@ def gatherings(draw: st.DrawFn) -> Gathering:
 
 @st.composite
 def later_facts(draw: st.DrawFn, current: Session) -> SessionFact:
-    """Any fact that may have happened to a session, whether a decision would allow it or not."""
+    """Any fact of a session, even one that no decision would allow."""
     at, text = draw(instants()), draw(texts)
     starts_at, ends_at, due_at = draw(instants()), draw(instants()), draw(st.none() | instants())
     previous = current.gathering.starts_at

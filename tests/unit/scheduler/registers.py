@@ -1,4 +1,4 @@
-"""Registers that live: what people do to them, what they tell, and how a copy catches up."""
+"""Random histories of the service: commands, their events, and the recovery of a copy."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _RESOLUTIONS = ("R-1", "R-2", "R-3")
 
 
 def scheduling(id_: str, turn: bool) -> Command:
-    """One of three gatherings; all that are a turn are the same one."""
+    """Schedule one of three gatherings; with `turn`, they all claim the same turn."""
     kind: dict[str, Any] = {} if turn else {"season": None}
     planned = gathering(session_id=id_, **kind)
     return lambda r: handlers.schedule_session(planned, r, RULES, COORDINATION, NOW, TRACE)
@@ -105,42 +105,42 @@ commands_of_any_kind: st.SearchStrategy[Command] = st.one_of(
 
 
 async def follow(store: SchedulerRepository, commands: Iterable[Command]) -> None:
-    """Do what can be done of it."""
+    """Run the commands; skip those that are refused."""
     for command in commands:
         with suppress(Refused, UnknownSession, UnknownResolution):
             await command(store)
 
 
 async def all_of(store: MemoryRegister) -> tuple[object, ...]:
-    """Everything that a register holds, its events by aggregate and version."""
+    """Everything that a store holds, its events by aggregate and version."""
     everything = ListQuery({}, None, 1_000)
-    told = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
+    published = sorted(store.events, key=lambda e: (e.aggregate_id, e.version))
     return (
         await store.page_of_sessions(everything),
         await store.page_of_resolutions(everything),
-        told,
+        published,
     )
 
 
-def partitions(told: Sequence[Event], spread: int) -> Iterator[list[Message]]:
-    """The topics as they are taken in: sessions first, partition by partition."""
+def partitions(published: Sequence[Event], spread: int) -> Iterator[list[Message]]:
+    """The topics in the order of recovery: sessions first, partition by partition."""
     topics = [TOPICS.sessions, *map(TOPICS.resolutions, DEPUTY_IDS)]
     for topic in topics:
         for number in range(3):
             yield [
                 as_read(event)
-                for event in told
+                for event in published
                 if event.topic == topic and (crc32(event.key.encode()) + spread) % 3 == number
             ]
 
 
 async def catch_up(
-    copy: SchedulerRepository, told: Sequence[Event], spread: int = 0, batch: int = 2_000
+    copy: SchedulerRepository, published: Sequence[Event], spread: int = 0, batch: int = 2_000
 ) -> int:
-    """Take in all that was told, in batches; return how many events were missing."""
+    """Recover from all published events, in batches; return how many were missing."""
     waiting: dict[str, list[Message]] = {}
     taken = 0
-    for partition in partitions(told, spread):
+    for partition in partitions(published, spread):
         for start in range(0, len(partition), batch):
             taken += await handlers.recover(partition[start : start + batch], copy, waiting)
     assert waiting == {}

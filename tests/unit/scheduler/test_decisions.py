@@ -1,4 +1,4 @@
-"""What may happen to a session and to a resolution, and who may bring it about."""
+"""What may happen to a session and to a resolution, and who may do it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ REACHED = {
 
 
 def in_state(state: State) -> Session:
-    """The session, brought there by facts."""
+    """The session after these facts."""
     match state:
         case State.SCHEDULED:
             return session()
@@ -125,7 +125,7 @@ def test_the_calendar_is_coordinations(name: str, by: Principal) -> None:
         decisions.schedule(gathering(), by, LEAD, NOW)
 
 
-def test_a_provincial_sessions_report_is_due_three_days_before_it_wherever_it_is_moved() -> None:
+def test_a_provincial_sessions_report_is_due_three_days_before_it_also_after_a_move() -> None:
     planned = decisions.schedule(gathering(report_due_at=None), COORDINATION, LEAD, NOW)
     assert planned.gathering.report_due_at == gathering().starts_at - timedelta(hours=72)
     fact = DECIDE["reschedule"](session(), COORDINATION)
@@ -140,7 +140,7 @@ def test_no_report_is_due_for_other_gatherings() -> None:
     assert decisions.schedule(visit, COORDINATION, LEAD, NOW).gathering.report_due_at is None
 
 
-def test_moving_a_session_to_where_it_stands_changes_nothing() -> None:
+def test_moving_a_session_to_its_present_time_changes_nothing() -> None:
     stands = session()
     where = stands.gathering
     moved = decisions.reschedule(
@@ -210,7 +210,7 @@ def test_the_day_of_approval_is_that_of_tehran() -> None:
     decisions.approve(opened(), "R-1", terms(due_on=date(2023, 10, 16)), DEPUTY_IDS, just_before)
 
 
-def test_what_a_provincial_session_resolves_concerns_its_province_unless_told() -> None:
+def test_a_resolution_of_a_provincial_session_concerns_its_province_by_default() -> None:
     assert decisions.terms_in(opened(), terms()).province == "IR-09"
     assert decisions.terms_in(opened(), terms(province="IR-10")).province == "IR-10"
     council = opened(kind="council-executive", provinces=("IR-01", "IR-02"))

@@ -1,4 +1,4 @@
-"""What others read of sessions and resolutions."""
+"""The events of sessions and resolutions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ APPROVED = Approved(NOW, "1402-IR-09-R001", "1402-IR-09", "provincial", terms(ax
 MOVED = gathering().starts_at + timedelta(days=1)
 
 
-def told(fact: SessionFact) -> dict[str, Any]:
+def data_of(fact: SessionFact) -> dict[str, Any]:
     """The data of a fact that follows the beginning of a session with 36 resolutions."""
     before = replace(opened(), resolutions=36)
     event = events.to_event(evolve(before, fact), fact, TOPICS, None)
@@ -46,7 +46,7 @@ def told(fact: SessionFact) -> dict[str, Any]:
     return data
 
 
-def test_a_scheduled_session_is_told_whole() -> None:
+def test_the_event_of_a_scheduled_session_holds_all_of_it() -> None:
     planned = gathering(attendees=(Attendee("governor", "g.razavi", "استاندار"),))
     fact = Scheduled(NOW, planned)
     event = events.to_event(
@@ -74,9 +74,9 @@ def test_a_scheduled_session_is_told_whole() -> None:
     }
 
 
-def test_a_moved_session_is_told_with_where_it_was() -> None:
+def test_the_event_of_a_moved_session_holds_the_previous_start() -> None:
     fact = Rescheduled(NOW, MOVED, MOVED + timedelta(hours=4), gathering().starts_at, None, "برف")
-    assert told(fact) == {
+    assert data_of(fact) == {
         "session_id": "1402-IR-09",
         "starts_at": "2023-10-17T05:30:00.000Z",
         "ends_at": "2023-10-17T09:30:00.000Z",
@@ -100,11 +100,11 @@ def test_a_moved_session_is_told_with_where_it_was() -> None:
         ),
     ],
 )
-def test_the_life_of_a_session_is_told(fact: SessionFact, data: dict[str, Any]) -> None:
-    assert told(fact) == {"session_id": "1402-IR-09", **data}
+def test_each_fact_of_a_session_has_its_event(fact: SessionFact, data: dict[str, Any]) -> None:
+    assert data_of(fact) == {"session_id": "1402-IR-09", **data}
 
 
-def test_an_approval_is_told_to_its_deputy_alone() -> None:
+def test_an_approval_is_published_on_the_topic_of_its_deputy_alone() -> None:
     event = events.resolution_to_event(approved(APPROVED), APPROVED, TOPICS, None)
     assert event.topic == "t-peygir.resolutions.v1.civil"
     assert event.key == event.aggregate_id == "1402-IR-09-R001"
@@ -136,7 +136,9 @@ def test_an_approval_is_told_to_its_deputy_alone() -> None:
         (Withdrawn(NOW, None), {"withdrawn_at": "2023-10-16T09:00:00.000Z"}),
     ],
 )
-def test_only_what_changed_is_told(fact: ResolutionFact, data: dict[str, Any]) -> None:
+def test_an_amendment_publishes_only_the_changed_fields(
+    fact: ResolutionFact, data: dict[str, Any]
+) -> None:
     after = evolve_resolution(approved(APPROVED), fact)
     event = events.resolution_to_event(after, fact, TOPICS, None)
     assert event.version == 2

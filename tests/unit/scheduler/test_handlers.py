@@ -1,4 +1,4 @@
-"""Commands from loading to saving, on a register in memory."""
+"""Commands from loading to saving, on a store in memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LATER = NOW + timedelta(days=30)
 
 
 class Contested(MemoryRegister):
-    """A register in which somebody else is faster, as often as told."""
+    """A store in which somebody else saves first, once per entry of `faster`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ async def test_a_season_that_exists_stays_as_it_is() -> None:
     assert len(store.causes) == 1
 
 
-async def test_of_two_who_create_a_season_at_once_the_slower_is_told() -> None:
+async def test_of_two_who_create_a_season_at_once_the_slower_is_refused() -> None:
     store = Contested()
     store.faster.append(lambda: handlers.create_season(season(), store, RULES, COORDINATION))
     with pytest.raises(SeasonExists):
@@ -270,7 +270,7 @@ async def test_two_who_record_at_once_get_numbers_of_their_own() -> None:
     assert ids(await record(store, (None, terms()))) == ["1402-IR-09-R002"]
 
 
-async def test_who_is_never_fast_enough_is_told() -> None:
+async def test_stale_is_raised_if_others_are_always_faster() -> None:
     store = Contested()
     await with_session(store)
     store.faster += [lambda: record(store, (None, terms()))] * 20
@@ -278,7 +278,7 @@ async def test_who_is_never_fast_enough_is_told() -> None:
         await close(store)
 
 
-async def test_an_amendment_and_a_withdrawal_are_told_to_the_deputy() -> None:
+async def test_an_amendment_and_a_withdrawal_are_published_for_the_deputy() -> None:
     store = MemoryRegister()
     await with_session(store)
     await record(store, ("A", terms()))

@@ -1,4 +1,4 @@
-"""After a restored copy: whatever it holds, the topics bring back the rest, once."""
+"""After a restore from an older copy: the topics restore what it lacks, once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from tests.unit.scheduler.registers import (
 @unhurried
 @given(session_lives())
 def test_a_session_published_and_read_again_is_the_same(life: list[SessionFact]) -> None:
-    """The law on which recovery from a restored copy rests."""
+    """The law that recovery depends on."""
     now = recovered = session()
     for fact in life:
         now = evolve(now, fact)
@@ -65,9 +65,9 @@ def test_a_session_published_and_read_again_is_the_same(life: list[SessionFact])
         assert published(message, now.session_id, now.session_id) == event
         assert isinstance(message.data, SessionEvent)
         assert message.event.time is not None
-        told = events.from_event(message.data, message.event.time)
-        assert told == fact
-        recovered = evolve(recovered, told)
+        read_back = events.from_event(message.data, message.event.time)
+        assert read_back == fact
+        recovered = evolve(recovered, read_back)
         assert recovered == now
 
 
@@ -84,20 +84,20 @@ def test_a_resolution_published_and_read_again_is_the_same(life: list[Resolution
         assert published(message, now.resolution_id, now.resolution_id) == event
         assert isinstance(message.data, ResolutionEvent)
         assert message.event.time is not None
-        told = events.resolution_from_event(message.data, message.event.time)
-        assert told == fact
-        recovered = evolve_resolution(recovered, told)
+        read_back = events.resolution_from_event(message.data, message.event.time)
+        assert read_back == fact
+        recovered = evolve_resolution(recovered, read_back)
         assert recovered == now
 
 
-def test_an_approval_in_no_session_is_none_of_ours() -> None:
+def test_an_approval_without_a_session_is_not_ours() -> None:
     foreign = ResolutionApproved(
         resolution_id="R-1", deputy="civil", title="پل", approved_at=NOW, due_on=date(2024, 1, 1)
     )
     assert events.resolution_from_event(foreign, NOW) is None
 
 
-# -- whole registers ----------------------------------------------------------------------------
+# -- whole histories ----------------------------------------------------------------------------
 
 
 @unhurried
@@ -127,7 +127,7 @@ def test_a_copy_catches_up_from_what_was_published(
 
 @pytest.mark.parametrize("spread", [0, 1, 2])
 @pytest.mark.parametrize("batch", [1, 2, 2_000])
-async def test_a_turn_goes_from_one_to_the_next_wherever_their_events_stand(
+async def test_a_turn_passes_from_one_session_to_the_next_across_partitions(
     spread: int, batch: int
 ) -> None:
     whole, copy = MemoryRegister(), MemoryRegister()

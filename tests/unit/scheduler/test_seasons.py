@@ -1,4 +1,4 @@
-"""The laws of a season: each province once, one a week, working days, weeks without a gap."""
+"""The laws of a season: each province once, one session per week, on working days, no gaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ days = st.dates(date(2023, 1, 1), date(2026, 1, 1))
 
 
 def saturday_of(day: date) -> date:
-    """The day with which its week begins."""
+    """The first day of its week."""
     return day - timedelta(days=(day.weekday() - _SATURDAY) % 7)
 
 
@@ -136,7 +136,7 @@ def test_a_week_without_a_working_day_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provinces", "told"),
+    ("provinces", "detail"),
     [
         (CODES[1:], "missing: IR-00"),
         ((*CODES, "IR-30"), "named twice: IR-30"),
@@ -145,8 +145,8 @@ def test_a_week_without_a_working_day_is_refused() -> None:
     ],
 )
 def test_a_season_without_each_province_once_is_refused(
-    provinces: tuple[str, ...], told: str
+    provinces: tuple[str, ...], detail: str
 ) -> None:
-    with pytest.raises(Invalid, match=told) as refused:
+    with pytest.raises(Invalid, match=detail) as refused:
         plan(season(provinces=provinces), _IRAN, LEAD)
     assert [fault.field for fault in refused.value.faults] == ["provinces"]

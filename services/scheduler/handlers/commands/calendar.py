@@ -89,7 +89,7 @@ async def reschedule_session(
     trace: str | None = None,
     reply: Replying[Session] = no_reply,
 ) -> Session:
-    """Move a session that has not begun; return it. If it has these times already, nothing changes.
+    """Move a session that has not begun; return it. If its times stay the same, nothing is saved.
 
     Raises UnknownSession, NotAllowed, NotNow, Invalid, and Stale as `change_session` does.
     """

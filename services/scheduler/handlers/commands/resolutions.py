@@ -91,7 +91,7 @@ async def amend_resolution(
     trace: str | None = None,
     reply: Replying[Resolution] = no_reply,
 ) -> Resolution:
-    """Change what was resolved; return the resolution. If nothing differs, nothing changes.
+    """Amend a resolution; return it. If no field differs, nothing is saved.
 
     Raises UnknownResolution, NotAllowed, NotNow, Invalid, and Stale as `change_resolution` does.
     """
@@ -112,7 +112,7 @@ async def withdraw_resolution(
     trace: str | None = None,
     reply: Replying[Resolution] = no_reply,
 ) -> Resolution:
-    """Withdraw a resolution; return it. If it was withdrawn before, nothing changes.
+    """Withdraw a resolution; return it. If it is withdrawn already, nothing is saved.
 
     Raises UnknownResolution, NotAllowed, and Stale as `change_resolution` does.
     """

@@ -171,13 +171,13 @@ def _add_single(router: APIRouter, contexts: ApiContexts, clock: DomainClock) ->
     @router.get("/followups/{followup_id}")
     async def get_followup(_: Caller, followup_id: str) -> FollowupItem:
         """One follow-up."""
-        _, followup = await contexts.find(followup_id)
+        _api, followup = await contexts.find(followup_id)
         return followup_item(followup, await clock.now())
 
     @router.get("/followups/{followup_id}/history")
     async def get_history(_: Caller, followup_id: str) -> list[HistoryItem]:
         """Everything that happened to a follow-up, by version."""
-        api, _ = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id)
         return [history_item(entry) for entry in await api.store.history(followup_id)]
 
 
@@ -191,7 +191,7 @@ def _add_timeline(
     )
     async def get_timeline(_: Caller, followup_id: str) -> Response:
         """The life of a follow-up as a picture: states, due dates, extensions, levels, progress."""
-        api, _ = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id)
         history = await api.store.history(followup_id)
         life = timeline(events.steps_of(entry.event for entry in history))
         content = await asyncio.to_thread(picture.draw, life, await clock.now())
@@ -203,7 +203,7 @@ def _add_comments(router: APIRouter, contexts: ApiContexts) -> None:
     @router.get("/followups/{followup_id}/comments")
     async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:
         """The comments on a follow-up, the earliest first."""
-        api, _ = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id)
         return comment_items(await api.store.history(followup_id))
 
 

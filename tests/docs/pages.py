@@ -95,8 +95,8 @@ def same(printed: str, found: str) -> bool:
     answered = _json(found)
     if wanted is not None and answered is not None:
         return _fits(wanted, answered)
-    lines = [_pattern(line) for line in printed.splitlines()]
-    return re.fullmatch("".join(lines), _plain(found) + "\n") is not None
+    lines = [_pattern(line) for line in _plain(printed).splitlines()]
+    return re.fullmatch("".join(lines), _plain(found)) is not None
 
 
 def _json(text: str) -> Any:
@@ -136,12 +136,12 @@ def _fits(wanted: Any, found: Any) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Without blanks at the ends of lines, with one for several, and rules of any length alike."""
-    return "\n".join(" ".join(_RULES.sub("─", line).split()) for line in text.strip().splitlines())
+    """Without empty lines, with one blank for several, and rules of any length alike."""
+    lines = (" ".join(_RULES.sub("─", line).split()) for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line)
 
 
 def _pattern(line: str) -> str:
-    plain = _plain(line)
-    if plain == ANYTHING:
+    if line == ANYTHING:
         return r"(?:.*\n)*?"
-    return ".*".join(map(re.escape, plain.split(ANYTHING))) + "\n"
+    return ".*".join(map(re.escape, line.split(ANYTHING))) + "\n"

@@ -28,6 +28,9 @@ SERVED: Final[tuple[ServiceName, ...]] = ("scheduler", "followups", "notify")
 _KAFKA: Final = f"{HOST}:{Ports.standard().kafka}"
 _TOPIC: Final = re.compile(r"\bpeygir\.(?=[a-z])")  # types of events go on with a capital
 _SERVICE: Final = re.compile(r"--service (\w+)")
+LETTERS: Final = "/letters"
+"""The source of the events that the tests send."""
+
 _ROWS, _COLUMNS = 50, 200
 _SECONDS: Final = 120.0
 
@@ -99,7 +102,9 @@ class Stage:
             **more,
         }
         topic, type_ = self.topics.resolutions(deputy), "ResolutionApproved"
-        await self.producer.event(topic, type_, data, key=resolution_id, id_=resolution_id)
+        await self.producer.event(
+            topic, type_, data, key=resolution_id, id_=resolution_id, source=LETTERS
+        )
         await self.followed(resolution_id)
 
     async def followed(self, resolution_id: str) -> None:
@@ -115,7 +120,7 @@ class Stage:
 
     async def send(self, key: str, id_: str, type_: str, value: bytes) -> None:
         """Publish a record for `civil`, right or wrong."""
-        headers = binary(type_, id_, "/letters")
+        headers = binary(type_, id_, LETTERS)
         await self.producer.send(self.topics.resolutions("civil"), value, key=key, headers=headers)
 
 
@@ -126,17 +131,20 @@ async def staged(
     """The services that the examples use."""
     await asyncio.to_thread(cluster.start, "mail")
     own = {
+        "PEYGIR_DEPUTIES": "civil,social",
         "PEYGIR_DEFERRED_SECONDS": "0",  # as in the lists of docs/dead-letters.md
         "PEYGIR_SMTP_PORT": str(cluster.layout.ports.mail),
     }
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(Producer(cluster))
-        services = {
-            name: await stack.enter_async_context(Service(name, cluster, namespace, folder, **own))
-            for name in SERVED
-        }
+        services = {name: Service(name, cluster, namespace, folder, **own) for name in SERVED}
+        for service in services.values():
+            stack.push_async_callback(service.close)
+            service.launch()
+        for service in services.values():
+            await service.ready(_SECONDS)
         for name in ("followups", "notify"):
-            await services[name].reads()
+            await services[name].reads(_SECONDS)
         yield Stage(cluster, namespace, topics, producer, services)
 
 

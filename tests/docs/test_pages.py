@@ -79,7 +79,7 @@ async def _a_flood(stage: Stage) -> None:
 
 async def _five_of_a_province(stage: Stage) -> None:
     for number in range(5):
-        await stage.approve(f"khorasan-{number}", province="IR-09")
+        await stage.approve(f"inspected-{number}", province="IR-07")
 
 
 async def _two_of_social(stage: Stage) -> None:
@@ -89,8 +89,16 @@ async def _two_of_social(stage: Stage) -> None:
 
 async def _a_session(stage: Stage) -> None:
     scheduler = stage.services["scheduler"].http
-    body = {"season": "1402", "starts_on": "2024-03-11", "provinces": ["IR-09"]}
-    for path, sent in (("seasons", body), ("sessions/1402-IR-09/open", None)):
+    body = {
+        "session_id": "1402-IR-09",
+        "kind": "provincial",
+        "provinces": ["IR-09"],
+        "title": "نشست تخصصی استان خراسان رضوی",
+        "mode": "webinar",
+        "starts_at": "2024-03-11T09:00:00+03:30",
+        "ends_at": "2024-03-11T13:00:00+03:30",
+    }
+    for path, sent in (("sessions", body), ("sessions/1402-IR-09/open", None)):
         answer = await scheduler.post(f"/v1/{path}", json=sent)
         assert answer.is_success, answer.text
 
@@ -125,9 +133,9 @@ async def _is_a_repetition(stage: Stage, block: Block, first: Any) -> None:
 
 async def _draws_the_same(stage: Stage, _block: Block, code: Mapping[str, Any]) -> None:
     followups = stage.services["followups"]
-    ids = [item["followup_id"] for item in await followups.items("/v1/followups", province="IR-09")]
+    ids = [item["followup_id"] for item in await followups.items("/v1/followups", province="IR-07")]
     seed = "قرعه‌ی ۱۴۰۲/۱۲/۲۱"
-    asked = {"seed": seed, "size": "3", "state": "opened", "province": "IR-09"}
+    asked = {"seed": seed, "size": "3", "state": "opened", "province": "IR-07"}
     answer = (await followups.http.get("/v1/inspections", params=asked)).json()
     assert [item["followup_id"] for item in answer["items"]] == code["draw"](seed, 3, ids)
     assert answer["digest"] == code["digest"](ids)

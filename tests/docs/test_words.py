@@ -126,6 +126,7 @@ def test_a_console_is_read_as_commands_with_what_they_print() -> None:
         ("at …, key 1", "at 2026-11-24T23:21:25Z, key 2", False),
         ("…\nend", "one\ntwo\nend", True),
         ("one", "one\ntwo", False),
+        ("one\n\ntwo", "one\ntwo", True),
         ('{"a": 1, "b": [1, 2]}', '{"b": [2, 1], "a": 1}', True),
         ('{"a": 1}', '{"a": 1, "b": 2}', False),
         ('{"a": 1, …}', '{"a": 1, "b": 2}', True),

@@ -19,7 +19,7 @@ _PATH: Final = re.compile(rf"`((?:{_FOLDERS})/[^`\s]*)`")
 _MODULE: Final = re.compile(rf"\bpython -m ((?:{_FOLDERS})(?:\.\w+)+)")
 _TARGET: Final = re.compile(r"`make ([a-z-]+)`")
 _SETTING: Final = re.compile(r"\bPEYGIR_([A-Z_]+[A-Z])\b(?!_)")  # not `PEYGIR_SMTP_*`
-_NAME: Final = re.compile(r"`(\w*(?:[a-z][A-Z]|_)\w*)(?=[`(:])")
+_NAME: Final = re.compile(r"`(?:host\.)?(\w*(?:[a-z][A-Z]|_)\w*)(?=[`(:])")
 _OF_THE_CODE: Final = ("CONTRIBUTING.md", "services/README.md", "docs/architecture.md")
 _PLACEHOLDER: Final = re.compile(r"<[^>/]*>|‹[^›/]*›")
 

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from deploy.local.layout import PROJECT
+from shared.service.host import Host
 
 SERVICES: Final = sorted(path.parent for path in (PROJECT / "services").glob("*/app.py"))
 SOURCES: Final = ("shared", "services", "tools", "deploy")
@@ -93,13 +94,18 @@ def expected_of(service: Path) -> frozenset[str]:
     wired = calls(service / "app.py")
     routed = [methods_routed(path) for path in service.glob("api/*.py")]
     files_by_need = (
-        (PUBLISHES, "own" in wired),
+        (PUBLISHES, "recover_from" in wired),
         (READS_TOPICS, "consume" in wired),
         (TAKES_COMMANDS, any(methods - {"get"} for methods in routed)),
         (SWEEPS, "sweep" in wired),
-        (WORKS_BY_THE_CLOCK, bool(wired & {"by_the_clock", "now_and_then"})),
+        (WORKS_BY_THE_CLOCK, bool(wired & {"run_leased", "run_periodically"})),
     )
     return ALWAYS.union(*(files for files, needed in files_by_need if needed))
+
+
+def test_the_host_has_the_methods_that_call_for_files() -> None:
+    methods = {"recover_from", "consume", "sweep", "run_leased", "run_periodically"}
+    assert methods <= vars(Host).keys()
 
 
 @services

@@ -265,7 +265,9 @@ async def _reports() -> _Template:
         ids = {"session_id": "1402-IR-09", "circular_id": "1402-1", "version": "1"}
         return {**ids, "report_id": report["report_id"]}
 
-    return await _Template.of(app, [office.store, office.circulars], lambda: office.published, prepare)
+    return await _Template.of(
+        app, [office.store, office.circulars], lambda: office.published, prepare
+    )
 
 
 async def _followups() -> _Template:

@@ -127,7 +127,7 @@ def types() -> Iterator[str]:
     yield from sorted(set(get_args(ErrorType)) - NOT_RAISED_IN_PYTHON)
 
 
-@pytest.mark.parametrize("type_", types())
+@pytest.mark.parametrize("type_", list(types()))
 def test_every_error_of_pydantic_has_a_translation(type_: str) -> None:
     assert PERSIAN.has(PREFIX + type_)
 

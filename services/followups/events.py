@@ -116,6 +116,7 @@ def _dedup_key(followup: Followup, fact: Fact) -> str | int:
             return followup.version
 
 
+# long: one case per fact
 def _data(followup: Followup, fact: Fact) -> EventData:
     ids: dict[str, Any] = {
         "followup_id": followup.followup_id,

@@ -78,6 +78,7 @@ def routes(databases: Sequence[Database], clock: MachineClock) -> APIRouter:
     return router
 
 
+# long: three short routes and their answers
 def _add_subscriptions(
     router: APIRouter, databases: Sequence[Database], clock: MachineClock
 ) -> None:

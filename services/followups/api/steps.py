@@ -11,6 +11,7 @@ from services.followups.domain.extensions import ExtensionRules
 from services.followups.handlers import commands
 
 
+# long: one short route per command
 def routes(act: Acts, rules: ExtensionRules) -> APIRouter:
     """Return the routes of the steps in a follow-up's life."""
     router = APIRouter(prefix="/followups/{followup_id}", tags=["follow-ups"])

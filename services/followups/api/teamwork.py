@@ -11,6 +11,7 @@ from services.followups.api.schemas import FollowupItem
 from services.followups.handlers import commands
 
 
+# long: one short route per command
 def routes(act: Acts) -> APIRouter:
     """Return the routes of the work on a follow-up."""
     router = APIRouter(prefix="/followups/{followup_id}", tags=["work on follow-ups"])

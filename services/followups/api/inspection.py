@@ -16,7 +16,7 @@ from services.followups.api.schemas import FollowupItem, followup_item
 from services.followups.domain.inspection import SampleDraw
 from services.followups.domain.records import State
 from shared.runtime.clocks import DomainClock
-from shared.runtime.http.lists import Word, any_of
+from shared.runtime.http.filters import Word, any_of
 from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -29,46 +29,55 @@ from shared.runtime.calendar import start_of_day, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit
 from shared.runtime.http.disposition import inline
-from shared.runtime.http.lists import (
-    DAY,
-    DAYS_LATE,
-    DEFAULT_LIMIT,
-    INSTANT,
+from shared.runtime.http.filters import (
     AnyFigures,
     AnySpelling,
     Bound,
-    Order,
-    Sorts,
+    ListFilters,
     Word,
     any_of,
-    bounded,
-    chosen,
-    day_span,
-    instant_span,
     since,
     since_day,
     until,
     until_day,
 )
+from shared.runtime.http.lists import (
+    DAY,
+    DAYS_LATE,
+    DEFAULT_LIMIT,
+    INSTANT,
+    Order,
+    SortField,
+    Sorts,
+)
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange, arranged
+from shared.runtime.list_queries import Value, arranged
 
-_SORTS = Sorts(
+
+def _days_overdue(followup: Followup, as_of: date | None) -> int:
+    assert as_of is not None, "the sort by lateness is as of a day"
+    return days_late(followup, followup.resolution.due_on, start_of_day(as_of))
+
+
+_SORTS = Sorts[Followup](
     "followups",
     "followup_id",
+    lambda followup: followup.followup_id,
     {
-        "due_on": DAY,
-        "days_overdue": DAYS_LATE,
-        "approved_at": INSTANT,
-        "changed_at": INSTANT,
-        "number": str | None,
+        "due_on": SortField(DAY, lambda followup, _: followup.resolution.due_on),
+        "days_overdue": SortField(DAYS_LATE, _days_overdue),
+        "approved_at": SortField(INSTANT, lambda followup, _: followup.resolution.approved_at),
+        "changed_at": SortField(INSTANT, lambda followup, _: followup.changed_at),
+        "number": SortField(str | None, lambda followup, _: followup.resolution.number),
     },
 )
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of follow-ups can be filtered."""
+
+    DAYS = frozenset({"due"})
 
     followup_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
     deputy: Annotated[tuple[Word, ...], any_of("Who answers for it.")] = ()
@@ -94,31 +103,7 @@ class Filters:
 
     def fields(self) -> dict[str, Collection[Value]]:
         """The accepted values of each stored field, without the deputy."""
-        return chosen(
-            {
-                "followup_id": self.followup_id,
-                "resolution_id": self.resolution_id,
-                "state": tuple(state.value for state in self.state),
-                "session_id": self.session_id,
-                "province": self.province,
-                "axis": self.axis,
-                "executing_body": self.executing_body,
-                "priority": self.priority,
-                "level": self.level,
-                "overdue": self.overdue,
-                "predecessor": self.predecessor,
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The spans of days and instants. Raises Problem 422 if one ends before it begins."""
-        return bounded(
-            {
-                "due_on": day_span("due", self.due_from, self.due_to),
-                "approved_at": instant_span("approved", self.approved_from, self.approved_to),
-                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
-            }
-        )
+        return {name: values for name, values in super().fields().items() if name != "deputy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +140,10 @@ def _add_list(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> N
         query = order.query(limit, filters.fields(), filters.spans())
         selected = contexts.select(filters.deputy)
         pages, partial = await query_all(selected, lambda api: api.store.page(query))
-        place = _place_by(order)
         # A follow-up that moves meanwhile may be in two databases.
         by_id = {f.followup_id: f for page in pages for f in page}
-        found = arranged(by_id.values(), order.sort, place)
-        shown, cursor = _SORTS.cut(found, limit, order, place)
+        found = arranged(by_id.values(), order.sort, lambda one: _SORTS.place(one, order))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return FollowupPage(
             items=[followup_item(followup, now) for followup in shown],
             next_cursor=cursor,
@@ -205,26 +189,3 @@ def _add_comments(router: APIRouter, contexts: ApiContexts) -> None:
         """The comments on a follow-up, the earliest first."""
         api, _followup = await contexts.find(followup_id)
         return comment_items(await api.store.history(followup_id))
-
-
-def _place_by(order: Order) -> Callable[[Followup], Place]:
-    """A function that gives the place of a follow-up in a sort."""
-
-    def place(followup: Followup) -> Place:
-        resolution = followup.resolution
-        key: object = None
-        match order.sort.field:
-            case "due_on":
-                key = resolution.due_on
-            case "days_overdue":
-                assert order.as_of is not None, "the sort by lateness is as of a day"
-                key = days_late(followup, resolution.due_on, start_of_day(order.as_of))
-            case "approved_at":
-                key = resolution.approved_at
-            case "changed_at":
-                key = followup.changed_at
-            case "number":
-                key = resolution.number
-        return Place(followup.followup_id, key)
-
-    return place

@@ -19,7 +19,7 @@ from shared.contracts.events.base import Day
 from shared.runtime.calendar import tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http.disposition import attachment, inline
-from shared.runtime.http.lists import Word, any_of
+from shared.runtime.http.filters import Word, any_of
 from shared.runtime.identity import Caller
 from shared.runtime.problems import invalid_field
 from shared.runtime.sentences import sentence

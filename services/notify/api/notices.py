@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,30 +12,25 @@ from services.notify.api.schemas import NoticeItem, notice_item
 from services.notify.domain.notices import Notice, State
 from services.notify.domain.notifications import Template
 from shared.runtime.http import Limit, Page
-from shared.runtime.http.lists import (
-    DEFAULT_LIMIT,
-    INSTANT,
-    Bound,
-    Order,
-    Sorts,
-    Word,
-    any_of,
-    bounded,
-    chosen,
-    instant_span,
-    since,
-    until,
-)
+from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
+from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts("notices", "notice_id", {"created_at": INSTANT, "changed_at": INSTANT})
+_SORTS = Sorts[Notice](
+    "notices",
+    "notice_id",
+    lambda notice: notice.notice_id,
+    {
+        "created_at": SortField(INSTANT, lambda notice, _: notice.created_at),
+        "changed_at": SortField(INSTANT, lambda notice, _: notice.changed_at),
+    },
+)
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of notices can be filtered."""
 
     notice_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
@@ -50,27 +44,6 @@ class Filters:
     created_to: Annotated[Bound | None, until("Created")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None
     changed_to: Annotated[Bound | None, until("Changed last")] = None
-
-    def fields(self) -> dict[str, Collection[Value]]:
-        """The values to match, by stored field."""
-        return chosen(
-            {
-                "notice_id": self.notice_id,
-                "subject": self.subject,
-                "state": tuple(state.value for state in self.state),
-                "template": self.template,
-                "recipient_role": self.recipient_role,
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
-        return bounded(
-            {
-                "created_at": instant_span("created", self.created_from, self.created_to),
-                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
-            }
-        )
 
 
 def routes(store: ReadableNotices) -> APIRouter:
@@ -86,7 +59,7 @@ def routes(store: ReadableNotices) -> APIRouter:
     ) -> Page[NoticeItem]:
         """List notices."""
         query = order.query(limit, filters.fields(), filters.spans())
-        shown, cursor = _SORTS.cut(await store.page(query), limit, order, _places(order))
+        shown, cursor = _SORTS.cut(await store.page(query), limit, order)
         return Page[NoticeItem](items=[notice_item(notice) for notice in shown], next_cursor=cursor)
 
     @router.get("/notices/{notice_id}")
@@ -98,18 +71,3 @@ def routes(store: ReadableNotices) -> APIRouter:
         return notice_item(notice)
 
     return router
-
-
-def _places(order: Order) -> Callable[[Notice], Place]:
-    """The position of a notice in a list, by the sort of that list."""
-
-    def place(notice: Notice) -> Place:
-        match order.sort.field:
-            case "created_at":
-                return Place(notice.notice_id, notice.created_at)
-            case "changed_at":
-                return Place(notice.notice_id, notice.changed_at)
-            case _:
-                return Place(notice.notice_id)
-
-    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import uuid4
 
@@ -19,14 +20,21 @@ from services.reports.api.schemas import (
 from services.reports.domain.circulars import Circular
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
-from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
+from shared.runtime.http.filters import ListFilters, Word, any_of
+from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts("circulars", "circular_id", {})
+_SORTS = Sorts[Circular]("circulars", "circular_id", lambda circular: circular.circular_id)
+
+
+@dataclass(frozen=True)
+class Filters(ListFilters):
+    """The fields by which the list of circulars can be filtered."""
+
+    circular_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
 
 
 def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
@@ -78,14 +86,13 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/circulars")
     async def list_circulars(
         _: Caller,
+        filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
-        circular_id: Annotated[tuple[Word, ...], any_of("Its id.")] = (),
     ) -> Page[CircularItem]:
         """List circulars by their ids."""
-        fields = chosen({"circular_id": circular_id})
-        found = await api.circulars.page(order.query(limit, fields))
-        shown, cursor = _SORTS.cut(found, limit, order, lambda one: Place(one.circular_id))
+        found = await api.circulars.page(order.query(limit, filters.fields()))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[circular_item(circular) for circular in shown], next_cursor=cursor)
 
     @router.get("/circulars/{circular_id}")

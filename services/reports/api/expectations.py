@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -13,34 +11,26 @@ from services.reports.api.context import ApiContext
 from services.reports.api.schemas import ExpectationItem, expectation_item
 from services.reports.domain.records import Expectation, State
 from shared.runtime.http import Limit, Page
-from shared.runtime.http.lists import (
-    DEFAULT_LIMIT,
-    INSTANT,
-    Bound,
-    Order,
-    Sorts,
-    Word,
-    any_of,
-    bounded,
-    chosen,
-    instant_span,
-    since,
-    until,
-)
+from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
+from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts(
+_SORTS = Sorts[Expectation](
     "expectations",
     "session_id",
-    {"due_at": INSTANT, "starts_at": INSTANT, "changed_at": INSTANT},
+    lambda expectation: expectation.session_id,
+    {
+        "due_at": SortField(INSTANT, lambda expected, _: expected.session.due_at),
+        "starts_at": SortField(INSTANT, lambda expected, _: expected.session.starts_at),
+        "changed_at": SortField(INSTANT, lambda expected, _: expected.changed_at),
+    },
 )
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of expectations can be filtered."""
 
     session_id: Annotated[tuple[Word, ...], any_of("The session of the report.")] = ()
@@ -52,26 +42,6 @@ class Filters:
     starts_to: Annotated[Bound | None, until("Its session begins")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None
     changed_to: Annotated[Bound | None, until("Changed last")] = None
-
-    def fields(self) -> dict[str, Collection[Value]]:
-        """The values to match, by field."""
-        return chosen(
-            {
-                "session_id": self.session_id,
-                "province": self.province,
-                "state": tuple(state.value for state in self.state),
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
-        return bounded(
-            {
-                "due_at": instant_span("due", self.due_from, self.due_to),
-                "starts_at": instant_span("starts", self.starts_from, self.starts_to),
-                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
-            }
-        )
 
 
 def routes(api: ApiContext) -> APIRouter:
@@ -88,7 +58,7 @@ def routes(api: ApiContext) -> APIRouter:
         """List which report is expected of which province."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page(query)
-        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/expectations/{session_id}")
@@ -102,20 +72,3 @@ def routes(api: ApiContext) -> APIRouter:
         return expectation_item(expectation)
 
     return router
-
-
-def _places(order: Order) -> Callable[[Expectation], Place]:
-    """The position of an expectation in a list, by the sort of that list."""
-
-    def place(expectation: Expectation) -> Place:
-        key: datetime | None = None
-        match order.sort.field:
-            case "due_at":
-                key = expectation.session.due_at
-            case "starts_at":
-                key = expectation.session.starts_at
-            case "changed_at":
-                key = expectation.changed_at
-        return Place(expectation.session_id, key)
-
-    return place

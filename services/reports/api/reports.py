@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,34 +18,35 @@ from services.reports.api.schemas import (
     whole_report,
 )
 from services.reports.domain.decisions import Submission
-from services.reports.domain.records import Expectation
+from services.reports.domain.records import Expectation, Report
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
-from shared.runtime.http.lists import (
-    DEFAULT_LIMIT,
-    INSTANT,
-    Bound,
-    Order,
-    Sorts,
-    Word,
-    any_of,
-    bounded,
-    chosen,
-    instant_span,
-    since,
-    until,
-)
+from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
+from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts("reports", "session_id", {"due_at": INSTANT, "submitted_at": INSTANT})
+
+def _report(expectation: Expectation) -> Report:
+    assert expectation.report is not None, "only expectations with a report are listed"
+    return expectation.report
+
+
+_SORTS = Sorts[Expectation](
+    "reports",
+    "session_id",
+    lambda expectation: expectation.session_id,
+    {
+        "due_at": SortField(INSTANT, lambda listed, _: _report(listed).due_at),
+        "submitted_at": SortField(INSTANT, lambda listed, _: _report(listed).submitted_at),
+    },
+)
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of reports can be filtered."""
 
     report_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
@@ -57,26 +57,6 @@ class Filters:
     due_to: Annotated[Bound | None, until("Due")] = None
     submitted_from: Annotated[Bound | None, since("Submitted last")] = None
     submitted_to: Annotated[Bound | None, until("Submitted last")] = None
-
-    def fields(self) -> dict[str, Collection[Value]]:
-        """The values to match, by field."""
-        return chosen(
-            {
-                "report_id": self.report_id,
-                "session_id": self.session_id,
-                "province": self.province,
-                "late": self.late,
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The ranges to match, by field. Raises Problem 422 if one is backwards."""
-        return bounded(
-            {
-                "due_at": instant_span("due", self.due_from, self.due_to),
-                "submitted_at": instant_span("submitted", self.submitted_from, self.submitted_to),
-            }
-        )
 
 
 def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
@@ -139,7 +119,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
         """List reports, without their texts."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page_of_reports(query)
-        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
 
     @router.get("/reports/{report_id}")
@@ -153,19 +133,3 @@ async def _find(api: ApiContext, report_id: str) -> Expectation:
     if expectation is None:
         raise not_found(sentence("no report {report_id}", report_id=report_id))
     return expectation
-
-
-def _places(order: Order) -> Callable[[Expectation], Place]:
-    """The position of a report in a list, by the sort of that list."""
-
-    def place(expectation: Expectation) -> Place:
-        report, key = expectation.report, None
-        assert report is not None, "only expectations with a report are listed"
-        match order.sort.field:
-            case "due_at":
-                key = report.due_at
-            case "submitted_at":
-                key = report.submitted_at
-        return Place(expectation.session_id, key)
-
-    return place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,41 +21,41 @@ from services.scheduler.domain.records import Resolution, ResolutionState
 from shared.contracts.events.base import Day
 from shared.contracts.events.resolutions import Priority
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
-from shared.runtime.http.lists import (
-    DAY,
-    DEFAULT_LIMIT,
-    INSTANT,
+from shared.runtime.http.filters import (
     AnySpelling,
     Bound,
-    Order,
-    Sorts,
+    ListFilters,
     Word,
     any_of,
-    bounded,
-    chosen,
-    day_span,
-    instant_span,
     since,
     since_day,
     until,
     until_day,
 )
+from shared.runtime.http.lists import DAY, DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts(
+_SORTS = Sorts[Resolution](
     "resolutions",
     "resolution_id",
-    {"due_on": DAY, "approved_at": INSTANT, "changed_at": INSTANT, "number": str | None},
+    lambda resolution: resolution.resolution_id,
+    {
+        "due_on": SortField(DAY, lambda resolution, _: resolution.terms.due_on),
+        "approved_at": SortField(INSTANT, lambda resolution, _: resolution.approved_at),
+        "changed_at": SortField(INSTANT, lambda resolution, _: resolution.changed_at),
+        "number": SortField(str | None, lambda resolution, _: resolution.terms.number),
+    },
 )
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of resolutions can be filtered."""
+
+    DAYS = frozenset({"due"})
 
     resolution_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
     session_id: Annotated[tuple[Word, ...], any_of("The session that it was recorded in.")] = ()
@@ -72,31 +71,6 @@ class Filters:
     approved_to: Annotated[Bound | None, until("Approved")] = None
     changed_from: Annotated[Bound | None, since("Changed last")] = None
     changed_to: Annotated[Bound | None, until("Changed last")] = None
-
-    def fields(self) -> dict[str, Collection[Value]]:
-        """The values to match, by stored field."""
-        return chosen(
-            {
-                "resolution_id": self.resolution_id,
-                "session_id": self.session_id,
-                "deputy": self.deputy,
-                "state": tuple(state.value for state in self.state),
-                "province": self.province,
-                "axis": self.axis,
-                "executing_body": self.executing_body,
-                "priority": self.priority,
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
-        return bounded(
-            {
-                "due_on": day_span("due", self.due_from, self.due_to),
-                "approved_at": instant_span("approved", self.approved_from, self.approved_to),
-                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
-            }
-        )
 
 
 def routes(api: ApiContext) -> APIRouter:
@@ -141,7 +115,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
         """List resolutions."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page_of_resolutions(query)
-        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[resolution_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/resolutions/{resolution_id}")
@@ -199,25 +173,6 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
                 )
 
         return await once(api.store.replies, revoke, resolution_item)
-
-
-def _places(order: Order) -> Callable[[Resolution], Place]:
-    """The position of a resolution in a list, by the sort of that list."""
-
-    def place(resolution: Resolution) -> Place:
-        key: object = None
-        match order.sort.field:
-            case "due_on":
-                key = resolution.terms.due_on
-            case "approved_at":
-                key = resolution.approved_at
-            case "changed_at":
-                key = resolution.changed_at
-            case "number":
-                key = resolution.terms.number
-        return Place(resolution.resolution_id, key)
-
-    return place
 
 
 def _recorded(resolutions: list[Resolution]) -> Recorded:

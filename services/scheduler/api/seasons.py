@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -16,14 +17,21 @@ from services.scheduler.api.schemas import (
 )
 from services.scheduler.domain.records import Season, Session
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
-from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts, Word, any_of, chosen
+from shared.runtime.http.filters import ListFilters, Word, any_of
+from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts("seasons", "season", {})
+_SORTS = Sorts[Season]("seasons", "season", lambda season: season.season)
+
+
+@dataclass(frozen=True)
+class Filters(ListFilters):
+    """The fields by which the list of seasons can be filtered."""
+
+    season: Annotated[tuple[Word, ...], any_of("Its name.")] = ()
 
 
 def routes(api: ApiContext) -> APIRouter:
@@ -50,14 +58,14 @@ def routes(api: ApiContext) -> APIRouter:
     @router.get("/seasons")
     async def list_seasons(
         _: Caller,
+        filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
-        season: Annotated[tuple[Word, ...], any_of("Its name.")] = (),
     ) -> Page[SeasonItem]:
         """List seasons by their names."""
-        query = order.query(limit, chosen({"season": season}))
+        query = order.query(limit, filters.fields())
         found = await api.store.page_of_seasons(query)
-        shown, cursor = _SORTS.cut(found, limit, order, lambda one: Place(one.season))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[SeasonItem.model_validate(s) for s in shown], next_cursor=cursor)
 
     @router.get("/seasons/{season}")

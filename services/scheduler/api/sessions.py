@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,31 +20,27 @@ from services.scheduler.api.schemas import (
 )
 from services.scheduler.domain.records import Kind, Session, State
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
-from shared.runtime.http.lists import (
-    DEFAULT_LIMIT,
-    INSTANT,
-    Bound,
-    Order,
-    Sorts,
-    Word,
-    any_of,
-    bounded,
-    chosen,
-    instant_span,
-    since,
-    until,
-)
+from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
+from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
 from shared.runtime.identity import Caller
-from shared.runtime.list_queries import Place, Value, ValueRange
+from shared.runtime.list_queries import Value
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.sentences import sentence
 
-_SORTS = Sorts("sessions", "session_id", {"starts_at": INSTANT, "changed_at": INSTANT})
+_SORTS = Sorts[Session](
+    "sessions",
+    "session_id",
+    lambda session: session.session_id,
+    {
+        "starts_at": SortField(INSTANT, lambda session, _: session.gathering.starts_at),
+        "changed_at": SortField(INSTANT, lambda session, _: session.changed_at),
+    },
+)
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(ListFilters):
     """The fields by which the list of sessions can be filtered."""
 
     session_id: Annotated[tuple[Word, ...], any_of("Its id.")] = ()
@@ -65,24 +61,9 @@ class Filters:
         """
         if self.provinces and self.province and set(self.provinces) != set(self.province):
             raise invalid_field("province", "differs from `provinces`, which is the same")
-        return chosen(
-            {
-                "session_id": self.session_id,
-                "season": self.season,
-                "kind": self.kind,
-                "state": tuple(state.value for state in self.state),
-                "provinces": self.provinces or self.province,
-            }
-        )
-
-    def spans(self) -> dict[str, ValueRange]:
-        """The ranges to match, by stored field. Raises Problem 422 if one is backwards."""
-        return bounded(
-            {
-                "starts_at": instant_span("starts", self.starts_from, self.starts_to),
-                "changed_at": instant_span("changed", self.changed_from, self.changed_to),
-            }
-        )
+        matched = super().fields()
+        alias = matched.pop("province", None)
+        return matched if alias is None else {"provinces": alias, **matched}
 
 
 def routes(api: ApiContext) -> APIRouter:
@@ -106,7 +87,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
         """List sessions."""
         query = order.query(limit, filters.fields(), filters.spans())
         found = await api.store.page_of_sessions(query)
-        shown, cursor = _SORTS.cut(found, limit, order, _places(order))
+        shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
     @router.get("/sessions/{session_id}")
@@ -218,18 +199,3 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
                 )
 
         return await once(api.store.replies, end, session_item)
-
-
-def _places(order: Order) -> Callable[[Session], Place]:
-    """The position of a session in a list, by the sort of that list."""
-
-    def place(session: Session) -> Place:
-        match order.sort.field:
-            case "starts_at":
-                return Place(session.session_id, session.gathering.starts_at)
-            case "changed_at":
-                return Place(session.session_id, session.changed_at)
-            case _:
-                return Place(session.session_id)
-
-    return place

@@ -1,7 +1,6 @@
 """Lists return a page and an opaque cursor, which points after the page's last item.
 
-A filter that is given several times means OR; dates have filters from and to; a sort is the name
-of a field, with a minus if it descends.
+A sort is the name of a field, with a minus if it descends; `filters` narrows a list.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from fastapi import Query
@@ -20,23 +20,17 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     Field,
-    PlainValidator,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
-    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
-from shared.contracts.events.base import Day, Instant
 from shared.runtime import list_queries
-from shared.runtime.calendar import start_of_day
+from shared.runtime.http.filters import AnyFigures
 from shared.runtime.list_queries import Place, Sort, Value, ValueRange
 from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.sentences import sentence
-from shared.text import search_key
 
 Item = TypeVar("Item")
 
@@ -55,127 +49,9 @@ class Page(BaseModel, Generic[Item]):
     next_cursor: str | None = Field(None, description="Asks for the next page; null on the last.")
 
 
-# -- types of parameters ------------------------------------------------------------------------
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-AnyFigures: Final = BeforeValidator(_number)
-"""Accepts a whole number in digits of any script."""
-
 Limit: TypeAlias = Annotated[
     int, AnyFigures, Query(ge=1, le=500, description="Most items on a page.")
 ]
-
-Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
-"""A value to look for; an empty one is a mistake of the caller."""
-
-
-def _key(text: str) -> str:
-    key = search_key(text)
-    if not key:
-        raise PydanticCustomError("no_word", "must hold a letter or a digit")
-    return key
-
-
-SearchKey: TypeAlias = Annotated[Word, AfterValidator(_key)]
-"""Words to look for, converted to their `search_key`, so that spelling variants match."""
-
-
-def any_of(description: str) -> Any:
-    """A filter with several values, of which an item has to have one."""
-    whole = f"{description} Given several times: any of them."
-    return Query(max_length=_MOST_VALUES, description=whole)
-
-
-_DAYS: Final[TypeAdapter[date]] = TypeAdapter(Day)
-_INSTANTS: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
-
-
-def _bound(text: object) -> date | datetime:
-    try:
-        return _DAYS.validate_python(text)
-    except ValidationError as error:
-        message = error.errors()[0]["msg"]
-    try:
-        return _INSTANTS.validate_python(text)
-    except ValidationError:
-        hint = "or an RFC 3339 time with an offset, its + written as %2B"
-        raise PydanticCustomError(
-            "bound", "{wrong}, {hint}", {"wrong": message, "hint": hint}
-        ) from None
-
-
-Bound: TypeAlias = Annotated[
-    date | datetime,
-    PlainValidator(_bound),
-    WithJsonSchema({"type": "string", "examples": ["2024-03-11", "2024-03-11T09:00:00+03:30"]}),
-]
-"""A whole day in Asia/Tehran, or an instant."""
-
-
-AnySpelling: TypeAlias = Annotated[
-    tuple[SearchKey, ...],
-    any_of("The whole name; variants of Arabic and Persian letters, spaces and digits are equal."),
-]
-"""A filter for names in any spelling."""
-
-
-def since_day(what: str) -> Any:
-    """The parameter for the first day of a range."""
-    return Query(description=f"{what} on this day (Asia/Tehran) or later.")
-
-
-def until_day(what: str) -> Any:
-    """The parameter for the last day of a range."""
-    return Query(description=f"{what} on this day (Asia/Tehran) or earlier.")
-
-
-def since(what: str) -> Any:
-    """The parameter for the first day or instant of a range."""
-    return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or later.")
-
-
-def until(what: str) -> Any:
-    """The parameter for the last day or instant of a range."""
-    return Query(description=f"{what} at this instant, on this day in Asia/Tehran, or earlier.")
-
-
-def day_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
-    """The range of days of `<name>_from` and `<name>_to`; None if neither is given.
-
-    Raises Problem 422 if the first is after the last.
-    """
-    return _span(name, first, last)
-
-
-def instant_span(name: str, first: date | None, last: date | None) -> ValueRange | None:
-    """The range of instants of `<name>_from` and `<name>_to`; a day means all of it in Tehran.
-
-    None if neither is given. Raises Problem 422 if the first is after the last.
-    """
-    begin = first if first is None or isinstance(first, datetime) else start_of_day(first)
-    if last is None or isinstance(last, datetime):
-        return _span(name, begin, last)
-    return _span(name, begin, start_of_day(last + _DAY) - _RESOLUTION)
-
-
-def _span(name: str, first: date | None, last: date | None) -> ValueRange | None:
-    if first is not None and last is not None and first > last:
-        raise invalid_field(f"{name}_from", sentence("is after {name}", name=f"{name}_to"))
-    return None if first is None and last is None else ValueRange(first, last)
-
-
-def chosen(values: Mapping[str, Sequence[Value]]) -> dict[str, Collection[Value]]:
-    """The filters that have values, each value once."""
-    return {name: tuple(dict.fromkeys(given)) for name, given in values.items() if given}
-
-
-def bounded(spans: Mapping[str, ValueRange | None]) -> dict[str, ValueRange]:
-    """The ranges that are given."""
-    return {name: span for name, span in spans.items() if span is not None}
 
 
 # -- cursors ------------------------------------------------------------------------------------
@@ -238,6 +114,14 @@ DAYS_LATE: Final = Annotated[int, Field(ge=0, le=366 * len(_YEARS))]
 
 
 @dataclass(frozen=True, slots=True)
+class SortField(Generic[Item]):
+    """A field by which a list can be sorted."""
+
+    kind: Any  # a type as for `SortKeys`
+    key: Callable[[Item, date | None], object]  # of an item, as of the day of the first page
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """The order of a requested page, and the place after which it begins."""
 
@@ -258,20 +142,35 @@ class Order:
         )
 
 
-class Sorts:
+class Sorts(Generic[Item]):
     """The sorts of a list, and their cursors: a dependency of its route.
 
-        SORTS = Sorts("followups", "followup_id", {"due_on": DAY, "number": str | None})
+        SORTS = Sorts[Resolution](
+            "resolutions",
+            "resolution_id",
+            lambda resolution: resolution.resolution_id,
+            {"due_on": SortField(DAY, lambda resolution, _: resolution.terms.due_on)},
+        )
 
-        async def followups(order: Annotated[Order, Depends(SORTS)]): ...
+        async def resolutions(order: Annotated[Order, Depends(SORTS)]): ...
 
     accepts `sort=due_on`, `sort=-due_on` and so on; the default is the id. A cursor is valid only
     for the list and the sort that it came from.
     """
 
-    def __init__(self, name: str, id_: str, kinds: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        id_: str,
+        id_of: Callable[[Item], str],
+        fields: Mapping[str, SortField[Item]] = MappingProxyType({}),
+    ) -> None:
+        """`name` is that of the list, `id_` that of the field with the id of an item."""
         self._sorts: dict[str, Sort] = {}
         self._cursors: dict[str, SortKeys] = {}
+        self._id_of = id_of
+        self._fields = fields
+        kinds = {field: by.kind for field, by in fields.items()}
         for field, kind in {id_: None, **kinds}.items():
             for sort in (field, f"-{field}"):
                 stored = "" if field == id_ else field
@@ -291,17 +190,21 @@ class Sorts:
             raise self._of_another_sort(cursor) or refused from None
         return Order(sort, self._sorts[sort], Place(id_, key), as_of)
 
+    def place(self, item: Item, order: Order) -> Place:
+        """The position of an item in a list of this order."""
+        by = self._fields.get(order.sort.field)
+        return Place(self._id_of(item), None if by is None else by.key(item, order.as_of))
+
     def cut(
         self,
         found: Sequence[Item],
         limit: int,
         order: Order,
-        place: Callable[[Item], Place],
     ) -> tuple[Sequence[Item], str | None]:
         """Cut the one item more off a page, and make the cursor after it; None on the last page."""
         if len(found) <= limit:
             return found, None
-        last = place(found[limit - 1])
+        last = self.place(found[limit - 1], order)
         keys = (self._name, order.name, last.key, last.id, order.as_of)
         return found[:limit], self._cursors[order.name].write(*keys)
 

@@ -206,6 +206,12 @@ def test_every_pod_is_under_the_network_policies(rendered: Rendered) -> None:
         assert selects(shut["podSelector"]["matchLabels"], workload)
 
 
+def test_every_service_is_reached_over_http(rendered: Rendered) -> None:
+    selector = rendered.one("NetworkPolicy", "peygir-http")["spec"]["podSelector"]
+    (names,) = [e["values"] for e in selector["matchExpressions"]]
+    assert sorted(names) == sorted(SERVICES)
+
+
 def test_evaluation_is_small(rendered: Rendered, base: Rendered) -> None:
     wanted = 2 if rendered.text == base.text else 1
     assert {d["spec"]["replicas"] for d in rendered.of("Deployment")} == {wanted}

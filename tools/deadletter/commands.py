@@ -203,9 +203,10 @@ def replay(
 ) -> None:
     """Send letters back to their service and print each result; stops at the first error.
 
-    Without ORIGIN it takes letters that are open, are mended or had no answer, the oldest first.
-    Letters that were refused again are sent only if they are named. It is safe to repeat: a message
-    that the service knows is a duplicate. Ctrl-C ends it after the current letter; nothing is lost.
+    Without ORIGIN it takes letters that are open, are mended or had no answer, in the order in
+    which they came to each partition. Letters that were refused again are sent only if they are
+    named. It is safe to repeat: a message that the service knows is a duplicate. Ctrl-C ends it
+    after the current letter; nothing is lost.
     """
     limit = _parse_count(count, named=bool(origins))
 

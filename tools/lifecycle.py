@@ -1,4 +1,4 @@
-"""Prints the life of a follow-up, as docs/followups.md shows it: a diagram and a table.
+"""Prints the life cycle of a follow-up for docs/followups.md: a diagram and a table.
 
 python -m tools.lifecycle
 """
@@ -11,7 +11,7 @@ from services.followups.domain.records import ENDED, OPEN, State
 from services.followups.domain.transitions import RULES
 
 _OPEN: Final = "open"
-_NAMED: Final = {OPEN: "whatever is open", frozenset(State): "whatever it is"}
+_SOURCE_NAMES: Final = {OPEN: "whatever is open", frozenset(State): "whatever it is"}
 
 
 def diagram() -> str:
@@ -30,7 +30,7 @@ def table() -> str:
     """Return every transition with the people who may take it, as a Markdown table."""
     lines = ["| step | who | from | to |", "| --- | --- | --- | --- |"]
     for transition, rule in RULES.items():
-        sources = _NAMED.get(rule.sources) or ", ".join(sorted(rule.sources))
+        sources = _SOURCE_NAMES.get(rule.sources) or ", ".join(sorted(rule.sources))
         lines.append(f"| {transition} | {rule.by} | {sources} | {rule.target or 'the same'} |")
     return "\n".join(lines) + "\n"
 

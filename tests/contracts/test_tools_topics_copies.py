@@ -10,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.local.cluster import Cluster
 from tests.contracts.job import config, create, run, topics
-from tools.topics.ensure import Found, faults_of
+from tools.topics.ensure import ExistingTopic as Found
+from tools.topics.ensure import faults_of
 
 
 @pytest.mark.parametrize("there", [1, 5])

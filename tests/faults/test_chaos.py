@@ -25,8 +25,9 @@ from tests.component.harness import Service, binary, create_topics, eventually
 from tests.faults import reading
 from tests.promise.checker import Kind, Violation, check
 from tests.promise.history import Effect, History, Outcome, Place, Sent
-from tools.deadletter.desk import DeadletterSettings, opened
 from tools.deadletter.mending import set_body
+from tools.deadletter.workspace import DeadletterSettings
+from tools.deadletter.workspace import open_workspace as opened
 
 SEED = 1402
 DOUBLES = 0.05

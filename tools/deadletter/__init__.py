@@ -2,13 +2,14 @@
 
 It uses three sources, none of which is the service's own database:
 
-- the dead-letter topic: what was given up, and why. It is read from beginning to end; of each
-  letter only the notes are kept, and its body is read again when it is needed.
-- a small MongoDB database of the tool's own, `deadletters`: what operators did about a letter, by
-  whom and why, with the mended message and its difference. One document per letter (collection
-  `letters`, `_id` is service and origin), changed by compare-and-set on its `revision`, so that the
-  slower of two operators gets an error. It is created by the first change, holds nothing that a
-  service needs, and is backed up with the others.
-- the service's HTTP: what became of a replay (`/v1/replays/{id}`, kept by the service in the
-  transaction of the effect), and which subscriptions are paused (`/v1/subscriptions`).
+- The dead-letter topic holds the messages that the service gave up, and the reasons. The tool reads
+  it from beginning to end and keeps only the notes of each letter. It reads a message again when a
+  command needs it.
+- The MongoDB database `deadletters` holds what operators did about a letter, who and why, with the
+  mended message and its diff. Only this tool uses it. The collection `letters` has one document per
+  letter; `_id` is the service and the origin. A change is a compare-and-set on `revision`: if two
+  operators change the same letter, the slower one gets an error. The first change creates the
+  database. It holds nothing that a service needs, and is backed up with the others.
+- The API of the service has the answer to a replay (`/v1/replays/{id}`, which the service stores in
+  the transaction of the effect), and the paused subscriptions (`/v1/subscriptions`).
 """

@@ -1,4 +1,4 @@
-"""The commands of the tool."""
+"""The commands of `./peygir deadletter`."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ from pymongo.errors import PyMongoError
 from shared.contracts.services import ServiceName
 from shared.runtime.settings import load
 from tools.deadletter import mending, output
-from tools.deadletter.book import Mended, Moved
-from tools.deadletter.desk import DeadletterSettings, Desk, chosen, opened
-from tools.deadletter.grouping import By, Entry, groups
-from tools.deadletter.letters import BadOrigin, read_origin
+from tools.deadletter.dead_letters import BadOrigin, parse_origin
+from tools.deadletter.grouping import GroupBy, TriagedLetter, group_letters
+from tools.deadletter.interaction import edit_body, replay_with_progress, report_totals
 from tools.deadletter.mending import LONGEST_REASON, NotMendable
-from tools.deadletter.replaying import choose
-from tools.deadletter.service import NoService, NotPaused
-from tools.deadletter.session import edited, replay_all, sum_up
-from tools.deadletter.topic import NoTopic, UnknownLetter
+from tools.deadletter.replayer import select_by_default
+from tools.deadletter.service_client import NotPaused, ServiceUnavailable
+from tools.deadletter.topic import DeadLetterTopicMissing, UnknownDeadLetter
+from tools.deadletter.triage import MessageContent, TriageConflict
+from tools.deadletter.workspace import (
+    DeadletterSettings,
+    DeadLetterWorkspace,
+    open_workspace,
+    select_named,
+)
 
 StateName: TypeAlias = Literal[
     "open", "mended", "waiting", "applied", "duplicate", "ignored", "refused", "discarded"
 ]
 
-_REFUSALS = (
+_EXPECTED_ERRORS = (
     BadOrigin,
     KafkaError,
-    Moved,
-    NoService,
-    NoTopic,
+    TriageConflict,
+    ServiceUnavailable,
+    DeadLetterTopicMissing,
     NotMendable,
     NotPaused,
     OSError,
     PyMongoError,
-    UnknownLetter,
+    UnknownDeadLetter,
 )
 
 app = typer.Typer(
@@ -52,16 +57,17 @@ app = typer.Typer(
     "PEYGIR_NAMESPACE and PEYGIR_API.",
 )
 
-Of = Annotated[ServiceName, typer.Option("--service", help="Whose dead letters.")]
-Api = Annotated[str, typer.Option(help="URL of the service's API; PEYGIR_API says it as well.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-Letter = Annotated[str, typer.Argument(metavar="ORIGIN", help="topic/partition/offset")]
-Who = Annotated[str, typer.Option(help="Your name; it is kept.")]
-Why = Annotated[str, typer.Option(help="Your reason; it is kept.")]
-Revision = Annotated[
+ServiceOption = Annotated[ServiceName, typer.Option("--service", help="Whose dead letters.")]
+ApiOption = Annotated[str, typer.Option(help="URL of the service's API; by default PEYGIR_API.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+OriginArgument = Annotated[str, typer.Argument(metavar="ORIGIN", help="topic/partition/offset")]
+WhoOption = Annotated[str, typer.Option(help="Your name; it is stored.")]
+WhyOption = Annotated[str, typer.Option(help="Your reason; it is stored.")]
+RevisionOption = Annotated[
     int | None,
     typer.Option(
-        help="Only if the letter is at this revision, as `show` printed it; mends a mended one."
+        help="Only if the letter is at this revision, which `show` prints; needed to change a "
+        "mended letter."
     ),
 ]
 _DEFAULT: Final = "followups"
@@ -69,31 +75,33 @@ _DEFAULT: Final = "followups"
 
 @app.command("list")
 def list_letters(
-    service: Of = _DEFAULT,
+    service: ServiceOption = _DEFAULT,
     reason: Annotated[str | None, typer.Option(help="Only letters of this reason.")] = None,
-    group_by: Annotated[By, typer.Option(help="What forms a group.")] = "reason",
+    group_by: Annotated[GroupBy, typer.Option(help="What a group shares.")] = "reason",
     state: Annotated[StateName | None, typer.Option(help="Only letters in this state.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Letters shown; JSON has all.")] = 50,
-    api: Api = "",
-    as_json: Json = False,
+    api: ApiOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """List each dead letter once, in groups, the newest first."""
 
-    async def work(desk: Desk) -> None:
-        found = [entry for entry in await desk.list() if _wanted(entry, reason, state)]
-        formed = groups(found, group_by)
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        found = [
+            triaged for triaged in await workspace.list() if _is_selected(triaged, reason, state)
+        ]
+        groups = group_letters(found, group_by)
         if as_json:
             output.write_json(
                 {
-                    "groups": [output.group_document(group) for group in formed],
-                    "letters": [output.entry_document(entry) for entry in found],
+                    "groups": [output.group_document(group) for group in groups],
+                    "letters": [output.summary_document(triaged) for triaged in found],
                 }
             )
             return
-        now = desk.clock.now()
-        output.show_groups(formed, group_by, now)
+        now = workspace.clock.now()
+        output.print_groups(groups, group_by, now)
         output.write("")
-        output.show_entries(found[:limit], now)
+        output.print_letters(found[:limit], now)
         if len(found) > limit:
             output.write(f"{len(found) - limit} more; see --limit, --reason, --state")
 
@@ -101,73 +109,82 @@ def list_letters(
 
 
 @app.command()
-def show(origin: Letter, service: Of = _DEFAULT, api: Api = "", as_json: Json = False) -> None:
-    """Show a letter whole, the place of its error marked, and what became of it."""
+def show(
+    origin: OriginArgument,
+    service: ServiceOption = _DEFAULT,
+    api: ApiOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a whole letter, with the position of its error and what operators did about it."""
 
-    async def work(desk: Desk) -> None:
-        notes, page = await desk.find(read_origin(origin))
-        letter = await desk.letters.letter(notes)
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        notes, triage = await workspace.find(parse_origin(origin))
+        letter = await workspace.dead_letters.read(notes)
         if as_json:
-            output.write_json(output.letter_document(letter, page))
+            output.write_json(output.letter_document(letter, triage))
         else:
-            output.show_letter(letter, page)
+            output.print_letter(letter, triage)
 
     _run(service, api, getpass.getuser(), work)
 
 
 @app.command()
 def mend(
-    origin: Letter,
-    who: Who,
-    why: Why,
+    origin: OriginArgument,
+    who: WhoOption,
+    why: WhyOption,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Also ce_type=… and the like; repeat."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A field, or an attribute (ce_type=…); may be repeated.",
+        ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A body to put in its place.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file with the new body.")
     ] = None,
     edit: Annotated[bool, typer.Option("--edit", help="Change the body in $EDITOR.")] = False,
-    revision: Revision = None,
-    service: Of = _DEFAULT,
-    api: Api = "",
+    revision: RevisionOption = None,
+    service: ServiceOption = _DEFAULT,
+    api: ApiOption = "",
 ) -> None:
     """Mend a letter. The original is never sent again; `replay` sends the mended one."""
     if not set_ and file is None and not edit:
         raise typer.BadParameter("one of --set, --file, --edit")
-    _check_words(who, why)
+    _check_lengths(who, why)
 
-    def change(before: Mended) -> Mended:
+    def change(before: MessageContent) -> MessageContent:
         after = before
         if file is not None:
             after = mending.set_body(after, file.read_bytes())
         if edit:
-            after = edited(after)
+            after = edit_body(after)
         return mending.set_fields(after, set_ or ())
 
-    async def work(desk: Desk) -> None:
-        page = await desk.mend(read_origin(origin), change, why, revision)
-        output.write(page.deeds[-1].difference)
-        output.write(f"mended, revision {page.revision}; `replay {origin}` sends it")
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        triage = await workspace.mend(parse_origin(origin), change, why, revision)
+        output.write(triage.actions[-1].diff)
+        output.write(f"mended, revision {triage.revision}; `replay {origin}` sends it")
 
     _run(service, api, who, work)
 
 
 @app.command()
 def discard(
-    origin: Letter,
-    who: Who,
-    why: Why,
-    revision: Revision = None,
-    service: Of = _DEFAULT,
-    api: Api = "",
+    origin: OriginArgument,
+    who: WhoOption,
+    why: WhyOption,
+    revision: RevisionOption = None,
+    service: ServiceOption = _DEFAULT,
+    api: ApiOption = "",
 ) -> None:
     """Decide that a letter is never sent. It stays in its topic."""
-    _check_words(who, why)
+    _check_lengths(who, why)
 
-    async def work(desk: Desk) -> None:
-        page = await desk.discard(read_origin(origin), why, revision)
-        output.write(f"discarded, revision {page.revision}; it stays in its topic")
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        triage = await workspace.discard(parse_origin(origin), why, revision)
+        output.write(f"discarded, revision {triage.revision}; it stays in its topic")
 
     _run(service, api, who, work)
 
@@ -177,41 +194,41 @@ def replay(
     origins: Annotated[list[str] | None, typer.Argument(metavar="ORIGIN…")] = None,
     reason: Annotated[str | None, typer.Option(help="Only letters of this reason.")] = None,
     count: Annotated[str, typer.Option(help="How many at most: 1, 5, 20, all.")] = "",
-    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="Letters a second.")] = 5.0,
+    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="Letters per second.")] = 5.0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30.0,
     who: Annotated[str, typer.Option(help="Your name; by default your login.")] = "",
-    service: Of = _DEFAULT,
-    api: Api = "",
-    as_json: Json = False,
+    service: ServiceOption = _DEFAULT,
+    api: ApiOption = "",
+    as_json: JsonOption = False,
 ) -> None:
-    """Send letters back to their service and say what became of each; stops at the first error.
+    """Send letters back to their service and print each result; stops at the first error.
 
-    Without ORIGIN it takes letters that are open, mended, or had no answer, the first first; those
-    refused again wait to be mended or named. Repeating does no harm: what the service knows is a
-    duplicate. Ctrl-C ends it after the letter in hand, and nothing is lost.
+    Without ORIGIN it takes letters that are open, are mended or had no answer, in the order in
+    which they came to each partition. Letters that were refused again are sent only if they are
+    named. It is safe to repeat: a message that the service knows is a duplicate. Ctrl-C ends it
+    after the current letter; nothing is lost.
     """
-    most = _count(count, named=bool(origins))
+    limit = _parse_count(count, named=bool(origins))
 
-    async def work(desk: Desk) -> None:
-        wanted = [read_origin(text) for text in origins or ()]
-        await (
-            desk.service.paused()
-        )  # nothing is sent if the service could not say what became of it
-        found = await desk.list()
-        if wanted:
-            letters = chosen(found, wanted)[:most]
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        named = [parse_origin(text) for text in origins or ()]
+        # Fail before anything is sent if the service cannot be asked for the results.
+        await workspace.service.paused()
+        found = await workspace.list()
+        if named:
+            letters = select_named(found, named)[:limit]
         else:
-            pages = {entry.notes.origin: entry.page for entry in found}
-            letters = choose(
-                [entry.notes for entry in found],
-                lambda notes: pages[notes.origin],
+            triages = {triaged.notes.origin: triaged.triage for triaged in found}
+            letters = select_by_default(
+                [triaged.notes for triaged in found],
+                lambda notes: triages[notes.origin],
                 reason=reason,
-                count=most,
+                count=limit,
             )
-        results = await replay_all(desk, letters, rate, timeout, quiet=as_json)
+        results = await replay_with_progress(workspace, letters, rate, timeout, quiet=as_json)
         if as_json:
-            output.write_json([output.replayed_document(replayed) for replayed in results])
-        if code := sum_up(results, len(letters)):
+            output.write_json([output.result_document(result) for result in results])
+        if code := report_totals(results, len(letters)):
             raise typer.Exit(code)
 
     _run(service, api, who or getpass.getuser(), work)
@@ -219,61 +236,63 @@ def replay(
 
 @app.command()
 def resume(
-    group: Annotated[str, typer.Option(help="Such as followups-civil.")],
+    group: Annotated[str, typer.Option(help="The group, such as followups-civil.")],
     topic: Annotated[
         str,
         typer.Option(help="Only this topic, as `paused` prints it; by default all of the group."),
     ] = "",
     who: Annotated[str, typer.Option(help="Your name; by default your login.")] = "",
-    service: Of = _DEFAULT,
-    api: Api = "",
+    service: ServiceOption = _DEFAULT,
+    api: ApiOption = "",
 ) -> None:
-    """Let topics that a flood of refusals has paused go on."""
+    """Resume topics that a flood of refusals paused."""
 
-    async def work(desk: Desk) -> None:
-        await desk.service.resume(desk.namespace + group, topic)
+    async def work(workspace: DeadLetterWorkspace) -> None:
+        await workspace.service.resume(workspace.namespace + group, topic)
         output.write(f"{topic} of {group} goes on" if topic else f"{group} goes on")
 
     _run(service, api, who or getpass.getuser(), work)
 
 
 @app.command()
-def paused(service: Of = _DEFAULT, api: Api = "") -> None:
-    """List the topics that a flood paused, each with the group that waits for it."""
+def paused(service: ServiceOption = _DEFAULT, api: ApiOption = "") -> None:
+    """List the topics that a flood paused, each with the group that does not read it."""
 
-    async def work(desk: Desk) -> None:
+    async def work(workspace: DeadLetterWorkspace) -> None:
         rows = [
-            (p.group.removeprefix(desk.namespace), p.since, p.reason, p.topic or "all")
-            for p in await desk.service.paused()
+            (p.group.removeprefix(workspace.namespace), p.since, p.reason, p.topic or "all")
+            for p in await workspace.service.paused()
         ]
-        output.table("Paused topics", ("group", "since", "reason", "topic"), rows)
+        output.print_table("Paused topics", ("group", "since", "reason", "topic"), rows)
 
     _run(service, api, getpass.getuser(), work)
 
 
-def _run(service: ServiceName, api: str, who: str, work: Callable[[Desk], Awaitable[None]]) -> None:
-    """Do the work of a command at a desk; what it is refused is one line, and exit code 1."""
+def _run(
+    service: ServiceName, api: str, who: str, work: Callable[[DeadLetterWorkspace], Awaitable[None]]
+) -> None:
+    """Do the work of a command; an expected error is one line and exit code 1."""
     settings = load(DeadletterSettings)
     if api:
         settings = settings.model_copy(update={"api": api})
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one line
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors are one line
 
     async def do() -> None:
-        async with opened(settings, service, who) as desk:
-            await work(desk)
+        async with open_workspace(settings, service, who) as workspace:
+            await work(workspace)
 
     try:
         asyncio.run(do())
-    except _REFUSALS as error:
+    except _EXPECTED_ERRORS as error:
         _fail(str(error) or type(error).__name__)
 
 
-def _wanted(entry: Entry, reason: str | None, state: StateName | None) -> bool:
-    of_state = state is None or entry.page.status.name.lower() == state
-    return of_state and reason in {None, entry.notes.reason}
+def _is_selected(triaged: TriagedLetter, reason: str | None, state: StateName | None) -> bool:
+    has_state = state is None or triaged.triage.status.name.lower() == state
+    return has_state and reason in {None, triaged.notes.reason}
 
 
-def _count(text: str, *, named: bool) -> int | None:
+def _parse_count(text: str, *, named: bool) -> int | None:
     if text == "all" or (not text and named):
         return None
     if not text:
@@ -283,8 +302,8 @@ def _count(text: str, *, named: bool) -> int | None:
     return int(text)
 
 
-def _check_words(*words: str) -> None:
-    for text in words:
+def _check_lengths(*texts: str) -> None:
+    for text in texts:
         if not text.strip() or len(text) > LONGEST_REASON:
             raise typer.BadParameter(f"--who and --why have 1 to {LONGEST_REASON} characters")
 

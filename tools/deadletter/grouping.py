@@ -1,4 +1,4 @@
-"""Dead letters with their state, and the groups that they form."""
+"""Joins dead letters with their triage, and groups them."""
 
 from __future__ import annotations
 
@@ -9,57 +9,59 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from shared.messaging.core.model import Origin
-from tools.deadletter.book import Page
-from tools.deadletter.letters import Notes
+from tools.deadletter.dead_letters import DeadLetterNotes
+from tools.deadletter.triage import Triage
 
-By: TypeAlias = Literal["reason", "topic"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A dead letter and its page."""
-
-    notes: Notes
-    page: Page
+GroupBy: TypeAlias = Literal["reason", "topic"]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Letters that have a reason or a topic in common."""
+class TriagedLetter:
+    """A dead letter and its triage."""
 
-    name: str
+    notes: DeadLetterNotes
+    triage: Triage
+
+
+@dataclass(frozen=True, slots=True)
+class LetterGroup:
+    """Dead letters that have the same reason or the same topic."""
+
+    name: str  # the reason or the topic
     count: int
-    states: Mapping[str, int]
+    states: Mapping[str, int]  # letters per state
     oldest: datetime  # UTC
     newest: datetime
 
 
-_KEYS: Final[Mapping[By, Callable[[Entry], str]]] = {
-    "reason": lambda entry: entry.notes.reason,
-    "topic": lambda entry: entry.notes.origin.topic,
+_KEYS: Final[Mapping[GroupBy, Callable[[TriagedLetter], str]]] = {
+    "reason": lambda triaged: triaged.notes.reason,
+    "topic": lambda triaged: triaged.notes.origin.topic,
 }
 
 
-def entries(letters: Mapping[Origin, Notes], pages: Mapping[Origin, Page]) -> list[Entry]:
-    """Each letter with its page, the newest first."""
+def with_triage(
+    letters: Mapping[Origin, DeadLetterNotes], triages: Mapping[Origin, Triage]
+) -> list[TriagedLetter]:
+    """Return each dead letter with its triage, the newest first."""
     found = [
-        Entry(notes, pages.get(origin, Page(origin)).seen_with(notes))
+        TriagedLetter(notes, triages.get(origin, Triage(origin)).with_notes(notes))
         for origin, notes in letters.items()
     ]
     return sorted(found, key=_newest, reverse=True)
 
 
-def groups(found: Iterable[Entry], by: By) -> list[Group]:
-    """The groups, the largest first."""
-    members: dict[str, list[Entry]] = {}
-    for entry in found:
-        members.setdefault(_KEYS[by](entry), []).append(entry)
-    formed = [_group(name, members[name]) for name in sorted(members)]
-    return sorted(formed, key=lambda group: -group.count)
+def group_letters(found: Iterable[TriagedLetter], by: GroupBy) -> list[LetterGroup]:
+    """Group dead letters; return the largest group first."""
+    members: dict[str, list[TriagedLetter]] = {}
+    for triaged in found:
+        members.setdefault(_KEYS[by](triaged), []).append(triaged)
+    result = [_group(name, members[name]) for name in sorted(members)]
+    return sorted(result, key=lambda group: -group.count)
 
 
 def age(since: datetime, now: datetime) -> str:
-    """How long ago: `42s`, `7m`, `3h`, `12d`."""
+    """Return how long ago an instant was: `42s`, `7m`, `3h`, `12d`."""
     seconds = max(0, int((now - since) / timedelta(seconds=1)))
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:
@@ -67,12 +69,12 @@ def age(since: datetime, now: datetime) -> str:
     return f"{seconds}s"
 
 
-def _group(name: str, members: list[Entry]) -> Group:
-    times = [entry.notes.failed_at for entry in members]
-    states = Counter(entry.page.status.value for entry in members)
-    return Group(name, len(members), dict(states.most_common()), min(times), max(times))
+def _group(name: str, members: list[TriagedLetter]) -> LetterGroup:
+    times = [triaged.notes.failed_at for triaged in members]
+    states = Counter(triaged.triage.status.value for triaged in members)
+    return LetterGroup(name, len(members), dict(states.most_common()), min(times), max(times))
 
 
-def _newest(entry: Entry) -> tuple[datetime, int, int]:
-    place = entry.notes.place
-    return entry.notes.failed_at, place.partition, place.offset
+def _newest(triaged: TriagedLetter) -> tuple[datetime, int, int]:
+    position = triaged.notes.position
+    return triaged.notes.failed_at, position.partition, position.offset

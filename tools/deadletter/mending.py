@@ -1,4 +1,4 @@
-"""Mends a message: other fields, or another body; always a new id, and a trace to the original."""
+"""Mends a message: sets fields or replaces the body, and adds a new id and where it comes from."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.contracts.topics import LARGEST_RECORD
 from shared.messaging.core.model import Origin
-from tools.deadletter.body import broken_at, is_structured, plain, pretty
-from tools.deadletter.book import Mended
-from tools.deadletter.letters import Headers, written
+from tools.deadletter.dead_letters import Headers, format_origin
+from tools.deadletter.rendering import escape_controls, find_json_error, is_structured, pretty_json
+from tools.deadletter.triage import MessageContent
 
 FROM: Final = "mended_from"
 BY: Final = "mended_by"
 BECAUSE: Final = "mended_because"
-LONGEST_REASON: Final = (
-    1_000  # characters of who and why: the headers must fit into what is set aside
-)
-_LONGEST_DIFFERENCE: Final = 100_000  # characters
+# Characters of who and why: the headers must fit into the space reserved for them.
+LONGEST_REASON: Final = 1_000
+_LONGEST_DIFF: Final = 100_000  # characters
 _ATTRIBUTE: Final = re.compile(r"(?:ce_)?(specversion|id|source|type|subject|time|dataschema)")
 
 
 class NotMendable(Exception):
-    """The change cannot be made, or what it makes is still no message that a service reads."""
+    """The change is not possible, or no service could read the changed message."""
 
 
-def set_fields(before: Mended, fields: Sequence[str]) -> Mended:
-    """Set `field=value` each: `due_on`, `attendees.0.name`, or an attribute such as `ce_type`.
+def set_fields(before: MessageContent, fields: Sequence[str]) -> MessageContent:
+    """Apply each `field=value`; a field is `due_on`, `attendees.0.name`, or `ce_type`.
 
-    A value that is JSON is read as JSON, unless the field holds text so far. Raises NotMendable.
+    A value that is JSON is read as JSON, unless the field holds text. Raises NotMendable.
     """
     after = before
     for field in fields:
@@ -44,50 +43,54 @@ def set_fields(before: Mended, fields: Sequence[str]) -> Mended:
         if attribute is not None:
             after = _set_attribute(after, attribute.group(1), text)
         elif name.lower() == "content-type":
-            after = Mended(after.value, _with_header(after.headers, name, text))
+            after = MessageContent(after.value, _with_header(after.headers, name, text))
         else:
             after = _set_field(after, name.split("."), text)
     return after
 
 
-def set_body(before: Mended, body: bytes) -> Mended:
-    """Put another value in the place of the old one."""
-    return Mended(body, before.headers)
+def set_body(before: MessageContent, body: bytes) -> MessageContent:
+    """Replace the value."""
+    return MessageContent(body, before.headers)
 
 
-def signed(mended: Mended, origin: Origin, new_id: str, who: str, why: str) -> Mended:
-    """The message as it is sent: with a new id, its origin, who mended it and why.
+def with_provenance(
+    mended: MessageContent, origin: Origin, new_id: str, who: str, why: str
+) -> MessageContent:
+    """Return the message with a new id, its origin, who mended it and why.
 
     Raises NotMendable if a service could not read it.
     """
     try:
-        named = _set_attribute(mended, "id", new_id)
+        identified = _set_attribute(mended, "id", new_id)
     except NotMendable:
-        named = mended  # a body in structured mode that is still broken: said below
-    headers = named.headers
-    for name, text in ((FROM, written(origin)), (BY, who), (BECAUSE, why)):
+        identified = mended  # its body is still not a JSON object: `_check` reports it
+    headers = identified.headers
+    for name, text in ((FROM, format_origin(origin)), (BY, who), (BECAUSE, why)):
         headers = _with_header(headers, name, text)
-    after = Mended(named.value, headers)
+    after = MessageContent(identified.value, headers)
     _check(after)
     return after
 
 
-def difference(before: Mended, after: Mended) -> str:
-    """A unified difference of headers and body, both as people read them."""
+def message_diff(before: MessageContent, after: MessageContent) -> str:
+    """Return a unified diff of headers and body, as people read them."""
     lines = "\n".join(
         difflib.unified_diff(_lines(before), _lines(after), "before", "mended", lineterm="", n=2)
     )
-    if len(lines) > _LONGEST_DIFFERENCE:
-        return f"{lines[:_LONGEST_DIFFERENCE]}\n… cut at {_LONGEST_DIFFERENCE} characters"
+    if len(lines) > _LONGEST_DIFF:
+        return f"{lines[:_LONGEST_DIFF]}\n… cut at {_LONGEST_DIFF} characters"
     return lines
 
 
-def _check(mended: Mended) -> None:
+def _check(mended: MessageContent) -> None:
     value = mended.value
     if value is not None and len(value) > LARGEST_RECORD:
         raise NotMendable(f"{len(value)} bytes, at most {LARGEST_RECORD} go through Kafka")
-    if value is not None and (broken := broken_at(value)) is not None:
-        raise NotMendable(f"the body is no JSON: {broken[1]} at byte {broken[0]}; give it whole")
+    if value is not None and (json_error := find_json_error(value)) is not None:
+        raise NotMendable(
+            f"the body is no JSON: {json_error[1]} at byte {json_error[0]}; give it whole"
+        )
     try:
         parse(read([(name, raw or b"") for name, raw in mended.headers], value))
     except Unreadable as error:
@@ -98,35 +101,35 @@ def _check(mended: Mended) -> None:
         raise NotMendable(f"still invalid: {error.detail}") from None
 
 
-def _set_attribute(before: Mended, name: str, text: str) -> Mended:
+def _set_attribute(before: MessageContent, name: str, text: str) -> MessageContent:
     if not is_structured(before.headers, before.value):
-        return Mended(before.value, _with_header(before.headers, f"ce_{name}", text))
-    document = _document(before.value)
+        return MessageContent(before.value, _with_header(before.headers, f"ce_{name}", text))
+    document = _load_object(before.value)
     document[name] = text
-    return Mended(_dumped(document), before.headers)
+    return MessageContent(_dump(document), before.headers)
 
 
-def _set_field(before: Mended, path: Sequence[str], text: str) -> Mended:
-    document = _document(before.value)
+def _set_field(before: MessageContent, path: Sequence[str], text: str) -> MessageContent:
+    document = _load_object(before.value)
     holder: Any = document
     if is_structured(before.headers, before.value):
         if document.get("data_base64") is not None:
             raise NotMendable("the data is base64: give the body whole, with data instead")
         holder = document.setdefault("data", {})
     for step in path[:-1]:
-        holder = _inside(holder, step)
-    _put(holder, path[-1], text)
-    return Mended(_dumped(document), before.headers)
+        holder = _descend(holder, step)
+    _set_item(holder, path[-1], text)
+    return MessageContent(_dump(document), before.headers)
 
 
-def _inside(holder: Any, step: str) -> Any:
+def _descend(holder: Any, step: str) -> Any:
     try:
         return holder[int(step)] if isinstance(holder, list) else holder[step]
     except (KeyError, IndexError, ValueError, TypeError):
         raise NotMendable(f"there is no {step} to go into") from None
 
 
-def _put(holder: Any, name: str, text: str) -> None:
+def _set_item(holder: Any, name: str, text: str) -> None:
     key: Any = name
     if isinstance(holder, list):
         key = int(name) if name.isascii() and name.isdigit() else -1
@@ -139,7 +142,11 @@ def _put(holder: Any, name: str, text: str) -> None:
 
 
 def _value(text: str, held: Any) -> Any:
-    """Text for a field that holds text, unless it is quoted; else JSON if it is JSON."""
+    """Return the value to set; `held` is the old one.
+
+    A field that holds text gets the text as it is, unless it is quoted or null. Everything else is
+    read as JSON if it is JSON.
+    """
     if isinstance(held, str) and text != "null" and not text.startswith('"'):
         return text
     try:
@@ -148,9 +155,9 @@ def _value(text: str, held: Any) -> Any:
         return text
 
 
-def _document(value: bytes | None) -> dict[str, Any]:
-    broken = None if value is None else broken_at(value)
-    if value is None or broken is not None:
+def _load_object(value: bytes | None) -> dict[str, Any]:
+    json_error = None if value is None else find_json_error(value)
+    if value is None or json_error is not None:
         raise NotMendable("the body is no JSON, so no field can be set: give it whole")
     document = json.loads(value)
     if not isinstance(document, dict):
@@ -158,20 +165,20 @@ def _document(value: bytes | None) -> dict[str, Any]:
     return document
 
 
-def _dumped(document: dict[str, Any]) -> bytes:
+def _dump(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")  # a lone surrogate stays an escape
 
 
 def _with_header(headers: Headers, name: str, text: str) -> Headers:
-    """One header in the place of all of that name."""
+    """Replace all headers of that name, in any case, by one."""
     kept = [(n, raw) for n, raw in headers if n.lower() != name.lower()]
     return (*kept, (name, text.encode()))
 
 
-def _lines(mended: Mended) -> list[str]:
+def _lines(mended: MessageContent) -> list[str]:
     headers = [
-        plain(f"{name}: {(raw or b'').decode(errors='backslashreplace')}")
+        escape_controls(f"{name}: {(raw or b'').decode(errors='backslashreplace')}")
         for name, raw in sorted(mended.headers, key=lambda header: header[0])
     ]
-    return [*headers, "", *map(plain, pretty(mended.value).splitlines())]
+    return [*headers, "", *map(escape_controls, pretty_json(mended.value).splitlines())]

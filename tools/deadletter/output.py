@@ -1,4 +1,4 @@
-"""What people and programs get to see: tables on a terminal, else lines, or JSON."""
+"""Prints results for people, as tables or lines, and for programs, as JSON."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tools.deadletter.body import Line, body_lines, header_lines, plain
-from tools.deadletter.book import Deed, Mended, Page
-from tools.deadletter.grouping import Entry, Group, age
-from tools.deadletter.letters import Headers, Letter, written
-from tools.deadletter.replaying import Replayed
+from tools.deadletter.dead_letters import Headers, StoredDeadLetter, format_origin
+from tools.deadletter.grouping import LetterGroup, TriagedLetter, age
+from tools.deadletter.rendering import RenderedLine, body_lines, escape_controls, header_lines
+from tools.deadletter.replayer import ReplayResult
+from tools.deadletter.triage import MessageContent, OperatorAction, Triage
 
-_WRONG: Final = "   ⟵ "
+_ERROR_ARROW: Final = "   ⟵ "
 _LONGEST_CELL: Final = 120
 
 
 def write(text: str) -> None:
-    """One line to standard output; what has no encoding is escaped."""
+    """Write one line to standard output; lone surrogates are escaped."""
     sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
     sys.stdout.flush()
 
 
 def write_json(document: Any) -> None:
-    """One JSON document; Persian stays readable."""
+    """Write one JSON document; Persian stays readable."""
     write(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal, lines with tabs elsewhere."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on a terminal, else lines with tabs."""
     if not sys.stdout.isatty():
         write("\t".join(columns))
         for row in rows:
-            write("\t".join(plain(cell).replace("\n", " ") for cell in row))
+            write("\t".join(escape_controls(cell).replace("\n", " ") for cell in row))
         return
-    shown = Table(title=title, title_justify="left", header_style="bold")
+    printed = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        printed.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(plain(cell)) for cell in row))
-    Console().print(shown)
+        printed.add_row(*(Text(escape_controls(cell)) for cell in row))
+    Console().print(printed)
 
 
-def show_groups(formed: Sequence[Group], by: str, now: datetime) -> None:
-    """The groups, each with its states and ages."""
+def print_groups(groups: Sequence[LetterGroup], by: str, now: datetime) -> None:
+    """Print one row per group, with its states and ages."""
     rows = [
         (
             group.name,
@@ -58,91 +58,95 @@ def show_groups(formed: Sequence[Group], by: str, now: datetime) -> None:
             age(group.oldest, now),
             age(group.newest, now),
         )
-        for group in formed
+        for group in groups
     ]
-    table("Dead letters", (by, "letters", "state", "oldest", "newest"), rows)
+    print_table("Dead letters", (by, "letters", "state", "oldest", "newest"), rows)
 
 
-def show_entries(found: Sequence[Entry], now: datetime) -> None:
-    """The letters, one a line."""
+def print_letters(letters: Sequence[TriagedLetter], now: datetime) -> None:
+    """Print one row per dead letter."""
     rows = [
         (
-            written(entry.notes.origin),
-            entry.notes.reason,
-            age(entry.notes.failed_at, now),
-            str(entry.notes.attempts),
-            entry.page.status.value,
-            entry.notes.error[:_LONGEST_CELL],
+            format_origin(triaged.notes.origin),
+            triaged.notes.reason,
+            age(triaged.notes.failed_at, now),
+            str(triaged.notes.attempts),
+            triaged.triage.status.value,
+            triaged.notes.error[:_LONGEST_CELL],
         )
-        for entry in found
+        for triaged in letters
     ]
-    table("Letters", ("origin", "reason", "age", "attempts", "state", "error"), rows)
+    print_table("Letters", ("origin", "reason", "age", "attempts", "state", "error"), rows)
 
 
-def show_letter(letter: Letter, page: Page) -> None:
-    """A letter whole: what is noted, the message with its error marked, what became of it."""
+def print_letter(letter: StoredDeadLetter, triage: Triage) -> None:
+    """Print a whole dead letter: its notes, its message with the error marked, the actions."""
     notes = letter.notes
-    write(f"{written(notes.origin)}  {page.status.value}  (revision {page.revision})")
-    write(plain(f"{notes.reason}: {notes.error}"))
+    write(f"{format_origin(notes.origin)}  {triage.status.value}  (revision {triage.revision})")
+    write(escape_controls(f"{notes.reason}: {notes.error}"))
     key = (letter.key or b"").decode(errors="backslashreplace")
-    write(plain(f"attempts {notes.attempts}, failed at {_utc(notes.failed_at)}, key {key}"))
-    _message("headers", header_lines(letter.headers, notes.reason, notes.error))
-    _message("body", body_lines(letter.headers, letter.value))
-    if page.told:
-        write(plain(f"\nrefused again: {page.told}"))
-    for deed in page.deeds:
-        write(plain(f"\n{_deed(deed)}"))
-        if deed.difference:
-            write(deed.difference)
+    write(
+        escape_controls(f"attempts {notes.attempts}, failed at {_utc(notes.failed_at)}, key {key}")
+    )
+    _print_lines("headers", header_lines(letter.headers, notes.reason, notes.error))
+    _print_lines("body", body_lines(letter.headers, letter.value))
+    if triage.refusal:
+        write(escape_controls(f"\nrefused again: {triage.refusal}"))
+    for action in triage.actions:
+        write(escape_controls(f"\n{_action_line(action)}"))
+        if action.diff:
+            write(action.diff)
 
 
-def letter_document(letter: Letter, page: Page) -> dict[str, Any]:
-    """A letter for programs."""
+def letter_document(letter: StoredDeadLetter, triage: Triage) -> dict[str, Any]:
+    """Return a whole dead letter for JSON."""
     return {
-        **entry_document(Entry(letter.notes, page)),
+        **summary_document(TriagedLetter(letter.notes, triage)),
         "key": _text(letter.key),
         "headers": _headers(letter.headers),
         "value": _text(letter.value),
         "wrong": [
-            line.wrong
+            line.error
             for line in (
                 *header_lines(letter.headers, letter.notes.reason, letter.notes.error),
                 *body_lines(letter.headers, letter.value),
             )
-            if line.wrong
+            if line.error
         ],
-        "mended": None if page.mended is None else _mended(page.mended),
+        "mended": None
+        if triage.mended_message is None
+        else _message_document(triage.mended_message),
         "deeds": [
             {
-                "what": deed.what,
-                "by": deed.by,
-                "at": _utc(deed.at),
-                "why": deed.why,
-                "difference": deed.difference,
+                "what": action.kind,
+                "by": action.by,
+                "at": _utc(action.at),
+                "why": action.why,
+                "difference": action.diff,
             }
-            for deed in page.deeds
+            for action in triage.actions
         ],
     }
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
-    """A line of the list for programs."""
-    notes, page = entry.notes, entry.page
+def summary_document(triaged: TriagedLetter) -> dict[str, Any]:
+    """Return a dead letter without its message for JSON."""
+    notes, triage = triaged.notes, triaged.triage
     return {
-        "origin": written(notes.origin),
+        "origin": format_origin(notes.origin),
         "reason": notes.reason,
         "error": notes.error,
         "attempts": notes.attempts,
         "failed_at": _utc(notes.failed_at),
-        "written": notes.written,
-        "state": page.status.value,
-        "revision": page.revision,
-        "told": page.told,
+        "written": notes.times_written,
+        "state": triage.status.value,
+        "revision": triage.revision,
+        "told": triage.refusal,
     }
 
 
-def group_document(group: Group) -> dict[str, Any]:
-    """A group for programs."""
+def group_document(group: LetterGroup) -> dict[str, Any]:
+    """Return a group for JSON."""
     return {
         "name": group.name,
         "count": group.count,
@@ -152,29 +156,31 @@ def group_document(group: Group) -> dict[str, Any]:
     }
 
 
-def replayed_document(replayed: Replayed) -> dict[str, Any]:
-    """What became of a replayed letter, for programs."""
+def result_document(result: ReplayResult) -> dict[str, Any]:
+    """Return the result of a replay for JSON."""
     return {
-        "origin": written(replayed.origin),
-        "became": replayed.status.short,
-        "told": replayed.told,
-        "again": replayed.again,
-        "wrong": replayed.wrong,
+        "origin": format_origin(result.origin),
+        "became": result.status.short,
+        "told": result.detail,
+        "again": result.again,
+        "wrong": result.error,
     }
 
 
-def _message(title: str, lines: Iterable[Line]) -> None:
+def _print_lines(title: str, lines: Iterable[RenderedLine]) -> None:
     write(f"\n{title}")
     for line in lines:
-        write(f"  {line.text}{_WRONG + plain(line.wrong) if line.wrong else ''}")
+        write(f"  {line.text}{_ERROR_ARROW + escape_controls(line.error) if line.error else ''}")
 
 
-def _deed(deed: Deed) -> str:
-    return f"{deed.what} by {deed.by} at {_utc(deed.at)}" + (f": {deed.why}" if deed.why else "")
+def _action_line(action: OperatorAction) -> str:
+    return f"{action.kind} by {action.by} at {_utc(action.at)}" + (
+        f": {action.why}" if action.why else ""
+    )
 
 
-def _mended(mended: Mended) -> dict[str, Any]:
-    return {"headers": _headers(mended.headers), "value": _text(mended.value)}
+def _message_document(message: MessageContent) -> dict[str, Any]:
+    return {"headers": _headers(message.headers), "value": _text(message.value)}
 
 
 def _headers(headers: Headers) -> list[list[str | None]]:

@@ -1,4 +1,4 @@
-"""The dead-letter topic, read as it stands now."""
+"""Reads the dead-letter topic of a service, up to its present end."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing import Any, Final
 from shared.contracts.topics import LARGEST_DEAD_LETTER
 from shared.messaging.core.model import Origin
 from shared.messaging.kafka.consumers import ForgivingConsumer
-from tools.deadletter.letters import Letter, Notes, Place, add, letter_of, notes_of
+from tools.deadletter.dead_letters import (
+    DeadLetterNotes,
+    RecordPosition,
+    StoredDeadLetter,
+    keep_latest,
+    parse_dead_letter,
+    parse_notes,
+)
 
 _POLL_MS: Final = 500
-_WAIT_MS: Final = 20  # a question for offsets waits behind a fetch that finds nothing
+_WAIT_MS: Final = 20  # a request for offsets has to wait for a fetch that finds nothing
 
 
-class NoTopic(Exception):
+class DeadLetterTopicMissing(Exception):
     """The service has no dead-letter topic on this Kafka."""
 
 
-class UnknownLetter(Exception):
-    """There is no dead letter of that origin."""
+class UnknownDeadLetter(Exception):
+    """There is no dead letter with that origin."""
 
 
 class DeadLetterTopic:
-    """Reads the letters of one service; opened with `async with`."""
+    """Reads the dead letters of one service; to use with `async with`."""
 
     def __init__(self, bootstrap: Sequence[str], topic: str) -> None:
         self._topic = topic
@@ -49,37 +56,45 @@ class DeadLetterTopic:
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
-    async def all(self) -> dict[Origin, Notes]:
-        """The notes of each letter, once. Raises NoTopic and KafkaError."""
-        found: dict[Origin, Notes] = {}
+    async def read_notes(self) -> dict[Origin, DeadLetterNotes]:
+        """Return the notes of each dead letter. Raises DeadLetterTopicMissing and KafkaError."""
+        found: dict[Origin, DeadLetterNotes] = {}
         async for record in self._records(None):
-            add(found, notes_of(record))
+            keep_latest(found, parse_notes(record))
         return found
 
-    async def letter(self, notes: Notes) -> Letter:
-        """A letter with its body, from the place in its notes. Raises UnknownLetter."""
-        async for record in self._records(notes.place):
-            return letter_of(record)
-        raise UnknownLetter("the letter is no longer in its topic")
+    async def read(self, notes: DeadLetterNotes) -> StoredDeadLetter:
+        """Read the whole dead letter that has these notes.
 
-    async def _records(self, start: Place | None) -> AsyncIterator[Any]:
-        """The records up to the end that the topic has now; from a place on, or all."""
+        Raises UnknownDeadLetter if the topic no longer holds it, and as `read_notes` does.
+        """
+        async for record in self._records(notes.position):
+            return parse_dead_letter(record)
+        raise UnknownDeadLetter("the letter is no longer in its topic")
+
+    async def _records(self, start: RecordPosition | None) -> AsyncIterator[Any]:
+        """Yield the records up to the present end of the topic: all, or those from `start` on.
+
+        `start` selects its own partition.
+        """
         assigned = self._consumer.assignment()
         if not assigned:
-            raise NoTopic(f"there is no topic {self._topic}; see the tool `topics`")
+            raise DeadLetterTopicMissing(f"there is no topic {self._topic}; see the tool `topics`")
         partitions = sorted(p for p in assigned if start is None or p.partition == start.partition)
-        begins = await self._consumer.beginning_offsets(partitions)
-        ends = await self._consumer.end_offsets(partitions)
-        left = set()
+        first_offsets = await self._consumer.beginning_offsets(partitions)
+        end_offsets = await self._consumer.end_offsets(partitions)
+        unread = set()
         for partition in partitions:
-            begin = begins[partition] if start is None else max(start.offset, begins[partition])
-            self._consumer.seek(partition, begin)
-            if begin < ends[partition]:
-                left.add(partition)
-        while left:
-            for batch in (await self._consumer.getmany(*left, timeout_ms=_POLL_MS)).values():
+            offset = first_offsets[partition]
+            if start is not None:
+                offset = max(start.offset, offset)
+            self._consumer.seek(partition, offset)
+            if offset < end_offsets[partition]:
+                unread.add(partition)
+        while unread:
+            for batch in (await self._consumer.getmany(*unread, timeout_ms=_POLL_MS)).values():
                 for record in batch:
                     yield record
-            for partition in list(left):
-                if await self._consumer.position(partition) >= ends[partition]:
-                    left.discard(partition)
+            for partition in list(unread):
+                if await self._consumer.position(partition) >= end_offsets[partition]:
+                    unread.discard(partition)

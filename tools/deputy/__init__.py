@@ -1,1 +1,1 @@
-"""Work on deputies: for merging two, or dissolving one."""
+"""Moves follow-ups between deputies, to merge two or to dissolve one."""

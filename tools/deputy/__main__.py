@@ -1,6 +1,6 @@
-"""`./peygir deputy move`: let another deputy answer for follow-ups.
+"""`./peygir deputy move`: make another deputy responsible for follow-ups.
 
-It speaks to the API of `followups`, which has to serve both deputies.
+It uses the API of `followups`, which has to serve both deputies.
 """
 
 from __future__ import annotations
@@ -21,43 +21,49 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from shared.runtime.settings import load
 from tools.asking import ApiSettings, as_operator
 
-_SECONDS: Final = 600.0  # files of evidence are copied on the way
-_PATIENCE_SECONDS: Final = 60.0
-_BUSY: Final = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
-_REFUSED: Final = 1
-_NO_SERVICE: Final = 2
+_REQUEST_SECONDS: Final = 600.0  # a request also copies files of evidence
+_RETRY_SECONDS: Final = 60.0
+_RETRYABLE: Final = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_EXIT_REFUSED: Final = 1
+_EXIT_API_ERROR: Final = 2
 
 _console = Console(stderr=True)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
-class NoAnswer(Exception):
-    """The API does not answer, or refuses all of it; the message says why."""
+class ApiError(Exception):
+    """The API does not answer, or refuses the request; the message says why."""
 
 
-class _Busy(NoAnswer):
-    """Others change the same, or a database is away: it passes by itself.
+class _ApiBusy(ApiError):
+    """Somebody else changes the same follow-ups, or a database is unavailable; try again.
 
-    The transaction of a process that was killed keeps its documents locked for some seconds.
+    After a process is killed, its transaction keeps documents locked for some seconds.
     """
 
 
 @app.callback()
 def deputies() -> None:
-    """Work on deputies. PEYGIR_API says where the API of follow-ups is."""
+    """Work on deputies. PEYGIR_API is the URL of the API of follow-ups."""
 
 
 @app.command()
 def move(
-    giver: Annotated[str, typer.Argument(metavar="FROM", help="Who answers for them now.")],
-    taker: Annotated[str, typer.Argument(metavar="TO", help="Who answers from now on.")],
-    why: Annotated[str, typer.Option(help="The reason; it is kept in every history.")],
-    who: Annotated[str, typer.Option(help="Your name; it is kept.")] = "",
+    former: Annotated[
+        str, typer.Argument(metavar="FROM", help="The deputy who answers for them now.")
+    ],
+    successor: Annotated[
+        str, typer.Argument(metavar="TO", help="The deputy who answers from now on.")
+    ],
+    why: Annotated[str, typer.Option(help="The reason; it is stored in every history.")],
+    who: Annotated[str, typer.Option(help="Your name; it is stored.")] = "",
     resolution: Annotated[
         list[str] | None, typer.Option(help="Only this resolution; may be repeated.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved.")] = False,
-    api: Annotated[str, typer.Option(help="URL of the API; PEYGIR_API says it as well.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be moved.")
+    ] = False,
+    api: Annotated[str, typer.Option(help="URL of the API; by default PEYGIR_API.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Move follow-ups, all or some, with their history and files. Safe to repeat.
@@ -65,71 +71,80 @@ def move(
     Exit code 1: some were refused, because the other deputy already follows the same resolution.
     """
     url = api or load(ApiSettings).api_of("followups")
-    reason = f"{why} ({who})" if who else why  # a header holds no name in Persian
-    asked: dict[str, Any] = {"to": taker, "reason": reason, "dry_run": dry_run}
+    reason = f"{why} ({who})" if who else why  # a header cannot hold a Persian name
+    body: dict[str, Any] = {"to": successor, "reason": reason, "dry_run": dry_run}
     if resolution:
-        asked["resolution_ids"] = resolution
-    refused: list[dict[str, Any]] = []
-    moved = 0
+        body["resolution_ids"] = resolution
+    headers = as_operator(who or getpass.getuser())
     try:
-        headers = as_operator(who or getpass.getuser())
-        with (
-            httpx.Client(base_url=url, timeout=_SECONDS, headers=headers) as http,
-            _progress() as progress,
-        ):
-            task = progress.add_task(f"{giver} → {taker}", total=None)
-            for answer in _answers(http, giver, asked):
-                moved += answer["moved"]
-                refused += [line for line in answer["lines"] if line["outcome"] == "refused"]
-                done = moved + len(refused)
-                left = answer["remaining"] - (done if dry_run else len(refused))
-                total = len(resolution) if resolution else done + max(0, left)
-                progress.update(task, completed=done, total=total)
-    except NoAnswer as error:
+        with httpx.Client(base_url=url, timeout=_REQUEST_SECONDS, headers=headers) as http:
+            moved, refused = _move_all(http, former, body)
+    except ApiError as error:
         _fail(str(error))
     if as_json:
         print(json.dumps({"moved": moved, "refused": refused, "dry_run": dry_run}))
     else:
-        _tell(giver, taker, moved, refused, dry_run=dry_run)
+        _print_result(former, successor, moved, refused, dry_run=dry_run)
     if refused:
-        raise typer.Exit(_REFUSED)
+        raise typer.Exit(_EXIT_REFUSED)
+
+
+def _move_all(
+    http: httpx.Client, former: str, body: Mapping[str, Any]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Move with a progress bar; return how many were moved and the refused ones. Raises ApiError.
+
+    In a dry run nothing is moved, so the API goes on to count everything as remaining.
+    """
+    refused: list[dict[str, Any]] = []
+    moved = 0
+    named = len(body.get("resolution_ids", ()))
+    with _progress() as progress:
+        task = progress.add_task(f"{former} → {body['to']}", total=None)
+        for answer in _answers(http, former, body):
+            moved += answer["moved"]
+            refused += [line for line in answer["lines"] if line["outcome"] == "refused"]
+            done = moved + len(refused)
+            left = answer["remaining"] - (done if body["dry_run"] else len(refused))
+            progress.update(task, completed=done, total=named or done + max(0, left))
+    return moved, refused
 
 
 def _answers(
-    http: httpx.Client, giver: str, asked: Mapping[str, Any]
+    http: httpx.Client, former: str, body: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """Ask again and again, each time behind what was answered before. Raises NoAnswer."""
+    """Yield the answers page by page; retry while the API is busy. Raises ApiError."""
     after: str | None = None
-    again = Retrying(
-        retry=retry_if_exception_type(_Busy),
-        stop=stop_after_delay(_PATIENCE_SECONDS),
+    retry = Retrying(
+        retry=retry_if_exception_type(_ApiBusy),
+        stop=stop_after_delay(_RETRY_SECONDS),
         wait=wait_exponential(0.2, max=3),
         reraise=True,
     )
     while True:
-        document = again(_ask, http, giver, {**asked, "after": after})
+        document = retry(_request, http, former, {**body, "after": after})
         yield document
         after = document["next_after"]
         if after is None:
             return
 
 
-def _ask(http: httpx.Client, giver: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+def _request(http: httpx.Client, former: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        answer = http.post(f"/v1/deputies/{giver}/move", json=asked)
+        answer = http.post(f"/v1/deputies/{former}/move", json=body)
     except httpx.HTTPError as error:
-        what = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
+        failure = f"{http.base_url} does not answer ({type(error).__name__}): {error}"
         hint = "name it with --api or PEYGIR_API, and run this again"
-        raise NoAnswer(f"{what}; {hint}") from error
-    if answer.status_code in _BUSY:
-        raise _Busy(f"{_why(answer)}; run this again")
+        raise ApiError(f"{failure}; {hint}") from error
+    if answer.status_code in _RETRYABLE:
+        raise _ApiBusy(f"{_reason(answer)}; run this again")
     if answer.is_error:
-        raise NoAnswer(_why(answer))
+        raise ApiError(_reason(answer))
     document: Mapping[str, Any] = answer.json()
     return document
 
 
-def _why(answer: httpx.Response) -> str:
+def _reason(answer: httpx.Response) -> str:
     try:
         problem = answer.json()
     except ValueError:
@@ -138,11 +153,11 @@ def _why(answer: httpx.Response) -> str:
     return f"{problem.get('title')}: {faults or problem.get('detail')}"
 
 
-def _tell(
-    giver: str, taker: str, moved: int, refused: list[dict[str, Any]], *, dry_run: bool
+def _print_result(
+    former: str, successor: str, moved: int, refused: list[dict[str, Any]], *, dry_run: bool
 ) -> None:
-    would = "would be moved" if dry_run else "moved"
-    print(f"{moved} {would} from {giver} to {taker}, {len(refused)} refused")
+    verb = "would be moved" if dry_run else "moved"
+    print(f"{moved} {verb} from {former} to {successor}, {len(refused)} refused")
     if refused:
         table = Table("resolution", "error", "why")
         for line in refused:
@@ -150,8 +165,8 @@ def _tell(
         Console().print(table)
     if not dry_run and not refused:
         print(
-            f"What still comes to {giver}'s topic for them goes on to {taker} by itself, as long "
-            f"as a worker serves {giver}. To dissolve {giver}: see docs/runbook.md."
+            f"What still comes to {former}'s topic for them goes on to {successor} by itself, "
+            f"as long as a worker serves {former}. To dissolve {former}: see docs/runbook.md."
         )
 
 
@@ -162,7 +177,7 @@ def _progress() -> Progress:
 
 def _fail(line: str) -> NoReturn:
     print(line, file=sys.stderr)
-    raise typer.Exit(_NO_SERVICE)
+    raise typer.Exit(_EXIT_API_ERROR)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Creates the topics; no client does. Safe to repeat: the existing ones are verified."""
+"""Creates the topics, because no client may. It is safe to repeat: it verifies those that exist."""
 
 from tools.topics.settings import TopicsSettings
 

@@ -1,7 +1,7 @@
 """The command line.
 
-./peygir topics            create what is missing, verify the rest
-./peygir topics list       the declared topics
+./peygir topics            create missing topics, verify the others
+./peygir topics list       list the declared topics
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from shared.contracts.topics import Topics, TopicSpec
 from shared.runtime.settings import load
-from tools.topics.ensure import NoAnswer, Refused, Report, ensure
+from tools.topics.ensure import KafkaRefused, KafkaTimeout, TopicsReport, ensure
 from tools.topics.settings import TopicsSettings, copies
 
 
@@ -42,40 +42,40 @@ app = typer.Typer(
 @app.command()
 def create(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
+        bool, typer.Option("--dry-run", help="Only print what would be done.")
     ] = False,
     alter: Annotated[
-        bool, typer.Option("--alter", help="Also change what was set on a topic otherwise.")
+        bool, typer.Option("--alter", help="Also change config that has another value.")
     ] = False,
     replication_factor: Annotated[
         int | None,
-        typer.Option(min=1, max=9, help="Copies of a partition; overrides the setting."),
+        typer.Option(min=1, max=9, help="Copies of each partition; overrides the setting."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for Kafka.")] = 60.0,
 ) -> None:
-    """Create what is missing, config of topics too, and verify the rest.
+    """Create missing topics, set missing config, and verify the rest.
 
-    Exit code 1 if something differs or fails.
+    Exit code 1 if something still differs or fails.
     """
     settings = load(TopicsSettings)
     factor = copies(settings, replication_factor)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one line
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors are one line
     specs = Topics(settings.known_deputies, settings.namespace).all()
     try:
         report = asyncio.run(
             ensure(
                 settings.kafka_bootstrap_servers,
                 specs,
-                say=_say,
+                say=_print_error,
                 replication_factor=factor,
                 alter=alter,
                 dry_run=dry_run,
                 timeout_seconds=timeout,
             )
         )
-    except (NoAnswer, Refused) as error:
+    except (KafkaTimeout, KafkaRefused) as error:
         _fail(str(error))
-    _tell(report, specs, dry_run=dry_run)
+    _print_report(report, specs, dry_run=dry_run)
     if report.faults:
         raise typer.Exit(1)
 
@@ -90,7 +90,7 @@ def list_declared() -> None:
         print(f"{spec.name:{width}}  {spec.partitions}  {spec.key:16}  {spec.owner}")
 
 
-def _tell(report: Report, specs: Sequence[TopicSpec], *, dry_run: bool) -> None:
+def _print_report(report: TopicsReport, specs: Sequence[TopicSpec], *, dry_run: bool) -> None:
     verb = "would create" if dry_run else "created"
     change = "would alter" if dry_run else "altered"
     for name in report.created:
@@ -98,21 +98,21 @@ def _tell(report: Report, specs: Sequence[TopicSpec], *, dry_run: bool) -> None:
     for name in report.altered:
         print(f"{change} {name}")
     for fault in report.faults:
-        _say(fault)
-    there = len(specs) - len(report.created)
+        _print_error(fault)
+    existing = len(specs) - len(report.created)
     print(
         f"{len(specs)} topics: {verb} {len(report.created)} "
-        f"(replication factor {report.replication_factor}), {there} were there, "
+        f"(replication factor {report.replication_factor}), {existing} were there, "
         f"{change} {len(report.altered)}, {len(report.faults)} differences"
     )
 
 
-def _say(line: str) -> None:
+def _print_error(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def _fail(line: str) -> NoReturn:
-    _say(line)
+    _print_error(line)
     raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Brings the topics of a Kafka to their declaration, and reports differences."""
+"""Creates and configures the topics of a cluster as declared, and reports differences."""
 
 from __future__ import annotations
 
@@ -23,46 +23,47 @@ from shared.contracts.topics import TopicSpec
 
 _PAUSE_SECONDS: Final = 0.25
 _ANSWER_MS: Final = 10_000
-_OF_THE_TOPIC: Final = 1  # Kafka's DYNAMIC_TOPIC_CONFIG: set on the topic itself
+_DYNAMIC_TOPIC_CONFIG: Final = 1  # Kafka's number for config that is set on the topic itself
 
 
-class NoAnswer(Exception):
-    """Kafka did not do in time what it was asked for; the message says what and why."""
+class KafkaTimeout(Exception):
+    """Kafka did not finish a request in time; the message says which and why."""
 
 
-class Refused(Exception):
-    """Kafka refuses a topic or its config; the message names them."""
+class KafkaRefused(Exception):
+    """Kafka refuses a topic or its config; the message names both."""
 
 
-class NotYet(Exception):
-    """The cluster is starting; ask again."""
+class ClusterNotReady(Exception):
+    """The brokers are starting, or do not know a change yet; try again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A topic as it is: its config, what of that was set on itself, and its partitions' copies."""
+class ExistingTopic:
+    """A topic as it exists on the cluster."""
 
     copies: tuple[int, ...]  # of each partition
-    config: Mapping[str, str | None]
-    own: Mapping[str, str | None]
+    config: Mapping[str, str | None]  # with the defaults of the brokers
+    own: Mapping[str, str | None]  # only what is set on the topic itself
 
     def declared(self, spec: TopicSpec, factor: int | None) -> dict[str, str]:
-        """The config that it has to have with the copies that it has.
+        """Return the declared config for the copies that it has.
 
-        While partitions move, the brokers that they come from count too: more than the `factor`.
+        While a partition moves, its old and new copies both count, so there can be more than the
+        replication factor.
         """
         fewest = min(self.copies)
         return spec.config_with(fewest if factor is None else min(fewest, factor))
 
     def differing(self, spec: TopicSpec, factor: int | None) -> dict[str, str]:
-        """What of its config has to be changed, to what."""
+        """Return the config to change, with the declared values."""
         declared = self.declared(spec, factor)
         return {key: value for key, value in declared.items() if self.config.get(key) != value}
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What became of the topics, and what still differs from what is declared."""
+class TopicsReport:
+    """What was created and altered, and what still differs from the declaration."""
 
     created: tuple[str, ...]
     altered: tuple[str, ...]
@@ -79,48 +80,53 @@ async def ensure(
     alter: bool = False,
     dry_run: bool = False,
     timeout_seconds: float = 60.0,
-) -> Report:
-    """Create the topics that are missing, complete the config of the others, and compare them.
+) -> TopicsReport:
+    """Create missing topics, set missing config on the others, and report differences.
 
-    `bootstrap` lists brokers, any of which will do. Without a `replication_factor` new topics have
-    what the brokers that are up suggest, and the others are taken with the copies that they have.
-    Declared config that is not set on a topic itself is set; config that somebody has set there
-    otherwise is changed only with `alter`. `say` is called when it has to wait for Kafka. A dry run
-    asks the broker whether it would create them. Raises NoAnswer and Refused.
+    `bootstrap` lists brokers; one that answers is enough. Without a `replication_factor`, new
+    topics get one copy on a single broker, else three, and existing topics keep their copies.
+    Declared config that is not set on the topic itself is set. Config that somebody has set there
+    to another value is changed only with `alter`. `say` gets a line to print if Kafka has to be
+    waited for. A dry run only asks the broker whether it would create the topics.
+
+    Raises KafkaTimeout and KafkaRefused.
     """
-    named = ", ".join(bootstrap)
+    addresses = ", ".join(bootstrap)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     async with _connected(bootstrap, timeout_seconds, say) as admin:
-        job = _Job(admin, specs, replication_factor, alter=alter and not dry_run, dry_run=dry_run)
+        reconciler = _TopicReconciler(
+            admin, specs, replication_factor, alter=alter and not dry_run, dry_run=dry_run
+        )
         try:
             async with asyncio.timeout_at(deadline + _ANSWER_MS / 1_000):
                 async for attempt in AsyncRetrying(
-                    retry=retry_if_exception_type((NotYet, KafkaError)),
+                    retry=retry_if_exception_type((ClusterNotReady, KafkaError)),
                     wait=wait_fixed(_PAUSE_SECONDS),
                     stop=stop_after_delay(max(deadline - asyncio.get_running_loop().time(), 0.0)),
                     reraise=True,
                 ):
                     with attempt:
-                        return await job.run()
-        except (TimeoutError, KafkaError, NotYet) as error:
+                        return await reconciler.run()
+        except (TimeoutError, KafkaError, ClusterNotReady) as error:
             reason = str(error) or "no answer"
-            raise NoAnswer(
-                f"Kafka at {named} did not finish within {timeout_seconds:g} s: {reason}"
+            raise KafkaTimeout(
+                f"Kafka at {addresses} did not finish within {timeout_seconds:g} s: {reason}"
             ) from error
     raise AssertionError("a retry ends with a result or an error")
 
 
-def faults_of(spec: TopicSpec, found: Found, factor: int | None = None) -> list[str]:
-    """How a topic differs from its declaration, and what to do. Further config is no fault.
+def faults_of(spec: TopicSpec, found: ExistingTopic, factor: int | None = None) -> list[str]:
+    """Return how a topic differs from its declaration, and what to do about it.
 
-    `factor` is how many copies it has to have, if that is known.
+    Config that is not declared is not compared. `factor` is the number of copies that each
+    partition has to have; without it, any number is accepted.
     """
     faults = []
     if len(found.copies) != spec.partitions:
         faults.append(
             f"{spec.name} has {len(found.copies)} partitions, declared are {spec.partitions}: "
-            "the order of a key hangs on their number, so it is not changed here; delete the "
-            "topic if it is empty and run this again, else copy its records into one made anew"
+            "the order of a key depends on their number, so it is not changed here; delete the "
+            "topic if it is empty and run this again, else copy its records into a new one"
         )
     others = sorted({copies for copies in found.copies if copies != factor})
     if factor is not None and others:
@@ -140,10 +146,13 @@ def faults_of(spec: TopicSpec, found: Found, factor: int | None = None) -> list[
 async def _connected(
     bootstrap: Sequence[str], timeout_seconds: float, say: Callable[[str], None]
 ) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client of a Kafka that answers; waits for it, and says so once. Raises NoAnswer."""
+    """Wait for Kafka and return a connected client; `say` gets one line if it has to wait.
+
+    Raises KafkaTimeout.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=list(bootstrap), request_timeout_ms=_ANSWER_MS)
-    named = ", ".join(bootstrap)
-    said = False
+    addresses = ", ".join(bootstrap)
+    has_said = False
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
@@ -151,19 +160,21 @@ async def _connected(
                     await admin.start()
                     break
                 except (KafkaError, OSError):
-                    if not said:
-                        said = True
-                        say(f"waiting for Kafka at {named}, up to {timeout_seconds:g} s")
+                    if not has_said:
+                        has_said = True
+                        say(f"waiting for Kafka at {addresses}, up to {timeout_seconds:g} s")
                     await asyncio.sleep(_PAUSE_SECONDS)
         yield admin
     except TimeoutError as error:
-        raise NoAnswer(f"no answer from Kafka at {named} within {timeout_seconds:g} s") from error
+        raise KafkaTimeout(
+            f"no answer from Kafka at {addresses} within {timeout_seconds:g} s"
+        ) from error
     finally:
         await admin.close()
 
 
-class _Job:
-    """One run over the topics; it may be repeated after a failure and knows what it created."""
+class _TopicReconciler:
+    """Creates and alters the topics; after a failure, `run` may be called again."""
 
     def __init__(
         self,
@@ -182,48 +193,48 @@ class _Job:
         self._created: list[str] = []
         self._altered: list[str] = []
 
-    async def run(self) -> Report:
-        factor = self._factor or await self._usual_factor()
+    async def run(self) -> TopicsReport:
+        factor = self._factor or await self._default_factor()
         await self._create(factor)
-        # What was just created is checked too: other brokers learn of it a moment later, and
-        # services that start after this job ask for it at once.
-        there = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
-        found = await self._completed(there, await self._find(there))
+        # New topics are checked too: some brokers learn of them a moment later, but services that
+        # start after this command need them at once.
+        existing = [s for s in self._specs if not (self._dry_run and s.name in self._created)]
+        found = await self._with_declared_config(existing, await self._find(existing))
         faults = [
-            fault for spec in there for fault in faults_of(spec, found[spec.name], self._factor)
+            fault for spec in existing for fault in faults_of(spec, found[spec.name], self._factor)
         ]
-        return Report(tuple(self._created), tuple(self._altered), tuple(faults), factor)
+        return TopicsReport(tuple(self._created), tuple(self._altered), tuple(faults), factor)
 
-    async def _usual_factor(self) -> int:
+    async def _default_factor(self) -> int:
         brokers = (await self._admin.describe_cluster())["brokers"]
         return 1 if len(brokers) == 1 else 3
 
     async def _create(self, factor: int) -> None:
-        """Create those that are missing. Another job may be doing the same."""
-        there = {*await self._admin.list_topics(), *self._created}
-        missing = [spec for spec in self._specs if spec.name not in there]
+        """Create the missing topics. Another process may do the same at the same time."""
+        existing = {*await self._admin.list_topics(), *self._created}
+        missing = [spec for spec in self._specs if spec.name not in existing]
         if not missing:
             return
-        wanted = [
+        new_topics = [
             NewTopic(spec.name, spec.partitions, factor, topic_configs=spec.config_with(factor))
             for spec in missing
         ]
-        answer = await self._admin.create_topics(wanted, validate_only=self._dry_run)
-        refusals: list[NotYet | Refused] = []
+        answer = await self._admin.create_topics(new_topics, validate_only=self._dry_run)
+        errors: list[ClusterNotReady | KafkaRefused] = []
         for topic in answer.to_object()["topic_errors"]:
             error = for_code(topic["error_code"])
             reason = f"{topic['topic']}: {topic['error_message'] or error.description}"
             if error is NoError:
                 self._created.append(topic["topic"])
             elif error.retriable or error is InvalidReplicationFactorError:
-                # The latter is also said by a cluster whose brokers are still coming.
-                refusals.append(NotYet(reason))
+                # Kafka also answers the latter while some brokers are still starting.
+                errors.append(ClusterNotReady(reason))
             elif error is not TopicAlreadyExistsError:
-                refusals.append(Refused(reason))
-        if refusals:
-            raise refusals[0]
+                errors.append(KafkaRefused(reason))
+        if errors:
+            raise errors[0]
 
-    async def _find(self, specs: Sequence[TopicSpec]) -> dict[str, Found]:
+    async def _find(self, specs: Sequence[TopicSpec]) -> dict[str, ExistingTopic]:
         if not specs:
             return {}
         copies = {
@@ -235,15 +246,15 @@ class _Job:
         for resource in _resources(answers):
             name, entries = resource["resource_name"], resource["config_entries"]
             if not copies.get(name):
-                raise NotYet(f"{name}: not every broker knows it")
-            own = [entry for entry in entries if entry["config_source"] == _OF_THE_TOPIC]
-            found[name] = Found(copies[name], _values(entries), _values(own))
+                raise ClusterNotReady(f"{name}: not every broker knows it")
+            own = [entry for entry in entries if entry["config_source"] == _DYNAMIC_TOPIC_CONFIG]
+            found[name] = ExistingTopic(copies[name], _values(entries), _values(own))
         return found
 
-    async def _completed(
-        self, specs: Sequence[TopicSpec], found: Mapping[str, Found]
-    ) -> Mapping[str, Found]:
-        """Set what differs, as far as that may be changed; return the topics as they are then."""
+    async def _with_declared_config(
+        self, specs: Sequence[TopicSpec], found: Mapping[str, ExistingTopic]
+    ) -> Mapping[str, ExistingTopic]:
+        """Set the config that differs and may be changed; return the topics after that."""
         changes = {
             spec.name: change for spec in specs if (change := self._change(spec, found[spec.name]))
         }
@@ -252,25 +263,25 @@ class _Job:
         self._altered += [name for name in changes if name not in self._altered]
         if self._dry_run:
             return {**found, **{name: _changed(found[name], changes[name]) for name in changes}}
-        # What else is set on a topic is sent along, for it would be unset.
+        # Kafka unsets whatever the request does not list, so it lists all that is set.
         answers = await self._admin.alter_configs(
             [_resource(name, {**found[name].own, **change}) for name, change in changes.items()]
         )
         list(_resources(answers))
-        now = await self._find(specs)
+        current = await self._find(specs)
         for name, change in changes.items():
-            if not change.items() <= now[name].config.items():
-                raise NotYet(f"{name}: not every broker knows its config")
-        return now
+            if not change.items() <= current[name].config.items():
+                raise ClusterNotReady(f"{name}: not every broker knows its config")
+        return current
 
-    def _change(self, spec: TopicSpec, found: Found) -> dict[str, str]:
+    def _change(self, spec: TopicSpec, found: ExistingTopic) -> dict[str, str]:
         differing = found.differing(spec, self._factor)
         if self._alter:
             return differing
         return {key: value for key, value in differing.items() if key not in found.own}
 
 
-def _changed(found: Found, change: Mapping[str, str]) -> Found:
+def _changed(found: ExistingTopic, change: Mapping[str, str]) -> ExistingTopic:
     return replace(found, config={**found.config, **change})
 
 
@@ -279,13 +290,13 @@ def _resource(name: str, config: Mapping[str, str | None] | None = None) -> Conf
 
 
 def _resources(answers: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-    """The topics of answers about config. Raises NotYet and Refused."""
-    for resource in (found for answer in answers for found in answer.to_object()["resources"]):
+    """Yield the topics of answers about config. Raises ClusterNotReady and KafkaRefused."""
+    for resource in (each for answer in answers for each in answer.to_object()["resources"]):
         error = for_code(resource["error_code"])
         if error is not NoError:
-            kind = NotYet if error.retriable else Refused
+            error_type = ClusterNotReady if error.retriable else KafkaRefused
             reason = resource["error_message"] or error.description
-            raise kind(f"{resource['resource_name']}: {reason}")
+            raise error_type(f"{resource['resource_name']}: {reason}")
         yield resource
 
 

@@ -1,4 +1,4 @@
-"""Configuration of the job that creates the topics."""
+"""The settings of the command that creates the topics."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from shared.runtime.settings import refuse
 from tools.asking import ToolSettings
 
 _VARIABLE = "PEYGIR_REPLICATION_FACTOR"
-_ENOUGH = 3  # copies: one may be lost, and another away meanwhile without stopping anybody
+_ENOUGH = 3  # copies: one may be lost and another unavailable, and writing goes on
 
 
 class TopicsSettings(ToolSettings):
-    """Settings of the job."""
+    """Settings of the command."""
 
     replication_factor: int | None = Field(
         None,
         ge=1,
         le=9,
-        description="Copies of a partition. Required in production; in development it is by "
-        "default 1 on one broker, else 3.",
+        description="Copies of each partition. Required in production. In development the "
+        "default is 1 on one broker, else 3.",
     )
     few_copies: Literal["", "accepted"] = Field(
         "", description="`accepted`: production may have fewer than three copies."
     )
 
 
-def copies(settings: TopicsSettings, asked: int | None) -> int | None:
-    """How many copies a partition has to have; `asked` overrides the settings.
+def copies(settings: TopicsSettings, option: int | None) -> int | None:
+    """Return how many copies each partition has to have; `option` overrides the settings.
 
-    None in development if neither says it: then it depends on the brokers that are up. In
-    production those may be fewer than there are. Ends the process if production has too few copies
-    for its promise.
+    In development it is None if neither is given: the number then depends on the brokers that
+    run. Production has to give it, because some of its brokers may be down just then. Ends the
+    process if production gives none, or too few without accepting that.
     """
-    factor = settings.replication_factor if asked is None else asked
+    factor = settings.replication_factor if option is None else option
     if settings.env == "production":
         if factor is None:
-            refuse(_VARIABLE, "production has to say how many copies a partition has; usual are 3")
+            refuse(_VARIABLE, "production has to say how many copies a partition has; 3 are usual")
         if factor < _ENOUGH and settings.few_copies != "accepted":
             refuse(
                 _VARIABLE,
-                f"with {factor} copies the loss of a broker loses what was acknowledged, or stops "
-                f"everybody; allowed from {_ENOUGH} on, fewer with PEYGIR_FEW_COPIES=accepted",
+                f"with {factor} copies, the loss of a broker loses acknowledged data or stops all "
+                f"writing; allowed from {_ENOUGH} on, fewer with PEYGIR_FEW_COPIES=accepted",
             )
     return factor

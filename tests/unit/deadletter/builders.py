@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.messaging.core.model import Origin
-from tools.deadletter.letters import Notes, Place
+from tools.deadletter.dead_letters import DeadLetterNotes, RecordPosition
 
 TOPIC = "peygir.resolutions.v1.civil"
 NOW = datetime(2024, 3, 11, 9, tzinfo=UTC)
@@ -39,14 +39,14 @@ def notes(
     *,
     reason: str = "invalid",
     minutes: int = 0,
-    place: int | None = None,
+    position: int | None = None,
     replay_id: str | None = None,
     topic: str = TOPIC,
-) -> Notes:
+) -> DeadLetterNotes:
     """The notes of a letter that failed some minutes after `NOW`."""
-    return Notes(
+    return DeadLetterNotes(
         origin=Origin(topic, 0, offset),
-        place=Place(0, offset if place is None else place),
+        position=RecordPosition(0, offset if position is None else position),
         reason=reason,
         error="title: Field required",
         attempts=1,

@@ -12,26 +12,32 @@ from shared.contracts.events import ResolutionApproved, parse
 from shared.contracts.topics import LARGEST_RECORD
 from shared.messaging.core.model import Origin
 from tests.unit.deadletter.builders import BINARY, STRUCTURED, TOPIC
-from tests.unit.deadletter.test_body import APPROVED
-from tools.deadletter.book import Mended
-from tools.deadletter.mending import NotMendable, difference, set_body, set_fields, signed
+from tests.unit.deadletter.test_rendering import APPROVED
+from tools.deadletter.mending import (
+    NotMendable,
+    message_diff,
+    set_body,
+    set_fields,
+    with_provenance,
+)
+from tools.deadletter.triage import MessageContent
 
 ORIGIN = Origin(TOPIC, 0, 7)
 
 
-def message(**changes: Any) -> Mended:
+def message(**changes: Any) -> MessageContent:
     data = {name: value for name, value in {**APPROVED, **changes}.items() if value is not None}
-    return Mended(json.dumps(data, ensure_ascii=False).encode(), BINARY)
+    return MessageContent(json.dumps(data, ensure_ascii=False).encode(), BINARY)
 
 
-def fields(mended: Mended) -> dict[str, Any]:
+def fields(mended: MessageContent) -> dict[str, Any]:
     assert mended.value is not None
     found: dict[str, Any] = json.loads(mended.value)
     return found
 
 
-def sign(mended: Mended) -> Mended:
-    return signed(mended, ORIGIN, "new", "س. کریمی", "جا افتاده بود")
+def sign(mended: MessageContent) -> MessageContent:
+    return with_provenance(mended, ORIGIN, "new", "س. کریمی", "جا افتاده بود")
 
 
 def test_a_mended_message_has_a_new_id_and_says_where_it_comes_from() -> None:
@@ -49,7 +55,7 @@ def test_a_mended_message_has_a_new_id_and_says_where_it_comes_from() -> None:
 
 
 def test_mending_again_replaces_the_names_of_the_one_before() -> None:
-    twice = signed(sign(message()), ORIGIN, "newer", "دیگری", "باز هم")
+    twice = with_provenance(sign(message()), ORIGIN, "newer", "دیگری", "باز هم")
     assert [raw for name, raw in twice.headers if name == "ce_id"] == [b"newer"]
     assert [name for name, _ in twice.headers].count("mended_by") == 1
 
@@ -68,11 +74,11 @@ def test_a_value_is_json_unless_the_field_holds_text() -> None:
 
 
 def test_attributes_are_mended_where_the_mode_has_them() -> None:
-    binary = set_fields(Mended(b"{}", (*BINARY, ("CE_TYPE", b"x"))), ["ce_type=y"])
+    binary = set_fields(MessageContent(b"{}", (*BINARY, ("CE_TYPE", b"x"))), ["ce_type=y"])
     assert [h for h in binary.headers if h[0].lower() == "ce_type"] == [("ce_type", b"y")]
     event = {"specversion": "1.0", "id": "1", "source": "/s", "data": {"title": "a"}}
     structured = set_fields(
-        Mended(json.dumps(event).encode(), STRUCTURED), ["ce_type=y", "title=b"]
+        MessageContent(json.dumps(event).encode(), STRUCTURED), ["ce_type=y", "title=b"]
     )
     assert fields(structured) == {**event, "type": "y", "data": {"title": "b"}}
     assert structured.headers == STRUCTURED
@@ -102,12 +108,12 @@ def test_what_a_service_could_not_read_is_not_kept(body: bytes, told: str) -> No
 def test_fields_of_a_body_that_is_no_json_cannot_be_set() -> None:
     for value in (b"{", b"[]", None):
         with pytest.raises(NotMendable, match="give it whole"):
-            set_fields(Mended(value, BINARY), ["title=x"])
+            set_fields(MessageContent(value, BINARY), ["title=x"])
 
 
 def test_the_difference_is_unified_and_readable() -> None:
     before = message()
-    told = difference(before, sign(set_fields(before, ["due_on=2024-07-01"]))).splitlines()
+    told = message_diff(before, sign(set_fields(before, ["due_on=2024-07-01"]))).splitlines()
     assert told[:2] == ["--- before", "+++ mended"]
     changed = [line for line in told[2:] if line[0] in "+-"]
     assert changed == [
@@ -119,7 +125,7 @@ def test_the_difference_is_unified_and_readable() -> None:
         '-  "due_on": "2024-06-01"',
         '+  "due_on": "2024-07-01"',
     ]
-    assert difference(before, before) == ""
+    assert message_diff(before, before) == ""
 
 
 def test_what_a_service_reads_as_structured_is_mended_so_whatever_its_headers() -> None:
@@ -131,7 +137,7 @@ def test_what_a_service_reads_as_structured_is_mended_so_whatever_its_headers() 
         "data": {**APPROVED, "title": 5},
     }
     for mark in (b"", b"\xef\xbb\xbf"):
-        sent = Mended(mark + json.dumps(document).encode(), ())
+        sent = MessageContent(mark + json.dumps(document).encode(), ())
         mended = sign(set_fields(sent, ["title=پل کهنوج", "ce_subject=r-1"]))
         event = read([(n, raw) for n, raw in mended.headers if raw is not None], mended.value)
         data = parse(event)

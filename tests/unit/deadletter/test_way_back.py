@@ -22,9 +22,9 @@ from shared.messaging.inbound.deadletters import (
 from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
 from shared.runtime.clocks import SystemMachineClock
 from tests.unit.deadletter.builders import BINARY, TOPIC, Kept
-from tools.deadletter.book import Mended, Page, Status
-from tools.deadletter.letters import letter_of
-from tools.deadletter.replaying import outgoing
+from tools.deadletter.dead_letters import parse_dead_letter
+from tools.deadletter.replayer import replay_record
+from tools.deadletter.triage import MessageContent, Triage, TriageStatus
 
 TOPICS = Topics(("civil",))
 REPLAY = TOPICS.replay("followups")
@@ -65,7 +65,7 @@ async def given_up(record: Kept, attempts: int = 1) -> Kept:
 
 async def test_a_letter_is_what_was_sent_and_its_notes() -> None:
     sent = Kept((*BINARY, *FOREIGN), b"\xff", TOPIC, 2, 17)
-    letter = letter_of(await given_up(sent, attempts=2))
+    letter = parse_dead_letter(await given_up(sent, attempts=2))
     assert (letter.headers, letter.value, letter.key) == (sent.headers, b"\xff", b"r-1")
     assert (letter.notes.origin, letter.notes.attempts) == (Origin(TOPIC, 2, 17), 2)
     assert (letter.notes.reason, letter.notes.error) == ("invalid", "title: Field required")
@@ -73,23 +73,23 @@ async def test_a_letter_is_what_was_sent_and_its_notes() -> None:
 
 
 async def test_refused_again_it_keeps_its_first_origin_and_counts_one_more_attempt() -> None:
-    first = letter_of(await given_up(Kept((*BINARY, ("x", b"\xfe")), b"{}", TOPIC, 2, 17)))
-    page = Page(first.notes.origin, 1, Status.WAITING, replay_id="replay-1")
-    back = outgoing(REPLAY, first, page)
+    first = parse_dead_letter(await given_up(Kept((*BINARY, ("x", b"\xfe")), b"{}", TOPIC, 2, 17)))
+    triage = Triage(first.notes.origin, 1, TriageStatus.WAITING, replay_id="replay-1")
+    back = replay_record(REPLAY, first, triage)
     assert (back.topic, back.key, back.value) == (REPLAY, b"r-1", b"{}")
     assert tuple(back.headers[:5]) == (*BINARY, ("x", b"\xfe"))
 
-    again = letter_of(await given_up(Kept(back.headers, back.value, REPLAY, 0, 5)))
+    again = parse_dead_letter(await given_up(Kept(back.headers, back.value, REPLAY, 0, 5)))
     assert again.notes.origin == Origin(TOPIC, 2, 17)
     assert (again.notes.attempts, again.notes.replay_id) == (2, "replay-1")
     assert again.headers == first.headers
-    assert page.seen_with(again.notes).status is Status.REFUSED
+    assert triage.with_notes(again.notes).status is TriageStatus.REFUSED
 
 
 async def test_elsewhere_the_notes_of_a_client_are_not_believed() -> None:
     spoofed = (*BINARY, ("x-origin-topic", b"t"), ("x-origin-partition", b"0"),
                ("x-origin-offset", b"1"), ("x-attempts", b"9"))  # fmt: skip
-    letter = letter_of(await given_up(Kept(spoofed, b"{}", TOPIC, 2, 17)))
+    letter = parse_dead_letter(await given_up(Kept(spoofed, b"{}", TOPIC, 2, 17)))
     assert (letter.notes.origin, letter.notes.attempts) == (Origin(TOPIC, 2, 17), 1)
 
 
@@ -107,10 +107,10 @@ def test_a_strangers_record_on_the_way_back_is_read_whatever_its_notes(
 
 
 async def test_once_mended_the_original_never_goes() -> None:
-    letter = letter_of(await given_up(Kept(BINARY, b"{}", TOPIC, 2, 17)))
-    mended = Mended(b'{"title": "x"}', (("ce_id", b"new"), ("mended_by", b"z")))
-    page = Page(letter.notes.origin, 2, Status.WAITING, mended, "replay-2")
-    sent = outgoing(REPLAY, letter, page)
+    letter = parse_dead_letter(await given_up(Kept(BINARY, b"{}", TOPIC, 2, 17)))
+    mended = MessageContent(b'{"title": "x"}', (("ce_id", b"new"), ("mended_by", b"z")))
+    triage = Triage(letter.notes.origin, 2, TriageStatus.WAITING, mended, "replay-2")
+    sent = replay_record(REPLAY, letter, triage)
     assert sent.value == mended.value
     assert dict(sent.headers)["ce_id"] == b"new"
     assert dict(sent.headers)["x-origin-offset"] == b"17"

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.deadletter.builders import BINARY, STRUCTURED
-from tools.deadletter.body import Line, body_lines, broken_at, header_lines, plain
+from tools.deadletter.rendering import (
+    RenderedLine,
+    body_lines,
+    escape_controls,
+    find_json_error,
+    header_lines,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -25,14 +31,14 @@ APPROVED = {
 }
 
 
-def marked(lines: list[Line]) -> dict[str, str]:
-    return {line.text.strip(): line.wrong for line in lines if line.wrong}
+def marked(lines: list[RenderedLine]) -> dict[str, str]:
+    return {line.text.strip(): line.error for line in lines if line.error}
 
 
 @given(JSON)
 def test_what_is_shown_of_json_is_the_same_json(value: Any) -> None:
     raw = json.dumps(value).encode()
-    assert broken_at(raw) is None
+    assert find_json_error(raw) is None
     assert json.loads("\n".join(line.text for line in body_lines((), raw))) == value
 
 
@@ -40,7 +46,7 @@ def test_what_is_shown_of_json_is_the_same_json(value: Any) -> None:
 def test_a_cut_body_is_broken_at_or_before_the_cut(value: dict[str, Any], data: Any) -> None:
     raw = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
     cut = raw[: data.draw(st.integers(0, len(raw) - 1))]
-    broken = broken_at(cut)
+    broken = find_json_error(cut)
     assert broken is not None
     assert 0 <= broken[0] <= len(cut)
 
@@ -48,12 +54,12 @@ def test_a_cut_body_is_broken_at_or_before_the_cut(value: dict[str, Any], data: 
 def test_the_broken_place_is_marked_behind_persian_text() -> None:
     (line,) = body_lines(BINARY, '{"title": "پل" "x": 1}'.encode())
     assert line.text == '{"title": "پل" ⟦HERE⟧"x": 1}'
-    assert line.wrong == "Expecting ',' delimiter: line 1, column 16 (byte 17)"
+    assert line.error == "Expecting ',' delimiter: line 1, column 16 (byte 17)"
 
 
 def test_other_bytes_and_no_number_are_no_json() -> None:
-    assert broken_at(b'{"a": "\xff"}') == (7, "not UTF-8")
-    broken = broken_at(b'{"a": 1,\n "b": NaN}')
+    assert find_json_error(b'{"a": "\xff"}') == (7, "not UTF-8")
+    broken = find_json_error(b'{"a": 1,\n "b": NaN}')
     assert broken is not None
     assert broken[0] == 15
 
@@ -93,12 +99,12 @@ def test_a_header_at_fault_is_marked_and_a_missing_one_is_named() -> None:
 
 
 def test_nothing_that_a_terminal_obeys_is_shown() -> None:
-    assert plain("می\u200cشود\n\x1b[2J\u202e") == "می\u200cشود\n\\u001b[2J\\u202e"
+    assert escape_controls("می\u200cشود\n\x1b[2J\u202e") == "می\u200cشود\n\\u001b[2J\\u202e"
 
 
 def test_a_byte_order_mark_is_no_fault_and_moves_the_place_of_one() -> None:
     mark = b"\xef\xbb\xbf"
-    assert broken_at(mark + b"{}") is None
-    assert broken_at(mark + b'{"a": "\xff"}') == (10, "not UTF-8")
+    assert find_json_error(mark + b"{}") is None
+    assert find_json_error(mark + b'{"a": "\xff"}') == (10, "not UTF-8")
     data = json.dumps({**APPROVED, "title": " "}).encode()
     assert marked(body_lines(BINARY, mark + data)) == marked(body_lines(BINARY, data)) != {}

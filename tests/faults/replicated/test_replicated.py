@@ -33,7 +33,7 @@ from tests.faults.replicated.table import show
 from tests.promise.checker import check
 from tests.promise.history import Outcome
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 SEED = 1402
 COORDINATION = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
@@ -59,7 +59,7 @@ async def where(replicated: Cluster, namespace: str, test_folder: Path) -> Async
 async def test_nothing_is_lost_or_doubled_while_parts_fail(
     replicated: Cluster, namespace: str, test_folder: Path
 ) -> None:
-    plan = Plan(SEED, events=1_500, rate=40, faults=SHORT, pause_seconds=0.3, move_seconds=3.0)
+    plan = Plan(SEED, events=900, rate=20, faults=SHORT, pause_seconds=0.3, move_seconds=8.0)
     async with arena(replicated, f"{namespace}l", test_folder) as here:
         report = await run(here, plan)
     show(report, Console(width=150))

@@ -123,7 +123,8 @@ class Host:
     def ledger(self, name: str, *, publishes: bool = True) -> Ledger:
         """A database of this service with its ledger, and the relay that publishes its events.
 
-        A read model has `publishes=False`: it has no relay, and its commits take no events.
+        A read model has `publishes=False`: it has no relay, and its commits take no events. Counts
+        (`Effects.tally`) travel with events, so it keeps its own.
         """
         database = self.database(name)
         detector = self._lifecycle.detect_rollback(database)

@@ -84,10 +84,3 @@ async def test_a_ledger_without_a_relay_takes_no_events() -> None:
     await ledger.join(CommitContext("clock", "sweeper"), Effects(), [], no_session)
     with pytest.raises(ValueError, match="nothing publishes"):
         await ledger.join(CommitContext("clock", "sweeper"), Effects([EVENT]), [], no_session)
-
-
-async def test_counts_do_not_change_without_an_event() -> None:
-    ledger, no_session = host_of().ledger("board"), cast(Any, None)
-    lost = Effects(tally={("province|IR-07", "2024-03-11", "sessions"): 1})
-    with pytest.raises(ValueError, match="counts change with events only"):
-        await ledger.join(CommitContext("clock", "sweeper"), lost, [], no_session)

@@ -24,7 +24,7 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects
 from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.list_queries import ListQuery
-from shared.runtime.mongo import ClientSession as Transaction
+from shared.runtime.mongo import ClientSession
 from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo import Document, ensure_indexes
 from shared.runtime.mongo_pages import Stored
@@ -155,14 +155,14 @@ class MongoSchedulerRepository:
 
 
 async def _insert(
-    documents: Documents, changes: Sequence[Change], transaction: Transaction
+    documents: Documents, changes: Sequence[Change], transaction: ClientSession
 ) -> None:
     if changes:
         await documents.insert_many([_stored(c.after) for c in changes], session=transaction)
 
 
 async def _replace(
-    documents: Documents, changes: Sequence[Change], transaction: Transaction
+    documents: Documents, changes: Sequence[Change], transaction: ClientSession
 ) -> None:
     updates = [
         UpdateOne(_unchanged(change.before), {"$set": _stored(change.after)})

@@ -9,7 +9,6 @@ were faster every time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeAlias, TypeVarTuple
 
@@ -21,24 +20,14 @@ from services.followups.handlers.drafts import changed
 from services.followups.handlers.ports import FollowupRepository, HandlerContext, UnknownFollowup
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.model import requested
+from shared.runtime import commands
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 
 Decide: TypeAlias = Callable[[Followup], Fact]
 Arguments = TypeVarTuple("Arguments")
 
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What all commands have in common: who acts on which follow-up, when, and how it is saved."""
-
-    followup_id: str
-    store: FollowupRepository
-    context: HandlerContext
-    by: Principal
-    now: datetime  # UTC
-    trace: str | None = None
-    reply: Replying[Followup] = no_reply  # the answer that is stored with the change
+Command: TypeAlias = commands.Command[FollowupRepository, HandlerContext, Followup]
 
 
 # -- the deputy ---------------------------------------------------------------------------------
@@ -168,7 +157,7 @@ async def _run(
     *arguments: *Arguments,
 ) -> Followup:
     return await act(
-        command.followup_id,
+        command.aggregate_id,
         command.store,
         command.context,
         command.by,

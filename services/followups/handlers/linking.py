@@ -20,7 +20,7 @@ async def link(command: Command, predecessor: str, deputy: str | None) -> Follow
     store = command.store
 
     async def once() -> Followup:
-        before = await load(store, command.followup_id)
+        before = await load(store, command.aggregate_id)
         fact = teamwork.link(before, command.by, predecessor, deputy, command.now)
         change = changed(before, [fact], command.context, command.trace)
         ahead = await store.ahead([predecessor])

@@ -20,6 +20,7 @@ from services.reports.api.schemas import (
 from services.reports.domain.decisions import Submission
 from services.reports.domain.records import Expectation, Report
 from shared.runtime.clocks import DomainClock
+from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
@@ -86,7 +87,8 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
         async def submit(reply: Replying[Expectation]) -> Expectation:
             with problems():
                 return await handlers.submit_report(
-                    body.session_id, submission, api.store, api.context, by, now, traceparent, reply
+                    Command(body.session_id, api.store, api.context, by, now, traceparent, reply),
+                    submission,
                 )
 
         return await once(api.store.replies, submit, lambda after: whole_report(after, by))
@@ -102,7 +104,7 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
         async def send(reply: Replying[Expectation]) -> Expectation:
             with problems():
                 return await handlers.distribute_report(
-                    session_id, api.store, api.context, by, now, traceparent, reply
+                    Command(session_id, api.store, api.context, by, now, traceparent, reply)
                 )
 
         return await once(api.store.replies, send, lambda after: whole_report(after, by))

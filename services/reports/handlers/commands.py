@@ -20,43 +20,35 @@ from services.reports.handlers.ports import (
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import requested
+from shared.runtime.commands import Command
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.sentences import sentence
 
+ReportCommand: TypeAlias = Command[ExpectationRepository, HandlerContext, Expectation]
 Decide: TypeAlias = Callable[[Expectation], Sequence[Fact]]
 
 
 async def submit_report(
-    session_id: str,
+    command: ReportCommand,
     submission: Submission,
-    store: ExpectationRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Expectation] = no_reply,
 ) -> Expectation:
     """Accept a province's report, or its next revision; return the expectation after it.
 
     Raises UnknownSession, Faulty, NotAllowed, NotNow, and Stale as `change_expectation` does.
     """
-    catalogues, restricted = context.catalogues, context.restricted
+    catalogues, restricted = command.context.catalogues, command.context.restricted
 
     def decide(expectation: Expectation) -> Sequence[Fact]:
-        return decisions.submit(expectation, by, submission, catalogues, restricted, now)
+        return decisions.submit(
+            expectation, command.by, submission, catalogues, restricted, command.now
+        )
 
-    return await change_expectation(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
 
 
 async def distribute_report(
-    session_id: str,
-    store: ExpectationRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Expectation] = no_reply,
+    command: ReportCommand,
 ) -> Expectation:
     """Send the latest revision to all deputies, once; return the expectation after it.
 
@@ -64,9 +56,23 @@ async def distribute_report(
     """
 
     def decide(expectation: Expectation) -> Sequence[Fact]:
-        return [decisions.distribute(expectation, by, context.recipients, now)]
+        return [
+            decisions.distribute(expectation, command.by, command.context.recipients, command.now)
+        ]
 
-    return await change_expectation(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
+
+
+async def _run(command: ReportCommand, decide: Decide) -> Expectation:
+    return await change_expectation(
+        command.aggregate_id,
+        command.store,
+        command.context,
+        command.by,
+        decide,
+        command.trace,
+        command.reply,
+    )
 
 
 async def change_expectation(

@@ -20,6 +20,7 @@ from services.scheduler.api.resolution_schemas import (
 from services.scheduler.domain.records import Resolution, ResolutionState
 from shared.contracts.events.base import Day
 from shared.contracts.events.resolutions import Priority
+from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.filters import (
     AnySpelling,
@@ -142,15 +143,9 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         async def change(reply: Replying[Resolution]) -> Resolution:
             with problems():
                 return await handlers.amend_resolution(
-                    resolution_id,
+                    Command(resolution_id, api.store, api.context, by, now, traceparent, reply),
                     amendment,
                     body.reason,
-                    api.store,
-                    api.context,
-                    by,
-                    now,
-                    traceparent,
-                    reply,
                 )
 
         return await once(api.store.replies, change, resolution_item)
@@ -169,7 +164,8 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         async def revoke(reply: Replying[Resolution]) -> Resolution:
             with problems():
                 return await handlers.withdraw_resolution(
-                    resolution_id, reason, api.store, api.context, by, now, traceparent, reply
+                    Command(resolution_id, api.store, api.context, by, now, traceparent, reply),
+                    reason,
                 )
 
         return await once(api.store.replies, revoke, resolution_item)

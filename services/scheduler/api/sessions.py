@@ -19,6 +19,7 @@ from services.scheduler.api.schemas import (
     session_item,
 )
 from services.scheduler.domain.records import Kind, Session, State
+from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
@@ -131,16 +132,10 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         async def move(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.reschedule_session(
-                    session_id,
+                    Command(session_id, api.store, api.context, by, now, traceparent, reply),
                     body.starts_at,
                     body.ends_at,
                     reason,
-                    api.store,
-                    api.context,
-                    by,
-                    now,
-                    traceparent,
-                    reply,
                 )
 
         return await once(api.store.replies, move, session_item)
@@ -159,7 +154,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
         async def call_off(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.cancel_session(
-                    session_id, reason, api.store, api.context, by, now, traceparent, reply
+                    Command(session_id, api.store, api.context, by, now, traceparent, reply), reason
                 )
 
         return await once(api.store.replies, call_off, session_item)
@@ -176,7 +171,7 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
         async def begin(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.open_session(
-                    session_id, api.store, api.context, by, now, traceparent, reply
+                    Command(session_id, api.store, api.context, by, now, traceparent, reply)
                 )
 
         return await once(api.store.replies, begin, session_item)
@@ -195,7 +190,8 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
         async def end(reply: Replying[Session]) -> Session:
             with problems():
                 return await handlers.close_session(
-                    session_id, summary, api.store, api.context, by, now, traceparent, reply
+                    Command(session_id, api.store, api.context, by, now, traceparent, reply),
+                    summary,
                 )
 
         return await once(api.store.replies, end, session_item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from services.scheduler import events
 from services.scheduler.domain import decisions, seasons
@@ -24,9 +25,12 @@ from services.scheduler.handlers.ports import (
     decide_and_save,
     existing_session,
 )
+from shared.runtime.commands import Command
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.sentences import sentence
+
+SessionCommand: TypeAlias = Command[SchedulerRepository, HandlerContext, Session]
 
 
 async def create_season(
@@ -78,16 +82,10 @@ async def schedule_session(
 
 
 async def reschedule_session(
-    session_id: str,
+    command: SessionCommand,
     starts_at: datetime,
     ends_at: datetime,
     reason: str | None,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Session] = no_reply,
 ) -> Session:
     """Move a session that has not begun; return it. If its times stay the same, nothing is saved.
 
@@ -96,21 +94,21 @@ async def reschedule_session(
 
     def decide(session: Session) -> SessionFact | None:
         return decisions.reschedule(
-            session, by, starts_at, ends_at, reason, context.report_lead, now
+            session,
+            command.by,
+            starts_at,
+            ends_at,
+            reason,
+            command.context.report_lead,
+            command.now,
         )
 
-    return await change_session(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
 
 
 async def cancel_session(
-    session_id: str,
+    command: SessionCommand,
     reason: str | None,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Session] = no_reply,
 ) -> Session:
     """Cancel a session that has not begun; return it.
 
@@ -118,19 +116,13 @@ async def cancel_session(
     """
 
     def decide(session: Session) -> SessionFact | None:
-        return decisions.cancel(session, by, reason, now)
+        return decisions.cancel(session, command.by, reason, command.now)
 
-    return await change_session(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
 
 
 async def open_session(
-    session_id: str,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Session] = no_reply,
+    command: SessionCommand,
 ) -> Session:
     """Begin a session; return it.
 
@@ -138,20 +130,14 @@ async def open_session(
     """
 
     def decide(session: Session) -> SessionFact | None:
-        return decisions.open_(session, by, now)
+        return decisions.open_(session, command.by, command.now)
 
-    return await change_session(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
 
 
 async def close_session(
-    session_id: str,
+    command: SessionCommand,
     summary: str | None,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Session] = no_reply,
 ) -> Session:
     """End a session with the Minister's summary; return it with the number of its resolutions.
 
@@ -159,9 +145,21 @@ async def close_session(
     """
 
     def decide(session: Session) -> SessionFact | None:
-        return decisions.close(session, by, summary, now)
+        return decisions.close(session, command.by, summary, command.now)
 
-    return await change_session(session_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
+
+
+async def _run(command: SessionCommand, decide: Callable[[Session], SessionFact | None]) -> Session:
+    return await change_session(
+        command.aggregate_id,
+        command.store,
+        command.context,
+        command.by,
+        decide,
+        command.trace,
+        command.reply,
+    )
 
 
 async def change_session(

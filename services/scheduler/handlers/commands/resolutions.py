@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from services.scheduler import events
 from services.scheduler.domain import decisions
@@ -27,8 +28,11 @@ from services.scheduler.handlers.ports import (
     decide_and_save,
     existing_session,
 )
+from shared.runtime.commands import Command
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
+
+ResolutionCommand: TypeAlias = Command[SchedulerRepository, HandlerContext, Resolution]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +85,9 @@ async def record_resolutions(
 
 
 async def amend_resolution(
-    resolution_id: str,
+    command: ResolutionCommand,
     amendment: Amendment,
     reason: str | None,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Resolution] = no_reply,
 ) -> Resolution:
     """Amend a resolution; return it. If no field differs, nothing is saved.
 
@@ -97,20 +95,14 @@ async def amend_resolution(
     """
 
     def decide(resolution: Resolution) -> ResolutionFact | None:
-        return decisions.amend(resolution, by, amendment, reason, now)
+        return decisions.amend(resolution, command.by, amendment, reason, command.now)
 
-    return await change_resolution(resolution_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
 
 
 async def withdraw_resolution(
-    resolution_id: str,
+    command: ResolutionCommand,
     reason: str | None,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    now: datetime,
-    trace: str | None = None,
-    reply: Replying[Resolution] = no_reply,
 ) -> Resolution:
     """Withdraw a resolution; return it. If it is withdrawn already, nothing is saved.
 
@@ -118,9 +110,23 @@ async def withdraw_resolution(
     """
 
     def decide(resolution: Resolution) -> ResolutionFact | None:
-        return decisions.withdraw(resolution, by, reason, now)
+        return decisions.withdraw(resolution, command.by, reason, command.now)
 
-    return await change_resolution(resolution_id, store, context, by, decide, trace, reply)
+    return await _run(command, decide)
+
+
+async def _run(
+    command: ResolutionCommand, decide: Callable[[Resolution], ResolutionFact | None]
+) -> Resolution:
+    return await change_resolution(
+        command.aggregate_id,
+        command.store,
+        command.context,
+        command.by,
+        decide,
+        command.trace,
+        command.reply,
+    )
 
 
 async def change_resolution(

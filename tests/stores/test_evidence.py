@@ -25,8 +25,9 @@ from shared.runtime.files import CHUNK_BYTES, Files
 from shared.runtime.mongo import Database
 from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 from tests.component.harness import eventually
+from tests.stores.databases import temporary_database
 from tests.stores.fakes_followups import MemoryFollowups
-from tests.stores.followups import CAUSE, a_database, new, prepared, step
+from tests.stores.followups import CAUSE, new, prepared, step
 from tests.unit.followups.examples import ACKNOWLEDGED, LETTER, PHOTO, PROGRESSED
 
 AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
@@ -70,12 +71,6 @@ def a_file(content: bytes) -> EvidenceAdded:
     return replace(PHOTO, evidence_id=sha256[:8], sha256=sha256, bytes=len(content))
 
 
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    async with a_database(cluster, namespace) as database:
-        yield database
-
-
 def uploads_of(store: MongoFollowupRepository) -> files.Uploads:
     return files.Uploads(store.files, SystemMachineClock(), ABANDONED_SECONDS)
 
@@ -86,7 +81,7 @@ async def shelf(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator
         memory = MemoryFollowups()
         yield Shelf(memory, memory.files)
         return
-    async with a_database(request.getfixturevalue("cluster"), namespace) as database:
+    async with temporary_database(request.getfixturevalue("cluster"), namespace) as database:
         real = await prepared(database)
         yield Shelf(real, files.Uploads(real.files, SystemMachineClock(), 60))
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from services.followups import handlers
 from shared.messaging.core.errors import AlreadyExists, PositionMoved
 from shared.messaging.core.model import Deferred
@@ -17,25 +15,8 @@ from shared.messaging.ledger.deferral import DeferralLimit, DeferredMessages, De
 from shared.messaging.ledger.leases import Lease
 from shared.messaging.scheduling.sweeper import SNOOZED_FOR, Sweeper
 from shared.runtime.mongo import Database
-from tests.stores.fakes_followups import MemoryFollowups
-from tests.stores.followups import CAUSE, DAY, AnyFollowups, a_database, new, prepared
+from tests.stores.followups import CAUSE, DAY, AnyFollowups, new, prepared
 from tests.unit.followups.examples import LATER, NOW, TRACKING
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    async with a_database(cluster, namespace) as database:
-        yield database
-
-
-@pytest.fixture(params=["memory", "mongodb"])
-async def store(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyFollowups]:
-    if request.param == "memory":
-        yield MemoryFollowups()
-        return
-    async with a_database(request.getfixturevalue("cluster"), namespace) as database:
-        yield await prepared(database)
-
 
 # -- what waits ---------------------------------------------------------------------------------
 

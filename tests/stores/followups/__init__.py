@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
-from deploy.local.cluster import Cluster
 from services.followups import events
 from services.followups.domain.evolution import evolve, opened
 from services.followups.domain.facts import Fact
@@ -18,7 +15,6 @@ from services.followups.handlers import Change
 from services.followups.store import MongoFollowupRepository
 from shared.messaging.core.model import CommitContext
 from shared.messaging.ledger.ledger import Ledger
-from shared.runtime import mongo
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
 from tests.stores.fakes_followups import MemoryFollowups
@@ -28,16 +24,6 @@ AnyFollowups: TypeAlias = MemoryFollowups | MongoFollowupRepository
 
 CAUSE = CommitContext("request", "d.karimi", roles=("deputy:civil",))
 DAY = timedelta(days=1)
-
-
-@asynccontextmanager
-async def a_database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    """An empty database, dropped afterwards."""
-    client = mongo.connect(cluster.mongodb_uri, app="test")
-    database = mongo.database(client, f"{namespace}followups_civil")
-    yield database
-    await client.drop_database(database.name)
-    client.close()
 
 
 async def prepared(database: Database) -> MongoFollowupRepository:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from bson import json_util
 
-from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from services.followups.domain import work
 from services.followups.domain.facts import WentUnacknowledged
@@ -18,14 +16,8 @@ from services.followups.domain.work import ActionItem, Delegation, Part, Predece
 from services.followups.handlers import Change
 from shared.runtime.calendar import start_of_day
 from shared.runtime.mongo import Database
-from tests.stores.followups import CAUSE, a_database, new, prepared, step
+from tests.stores.followups import CAUSE, new, prepared, step
 from tests.unit.followups.examples import BLOCKED, LATER, REOPENED, WATCHED
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    async with a_database(cluster, namespace) as database:
-        yield database
 
 
 async def test_a_document_without_former_levels_is_read(

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from deploy.local.cluster import Cluster
 from services.followups.domain.facts import CameDueSoon, Extended, FellOverdue, WentUnacknowledged
 from shared.messaging.core.errors import AlreadyExists, Stale
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.list_queries import ListQuery, Place
 from shared.runtime.mongo import Database
-from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.followups import (
     CAUSE,
     DAY,
     AnyFollowups,
-    a_database,
     counted_states,
     new,
     prepared,
@@ -53,21 +49,6 @@ from tests.unit.followups.examples import (
     amended,
     resolution,
 )
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    async with a_database(cluster, namespace) as database:
-        yield database
-
-
-@pytest.fixture(params=["memory", "mongodb"])
-async def store(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyFollowups]:
-    if request.param == "memory":
-        yield MemoryFollowups()
-        return
-    async with a_database(request.getfixturevalue("cluster"), namespace) as database:
-        yield await prepared(database)
 
 
 async def test_what_is_saved_is_read_as_it_was(store: AnyFollowups) -> None:

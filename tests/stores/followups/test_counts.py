@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-import pytest
-
-from deploy.local.cluster import Cluster
 from services.followups.domain.facts import FellOverdue
 from services.followups.domain.scores import By
 from shared.messaging.core.model import CommitContext
 from shared.messaging.core.retrying import retry_transient
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.mongo import Database
-from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.followups import (
     CAUSE,
     AnyFollowups,
-    a_database,
     counted,
     counted_states,
     new,
@@ -28,22 +22,6 @@ from tests.stores.followups import (
     step,
 )
 from tests.unit.followups.examples import ACKNOWLEDGED, CLOSED, COMPLETED, NOW, VERIFIED
-
-
-@pytest.fixture
-async def database(cluster: Cluster, namespace: str) -> AsyncIterator[Database]:
-    async with a_database(cluster, namespace) as database:
-        yield database
-
-
-@pytest.fixture(params=["memory", "mongodb"])
-async def store(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[AnyFollowups]:
-    if request.param == "memory":
-        yield MemoryFollowups()
-        return
-    async with a_database(request.getfixturevalue("cluster"), namespace) as database:
-        yield await prepared(database)
-
 
 LATE = date(2030, 1, 1)
 

@@ -24,9 +24,8 @@ from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects
 from shared.messaging.ledger.ledger import Ledger
 from shared.runtime.list_queries import ListQuery
-from shared.runtime.mongo import ClientSession
+from shared.runtime.mongo import ClientSession, Document, ensure_indexes
 from shared.runtime.mongo import Collection as Documents
-from shared.runtime.mongo import Document, ensure_indexes
 from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 

@@ -29,10 +29,7 @@ ReportCommand: TypeAlias = Command[ExpectationRepository, HandlerContext, Expect
 Decide: TypeAlias = Callable[[Expectation], Sequence[Fact]]
 
 
-async def submit_report(
-    command: ReportCommand,
-    submission: Submission,
-) -> Expectation:
+async def submit_report(command: ReportCommand, submission: Submission) -> Expectation:
     """Accept a province's report, or its next revision; return the expectation after it.
 
     Raises UnknownSession, Faulty, NotAllowed, NotNow, and Stale as `change_expectation` does.
@@ -44,12 +41,10 @@ async def submit_report(
             expectation, command.by, submission, catalogues, restricted, command.now
         )
 
-    return await _run(command, decide)
+    return await change_expectation(command, decide)
 
 
-async def distribute_report(
-    command: ReportCommand,
-) -> Expectation:
+async def distribute_report(command: ReportCommand) -> Expectation:
     """Send the latest revision to all deputies, once; return the expectation after it.
 
     Raises UnknownSession, NotAllowed, NotNow, and Stale as `change_expectation` does.
@@ -60,30 +55,10 @@ async def distribute_report(
             decisions.distribute(expectation, command.by, command.context.recipients, command.now)
         ]
 
-    return await _run(command, decide)
+    return await change_expectation(command, decide)
 
 
-async def _run(command: ReportCommand, decide: Decide) -> Expectation:
-    return await change_expectation(
-        command.aggregate_id,
-        command.store,
-        command.context,
-        command.by,
-        decide,
-        command.trace,
-        command.reply,
-    )
-
-
-async def change_expectation(
-    session_id: str,
-    store: ExpectationRepository,
-    context: HandlerContext,
-    by: Principal,
-    decide: Decide,
-    trace: str | None = None,
-    reply: Replying[Expectation] = no_reply,
-) -> Expectation:
+async def change_expectation(command: ReportCommand, decide: Decide) -> Expectation:
     """Load a session's expectation, decide, and save; return the expectation after it.
 
     If somebody else saved in between, `decide` runs again on what they saved. Raises
@@ -91,13 +66,15 @@ async def change_expectation(
     """
 
     async def once() -> Expectation:
-        before = await store.get(session_id)
+        before = await command.store.get(command.aggregate_id)
         if before is None:
             raise UnknownSession(
-                sentence("no session {session_id} was announced here", session_id=session_id)
+                sentence(
+                    "no session {session_id} was announced here", session_id=command.aggregate_id
+                )
             )
-        change = changed(before, decide(before), context, trace)
-        await store.save([change], requested(by, reply(change.after)))
+        change = changed(before, decide(before), command.context, command.trace)
+        await command.store.save([change], requested(command.by, command.reply(change.after)))
         return change.after
 
     return await retry_on_conflict(once)

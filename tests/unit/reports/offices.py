@@ -17,6 +17,7 @@ from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Expectation, Fact, Lost, Paragraph, Report
 from shared.contracts.events import EventData
 from shared.messaging.core.model import CommitContext, Event, Fence, Message
+from shared.runtime.commands import Command
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
@@ -60,7 +61,7 @@ class Office:
         self, session_id: str, decide: Callable[[Expectation], Sequence[Fact]]
     ) -> Expectation:
         return await handlers.change_expectation(
-            session_id, self.store, RECEPTION, KHORASAN, decide, TRACE
+            Command(session_id, self.store, RECEPTION, KHORASAN, BEFORE, TRACE), decide
         )
 
     async def submit(self, session_id: str, restricted: bool = True, **changes: Any) -> Expectation:
@@ -110,10 +111,10 @@ def parts(published: Sequence[Event], spread: int, batch: int) -> Iterator[list[
                 yield partition[start : start + batch]
 
 
-Command: TypeAlias = Callable[[Office], Awaitable[object]]
+RandomCommand: TypeAlias = Callable[[Office], Awaitable[object]]
 
 
-def hearing(data: Callable[[str], EventData]) -> Callable[[str, int], Command]:
+def hearing(data: Callable[[str], EventData]) -> Callable[[str, int], RandomCommand]:
     return lambda id_, sequence: lambda office: office.hear(message(data(id_), sequence))
 
 
@@ -136,16 +137,16 @@ _changes = st.sampled_from(
 _ids = st.sampled_from(["a", "b", "c"])
 
 
-def submitting(id_: str, changes: dict[str, Any]) -> Command:
+def submitting(id_: str, changes: dict[str, Any]) -> RandomCommand:
     return lambda office: office.submit(id_, **changes)
 
 
-def sweeping(days: int) -> Command:
+def sweeping(days: int) -> RandomCommand:
     now = DUE_AT + timedelta(days=days)
     return lambda office: handlers.sweep(office.store, RECEPTION, now, FENCE)
 
 
-_done: st.SearchStrategy[Command] = st.one_of(
+_done: st.SearchStrategy[RandomCommand] = st.one_of(
     st.builds(submitting, _ids, _changes),
     st.builds(sweeping, st.sampled_from([0, 8, 20])),
     _ids.map(lambda id_: lambda office: office.distribute(id_)),
@@ -154,9 +155,9 @@ _done: st.SearchStrategy[Command] = st.one_of(
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
+def histories(draw: st.DrawFn) -> list[tuple[bool, RandomCommand]]:
     """Commands in order, each with whether it is an event from the topic of sessions."""
-    history: list[tuple[bool, Command]] = []
+    history: list[tuple[bool, RandomCommand]] = []
     for sequence in range(1, draw(st.integers(1, 25))):
         heard = draw(st.booleans())
         command = draw(_heard)(draw(_ids), sequence) if heard else draw(_done)
@@ -164,7 +165,7 @@ def histories(draw: st.DrawFn) -> list[tuple[bool, Command]]:
     return [(True, hearing(scheduled)("a", 1)), *history]
 
 
-async def follow(office: Office, commands: Sequence[Command]) -> None:
+async def follow(office: Office, commands: Sequence[RandomCommand]) -> None:
     """Run the commands; skip those that are refused."""
     for command in commands:
         with suppress(Refused):

@@ -31,6 +31,7 @@ from shared.messaging.core.model import (
     Refusal,
     Verdict,
 )
+from shared.runtime.commands import Command
 from tests.stores.fakes_reports import MemoryCirculars, MemoryExpectations
 from tests.unit.reports.builders import (
     BEFORE,
@@ -64,7 +65,9 @@ async def submit(store: MemoryExpectations, now: datetime = BEFORE) -> Expectati
             expectation, KHORASAN, submission(), CATALOGUES, RECEPTION.restricted, now
         )
 
-    return await handlers.change_expectation(SESSION_ID, store, RECEPTION, KHORASAN, decide)
+    return await handlers.change_expectation(
+        Command(SESSION_ID, store, RECEPTION, KHORASAN, BEFORE), decide
+    )
 
 
 def slugs(verdicts: Sequence[Verdict]) -> list[str]:
@@ -225,7 +228,7 @@ async def test_without_restricted_axes_a_report_is_one_event(store: MemoryExpect
     def decide(expectation: Expectation) -> Sequence[Fact]:
         return decisions.submit(expectation, KHORASAN, submission(), CATALOGUES, (), BEFORE)
 
-    await handlers.change_expectation(SESSION_ID, store, open_, KHORASAN, decide)
+    await handlers.change_expectation(Command(SESSION_ID, store, open_, KHORASAN, BEFORE), decide)
     (event,) = store.events
     assert len(json.loads(event.data)["axes"]) == 8
 

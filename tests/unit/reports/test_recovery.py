@@ -34,8 +34,8 @@ from tests.unit.reports.builders import (
 from tests.unit.reports.offices import (
     FENCE,
     INITIATIVES,
-    Command,
     Office,
+    RandomCommand,
     follow,
     histories,
     without_texts,
@@ -59,7 +59,7 @@ def _but_when(expectation: Expectation) -> Expectation:
 @settings(max_examples=120)
 @given(histories(), st.integers(0, 25), st.integers(0, 2), st.integers(1, 4))
 def test_a_copy_catches_up_from_what_was_published(
-    history: list[tuple[bool, Command]], kept: int, spread: int, batch: int
+    history: list[tuple[bool, RandomCommand]], kept: int, spread: int, batch: int
 ) -> None:
     """Whatever the copy holds, even no session, and whatever the batches in which all is read."""
 

@@ -18,6 +18,7 @@ from shared.messaging.core.model import (
     CommitContext,
     Event,
 )
+from shared.runtime.commands import Command
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_reports import MemoryExpectations
 from tests.unit.reports.builders import (
@@ -82,7 +83,7 @@ def test_events_are_always_numbered_without_gaps(steps: list[tuple[str, int]]) -
                     await submit(store, now)
                 else:
                     await handlers.change_expectation(
-                        SESSION_ID, store, RECEPTION, COORDINATION, give_out
+                        Command(SESSION_ID, store, RECEPTION, COORDINATION, now), give_out
                     )
             except Refused:
                 continue

@@ -27,6 +27,7 @@ from services.scheduler.handlers import (
 )
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Event, Message
+from shared.runtime.commands import Command
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import Refused
 from tests.stores.fakes_scheduler import MemoryRegister
@@ -43,32 +44,36 @@ from tests.unit.scheduler.examples import (
 RULES: Final = context()
 TOPICS: Final = Topics(DEPUTY_IDS)
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-Command: TypeAlias = Callable[[SchedulerRepository], Awaitable[object]]
+RandomCommand: TypeAlias = Callable[[SchedulerRepository], Awaitable[object]]
 
 _IDS = ("a", "b", "c")
 _RESOLUTIONS = ("R-1", "R-2", "R-3")
 
 
-def scheduling(id_: str, turn: bool) -> Command:
+def scheduling(id_: str, turn: bool) -> RandomCommand:
     """Schedule one of three gatherings; with `turn`, they all claim the same turn."""
     kind: dict[str, Any] = {} if turn else {"season": None}
     planned = gathering(session_id=id_, **kind)
     return lambda r: handlers.schedule_session(planned, r, RULES, COORDINATION, NOW, TRACE)
 
 
-def acting(id_: str, decide: Callable[[Session], SessionFact | None]) -> Command:
-    return lambda r: handlers.change_session(id_, r, RULES, COORDINATION, decide, TRACE)
+def acting(id_: str, decide: Callable[[Session], SessionFact | None]) -> RandomCommand:
+    return lambda r: handlers.change_session(
+        Command(id_, r, RULES, COORDINATION, NOW, TRACE), decide
+    )
 
 
-def recording(session_id: str, resolution_id: str, deputy: str) -> Command:
+def recording(session_id: str, resolution_id: str, deputy: str) -> RandomCommand:
     proposals = [Proposal(resolution_id, terms(deputy=deputy)), Proposal(None, terms())]
     return lambda r: handlers.record_resolutions(
         session_id, proposals, r, RULES, COORDINATION, NOW, TRACE
     )
 
 
-def changing(id_: str, decide: Callable[[Resolution], ResolutionFact | None]) -> Command:
-    return lambda r: handlers.change_resolution(id_, r, RULES, COORDINATION, decide, TRACE)
+def changing(id_: str, decide: Callable[[Resolution], ResolutionFact | None]) -> RandomCommand:
+    return lambda r: handlers.change_resolution(
+        Command(id_, r, RULES, COORDINATION, NOW, TRACE), decide
+    )
 
 
 def moved(session: Session) -> SessionFact | None:
@@ -96,7 +101,7 @@ _of_resolutions = st.sampled_from(
 )
 _ids = st.sampled_from(_IDS)
 _resolution_ids = st.sampled_from(_RESOLUTIONS)
-commands_of_any_kind: st.SearchStrategy[Command] = st.one_of(
+commands_of_any_kind: st.SearchStrategy[RandomCommand] = st.one_of(
     st.builds(scheduling, _ids, st.booleans()),
     st.builds(acting, _ids, _of_sessions),
     st.builds(recording, _ids, _resolution_ids, st.sampled_from(["civil", "social"])),
@@ -104,7 +109,7 @@ commands_of_any_kind: st.SearchStrategy[Command] = st.one_of(
 )
 
 
-async def follow(store: SchedulerRepository, commands: Iterable[Command]) -> None:
+async def follow(store: SchedulerRepository, commands: Iterable[RandomCommand]) -> None:
     """Run the commands; skip those that are refused."""
     for command in commands:
         with suppress(Refused, UnknownSession, UnknownResolution):

@@ -22,6 +22,7 @@ from services.scheduler.handlers import Change, Proposal, UnknownResolution, Unk
 from shared.contracts.events import SessionClosed
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext
+from shared.runtime.commands import Command
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.refusals import NotAllowed
 from tests.stores.fakes_scheduler import MemoryRegister
@@ -68,7 +69,9 @@ async def act(
     decide: Callable[[Session], SessionFact | None],
     session_id: str = "1402-IR-09",
 ) -> Session:
-    return await handlers.change_session(session_id, store, RULES, COORDINATION, decide)
+    return await handlers.change_session(
+        Command(session_id, store, RULES, COORDINATION, NOW), decide
+    )
 
 
 async def record(
@@ -289,7 +292,7 @@ async def test_an_amendment_and_a_withdrawal_are_published_for_the_deputy() -> N
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
         lambda r: decisions.withdraw(r, MINISTER_OFFICE, None, LATER),
     ):
-        await handlers.change_resolution("A", store, RULES, MINISTER_OFFICE, decide)
+        await handlers.change_resolution(Command("A", store, RULES, MINISTER_OFFICE, NOW), decide)
     assert [(e.type, e.topic, e.version) for e in store.events[2:]] == [
         ("peygir.ResolutionApproved.v1", "peygir.resolutions.v1.civil", 1),
         ("peygir.ResolutionAmended.v1", "peygir.resolutions.v1.civil", 2),
@@ -299,4 +302,6 @@ async def test_an_amendment_and_a_withdrawal_are_published_for_the_deputy() -> N
 
 async def test_a_resolution_that_nobody_recorded_is_unknown() -> None:
     with pytest.raises(UnknownResolution, match="A"):
-        await handlers.change_resolution("A", MemoryRegister(), RULES, CIVIL, lambda _: None)
+        await handlers.change_resolution(
+            Command("A", MemoryRegister(), RULES, CIVIL, NOW), lambda _: None
+        )

@@ -40,7 +40,7 @@ from tests.unit.scheduler.registers import (
     RULES,
     TOPICS,
     TRACE,
-    Command,
+    RandomCommand,
     acting,
     all_of,
     catch_up,
@@ -108,7 +108,7 @@ def test_an_approval_without_a_session_is_not_ours() -> None:
     st.integers(1, 5),
 )
 def test_a_copy_catches_up_from_what_was_published(
-    commands: list[Command], kept: int, spread: int, batch: int
+    commands: list[RandomCommand], kept: int, spread: int, batch: int
 ) -> None:
     """Whatever the copy holds, and in whatever batches the topics are read again."""
 

@@ -103,13 +103,10 @@ async def reschedule_session(
             command.now,
         )
 
-    return await _run(command, decide)
+    return await change_session(command, decide)
 
 
-async def cancel_session(
-    command: SessionCommand,
-    reason: str | None,
-) -> Session:
+async def cancel_session(command: SessionCommand, reason: str | None) -> Session:
     """Cancel a session that has not begun; return it.
 
     Raises UnknownSession, NotAllowed, NotNow, and Stale as `change_session` does.
@@ -118,12 +115,10 @@ async def cancel_session(
     def decide(session: Session) -> SessionFact | None:
         return decisions.cancel(session, command.by, reason, command.now)
 
-    return await _run(command, decide)
+    return await change_session(command, decide)
 
 
-async def open_session(
-    command: SessionCommand,
-) -> Session:
+async def open_session(command: SessionCommand) -> Session:
     """Begin a session; return it.
 
     Raises UnknownSession, NotAllowed, NotNow, and Stale as `change_session` does.
@@ -132,13 +127,10 @@ async def open_session(
     def decide(session: Session) -> SessionFact | None:
         return decisions.open_(session, command.by, command.now)
 
-    return await _run(command, decide)
+    return await change_session(command, decide)
 
 
-async def close_session(
-    command: SessionCommand,
-    summary: str | None,
-) -> Session:
+async def close_session(command: SessionCommand, summary: str | None) -> Session:
     """End a session with the Minister's summary; return it with the number of its resolutions.
 
     Raises UnknownSession, NotAllowed, NotNow, and Stale as `change_session` does.
@@ -147,29 +139,11 @@ async def close_session(
     def decide(session: Session) -> SessionFact | None:
         return decisions.close(session, command.by, summary, command.now)
 
-    return await _run(command, decide)
-
-
-async def _run(command: SessionCommand, decide: Callable[[Session], SessionFact | None]) -> Session:
-    return await change_session(
-        command.aggregate_id,
-        command.store,
-        command.context,
-        command.by,
-        decide,
-        command.trace,
-        command.reply,
-    )
+    return await change_session(command, decide)
 
 
 async def change_session(
-    session_id: str,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    decide: Callable[[Session], SessionFact | None],
-    trace: str | None = None,
-    reply: Replying[Session] = no_reply,
+    command: SessionCommand, decide: Callable[[Session], SessionFact | None]
 ) -> Session:
     """Load a session, decide, and save; return the session after it.
 
@@ -178,15 +152,15 @@ async def change_session(
     """
 
     async def change() -> tuple[list[Change], Session]:
-        before = await existing_session(session_id, store)
+        before = await existing_session(command.aggregate_id, command.store)
         fact = decide(before)
         if fact is None:
             return [], before
         after = evolve(before, fact)
-        event = events.to_event(after, fact, context.topics, trace)
+        event = events.to_event(after, fact, command.context.topics, command.trace)
         return [Change(before, after, [event])], after
 
-    return await decide_and_save(change, store, by, reply)
+    return await decide_and_save(change, command.store, command.by, command.reply)
 
 
 async def _require_new(gatherings: Sequence[Gathering], store: SchedulerRepository) -> None:

@@ -97,13 +97,10 @@ async def amend_resolution(
     def decide(resolution: Resolution) -> ResolutionFact | None:
         return decisions.amend(resolution, command.by, amendment, reason, command.now)
 
-    return await _run(command, decide)
+    return await change_resolution(command, decide)
 
 
-async def withdraw_resolution(
-    command: ResolutionCommand,
-    reason: str | None,
-) -> Resolution:
+async def withdraw_resolution(command: ResolutionCommand, reason: str | None) -> Resolution:
     """Withdraw a resolution; return it. If it is withdrawn already, nothing is saved.
 
     Raises UnknownResolution, NotAllowed, and Stale as `change_resolution` does.
@@ -112,31 +109,11 @@ async def withdraw_resolution(
     def decide(resolution: Resolution) -> ResolutionFact | None:
         return decisions.withdraw(resolution, command.by, reason, command.now)
 
-    return await _run(command, decide)
-
-
-async def _run(
-    command: ResolutionCommand, decide: Callable[[Resolution], ResolutionFact | None]
-) -> Resolution:
-    return await change_resolution(
-        command.aggregate_id,
-        command.store,
-        command.context,
-        command.by,
-        decide,
-        command.trace,
-        command.reply,
-    )
+    return await change_resolution(command, decide)
 
 
 async def change_resolution(
-    resolution_id: str,
-    store: SchedulerRepository,
-    context: HandlerContext,
-    by: Principal,
-    decide: Callable[[Resolution], ResolutionFact | None],
-    trace: str | None = None,
-    reply: Replying[Resolution] = no_reply,
+    command: ResolutionCommand, decide: Callable[[Resolution], ResolutionFact | None]
 ) -> Resolution:
     """Load a resolution, decide, and save; return the resolution after it.
 
@@ -145,17 +122,17 @@ async def change_resolution(
     """
 
     async def change() -> tuple[list[Change], Resolution]:
-        before = await store.resolution(resolution_id)
+        before = await command.store.resolution(command.aggregate_id)
         if before is None:
-            raise UnknownResolution(resolution_id)
+            raise UnknownResolution(command.aggregate_id)
         fact = decide(before)
         if fact is None:
             return [], before
         after = evolve_resolution(before, fact)
-        event = events.resolution_to_event(after, fact, context.topics, trace)
+        event = events.resolution_to_event(after, fact, command.context.topics, command.trace)
         return [Change(before, after, [event])], after
 
-    return await decide_and_save(change, store, by, reply)
+    return await decide_and_save(change, command.store, command.by, command.reply)
 
 
 def _approve(

@@ -1,0 +1,1 @@
+"""Who has which rights in Kafka and MongoDB, and the commands that grant them."""

@@ -111,7 +111,6 @@ def test_development_listens_on_the_network_only_if_that_was_accepted(
         ("OPEN_NETWORK", "yes", "'accepted'"),
         ("SWEEP_SECONDS", "0", "greater than 0"),
         ("ENV", "prod", "'development' or 'production'"),
-        ("ENV", "production", "PEYGIR_OIDC_ISSUER"),
         ("PORT_OFFSET", "many", "not 'many'"),
         ("HTTP_HOST", "0.0.0.0", "loopback"),
         ("HTTP_HOST", "example.org", "loopback"),
@@ -246,3 +245,12 @@ def test_an_invalid_holiday_is_named_at_the_start(
     line = complaint(capsys, CommonSettings)
     assert line.startswith(f"PEYGIR_HOLIDAYS_FILE: {path}: `added` holds '{day}': ")
     assert message in line
+
+
+def test_production_names_all_that_it_lacks_in_one_line(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(ENV="production")
+    line = complaint(capsys, CommonSettings)
+    assert line.startswith("PEYGIR_ENV: production needs ")
+    assert {"PEYGIR_OIDC_ISSUER", "PEYGIR_OIDC_AUDIENCE"} <= set(re.findall(r"PEYGIR_\w+", line))

@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from shared.contracts.services import HTTP_PORTS, ServiceName
-from shared.runtime.settings import CommonSettings
+from shared.runtime.settings import ProcessSettings
 
 _NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 
 
-class ToolSettings(CommonSettings):
+class ToolSettings(ProcessSettings):
     """Settings of a tool. It serves nobody, so it needs no identity provider in production."""
-
-    @field_validator("env")
-    @classmethod
-    def _never_open(cls, env: str) -> str:
-        return env
 
 
 class ApiSettings(ToolSettings):

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared.contracts.services import SERVICES
-from shared.runtime.settings import PREFIX, CommonSettings, load
+from shared.runtime.settings import PREFIX, CommonSettings, ProcessSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
 from tools.topics import TopicsSettings
 from tools.topics.settings import copies
 
 
-def _settings_of(module: str) -> type[CommonSettings]:
+def _settings_of(module: str) -> type[ProcessSettings]:
     """What a service or tool reads."""
     if module == "tools.topics":
         return TopicsSettings
@@ -28,7 +28,7 @@ def _settings_of(module: str) -> type[CommonSettings]:
     return settings
 
 
-def _variables(settings: type[CommonSettings]) -> set[str]:
+def _variables(settings: type[ProcessSettings]) -> set[str]:
     return {f"{PREFIX}{field.upper()}" for field in settings.model_fields}
 
 
@@ -65,8 +65,9 @@ def test_every_process_of_the_evaluation_accepts_its_settings(
         with monkeypatch.context() as patch:
             _become(workload, rendered, patch)
             settings = load(_settings_of(module(workload)))
-        assert settings.open_network == "accepted"
-        assert (settings.http_host, settings.http_port) == ("0.0.0.0", 8080)
+        if isinstance(settings, CommonSettings):
+            assert settings.open_network == "accepted"
+            assert (settings.http_host, settings.http_port) == ("0.0.0.0", 8080)
         assert settings.kafka_bootstrap_servers == ("kafka:9092",)
     assert capsys.readouterr().err == ""
 

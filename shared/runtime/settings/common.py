@@ -1,4 +1,4 @@
-"""The settings of every service."""
+"""The settings of every service, and those of them that tools have too."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from shared.runtime.settings.kafka import KafkaSettings
 from shared.runtime.settings.mongodb import MongoSettings
 
 
-class CommonSettings(IdentitySettings, HttpSettings, MongoSettings, KafkaSettings):
-    """The settings of every service and tool. A service adds its own fields in a subclass."""
+class ProcessSettings(MongoSettings, KafkaSettings):
+    """The settings of every service and tool. A tool adds its own fields in a subclass."""
 
     known_deputies: Names = Field(
         tuple(deputy.id for deputy in DEPUTIES), description="All existing deputies."
@@ -115,3 +115,7 @@ class CommonSettings(IdentitySettings, HttpSettings, MongoSettings, KafkaSetting
                 "On one machine, for trying it out, set PEYGIR_ENV=development"
             )
         return self
+
+
+class CommonSettings(IdentitySettings, HttpSettings, ProcessSettings):
+    """The settings of every service. A service adds its own fields in a subclass."""

@@ -14,10 +14,9 @@ import email_validator
 from email_validator import EmailNotValidError
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from shared.contracts.reference import PROVINCE_CODES
 from shared.contracts.services import HTTP_PORTS
 from shared.runtime.addresses import refused
-from shared.runtime.principals import every_role
+from shared.runtime.principals import Roles
 from shared.runtime.settings import CommonSettings, shifted_port
 
 _SMTP_PORT: Final = 8125
@@ -134,9 +133,9 @@ class NotifySettings(CommonSettings):
     @classmethod
     def _addresses(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         if path is not None:
-            roles = every_role(info.data.get("known_deputies", ()), PROVINCE_CODES)
+            existing = Roles.of(info.data.get("known_deputies"))
             for role in read_addresses(path):
-                if role not in roles:
+                if role not in existing.every:
                     raise refused(f"{path}: {role!r} is nobody's role")
         return path
 

@@ -23,9 +23,9 @@ from services.scheduler.handlers import Change, Record
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects
 from shared.messaging.ledger.ledger import Ledger
+from shared.runtime import mongo
 from shared.runtime.list_queries import ListQuery
 from shared.runtime.mongo import ClientSession, Document, ensure_indexes
-from shared.runtime.mongo import Collection as Documents
 from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 
@@ -63,7 +63,8 @@ _RESOLUTION_INDEXES = (
 _SEASONS: Final = Stored(at={"season": "_id"})
 _SESSIONS: Final = Stored(at={"session_id": "_id"})
 _RESOLUTIONS: Final = Stored(
-    at={"resolution_id": "_id", "executing_body": _BODY}, optional=("number",)
+    at={"resolution_id": "_id", "executing_body": _BODY, "executing": "executing_body"},
+    optional=("number",),
 )
 
 
@@ -154,14 +155,14 @@ class MongoSchedulerRepository:
 
 
 async def _insert(
-    documents: Documents, changes: Sequence[Change], transaction: ClientSession
+    documents: mongo.Collection, changes: Sequence[Change], transaction: ClientSession
 ) -> None:
     if changes:
         await documents.insert_many([_stored(c.after) for c in changes], session=transaction)
 
 
 async def _replace(
-    documents: Documents, changes: Sequence[Change], transaction: ClientSession
+    documents: mongo.Collection, changes: Sequence[Change], transaction: ClientSession
 ) -> None:
     updates = [
         UpdateOne(_unchanged(change.before), {"$set": _stored(change.after)})

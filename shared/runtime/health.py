@@ -21,8 +21,12 @@ class Unhealthy(Exception):
         self.reason = reason
 
 
+class Degraded(Unhealthy):
+    """A check raises this if work goes on without what it checks: it is shown, and that is all."""
+
+
 class Report(TypedDict):
-    """`status` is `ok` or `unavailable`; each check is `ok`, `excluded` or a reason."""
+    """`status` is `ok`, `degraded` or `unavailable`; each check is `ok`, `excluded` or a reason."""
 
     status: str
     checks: dict[str, str]
@@ -45,22 +49,25 @@ class Health:
         self._checks[name] = check
 
     async def report(self, exclude: Collection[str] = ()) -> tuple[bool, Report]:
-        """Run all checks at once except those excluded; True if none failed."""
+        """Run all checks at once except those excluded; True if work can be done."""
         names = [name for name in self._checks if name not in exclude]
-        results = await asyncio.gather(*(self._run(name) for name in names))
-        ok = all(result == "ok" for result in results)
-        checks = dict.fromkeys(self._checks, "excluded") | dict(zip(names, results, strict=True))
-        return ok, {"status": "ok" if ok else "unavailable", "checks": checks}
+        found = await asyncio.gather(*(self._run(name) for name in names))
+        wrong = [one for one in found if one is not None]
+        ok = all(isinstance(one, Degraded) for one in wrong)
+        status = "ok" if not wrong else "degraded" if ok else "unavailable"
+        said = ["ok" if one is None else one.reason for one in found]
+        checks = dict.fromkeys(self._checks, "excluded") | dict(zip(names, said, strict=True))
+        return ok, {"status": status, "checks": checks}
 
-    async def _run(self, name: str) -> str:
+    async def _run(self, name: str) -> Unhealthy | None:
         try:
             await asyncio.wait_for(self._checks[name](), self._timeout)
         except Unhealthy as unhealthy:
-            return unhealthy.reason
+            return unhealthy
         except TimeoutError:
-            return f"no answer within {self._timeout:g} s"
+            return Unhealthy(f"no answer within {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - see below
             # An error in a check counts as a failure of it; the log has the details.
             _log.exception("health check broke", check=name)
-            return type(error).__name__
-        return "ok"
+            return Unhealthy(type(error).__name__)
+        return None

@@ -47,6 +47,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The part of a list that a reader may see.
+
+    An item belongs to it if at least one of these fields has one of its values; without any field,
+    nothing does. Some fields depend on the day (Asia/Tehran).
+    """
+
+    any_of: Mapping[str, Collection[Value]]
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListQuery:
     """A query for one page of a list."""
 
@@ -56,6 +68,7 @@ class ListQuery:
     spans: Mapping[str, ValueRange] = field(default_factory=dict)
     sort: Sort = BY_ID
     as_of: date | None = None  # Asia/Tehran; the day for which days overdue are counted
+    within: Within | None = None  # None: the reader may see all of it
 
 
 def arranged(items: Iterable[Item], sort: Sort, place: Callable[[Item], Place]) -> Sequence[Item]:

@@ -10,10 +10,21 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 
 from shared.runtime import mongo
-from shared.runtime.list_queries import ListQuery, Place, Sort, Value, ValueRange, arranged
+from shared.runtime.list_queries import (
+    ListQuery,
+    Place,
+    Sort,
+    Value,
+    ValueRange,
+    Within,
+    arranged,
+)
 from shared.runtime.mongo import Document
 
 _ID: Final = "_id"
+
+NOTHING: Final[Document] = {"_id": {"$in": []}}
+"""A condition that no document meets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,13 @@ class Stored:
         one_of = [{self.path(name): _one_of(values)} for name, values in fields.items()]
         return [*one_of, *({self.path(name): _within(span)} for name, span in spans.items())]
 
+    def visible(self, within: Within | None) -> list[Document]:
+        """The conditions of what a reader may see: one at most."""
+        if within is None:
+            return []
+        either = [{self.path(name): _one_of(values)} for name, values in within.any_of.items()]
+        return [{"$or": either} if either else NOTHING]
+
     def path(self, name: str) -> str:
         """The path of a field in a document."""
         return self.at.get(name, name)
@@ -49,7 +67,8 @@ class Stored:
 
         `hint` names an index, for queries in which MongoDB would choose another one.
         """
-        conditions = [*self.conditions(query.fields, query.spans), *further]
+        narrowed = self.visible(query.within)
+        conditions = [*self.conditions(query.fields, query.spans), *narrowed, *further]
         sort, after, limit = query.sort, query.after, query.limit
         if not sort.field:
             return await _by_id(collection, conditions, after, limit, sort.descending, hint)

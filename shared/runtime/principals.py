@@ -1,30 +1,78 @@
 """Who acts, and in which roles; independent of how a sender proves it.
 
 Roles: `coordination` (the deputy for coordination of provincial affairs, who owns the process),
-`minister-office`, `operator` (keeps the installation running), `system` (another system),
-`deputy:<id>` and `province:<ISO 3166-2:IR code>`.
+`minister-office`, `auditor` (reads, and changes nothing), `operator` (keeps the installation
+running), `system` (another system that reads), `deputy:<id>`, `province:<ISO 3166-2:IR code>`,
+`adviser:<axis>` and `integrator:<name>` (another system that also publishes events).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Self
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
 
+from shared.contracts.reference import AXES, DEPUTIES, PROVINCES
 from shared.runtime.sentences import sentence
 
 COORDINATION = "coordination"
 MINISTER_OFFICE = "minister-office"
+AUDITOR = "auditor"
 OPERATOR = "operator"
 SYSTEM = "system"
-PLAIN_ROLES = frozenset({COORDINATION, MINISTER_OFFICE, OPERATOR, SYSTEM})
+PLAIN_ROLES = frozenset({COORDINATION, MINISTER_OFFICE, AUDITOR, OPERATOR, SYSTEM})
 
 _DEPUTY = "deputy:"
 _PROVINCE = "province:"
+_ADVISER = "adviser:"
+_INTEGRATOR = "integrator:"
+
+INTEGRATOR_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 class UnknownRole(ValueError):
     """A role that does not exist; the message names it and the allowed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The roles that exist in an installation."""
+
+    deputies: frozenset[str]
+    provinces: frozenset[str]
+    axes: frozenset[str]
+    integrators: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By name, the deputies whose resolutions that system approves."""
+
+    @classmethod
+    def of(
+        cls,
+        deputies: Iterable[str] | None = None,
+        integrators: Mapping[str, frozenset[str]] | None = None,
+    ) -> Self:
+        """The roles with these deputies; by default those of the domain's reference data."""
+        return cls(
+            frozenset(deputies or (deputy.id for deputy in DEPUTIES)),
+            frozenset(province.code for province in PROVINCES),
+            frozenset(axis.id for axis in AXES),
+            integrators or {},
+        )
+
+    @property
+    def every(self) -> frozenset[str]:
+        """All roles of people and of systems that read; integrators have theirs by agreement."""
+        return (
+            PLAIN_ROLES
+            | {_DEPUTY + deputy for deputy in self.deputies}
+            | {_PROVINCE + province for province in self.provinces}
+            | {_ADVISER + axis for axis in self.axes}
+        )
+
+    def has(self, role: str) -> bool:
+        """Whether a role exists. Each integrator's does, even if no deputy is assigned to it."""
+        name = role.removeprefix(_INTEGRATOR)
+        return role in self.every or (name != role and bool(INTEGRATOR_NAME.fullmatch(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +81,33 @@ class Principal:
 
     id: str
     roles: frozenset[str]
-    deputies: frozenset[str]
-    provinces: frozenset[str]
+    deputies: frozenset[str] = frozenset()
+    provinces: frozenset[str] = frozenset()
+    axes: frozenset[str] = frozenset()  # on which it advises
+    integrates: frozenset[str] = frozenset()  # deputies whose resolutions it approves
 
     @classmethod
-    def with_roles(
-        cls,
-        user: str,
-        roles: Iterable[str],
-        known_deputies: Collection[str],
-        known_provinces: Collection[str],
-    ) -> Self:
+    def with_roles(cls, user: str, roles: Iterable[str], existing: Roles) -> Self:
         """A principal with those roles. Raises UnknownRole for one that does not exist."""
         claimed = frozenset(roles)
-        deputies = frozenset(r.removeprefix(_DEPUTY) for r in claimed if r.startswith(_DEPUTY))
-        provinces = frozenset(r.removeprefix(_PROVINCE) for r in claimed if r.startswith(_PROVINCE))
         for role in sorted(claimed):
-            kind, _, name = role.partition(":")
-            if not (
-                role in PLAIN_ROLES
-                or (kind == "deputy" and name in known_deputies)
-                or (kind == "province" and name in known_provinces)
-            ):
-                allowed = [*sorted(PLAIN_ROLES), "deputy:<id>", "province:<code>"]
-                template = "{role} is no role; allowed: {allowed}"
-                raise UnknownRole(sentence(template, role=f"'{role}'", allowed=allowed))
-        return cls(user, claimed, deputies, provinces)
+            if not existing.has(role):
+                raise UnknownRole(
+                    sentence(
+                        "{role} is no role; allowed: {allowed}", role=f"'{role}'", allowed=_ALLOWED
+                    )
+                )
+        names = _named(claimed, _INTEGRATOR)
+        return cls(
+            user,
+            claimed,
+            _named(claimed, _DEPUTY),
+            _named(claimed, _PROVINCE),
+            _named(claimed, _ADVISER),
+            frozenset(
+                deputy for name in names for deputy in existing.integrators.get(name, frozenset())
+            ),
+        )
 
     @property
     def is_coordination(self) -> bool:
@@ -76,9 +125,9 @@ class Principal:
         return OPERATOR in self.roles
 
     @property
-    def is_system(self) -> bool:
+    def is_machine(self) -> bool:
         """Another system, without a person behind the request."""
-        return SYSTEM in self.roles
+        return any(role == SYSTEM or role.startswith(_INTEGRATOR) for role in self.roles)
 
     def answers_for(self, deputy: str) -> bool:
         """Whether this is that deputy or a member of the deputy's staff."""
@@ -89,10 +138,14 @@ class Principal:
         return province in self.provinces
 
 
-def every_role(deputies: Iterable[str], provinces: Iterable[str]) -> frozenset[str]:
-    """All roles that exist with those deputies and provinces."""
-    return (
-        PLAIN_ROLES
-        | {_DEPUTY + deputy for deputy in deputies}
-        | {_PROVINCE + province for province in provinces}
-    )
+_ALLOWED: Final = [
+    *sorted(PLAIN_ROLES),
+    "deputy:<id>",
+    "province:<code>",
+    "adviser:<axis>",
+    "integrator:<name>",
+]
+
+
+def _named(roles: Collection[str], prefix: str) -> frozenset[str]:
+    return frozenset(role.removeprefix(prefix) for role in roles if role.startswith(prefix))

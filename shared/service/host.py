@@ -36,14 +36,15 @@ from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
-from shared.runtime.identity import OpenIdentity
+from shared.runtime.http.access import require_actions
+from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.persian import SHARED, Catalogue, Persian
 from shared.runtime.settings import CommonSettings
 from shared.runtime.simulation import SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
-from shared.service import error_handlers, gauges, operations, startup
+from shared.service import error_handlers, gauges, identity, operations, startup
 from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle, serve
 from shared.service.readiness import Readiness
 
@@ -113,6 +114,14 @@ class Host:
         )
         self.health = Health()
         self._readiness.register(self.health)
+        self._authenticator = self._identity()
+
+    def _identity(self) -> Authenticator:
+        keys = identity.provider_keys(self.settings, self.machine)
+        if keys is not None:
+            self._lifecycle.add(keys.keep_fresh)
+            self.health.register("identity", keys.check)
+        return identity.authenticator(self.settings, keys, self.machine)
 
     # -- the parts of a service ---------------------------------------------------------------
 
@@ -286,7 +295,7 @@ class Host:
             version=VERSION,
             health=self.health,
             metrics=self.metrics,
-            authenticator=OpenIdentity(self.settings.known_deputies),
+            authenticator=self._authenticator,
             body_limit=self.settings.body_limit_bytes,
             long_bodies=long_bodies,
             asyncapi=lambda: asyncapi(self.service, sent, receives, self.topics, VERSION),
@@ -299,6 +308,7 @@ class Host:
                 app.include_router(router, prefix="/v1", dependencies=needs)
             for page in pages:
                 app.include_router(page, dependencies=needs)
+        require_actions(app)
         return app
 
     # -- running ------------------------------------------------------------------------------

@@ -16,15 +16,19 @@ from shared.messaging.core.model import Outcome
 from shared.messaging.inbound.flood import Pause, Pauses
 from shared.messaging.ledger.replays import Replays, StoredOutcome
 from shared.messaging.ledger.replies import MongoReplies
+from shared.runtime.access import Action
 from shared.runtime.clocks import MachineClock
 from shared.runtime.http import Limit, Page, Repeatable, SortKeys
+from shared.runtime.http.access import may
 from shared.runtime.http.lists import DEFAULT_LIMIT
 from shared.runtime.idempotent_replies import Reply, Replying
-from shared.runtime.identity import Caller
 from shared.runtime.mongo import ClientSession, Database
-from shared.runtime.principals import OPERATOR
+from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, not_found, unavailable
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_OPERATIONS)]
+Operator: TypeAlias = Annotated[Principal, may(Action.RESUME_SUBSCRIPTION)]
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +88,7 @@ def _add_subscriptions(
 ) -> None:
     @router.get("/subscriptions")
     async def list_subscriptions(
-        _: Caller,
+        _: Reader,
         after: Annotated[tuple[Any, ...] | None, Depends(_SORT_KEYS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> SubscriptionPage:
@@ -103,15 +107,10 @@ def _add_subscriptions(
         )
 
     @router.post("/subscriptions/{group}/resume")
-    async def resume(by: Caller, group: str, once: Repeatable, topic: TopicName = None) -> Resumed:
+    async def resume(
+        by: Operator, group: str, once: Repeatable, topic: TopicName = None
+    ) -> Resumed:
         """An operator lets what is paused of a subscription go on."""
-        if not by.is_operator:
-            raise Problem(
-                403,
-                "not-allowed",
-                "Not allowed",
-                sentence("this takes the role {role}", role=OPERATOR),
-            )
         resumed = Resumed(group=group, topic=topic)
 
         async def act(reply: Replying[Resumed]) -> Resumed:
@@ -135,7 +134,7 @@ def _add_subscriptions(
 
 def _add_replays(router: APIRouter, databases: Sequence[Database]) -> None:
     @router.get("/replays/{replay_id}")
-    async def get_replay(_: Caller, replay_id: str) -> ReplayItem:
+    async def get_replay(_: Reader, replay_id: str) -> ReplayItem:
         """What became of a replayed dead letter; 404 for as long as nothing did."""
         answers, partial = await _ask(databases, lambda database: Replays(database).find(replay_id))
         for answered in answers:

@@ -26,7 +26,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.runtime import mongo
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date, to_jalali
 from shared.runtime.clocks import SystemMachineClock
-from shared.runtime.principals import COORDINATION, MINISTER_OFFICE, Principal
+from shared.runtime.principals import COORDINATION, MINISTER_OFFICE, Principal, Roles
 from shared.service.host import source_of
 
 DAYS: Final = 1_095
@@ -128,8 +128,9 @@ class Lives:
         self._today = tehran_date(now)
         known = [context.deputy]
         of_deputy = [f"deputy:{context.deputy}"]
-        self._deputy = Principal.with_roles("d.bench", of_deputy, known, [])
-        self._verifier = Principal.with_roles("m.bench", [COORDINATION, MINISTER_OFFICE], [], [])
+        self._deputy = Principal.with_roles("d.bench", of_deputy, Roles.of(known))
+        of_centre = [COORDINATION, MINISTER_OFFICE]
+        self._verifier = Principal.with_roles("m.bench", of_centre, Roles.of())
         self._latest_due = {1: self._latest(1), 2: self._latest(2)}
 
     def of(self, kind: Kind, number: int, place: Place) -> Life:

@@ -15,7 +15,7 @@ from services.followups.handlers import Ahead, Change
 from shared.messaging.core.errors import AlreadyExists, PositionMoved, Stale
 from shared.messaging.core.model import CommitContext, Deferred, Entry, Event
 from shared.runtime.calendar import start_of_day
-from shared.runtime.list_queries import ListQuery, Value
+from shared.runtime.list_queries import ListQuery, Value, Within
 from shared.text import search_key
 from tests.stores import listed
 from tests.stores.fakes_files import MemoryFiles
@@ -105,13 +105,16 @@ class MemoryFollowups:
 
     async def page(self, query: ListQuery) -> Sequence[Followup]:
         def fields(followup: Followup) -> Mapping[str, Any]:
-            return _fields(followup, query.as_of)
+            return _fields(followup, query.as_of, query.within)
 
         return listed.page(self._followups.values(), query, lambda f: f.followup_id, fields)
 
-    async def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
+    async def ids(
+        self, fields: Mapping[str, Collection[Value]], within: Within | None = None
+    ) -> AsyncIterator[Sequence[str]]:
         for followup_id, followup in self._followups.items():
-            if listed.is_chosen(_fields(followup), fields):
+            found = _fields(followup, within=within)
+            if listed.is_chosen(found, fields) and listed.is_visible(found, within):
                 yield [followup_id]
 
     async def history(self, followup_id: str) -> Sequence[Entry]:
@@ -199,9 +202,13 @@ class MemoryFollowups:
             raise Stale(change.before.followup_id)
 
 
-def _fields(followup: Followup, as_of: date | None = None) -> Mapping[str, Any]:
+def _fields(
+    followup: Followup, as_of: date | None = None, within: Within | None = None
+) -> Mapping[str, Any]:
     resolution, before = followup.resolution, followup.work.predecessor
-    body = resolution.executing_body
+    body, today = resolution.executing_body, None if within is None else within.today
+    delegation = followup.work.delegation
+    delegated = delegation is not None and today is not None and today <= delegation.until
     return {
         "followup_id": followup.followup_id,
         "resolution_id": resolution.resolution_id,
@@ -209,6 +216,10 @@ def _fields(followup: Followup, as_of: date | None = None) -> Mapping[str, Any]:
         "province": resolution.province,
         "axis": resolution.axis,
         "executing_body": None if body is None else search_key(body),
+        "executing": body,
+        "supporting": resolution.supporting,
+        "officer": followup.work.officer,
+        "delegate": delegation.to if delegation is not None and delegated else None,
         "priority": resolution.priority,
         "level": followup.level,
         "overdue": followup.is_overdue,

@@ -128,6 +128,8 @@ def _resolution_fields(resolution: Resolution) -> Mapping[str, Any]:
     return {
         "resolution_id": resolution.resolution_id,
         "executing_body": None if body is None else search_key(body),
+        "executing": body,
+        "supporting": resolution.terms.supporting,
         "priority": resolution.terms.priority,
         "number": resolution.terms.number,
         "due_on": resolution.terms.due_on,

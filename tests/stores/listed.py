@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from shared.runtime.list_queries import ListQuery, Place, ValueRange, arranged, is_behind
+from shared.runtime.list_queries import ListQuery, Place, ValueRange, Within, arranged, is_behind
 
 T = TypeVar("T")
 
@@ -23,7 +23,8 @@ def page(
         return Place(id_(item), fields(item)[query.sort.field] if query.sort.field else None)
 
     def is_wanted(item: T) -> bool:
-        return is_chosen(fields(item), query.fields, query.spans)
+        found = fields(item)
+        return is_chosen(found, query.fields, query.spans) and is_visible(found, query.within)
 
     found = [item for item in items if is_wanted(item)]
     behind = [item for item in found if is_behind(place(item), query.after, query.sort)]
@@ -38,6 +39,13 @@ def is_chosen(
     """Whether these values are asked for."""
     return all(_has_one(found[name], wanted) for name, wanted in fields.items()) and all(
         _lies_in(found[name], span) for name, span in (spans or {}).items()
+    )
+
+
+def is_visible(found: Mapping[str, Any], within: Within | None) -> bool:
+    """Whether a reader may see an item with these values."""
+    return within is None or any(
+        _has_one(found[name], wanted) for name, wanted in within.any_of.items()
     )
 
 

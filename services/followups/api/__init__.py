@@ -39,7 +39,7 @@ def routes(
     `formats` are the formats of scorecards besides JSON, by their suffix. `sheets` reads and writes
     spreadsheets of many follow-ups. `picture` draws the life of one.
     """
-    served = ApiContexts(contexts)
+    served = ApiContexts(contexts, clock)
     act = Acts(served, clock)
     return [
         lists.routes(served, clock, picture),

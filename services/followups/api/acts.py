@@ -51,7 +51,7 @@ class Acts:
 
         `said` is what the command takes besides who acts, and when. Raises Problem.
         """
-        api, _ = await self.contexts.find(asked.followup_id)
+        api, _ = await self.contexts.find(asked.followup_id, asked.by)
         now = await self.clock.now()
 
         async def act(reply: Replying[Followup]) -> Followup:

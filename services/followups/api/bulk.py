@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import Annotated, BinaryIO, Final, Literal, TypeAlias
 
@@ -19,16 +20,22 @@ from services.followups.api.context import ApiContext, ApiContexts
 from services.followups.api.lists import Filters
 from services.followups.domain.bulk import MOST_FAULTS, MOST_ROWS, BadSheet, Column, Edit
 from services.followups.domain.records import Followup
+from services.followups.domain.visibility import within
 from services.followups.handlers import Line, NoSheet, Sheets, bulk
+from shared.runtime.access import Action, reach
 from shared.runtime.calendar import jalali_date_short, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.disposition import attachment
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
-from shared.runtime.list_queries import ListQuery, Place
+from shared.runtime.list_queries import ListQuery, Place, Within
+from shared.runtime.principals import Principal
 from shared.runtime.problems import FieldError, Problem
 from shared.runtime.sentences import Sentence, sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_FOLLOWUPS)]
+Worker: TypeAlias = Annotated[Principal, may(Action.WORK_ON_FOLLOWUP)]
 
 PATH: Final = "/followups/bulk"
 
@@ -87,15 +94,19 @@ def _add_export(
         response_class=StreamingResponse,
         responses={200: {"description": "The sheet.", "content": {sheets.media_type: {}}}},
     )
-    async def export(_: Caller, filters: Annotated[Filters, Depends()]) -> StreamingResponse:
+    async def export(by: Reader, filters: Annotated[Filters, Depends()]) -> StreamingResponse:
         """The follow-ups of a list as a spreadsheet of at most 20,000 rows.
 
         If there are more, the answer is 422.
         """
-        selected = list(contexts.select(filters.deputy).values())
+        read, now = reach(by, Action.READ_FOLLOWUPS), await clock.now()
+        parts = [
+            (api, within(read, deputy, now))
+            for deputy, api in contexts.select(filters.deputy).items()
+        ]
         async with working:
-            file = await _write(selected, filters, sheets)
-        day = jalali_date_short(tehran_date(await clock.now())).replace("/", "-")
+            file = await _write(parts, filters, sheets)
+        day = jalali_date_short(tehran_date(now)).replace("/", "-")
         name = {"Content-Disposition": attachment(f"پیگیری‌ها {day}.{sheets.suffix}")}
         return StreamingResponse(_chunks(file), headers=name, media_type=sheets.media_type)
 
@@ -114,7 +125,7 @@ def _add_import(
     @router.post(PATH, openapi_extra={"requestBody": body})
     async def take(
         request: Request,
-        by: Caller,
+        by: Worker,
         once: Repeatable,
         dry_run: Annotated[bool, Query(description="Only report what would happen.")] = True,
         mode: Annotated[
@@ -265,12 +276,14 @@ def _answer(
 # -- out ----------------------------------------------------------------------------------------
 
 
-async def _write(contexts: Sequence[ApiContext], filters: Filters, sheets: Sheets) -> BinaryIO:
-    """The whole sheet. Raises Problem 422 if it would be too long."""
+async def _write(
+    parts: Sequence[tuple[ApiContext, Within | None]], filters: Filters, sheets: Sheets
+) -> BinaryIO:
+    """The sheet of these parts of the deputies' follow-ups. Raises Problem 422 if too long."""
     writer, rows = await asyncio.to_thread(sheets.write), 0
     try:
-        for api in contexts:
-            async for page in _pages_of(api, filters):
+        for api, visible in parts:
+            async for page in _pages_of(api, filters, visible):
                 rows += len(page)
                 if rows > MOST_ROWS:
                     detail = sentence(
@@ -284,15 +297,17 @@ async def _write(contexts: Sequence[ApiContext], filters: Filters, sheets: Sheet
         await asyncio.to_thread(writer.close)
 
 
-async def _pages_of(api: ApiContext, filters: Filters) -> AsyncIterator[Sequence[Followup]]:
-    fields, spans, after = filters.fields(), filters.spans(), None
+async def _pages_of(
+    api: ApiContext, filters: Filters, visible: Within | None
+) -> AsyncIterator[Sequence[Followup]]:
+    query = ListQuery(filters.fields(), None, _PAGE, filters.spans(), within=visible)
     while True:
-        page = await api.store.page(ListQuery(fields, after, _PAGE, spans))
+        page = await api.store.page(query)
         if page:
             yield page
         if len(page) < _PAGE:
             return
-        after = Place(page[-1].followup_id)
+        query = replace(query, after=Place(page[-1].followup_id))
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

@@ -32,6 +32,7 @@ from services.followups.domain.teamwork import (
     NoPart,
     UnknownItem,
 )
+from services.followups.domain.visibility import sees
 from services.followups.handlers import (
     HandlerContext,
     ManyFollowups,
@@ -41,9 +42,12 @@ from services.followups.handlers import (
 )
 from shared.messaging.core.errors import StillRecovering
 from shared.messaging.core.model import Entry
+from shared.runtime.access import Action, Reach, reach
+from shared.runtime.clocks import DomainClock
 from shared.runtime.http.refusals import refusal
 from shared.runtime.idempotent_replies import Replies
-from shared.runtime.list_queries import ListQuery, Value
+from shared.runtime.list_queries import ListQuery, Value, Within
+from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found, unavailable
 from shared.runtime.refusals import Refused
 from shared.runtime.sentences import sentence
@@ -83,7 +87,9 @@ class ReadableFollowups(MovableFollowups, ManyFollowups, Protocol):
         """Return the number of follow-ups, as MongoDB estimates it."""
         ...
 
-    def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
+    def ids(
+        self, fields: Mapping[str, Collection[Value]], within: Within | None = None
+    ) -> AsyncIterator[Sequence[str]]:
         """Yield the ids of the follow-ups with these fields, some at a time, in no order."""
         ...
 
@@ -123,8 +129,9 @@ class ApiContext:
 class ApiContexts:
     """The contexts of the deputies that this process serves."""
 
-    def __init__(self, contexts: Mapping[str, ApiContext]) -> None:
+    def __init__(self, contexts: Mapping[str, ApiContext], clock: DomainClock) -> None:
         self._contexts = contexts
+        self._clock = clock
         self._last_deputies: dict[str, str] = {}  # by follow-up id, the oldest entry first
 
     @property
@@ -145,26 +152,30 @@ class ApiContexts:
             )
         return {d: api for d, api in self._contexts.items() if not deputies or d in deputies}
 
-    async def find(self, followup_id: str) -> tuple[ApiContext, Followup]:
-        """Find a follow-up in any deputy's database: it may move from one to another.
+    async def find(self, followup_id: str, by: Principal) -> tuple[ApiContext, Followup]:
+        """Find a follow-up that somebody may see, in any deputy's database: it may move.
 
-        The deputy where it was found last is asked first; if it is no longer there, all are asked.
+        Who may see all is helped by where it was found last. Everybody else has all databases
+        asked, so that the time tells nothing of what they may not see.
         Raises Problem 404, and 503 if a database that may have it does not answer.
         """
-        last = self._last_deputies.get(followup_id)
+        read = reach(by, Action.READ_FOLLOWUPS)
+        last = self._last_deputies.get(followup_id) if read.everything else None
         if last is not None:
             followup = await self._contexts[last].store.get(followup_id)
             if followup is not None:
                 return self._contexts[last], followup
-        return await self._search(followup_id)
+        return await self._search(followup_id, read)
 
-    async def _search(self, followup_id: str) -> tuple[ApiContext, Followup]:
+    async def _search(self, followup_id: str, read: Reach) -> tuple[ApiContext, Followup]:
+        now = await self._clock.now()
+
         async def look(api: ApiContext) -> tuple[ApiContext, Followup | None]:
             return api, await api.store.get(followup_id)
 
         answers, partial = await query_all(self._contexts, look)
         for api, followup in answers:
-            if followup is not None:
+            if followup is not None and sees(read, followup, now):
                 self._remember(followup_id, api.context.deputy)
                 return api, followup
         if partial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.requests import ClientDisconnect
@@ -18,13 +18,18 @@ from services.followups.domain.evidence import EmptyFile, File, Link
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.handlers import Added, Upload
 from shared.contracts.events.base import Brief
+from shared.runtime.access import Action
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.disposition import BadDisposition, attachment, named
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, invalid_field, not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_FOLLOWUPS)]
+Contributor: TypeAlias = Annotated[Principal, may(Action.COMMENT_ON_FOLLOWUP)]
 
 PATH: Final = "/followups/{followup_id}/evidence"
 
@@ -64,7 +69,7 @@ def _add_upload(router: APIRouter, contexts: ApiContexts, clock: DomainClock) ->
     async def add_file(
         request: Request,
         response: Response,
-        by: Caller,
+        by: Contributor,
         followup_id: str,
         once: Repeatable,
         name: Annotated[
@@ -80,7 +85,7 @@ def _add_upload(router: APIRouter, contexts: ApiContexts, clock: DomainClock) ->
 
         Answers 201, or 200 if the same bytes are there already.
         """
-        api, followup = await contexts.find(followup_id)
+        api, followup = await contexts.find(followup_id, by)
         await once.answer_again(api.store.replies)
         with problems(followup_id):
             file_name = evidence.file_name(_name(content_disposition, name))
@@ -114,14 +119,14 @@ def _add_links(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> 
     )
     async def add_link(
         response: Response,
-        by: Caller,
+        by: Contributor,
         followup_id: str,
         body: AddLink,
         once: Repeatable,
         traceparent: Traceparent = None,
     ) -> EvidenceItem:
         """Add a link. Answers 201, or 200 if it is there already."""
-        api, _ = await contexts.find(followup_id)
+        api, _ = await contexts.find(followup_id, by)
         now = await clock.now()
         link = Link(body.url, None if body.sha256 is None else body.sha256.lower())
 
@@ -143,7 +148,7 @@ def _add_links(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> 
 def _add_download(router: APIRouter, contexts: ApiContexts) -> None:
     @router.get(PATH + "/{evidence_id}", responses=_FILE, response_class=StreamingResponse)
     async def get_file(
-        _: Caller,
+        by: Reader,
         followup_id: str,
         evidence_id: str,
         if_none_match: Annotated[str | None, Header()] = None,
@@ -152,7 +157,7 @@ def _add_download(router: APIRouter, contexts: ApiContexts) -> None:
 
         If the stored content has another SHA-256, the answer breaks off before its end.
         """
-        api, followup = await contexts.find(followup_id)
+        api, followup = await contexts.find(followup_id, by)
         piece = evidence.find(followup, evidence_id)
         if piece is None:
             raise not_found(

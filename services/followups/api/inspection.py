@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -15,10 +15,15 @@ from services.followups.api.lists import Filters
 from services.followups.api.schemas import FollowupItem, followup_item
 from services.followups.domain.inspection import SampleDraw
 from services.followups.domain.records import State
+from services.followups.domain.visibility import within
+from shared.runtime.access import Action, reach
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import Word, any_of
-from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Value
+from shared.runtime.principals import Principal
+
+Inspector: TypeAlias = Annotated[Principal, may(Action.INSPECT_FOLLOWUPS)]
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,16 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
 
     @router.get("/inspections")
     async def inspections(
-        _: Caller, population: Annotated[Population, Depends()]
+        by: Inspector, population: Annotated[Population, Depends()]
     ) -> InspectionSample:
         """Draw follow-ups for inspection: a seed always draws the same from the same population."""
-        selected = contexts.select(population.deputy)
+        selected, now = contexts.select(population.deputy), await clock.now()
+        read = reach(by, Action.INSPECT_FOLLOWUPS)
 
         async def look(api: ApiContext) -> SampleDraw:
             draw = SampleDraw(population.seed, population.size)
-            async for ids in api.store.ids(population.fields()):
+            narrowed = within(read, api.context.deputy, now)
+            async for ids in api.store.ids(population.fields(), narrowed):
                 draw.look_at(ids)
             return draw
 
@@ -79,7 +86,6 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         sample = SampleDraw(population.seed, population.size)
         for draw in draws:
             sample.take_in(draw)
-        now = await clock.now()
         ids = sample.drawn
         answers, lost = await query_all(selected, lambda api: api.store.of_ids(ids))
         found = {id_: followup for answer in answers for id_, followup in answer.items()}

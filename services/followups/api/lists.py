@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from services.followups import events
-from services.followups.api.context import ApiContexts, query_all
+from services.followups.api.context import ApiContext, ApiContexts, query_all
 from services.followups.api.schemas import (
     FollowupItem,
     FollowupPage,
@@ -24,10 +24,13 @@ from services.followups.api.work_schemas import CommentItem, comment_items
 from services.followups.domain.escalation import days_late
 from services.followups.domain.records import Followup, State
 from services.followups.domain.timeline import Timeline, timeline
+from services.followups.domain.visibility import within
 from shared.contracts.events.base import Day
+from shared.runtime.access import Action, reach
 from shared.runtime.calendar import start_of_day, tehran_date
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit
+from shared.runtime.http.access import may
 from shared.runtime.http.disposition import inline
 from shared.runtime.http.filters import (
     AnyFigures,
@@ -50,8 +53,10 @@ from shared.runtime.http.lists import (
     SortField,
     Sorts,
 )
-from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Value, arranged
+from shared.runtime.principals import Principal
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_FOLLOWUPS)]
 
 
 def _days_overdue(followup: Followup, as_of: date | None) -> int:
@@ -128,7 +133,7 @@ def _add_list(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> N
 
     @router.get("/followups")
     async def list_followups(
-        _: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
@@ -138,8 +143,13 @@ def _add_list(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> N
         if order.sort.field == "days_overdue" and order.as_of is None:
             order = replace(order, as_of=tehran_date(now))  # the same on each page of the list
         query = order.query(limit, filters.fields(), filters.spans())
-        selected = contexts.select(filters.deputy)
-        pages, partial = await query_all(selected, lambda api: api.store.page(query))
+        read = reach(by, Action.READ_FOLLOWUPS)
+
+        async def page(api: ApiContext) -> Sequence[Followup]:
+            narrowed = replace(query, within=within(read, api.context.deputy, now))
+            return await api.store.page(narrowed)
+
+        pages, partial = await query_all(contexts.select(filters.deputy), page)
         # A follow-up that moves meanwhile may be in two databases.
         by_id = {f.followup_id: f for page in pages for f in page}
         found = arranged(by_id.values(), order.sort, lambda one: _SORTS.place(one, order))
@@ -153,15 +163,15 @@ def _add_list(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> N
 
 def _add_single(router: APIRouter, contexts: ApiContexts, clock: DomainClock) -> None:
     @router.get("/followups/{followup_id}")
-    async def get_followup(_: Caller, followup_id: str) -> FollowupItem:
+    async def get_followup(by: Reader, followup_id: str) -> FollowupItem:
         """One follow-up."""
-        _api, followup = await contexts.find(followup_id)
+        _api, followup = await contexts.find(followup_id, by)
         return followup_item(followup, await clock.now())
 
     @router.get("/followups/{followup_id}/history")
-    async def get_history(_: Caller, followup_id: str) -> list[HistoryItem]:
+    async def get_history(by: Reader, followup_id: str) -> list[HistoryItem]:
         """Everything that happened to a follow-up, by version."""
-        api, _followup = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id, by)
         return [history_item(entry) for entry in await api.store.history(followup_id)]
 
 
@@ -173,9 +183,9 @@ def _add_timeline(
         response_class=Response,
         responses={200: {"content": {picture.media_type: {}}}},
     )
-    async def get_timeline(_: Caller, followup_id: str) -> Response:
+    async def get_timeline(by: Reader, followup_id: str) -> Response:
         """The life of a follow-up as a picture: states, due dates, extensions, levels, progress."""
-        api, _followup = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id, by)
         history = await api.store.history(followup_id)
         life = timeline(events.steps_of(entry.event for entry in history))
         content = await asyncio.to_thread(picture.draw, life, await clock.now())
@@ -185,7 +195,7 @@ def _add_timeline(
 
 def _add_comments(router: APIRouter, contexts: ApiContexts) -> None:
     @router.get("/followups/{followup_id}/comments")
-    async def get_comments(_: Caller, followup_id: str) -> list[CommentItem]:
+    async def get_comments(by: Reader, followup_id: str) -> list[CommentItem]:
         """The comments on a follow-up, the earliest first."""
-        api, _followup = await contexts.find(followup_id)
+        api, _followup = await contexts.find(followup_id, by)
         return comment_items(await api.store.history(followup_id))

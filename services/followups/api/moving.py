@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
@@ -11,18 +11,19 @@ from pydantic import BaseModel, Field
 from services.followups import handlers
 from services.followups.api.context import ApiContext, ApiContexts, problems
 from services.followups.api.texts import BriefSaying
-from services.followups.domain import permissions
 from services.followups.handlers import Moving
 from shared.contracts.events.base import Id, Slug
 from shared.contracts.reference import DEPUTY_TITLES_FA
+from shared.runtime.access import Action
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Repeatable, RequestBody, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
 from shared.runtime.list_queries import ListQuery, Place
-from shared.runtime.principals import MINISTER_OFFICE, OPERATOR, Principal
-from shared.runtime.problems import Problem, invalid_field
-from shared.runtime.sentences import sentence
+from shared.runtime.principals import Principal
+from shared.runtime.problems import invalid_field
+
+Mover: TypeAlias = Annotated[Principal, may(Action.MOVE_FOLLOWUPS)]
 
 
 class Move(RequestBody):
@@ -67,7 +68,7 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
 
     @router.post("/deputies/{deputy}/move")
     async def move(
-        by: Caller,
+        by: Mover,
         deputy: Annotated[str, Path(description="the deputy who is responsible for them now")],
         body: Move,
         once: Repeatable,
@@ -79,7 +80,6 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         published in both topics. If the other deputy already follows the same resolution, the
         follow-up is not moved (`already-followed`). Safe to repeat.
         """
-        _require_mover(by)
         if deputy == body.to:
             raise invalid_field("to", "is who answers for them now")
         source = _context_of(contexts, "deputy", deputy)
@@ -108,14 +108,6 @@ def routes(contexts: ApiContexts, clock: DomainClock) -> APIRouter:
         return await once(source.store.replies, act, show)
 
     return router
-
-
-def _require_mover(by: Principal) -> None:
-    if not permissions.may_move(by):
-        detail = sentence(
-            "this takes the role {role} or {other}", role=MINISTER_OFFICE, other=OPERATOR
-        )
-        raise Problem(403, "not-allowed", "Not allowed", detail)
 
 
 def _context_of(contexts: ApiContexts, field: str, deputy: str) -> ApiContext:

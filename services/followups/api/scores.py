@@ -15,14 +15,19 @@ from starlette.responses import Response
 from services.followups.api.context import ApiContext, ApiContexts, query_all
 from services.followups.domain.scorecard_table import Row, ScorecardTable, scorecard_table
 from services.followups.domain.scores import By, Scorecard
+from services.followups.domain.visibility import counted_by, has_scorecards, visible_counts
 from shared.contracts.events.base import Day
+from shared.runtime.access import Action, Reach, reach
 from shared.runtime.calendar import tehran_date
 from shared.runtime.clocks import DomainClock
+from shared.runtime.http.access import may
 from shared.runtime.http.disposition import attachment, inline
 from shared.runtime.http.filters import Word, any_of
-from shared.runtime.identity import Caller
-from shared.runtime.problems import invalid_field
+from shared.runtime.principals import Principal
+from shared.runtime.problems import Problem, invalid_field
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_SCORECARDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,12 @@ def routes(contexts: ApiContexts, clock: DomainClock, formats: Mapping[str, Form
     """The routes of scorecards: one for JSON, and one per format; `formats` are by their suffix."""
     router = APIRouter(prefix="/scorecards", tags=["scorecards"])
 
-    async def table(_: Caller, query: Annotated[ScorecardQuery, Depends()]) -> ScorecardTable:
-        return await _table(contexts, query, tehran_date(await clock.now()))
+    async def table(by: Reader, query: Annotated[ScorecardQuery, Depends()]) -> ScorecardTable:
+        read = reach(by, Action.READ_SCORECARDS)
+        if not has_scorecards(read, query.by):
+            detail = "your roles have scorecards by deputy, and by the province or axis of the role"
+            raise Problem(403, "not-allowed", "Not allowed", detail)
+        return await _table(contexts, query, read, tehran_date(await clock.now()))
 
     @router.get("")
     async def scorecards(found: ScorecardTable = Depends(table)) -> Scorecards:
@@ -133,15 +142,27 @@ def routes(contexts: ApiContexts, clock: DomainClock, formats: Mapping[str, Form
     return router
 
 
-async def _table(contexts: ApiContexts, query: ScorecardQuery, today: date) -> ScorecardTable:
+async def _table(
+    contexts: ApiContexts, query: ScorecardQuery, read: Reach, today: date
+) -> ScorecardTable:
     if query.as_of is not None and query.as_of > today:
         raise invalid_field("as_of", sentence("is not past: it is {today} in Tehran", today=today))
 
     async def count(api: ApiContext) -> tuple[str, Mapping[str, Mapping[str, int]]]:
-        return api.context.deputy, await api.store.counts(query.by, query.as_of)
+        deputy = api.context.deputy
+        by, subjects = counted_by(read, query.by, deputy)
+        counts = await api.store.counts(by, query.as_of)
+        return deputy, visible_counts(counts, query.by, subjects)
 
-    answers, partial = await query_all(contexts.select(query.deputy), count)
-    return scorecard_table(query.by, query.as_of or today, answers, partial)
+    selected = {
+        deputy: api
+        for deputy, api in contexts.select(query.deputy).items()
+        if counted_by(read, query.by, deputy)[1] != frozenset()
+    }
+    answers, partial = await query_all(selected, count) if selected else ([], [])
+    whole = read.everything or bool(read.deputies)
+    subjects = None if whole else read.provinces | read.axes
+    return scorecard_table(query.by, query.as_of or today, answers, partial, subjects)
 
 
 def _scorecards(found: ScorecardTable) -> Scorecards:

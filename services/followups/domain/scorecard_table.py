@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeAlias
@@ -60,13 +60,17 @@ def scorecard_table(
     as_of: date,
     counts: Sequence[tuple[str, Mapping[str, Mapping[str, int]]]],
     partial: Iterable[str] = (),
+    subjects: Collection[str] | None = None,
 ) -> ScorecardTable:
     """Combine the counts of several deputies' databases into one table.
 
     `counts` holds, for each deputy whose database answered, the counts by name of each subject.
-    All provinces, axes and gatherings have a row, even without follow-ups.
+    All provinces, axes and gatherings have a row, even without follow-ups; with `subjects`, only
+    those provinces and axes.
     """
     expected = _expected(by, counts)
+    if subjects is not None and by is not By.DEPUTY:
+        expected = [id_ for id_ in expected if id_ in subjects]
     by_id: dict[str, list[Mapping[str, int]]] = {id_: [] for id_ in expected}
     for deputy, of_deputy in counts:
         for subject, names in of_deputy.items():

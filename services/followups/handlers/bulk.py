@@ -9,11 +9,13 @@ from typing import Final, Literal, TypeAlias
 
 from services.followups.domain import bulk
 from services.followups.domain.bulk import Column, Edit
+from services.followups.domain.visibility import sees
 from services.followups.handlers.drafts import changed
 from services.followups.handlers.ports import Change, HandlerContext, ManyFollowups
 from shared.messaging.core.conflicts import retry_on_conflict
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import requested
+from shared.runtime.access import Action, reach
 from shared.runtime.idempotent_replies import Replying, no_reply
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import Refused
@@ -56,13 +58,14 @@ async def check(
     now: datetime,
     trace: str | None,
 ) -> Checked:
-    """Decide every row whose follow-up is in this store, and save nothing."""
+    """Decide every row whose follow-up is in this store and may be seen, and save nothing."""
     known = await store.of_ids([edit.followup_id for edit in edits])
+    read = reach(by, Action.READ_FOLLOWUPS)
     lines: list[Line] = []
     changes: list[Change] = []
     for edit in edits:
         before = known.get(edit.followup_id)
-        if before is None:
+        if before is None or not sees(read, before, now):
             continue
         try:
             facts = bulk.decide(before, edit, by, now)

@@ -12,6 +12,8 @@ from shared.messaging.scheduling.due_queue import INDEX
 LATE: Final = {"level": {"$gt": 0}}  # few are late, and none when it is opened: cheap to maintain
 OVERDUE: Final = "overdue"
 DUE_ON: Final = "due_on"
+OFFICER: Final = "work.officer"
+DELEGATE: Final = "work.delegation.to"
 
 INDEXES: Final = (
     IndexModel([("resolution_id", ASCENDING)], name="resolution", unique=True),
@@ -45,6 +47,15 @@ INDEXES: Final = (
     IndexModel(
         [(field, ASCENDING) for field in ("state", "due_on", "_id", "province", "axis")],
         name=DUE_ON,
+    ),
+    # What somebody may see who does not see all of a deputy's: one index per reason to see it.
+    *(
+        IndexModel(
+            [(path, ASCENDING), ("_id", ASCENDING)],
+            name=f"reader_{path}",
+            partialFilterExpression={path: {"$gt": ""}},
+        )
+        for path in ("province", "axis", "supporting", OFFICER, DELEGATE)
     ),
     IndexModel([("approved_at", ASCENDING), ("_id", ASCENDING)], name="approved_at"),
     IndexModel([("changed_at", ASCENDING), ("_id", ASCENDING)], name="changed_at"),

@@ -9,11 +9,12 @@ from typing import Final
 
 from services.followups.domain.records import ENDED, OPEN, WAITS_FOR_THE_DEPUTY, Followup, State
 from services.followups.store.documents import DAYS_LATE, EXECUTING_BODY, PREDECESSOR, loaded
-from services.followups.store.indexes import DUE_ON, LATE, OVERDUE
+from services.followups.store.indexes import DELEGATE, DUE_ON, LATE, OFFICER, OVERDUE
 from shared.runtime import mongo
-from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, arranged
+from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, Within, arranged
 from shared.runtime.mongo import Document
-from shared.runtime.mongo_pages import Stored
+from shared.runtime.mongo_pages import NOTHING, Stored
+from shared.text import search_key
 
 _STATES: Final = sorted(state.value for state in State)
 _OPEN: Final = sorted(state.value for state in OPEN)
@@ -52,16 +53,19 @@ class Lists:
         if query.sort.field == "days_overdue":
             found = await self._page_by_lateness(query)
         else:
-            further = _further(query.fields)
+            further = _further(query)
             if query.sort.field == DUE_ON and "state" not in query.fields:
                 further.append({"state": {"$in": _STATES}})  # the first key of the index
             hint = _hint(query)
             found = await _LISTED.page(self._followups, _plain(query), *further, hint=hint)
         return [loaded(document) for document in found]
 
-    async def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
+    async def ids(
+        self, fields: Mapping[str, Collection[Value]], within: Within | None = None
+    ) -> AsyncIterator[Sequence[str]]:
         """Give the ids of all follow-ups with these fields, some thousands at a time, unordered."""
-        found = self._followups.find(filter_of(fields), {"_id": 1}, batch_size=_IDS_PER_READ)
+        filter_ = filter_of(fields, within)
+        found = self._followups.find(filter_, {"_id": 1}, batch_size=_IDS_PER_READ)
         while ids := [document["_id"] for document in await found.to_list(_IDS_PER_READ)]:
             yield ids
 
@@ -88,7 +92,7 @@ class Lists:
                 return []
             after = None
         due = None if after is None else replace(after, key=today - timedelta(days=after.key))
-        further = _further(query.fields)
+        further = _further(query)
         by_due = replace(_plain(query), after=due, sort=Sort(DUE_ON, descending=not descending))
         running = await _LISTED.page(
             self._followups,
@@ -127,20 +131,26 @@ class Lists:
         return await _LISTED.page(
             self._followups,
             replace(_plain(query), after=after, limit=limit, sort=BY_ID),
-            *_further(query.fields),
+            *_further(query),
             {DAYS_LATE: None},
             {"$or": [{"state": {"$in": _NOT_RUNNING}}, {"due_on": {"$gte": today.isoformat()}}]},
         )
 
 
-def filter_of(fields: Mapping[str, Collection[Value]]) -> Document:
-    """Return the filter for follow-ups with these fields."""
-    conditions = [*_LISTED.conditions(_stored_fields(fields), {}), *_further(fields)]
+def filter_of(fields: Mapping[str, Collection[Value]], within: Within | None = None) -> Document:
+    """Return the filter for follow-ups with these fields that a reader may see."""
+    conditions = [
+        *_LISTED.conditions(_stored_fields(fields), {}),
+        *_overdue(fields),
+        *_visible(within),
+    ]
     return {"$and": conditions} if conditions else {}
 
 
 def _hint(query: ListQuery) -> str | None:
     """Return the index to use if MongoDB would choose one that reads more documents."""
+    if query.within is not None:  # MongoDB joins the indexes of what the reader may see
+        return None
     if query.sort.field == DUE_ON:
         return None if query.fields.keys() & _SELECTIVE else DUE_ON
     is_overdue = query.fields == {"overdue": (True,)} and not (query.sort.field or query.spans)
@@ -148,14 +158,41 @@ def _hint(query: ListQuery) -> str | None:
 
 
 def _plain(query: ListQuery) -> ListQuery:
-    return replace(query, fields=_stored_fields(query.fields))
+    return replace(query, fields=_stored_fields(query.fields), within=None)
 
 
 def _stored_fields(fields: Mapping[str, Collection[Value]]) -> Mapping[str, Collection[Value]]:
     return {name: values for name, values in fields.items() if name != "overdue"}
 
 
-def _further(fields: Mapping[str, Collection[Value]]) -> list[Document]:
+def _further(query: ListQuery) -> list[Document]:
+    """Return the conditions that are not about one stored field."""
+    return [*_overdue(query.fields), *_visible(query.within)]
+
+
+def _visible(within: Within | None) -> list[Document]:
+    """Return the conditions of what a reader may see. Each alternative has an index."""
+    if within is None:
+        return []
+    either = [
+        condition
+        for name, values in within.any_of.items()
+        for condition in [_of_reader(name, list(values), within.today)]
+    ]
+    return [{"$or": either} if either else NOTHING]
+
+
+def _of_reader(name: str, values: Sequence[Value], today: date | None) -> Document:
+    if name == "executing":  # by the key that has an index, and exactly
+        keys = [search_key(str(value)) for value in values]
+        return {EXECUTING_BODY: {"$in": keys}, "executing_body": {"$in": values}}
+    if name == "delegate":
+        assert today is not None, "a delegation depends on the day"
+        return {DELEGATE: {"$in": values}, "work.delegation.until": {"$gte": today.isoformat()}}
+    return {OFFICER if name == "officer" else name: {"$in": values}}
+
+
+def _overdue(fields: Mapping[str, Collection[Value]]) -> list[Document]:
     """Return the conditions for `overdue`, which is not a stored field."""
     overdue = set(fields.get("overdue", ()))
     if overdue == {True}:

@@ -23,7 +23,7 @@ from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import DueQueue
 from shared.runtime import mongo
 from shared.runtime.files import Files
-from shared.runtime.list_queries import ListQuery, Value
+from shared.runtime.list_queries import ListQuery, Value, Within
 from shared.runtime.mongo import ClientSession, Document, ensure_indexes
 
 
@@ -83,9 +83,11 @@ class MongoFollowupRepository:
         """Return one page of a list."""
         return await self._lists.page(query)
 
-    def ids(self, fields: Mapping[str, Collection[Value]]) -> AsyncIterator[Sequence[str]]:
+    def ids(
+        self, fields: Mapping[str, Collection[Value]], within: Within | None = None
+    ) -> AsyncIterator[Sequence[str]]:
         """Give the ids of all follow-ups with these fields, some thousands at a time, unordered."""
-        return self._lists.ids(fields)
+        return self._lists.ids(fields, within)
 
     async def number(self) -> int:
         """Return the number of follow-ups, as MongoDB estimates it without counting."""

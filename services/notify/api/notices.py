@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
@@ -11,12 +11,17 @@ from services.notify.api.context import ReadableNotices
 from services.notify.api.schemas import NoticeItem, notice_item
 from services.notify.domain.notices import Notice, State
 from services.notify.domain.notifications import Template
+from services.notify.domain.visibility import notices_within, sees_notice
+from shared.runtime.access import Action, reach
 from shared.runtime.http import Limit, Page
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_NOTICES)]
 
 _SORTS = Sorts[Notice](
     "notices",
@@ -52,21 +57,22 @@ def routes(store: ReadableNotices) -> APIRouter:
 
     @router.get("/notices")
     async def list_notices(
-        _: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[NoticeItem]:
         """List notices."""
-        query = order.query(limit, filters.fields(), filters.spans())
+        within = notices_within(reach(by, Action.READ_NOTICES))
+        query = order.query(limit, filters.fields(), filters.spans(), within)
         shown, cursor = _SORTS.cut(await store.page(query), limit, order)
         return Page[NoticeItem](items=[notice_item(notice) for notice in shown], next_cursor=cursor)
 
     @router.get("/notices/{notice_id}")
-    async def get_notice(_: Caller, notice_id: str) -> NoticeItem:
+    async def get_notice(by: Reader, notice_id: str) -> NoticeItem:
         """One notice."""
         notice = await store.get(notice_id)
-        if notice is None:
+        if notice is None or not sees_notice(reach(by, Action.READ_NOTICES), notice):
             raise not_found(sentence("no notice {notice_id}", notice_id=notice_id))
         return notice_item(notice)
 

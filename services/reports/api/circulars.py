@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends
@@ -18,14 +18,19 @@ from services.reports.api.schemas import (
     circular_item,
 )
 from services.reports.domain.circulars import Circular
+from shared.runtime.access import Action
 from shared.runtime.clocks import DomainClock
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import ListFilters, Word, any_of
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_CIRCULARS)]
+Issuer: TypeAlias = Annotated[Principal, may(Action.ISSUE_CIRCULAR)]
 
 _SORTS = Sorts[Circular]("circulars", "circular_id", lambda circular: circular.circular_id)
 
@@ -48,7 +53,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
 
 def _catalogue_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/catalogues/{version}")
-    async def get_catalogue(_: Caller, version: int) -> CatalogueItem:
+    async def get_catalogue(_: Reader, version: int) -> CatalogueItem:
         """One catalogue of axes and sub-axes."""
         catalogue = api.context.catalogues.get(version)
         if catalogue is None:
@@ -59,7 +64,7 @@ def _catalogue_routes(router: APIRouter, api: ApiContext) -> None:
 def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     @router.post("/circulars", status_code=201)
     async def issue_circular(
-        by: Caller, body: IssueCircular, once: Repeatable, traceparent: Traceparent = None
+        by: Issuer, body: IssueCircular, once: Repeatable, traceparent: Traceparent = None
     ) -> CircularItem:
         """Coordination sends a catalogue to provinces. A repeated request has the same answer."""
         circular_id = body.circular_id or str(uuid4())
@@ -85,7 +90,7 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
 def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/circulars")
     async def list_circulars(
-        _: Caller,
+        _: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
@@ -96,7 +101,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
         return Page(items=[circular_item(circular) for circular in shown], next_cursor=cursor)
 
     @router.get("/circulars/{circular_id}")
-    async def get_circular(_: Caller, circular_id: str) -> CircularItem:
+    async def get_circular(_: Reader, circular_id: str) -> CircularItem:
         """One circular."""
         circular = await api.circulars.get(circular_id)
         if circular is None:

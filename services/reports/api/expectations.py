@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
 from services.reports.api.context import ApiContext
 from services.reports.api.schemas import ExpectationItem, expectation_item
 from services.reports.domain.records import Expectation, State
+from services.reports.domain.visibility import expectations_within, sees_expectation
+from shared.runtime.access import Action, reach
 from shared.runtime.http import Limit, Page
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_EXPECTATIONS)]
 
 _SORTS = Sorts[Expectation](
     "expectations",
@@ -50,22 +55,24 @@ def routes(api: ApiContext) -> APIRouter:
 
     @router.get("/expectations")
     async def list_expectations(
-        _: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ExpectationItem]:
         """List which report is expected of which province."""
-        query = order.query(limit, filters.fields(), filters.spans())
+        within = expectations_within(reach(by, Action.READ_EXPECTATIONS))
+        query = order.query(limit, filters.fields(), filters.spans(), within)
         found = await api.store.page(query)
         shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[expectation_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/expectations/{session_id}")
-    async def get_expectation(_: Caller, session_id: str) -> ExpectationItem:
+    async def get_expectation(by: Reader, session_id: str) -> ExpectationItem:
         """The report that is expected for one session."""
         expectation = await api.store.get(session_id)
-        if expectation is None or expectation.session.province is None:
+        read = reach(by, Action.READ_EXPECTATIONS)
+        if expectation is None or not sees_expectation(read, expectation):
             raise not_found(
                 sentence("no report is expected for {session_id}", session_id=session_id)
             )

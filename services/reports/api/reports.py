@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
@@ -19,15 +19,22 @@ from services.reports.api.schemas import (
 )
 from services.reports.domain.decisions import Submission
 from services.reports.domain.records import Expectation, Report
+from services.reports.domain.visibility import expectations_within, sees_expectation
+from shared.runtime.access import Action, Reach, reach
 from shared.runtime.clocks import DomainClock
 from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_REPORTS)]
+Submitter: TypeAlias = Annotated[Principal, may(Action.SUBMIT_REPORT)]
+Distributor: TypeAlias = Annotated[Principal, may(Action.DISTRIBUTE_REPORT)]
 
 
 def _report(expectation: Expectation) -> Report:
@@ -71,7 +78,7 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
 def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> None:
     @router.post("/reports", status_code=201)
     async def submit_report(
-        by: Caller, body: SubmitReport, once: Repeatable, traceparent: Traceparent = None
+        by: Submitter, body: SubmitReport, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
         """The province sends its report, or the next revision of it."""
         submission = Submission(
@@ -95,10 +102,11 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
 
     @router.post("/reports/{report_id}/distribute")
     async def distribute(
-        by: Caller, report_id: str, once: Repeatable, traceparent: Traceparent = None
+        by: Distributor, report_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> WholeReport:
         """Coordination sends the latest revision to all deputies."""
-        session_id = (await _find(api, report_id)).session_id
+        found = await _find(api, report_id, reach(by, Action.DISTRIBUTE_REPORT))
+        session_id = found.session_id
         now = await clock.now()
 
         async def send(reply: Replying[Expectation]) -> Expectation:
@@ -113,25 +121,26 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
 def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/reports")
     async def list_reports(
-        by: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ReportItem]:
         """List reports, without their texts."""
-        query = order.query(limit, filters.fields(), filters.spans())
+        within = expectations_within(reach(by, Action.READ_REPORTS))
+        query = order.query(limit, filters.fields(), filters.spans(), within)
         found = await api.store.page_of_reports(query)
         shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
 
     @router.get("/reports/{report_id}")
-    async def get_report(by: Caller, report_id: str) -> WholeReport:
+    async def get_report(by: Reader, report_id: str) -> WholeReport:
         """One report with its texts, as far as the caller may read them."""
-        return whole_report(await _find(api, report_id), by)
+        return whole_report(await _find(api, report_id, reach(by, Action.READ_REPORTS)), by)
 
 
-async def _find(api: ApiContext, report_id: str) -> Expectation:
+async def _find(api: ApiContext, report_id: str, within: Reach) -> Expectation:
     expectation = await api.store.of_report(report_id)
-    if expectation is None:
+    if expectation is None or not sees_expectation(within, expectation):
         raise not_found(sentence("no report {report_id}", report_id=report_id))
     return expectation

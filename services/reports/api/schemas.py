@@ -16,8 +16,8 @@ from services.reports.domain.records import (
     Report,
     State,
     completeness,
-    readable_axes,
 )
+from services.reports.domain.visibility import readable_axes
 from shared.contracts.events.base import Id, ProvinceCode, Text, Title, Version
 from shared.contracts.reference import PROVINCES
 from shared.runtime.http import NewId, RequestBody

@@ -9,12 +9,9 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from shared.contracts.reference import AXES
 from shared.runtime.ids import name_id
-from shared.runtime.principals import Principal
 
 _REPORT_IDS = UUID("0d9b8f52-3c64-5b0e-9f6a-6a1f7d0c4e35")
-_ANSWERABLE = {axis.id: axis.deputy for axis in AXES}
 
 
 class State(StrEnum):
@@ -226,19 +223,6 @@ def completeness(axes: Iterable[AxisCount]) -> float:
     counted = tuple(axes)
     total = sum(count.total for count in counted)
     return sum(count.answered for count in counted) / total if total else 1.0
-
-
-def readable_axes(report: Report, province: str, by: Principal) -> frozenset[str]:
-    """The axes of a report that the caller may read.
-
-    A restricted axis is read by coordination, the Minister's office, the province, and the deputy
-    who answers for that axis.
-    """
-    everything = frozenset(count.axis for count in report.axes)
-    if by.is_coordination or by.is_minister_office or by.speaks_for(province):
-        return everything
-    own = {axis for axis in report.restricted if by.answers_for(_ANSWERABLE.get(axis, ""))}
-    return everything - report.restricted | own
 
 
 def expected(fact: Expected) -> Expectation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
@@ -18,10 +18,13 @@ from services.scheduler.api.resolution_schemas import (
     resolution_item,
 )
 from services.scheduler.domain.records import Resolution, ResolutionState
+from services.scheduler.domain.visibility import resolutions_within, sees_resolution
 from shared.contracts.events.base import Day
 from shared.contracts.events.resolutions import Priority
+from shared.runtime.access import Action, reach
 from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import (
     AnySpelling,
     Bound,
@@ -35,9 +38,13 @@ from shared.runtime.http.filters import (
 )
 from shared.runtime.http.lists import DAY, DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_RESOLUTIONS)]
+Approver: TypeAlias = Annotated[Principal, may(Action.APPROVE_RESOLUTION)]
+Changer: TypeAlias = Annotated[Principal, may(Action.CHANGE_RESOLUTION)]
 
 _SORTS = Sorts[Resolution](
     "resolutions",
@@ -86,7 +93,7 @@ def routes(api: ApiContext) -> APIRouter:
 def _record_route(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/resolutions", status_code=201)
     async def record(
-        by: Caller,
+        by: Approver,
         session_id: str,
         body: Record,
         once: Repeatable,
@@ -108,22 +115,24 @@ def _record_route(router: APIRouter, api: ApiContext) -> None:
 def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/resolutions")
     async def list_resolutions(
-        _: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[ResolutionItem]:
         """List resolutions."""
-        query = order.query(limit, filters.fields(), filters.spans())
+        within = resolutions_within(reach(by, Action.READ_RESOLUTIONS))
+        query = order.query(limit, filters.fields(), filters.spans(), within)
         found = await api.store.page_of_resolutions(query)
         shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[resolution_item(one) for one in shown], next_cursor=cursor)
 
     @router.get("/resolutions/{resolution_id}")
-    async def get_resolution(_: Caller, resolution_id: str) -> ResolutionItem:
+    async def get_resolution(by: Reader, resolution_id: str) -> ResolutionItem:
         """One resolution."""
         resolution = await api.store.resolution(resolution_id)
-        if resolution is None:
+        read = reach(by, Action.READ_RESOLUTIONS)
+        if resolution is None or not sees_resolution(read, resolution):
             raise not_found(sentence("no resolution {resolution_id}", resolution_id=resolution_id))
         return resolution_item(resolution)
 
@@ -131,7 +140,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
 def _change_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/resolutions/{resolution_id}/amend")
     async def amend(
-        by: Caller,
+        by: Changer,
         resolution_id: str,
         body: Amend,
         once: Repeatable,
@@ -152,7 +161,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
 
     @router.post("/resolutions/{resolution_id}/withdraw")
     async def withdraw(
-        by: Caller,
+        by: Changer,
         resolution_id: str,
         once: Repeatable,
         body: Withdraw | None = None,

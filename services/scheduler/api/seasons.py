@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
@@ -16,13 +16,19 @@ from services.scheduler.api.schemas import (
     season_with_sessions,
 )
 from services.scheduler.domain.records import Season, Session
+from services.scheduler.domain.visibility import sees_session
+from shared.runtime.access import Action, reach
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import ListFilters, Word, any_of
 from shared.runtime.http.lists import DEFAULT_LIMIT, Order, Sorts
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
+from shared.runtime.principals import Principal
 from shared.runtime.problems import not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_SEASONS)]
+Planner: TypeAlias = Annotated[Principal, may(Action.CREATE_SEASON)]
 
 _SORTS = Sorts[Season]("seasons", "season", lambda season: season.season)
 
@@ -40,7 +46,7 @@ def routes(api: ApiContext) -> APIRouter:
 
     @router.post("/seasons", status_code=201)
     async def create_season(
-        by: Caller, body: CreateSeason, once: Repeatable, traceparent: Traceparent = None
+        by: Planner, body: CreateSeason, once: Repeatable, traceparent: Traceparent = None
     ) -> SeasonWithSessions:
         """Coordination plans a season: one province a week, each exactly once."""
         season = Season(**dict(body), created_at=await api.clock.now())
@@ -57,7 +63,7 @@ def routes(api: ApiContext) -> APIRouter:
 
     @router.get("/seasons")
     async def list_seasons(
-        _: Caller,
+        _: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
@@ -69,11 +75,13 @@ def routes(api: ApiContext) -> APIRouter:
         return Page(items=[SeasonItem.model_validate(s) for s in shown], next_cursor=cursor)
 
     @router.get("/seasons/{season}")
-    async def get_season(_: Caller, season: str) -> SeasonWithSessions:
-        """One season with its sessions."""
+    async def get_season(by: Reader, season: str) -> SeasonWithSessions:
+        """One season with those of its sessions that the caller may see."""
         found = await api.store.season(season)
         if found is None:
             raise not_found(sentence("no season {season}", season=season))
-        return season_with_sessions(found, await api.store.sessions_of_season(season))
+        read = reach(by, Action.READ_SESSIONS)
+        sessions = await api.store.sessions_of_season(season)
+        return season_with_sessions(found, [one for one in sessions if sees_session(read, one)])
 
     return router

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends
 
@@ -19,15 +19,22 @@ from services.scheduler.api.schemas import (
     session_item,
 )
 from services.scheduler.domain.records import Kind, Session, State
+from services.scheduler.domain.visibility import sees_session, sessions_within
+from shared.runtime.access import Action, reach
 from shared.runtime.commands import Command
 from shared.runtime.http import Limit, Page, Repeatable, Traceparent
+from shared.runtime.http.access import may
 from shared.runtime.http.filters import Bound, ListFilters, Word, any_of, since, until
 from shared.runtime.http.lists import DEFAULT_LIMIT, INSTANT, Order, SortField, Sorts
 from shared.runtime.idempotent_replies import Replying
-from shared.runtime.identity import Caller
 from shared.runtime.list_queries import Value
+from shared.runtime.principals import Principal
 from shared.runtime.problems import invalid_field, not_found
 from shared.runtime.sentences import sentence
+
+Reader: TypeAlias = Annotated[Principal, may(Action.READ_SESSIONS)]
+Planner: TypeAlias = Annotated[Principal, may(Action.SCHEDULE_SESSION)]
+Chair: TypeAlias = Annotated[Principal, may(Action.HOLD_SESSION)]
 
 _SORTS = Sorts[Session](
     "sessions",
@@ -80,22 +87,23 @@ def routes(api: ApiContext) -> APIRouter:
 def _read_routes(router: APIRouter, api: ApiContext) -> None:
     @router.get("/sessions")
     async def list_sessions(
-        _: Caller,
+        by: Reader,
         filters: Annotated[Filters, Depends()],
         order: Annotated[Order, Depends(_SORTS)],
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[SessionItem]:
         """List sessions."""
-        query = order.query(limit, filters.fields(), filters.spans())
+        within = sessions_within(reach(by, Action.READ_SESSIONS))
+        query = order.query(limit, filters.fields(), filters.spans(), within)
         found = await api.store.page_of_sessions(query)
         shown, cursor = _SORTS.cut(found, limit, order)
         return Page(items=[session_item(session) for session in shown], next_cursor=cursor)
 
     @router.get("/sessions/{session_id}")
-    async def get_session(_: Caller, session_id: str) -> SessionItem:
+    async def get_session(by: Reader, session_id: str) -> SessionItem:
         """One session."""
         session = await api.store.session(session_id)
-        if session is None:
+        if session is None or not sees_session(reach(by, Action.READ_SESSIONS), session):
             raise not_found(sentence("no session {session_id}", session_id=session_id))
         return session_item(session)
 
@@ -103,7 +111,7 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
 def _schedule_route(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions", status_code=201)
     async def schedule(
-        by: Caller, body: Schedule, once: Repeatable, traceparent: Traceparent = None
+        by: Planner, body: Schedule, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """Coordination puts a session or another gathering into the calendar."""
         now = await api.clock.now()
@@ -120,7 +128,7 @@ def _schedule_route(router: APIRouter, api: ApiContext) -> None:
 def _change_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/reschedule")
     async def reschedule(
-        by: Caller,
+        by: Planner,
         session_id: str,
         body: Reschedule,
         once: Repeatable,
@@ -142,7 +150,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
 
     @router.post("/sessions/{session_id}/cancel")
     async def cancel(
-        by: Caller,
+        by: Planner,
         session_id: str,
         once: Repeatable,
         body: Cancel | None = None,
@@ -163,7 +171,7 @@ def _change_routes(router: APIRouter, api: ApiContext) -> None:
 def _hold_routes(router: APIRouter, api: ApiContext) -> None:
     @router.post("/sessions/{session_id}/open")
     async def open_(
-        by: Caller, session_id: str, once: Repeatable, traceparent: Traceparent = None
+        by: Chair, session_id: str, once: Repeatable, traceparent: Traceparent = None
     ) -> SessionItem:
         """Coordination opens it: it has begun."""
         now = await api.clock.now()
@@ -178,7 +186,7 @@ def _hold_routes(router: APIRouter, api: ApiContext) -> None:
 
     @router.post("/sessions/{session_id}/close")
     async def close(
-        by: Caller,
+        by: Chair,
         session_id: str,
         once: Repeatable,
         body: Close | None = None,

@@ -135,10 +135,14 @@ class Order:
         limit: int,
         fields: Mapping[str, Collection[Value]],
         spans: Mapping[str, ValueRange] | None = None,
+        within: list_queries.Within | None = None,
     ) -> list_queries.ListQuery:
-        """A query for the page and one item more, which tells `Sorts.cut` if a page follows."""
+        """A query for the page and one item more, which tells `Sorts.cut` if a page follows.
+
+        `within`: what the caller may see; None if that is everything.
+        """
         return list_queries.ListQuery(
-            fields, self.after, limit + 1, spans or {}, self.sort, self.as_of
+            fields, self.after, limit + 1, spans or {}, self.sort, self.as_of, within
         )
 
 

@@ -35,6 +35,7 @@ from shared.messaging.core.model import CommitContext, Event
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
 from shared.runtime.identity import OpenIdentity
+from shared.runtime.list_queries import Within
 from shared.runtime.metrics import Metrics
 from shared.runtime.persian import SHARED, Catalogue, Persian
 from tests.stores.fakes_followups import MemoryFollowups
@@ -243,7 +244,9 @@ class UnavailableFollowups(MemoryFollowups):
     async def counts(self, by: By, as_of: date | None = None) -> Mapping[str, Mapping[str, int]]:
         raise ServerSelectionTimeoutError("no primary")
 
-    async def ids(self, fields: Mapping[str, object]) -> AsyncIterator[Sequence[str]]:
+    async def ids(
+        self, fields: Mapping[str, object], within: Within | None = None
+    ) -> AsyncIterator[Sequence[str]]:
         yield []
         raise ServerSelectionTimeoutError("no primary")
 

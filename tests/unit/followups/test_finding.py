@@ -14,10 +14,12 @@ from services.followups.domain.records import Followup
 from shared.messaging.core.model import CommitContext
 from shared.runtime.problems import Problem
 from tests.stores.fakes_followups import MemoryFollowups
+from tests.unit.api.services_in_memory import FixedClock
 from tests.unit.followups.examples import NOW, TRACKING, principal
 from tests.unit.followups.messages import approval
 
 DEPUTIES = ("civil", "crisis", "social")
+EVERYWHERE = principal("c.ahmadi", "coordination")
 
 
 class Asked(MemoryFollowups):
@@ -41,7 +43,8 @@ class Office:
             {
                 d: ApiContext(store, replace(TRACKING, deputy=d), store.files)
                 for d, store in self.stores.items()
-            }
+            },
+            FixedClock(NOW),
         )
 
     @property
@@ -77,7 +80,7 @@ class Office:
         assert moved.refused is None
 
     async def keeper(self, followup_id: str) -> str:
-        api, found = await self.contexts.find(followup_id)
+        api, found = await self.contexts.find(followup_id, EVERYWHERE)
         assert found.followup_id == followup_id
         return api.context.deputy
 
@@ -104,7 +107,7 @@ async def test_an_unknown_id_is_not_found_each_time() -> None:
     office = Office()
     for _ in range(2):
         with pytest.raises(Problem, match="404") as refused:
-            await office.contexts.find("nobody")
+            await office.contexts.find("nobody", EVERYWHERE)
         assert refused.value.status_code == 404
         assert office.asked == [1, 1, 1]
 
@@ -116,3 +119,25 @@ async def test_the_number_of_remembered_ids_is_limited(monkeypatch: pytest.Monke
     for _ in range(2):
         assert await office.keeper(id_) == "civil"
         assert office.asked == [1, 1, 1]
+
+
+async def test_who_does_not_see_it_cannot_tell_it_from_an_unknown_one() -> None:
+    office = Office()
+    id_ = await office.open_with("crisis")
+    stranger = principal("s.karimi", "deputy:civil")
+    await office.keeper(id_)  # where it is found last is known now
+    assert office.asked == [1, 1, 1]
+    for asked_for in (id_, "nobody"):
+        with pytest.raises(Problem, match="404") as refused:
+            await office.contexts.find(asked_for, stranger)
+        assert refused.value.status_code == 404
+        assert str(refused.value.explanation).replace(asked_for, "") == "no follow-up "
+        assert office.asked == [1, 1, 1], "each is asked, so that the time tells nothing"
+
+
+async def test_its_own_deputy_finds_it_whoever_asked_before() -> None:
+    office = Office()
+    id_ = await office.open_with("crisis")
+    await office.keeper(id_)
+    _, found = await office.contexts.find(id_, principal("c.rostami", "deputy:crisis"))
+    assert found.followup_id == id_

@@ -19,9 +19,8 @@ from shared.contracts.events import (
     SessionRescheduled,
     SessionScheduled,
 )
-from shared.contracts.reference import DEPUTIES, PROVINCE_CODES
 from shared.messaging.core.model import Message, Origin
-from shared.runtime.principals import Principal
+from shared.runtime.principals import Principal, Roles
 
 STARTS_AT = datetime(2024, 2, 26, 5, 30, tzinfo=UTC)
 DUE_AT = STARTS_AT - timedelta(hours=72)
@@ -41,7 +40,7 @@ RECEPTION = HandlerContext(
 
 def principal(*roles: str, user: str = "somebody") -> Principal:
     """A person with these roles."""
-    return Principal.with_roles(user, roles, {deputy.id for deputy in DEPUTIES}, PROVINCE_CODES)
+    return Principal.with_roles(user, roles, Roles.of())
 
 
 COORDINATION = principal("coordination", user="c.ahmadi")

@@ -20,9 +20,9 @@ from services.reports.domain.records import (
     State,
     Submitted,
     completeness,
-    readable_axes,
     report_id,
 )
+from services.reports.domain.visibility import readable_axes
 from shared.runtime.principals import Principal
 from shared.runtime.refusals import NotAllowed, Refused
 from tests.unit.reports.builders import (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from shared.runtime.principals import Principal, UnknownRole, every_role
+from shared.runtime.principals import Principal, Roles, UnknownRole
 
 DEPUTIES = ("civil", "coordination")
-PROVINCES = ("IR-00", "IR-07")
+INTEGRATORS = {"letters": frozenset({"civil"})}
+EXISTING = Roles.of(DEPUTIES, INTEGRATORS)
 
 
 def having(*roles: str) -> Principal:
-    return Principal.with_roles("someone", roles, DEPUTIES, PROVINCES)
+    return Principal.with_roles("someone", roles, EXISTING)
 
 
 def test_a_deputy_answers_only_for_itself() -> None:
@@ -38,30 +39,51 @@ def test_coordination_is_a_role_and_also_a_deputy() -> None:
 def test_the_other_roles() -> None:
     assert having("minister-office").is_minister_office
     assert having("operator").is_operator
-    assert having("system").is_system
+    assert having("system").is_machine
     nobody = having()
     roles = (
         nobody.is_coordination,
         nobody.is_minister_office,
         nobody.is_operator,
-        nobody.is_system,
+        nobody.is_machine,
     )
     assert not any(roles)
 
 
+def test_an_adviser_advises_on_an_axis_and_an_integrator_serves_its_deputies() -> None:
+    assert having("adviser:economic").axes == {"economic"}
+    assert having("integrator:letters").integrates == {"civil"}
+    assert having("integrator:letters").is_machine
+    assert having("integrator:unheard-of").integrates == frozenset()
+    assert not having("integrator:letters").answers_for("civil")
+
+
 def test_every_role_is_every_role() -> None:
-    everybody = having(*every_role(DEPUTIES, PROVINCES))
+    everybody = having(*EXISTING.every)
     assert everybody.is_coordination
     assert everybody.is_minister_office
     assert everybody.is_operator
-    assert everybody.is_system
+    assert everybody.is_machine
     assert everybody.deputies == set(DEPUTIES)
-    assert everybody.provinces == set(PROVINCES)
+    assert len(everybody.provinces) == 31
+    assert len(everybody.axes) == 8
 
 
 @pytest.mark.parametrize(
     "role",
-    ["king", "", "deputy", "deputy:", "deputy:crisis", "province:IR-99", "Coordination", "civil"],
+    [
+        "king",
+        "",
+        "deputy",
+        "deputy:",
+        "deputy:crisis",
+        "province:IR-99",
+        "adviser:weather",
+        "integrator:",
+        "integrator:A b",
+        "Coordination",
+        "civil",
+    ],
 )
 def test_the_refusal_of_an_unknown_role_names_it(role: str) -> None:
     with pytest.raises(UnknownRole) as refused:

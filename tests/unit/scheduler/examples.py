@@ -34,10 +34,10 @@ from services.scheduler.domain.records import (
     scheduled,
 )
 from services.scheduler.handlers import HandlerContext
-from shared.contracts.reference import DEPUTIES, PROVINCE_CODES, PROVINCES
+from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.contracts.topics import Topics
 from shared.runtime.calendar import FRIDAY, WorkingCalendar
-from shared.runtime.principals import Principal
+from shared.runtime.principals import Principal, Roles
 
 NOW = datetime(2023, 10, 16, 9, 0, tzinfo=UTC)
 CODES = tuple(province.code for province in PROVINCES)
@@ -47,7 +47,7 @@ LEAD = timedelta(hours=72)
 
 def principal(user: str, *roles: str) -> Principal:
     """A person with these roles."""
-    return Principal.with_roles(user, roles, DEPUTY_IDS, PROVINCE_CODES)
+    return Principal.with_roles(user, roles, Roles.of(DEPUTY_IDS))
 
 
 COORDINATION = principal("c.ahmadi", "coordination")

@@ -1,0 +1,36 @@
+"""Who sends an HTTP request: one dependency that every route under /v1 takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Protocol
+
+from fastapi import Depends, Request
+
+from shared.runtime.principals import Principal
+
+USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,99}")
+"""The names that a person or a system may have."""
+
+
+class Authenticator(Protocol):
+    """Finds out who sent a request."""
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The sender. Raises Problem: 401 if the sender is unknown, 400 for a broken claim."""
+        ...
+
+
+async def principal(request: Request) -> Principal:
+    """Who sent this request, by the authenticator that the app was built with.
+
+    It also stays in `request.state.principal`, for what has no argument of its own.
+    """
+    authenticator: Authenticator = request.app.state.authenticator
+    found = await authenticator.authenticate(request)
+    request.state.principal = found
+    return found
+
+
+Caller = Annotated[Principal, Depends(principal)]
+"""The type of a route's argument that receives the sender."""

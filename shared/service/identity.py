@@ -1,0 +1,45 @@
+"""The authenticator of a process, by its settings."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from shared.runtime.clocks import MachineClock
+from shared.runtime.identity import (
+    Authenticator,
+    BearerIdentity,
+    OpenIdentity,
+    ProviderKeys,
+    TokenPolicy,
+    Tokens,
+)
+from shared.runtime.identity.keys import client
+from shared.runtime.principals import Roles
+from shared.runtime.settings import CommonSettings
+
+
+def provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys | None:
+    """The keys of the identity provider; None if the identity is open."""
+    if settings.oidc_issuer is None:
+        return None
+    return ProviderKeys(settings.oidc_issuer, clock, partial(client, settings.oidc_ca_file))
+
+
+def authenticator(
+    settings: CommonSettings, keys: ProviderKeys | None, clock: MachineClock
+) -> Authenticator:
+    """Who says who sends a request: a token of the provider, or in development the headers."""
+    existing = Roles.of(settings.known_deputies)
+    if keys is None:
+        return OpenIdentity(existing)
+    assert settings.oidc_issuer is not None, "keys are of an issuer"
+    assert settings.oidc_audience is not None, "the settings ask for it with an issuer"
+    policy = TokenPolicy(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_roles_claim,
+        settings.oidc_user_claim,
+        settings.oidc_algorithms,
+        settings.oidc_skew_seconds,
+    )
+    return BearerIdentity(Tokens(policy, keys, clock), existing)

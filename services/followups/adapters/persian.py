@@ -62,6 +62,8 @@ _TITLES: Final[Mapping[str, str]] = {
     "The content of the evidence is lost": "محتوای مستند از دست رفته است",
     "The file is no sheet that can be read": "پرونده برگه‌ای خواندنی نیست",
     "The sheet is not valid": "برگه معتبر نیست",
+    "your roles have scorecards by deputy, and by the province or axis of the role": "نقش‌های شما "
+    "کارنامه را به تفکیک معاونت، و استان یا محور همان نقش، دارد",
     "Too many rows for all or nothing": "ردیف‌ها برای «همه یا هیچ» بیش از اندازه است",
     "A sheet has not so many rows": "برگه این اندازه ردیف ندارد",
 }

@@ -33,11 +33,11 @@ class BearerIdentity:
             raise _unauthorized(detail, _REALM)
         scheme, _, token = sent[0].partition(" ")
         if len(sent) > 1 or scheme.lower() != _SCHEME or not token.strip():
-            raise _invalid("Authorization holds one bearer token and nothing else")
+            raise _invalid(sentence("Authorization holds one bearer token and nothing else"))
         try:
             claims = await self._tokens.read(token.strip())
         except BadToken as error:
-            raise _invalid(str(error)) from error
+            raise _invalid(error.why) from error
         roles = [role for role in claims.roles if self._existing.has(role)]
         return Principal.with_roles(claims.user, roles, self._existing)
 

@@ -13,22 +13,26 @@ from joserfc.jwk import Key
 from shared.runtime.clocks import MachineClock
 from shared.runtime.identity.caller import USER
 from shared.runtime.identity.keys import ProviderKeys, UnknownKey
+from shared.runtime.sentences import sentence
 
 LONGEST: Final = 8_192
 """Characters of a token; longer ones are refused before they are read."""
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _REASONS: Final[Mapping[str, str]] = {
-    "iss": "another issuer",
-    "aud": "for another audience",
-    "exp": "its time of expiry cannot be read",
-    "nbf": "not valid yet",
-    "iat": "issued in the future",
+    "iss": sentence("it comes from another issuer"),
+    "aud": sentence("it is for another audience"),
+    "nbf": sentence("it is not valid yet"),
+    "iat": sentence("it was issued in the future"),
 }
 
 
 class BadToken(Exception):
     """A token that proves nothing. The message may be shown: it repeats nothing of the token."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why  # a sentence, which can be translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,44 +78,48 @@ class Tokens:
             read = jwt.decode(token, key, algorithms=list(self._policy.algorithms))
             self._registry.validate(read.claims)
         except ExpiredTokenError:
-            raise BadToken("the token has expired") from None
+            raise BadToken(sentence("it has expired")) from None
         except MissingClaimError as error:
-            raise BadToken(f"the token lacks the claim {error.claim}") from None
+            raise BadToken(sentence("it lacks the claim {claim}", claim=error.claim)) from None
         except InvalidClaimError as error:
-            raise BadToken(f"the token is {_REASONS.get(error.claim, 'not valid')}") from None
+            template = "its claim {claim} is not as it has to be"
+            other = sentence(template, claim=error.claim)
+            raise BadToken(_REASONS.get(error.claim, other)) from None
         except (JoseError, ValueError, TypeError):
-            raise BadToken("the token is not signed by the provider") from None
+            raise BadToken(sentence("it is not signed by the provider")) from None
         return self._claims(read.claims)
 
     async def _key_of(self, token: str) -> Key:
         """The key that the header names, if the header is one that is accepted."""
         if len(token) > LONGEST:
-            raise BadToken(f"the token is longer than {LONGEST} characters")
+            raise BadToken(sentence("it is longer than {most} characters", most=LONGEST))
         try:
             header = jws.extract_compact(token.encode("ascii")).headers()
         except (JoseError, ValueError, TypeError):
-            raise BadToken("this is no JSON Web Token") from None
+            raise BadToken(sentence("it is no JSON Web Token")) from None
         algorithm = header.get("alg")
         if algorithm not in self._policy.algorithms:
-            raise BadToken("the token is signed by an algorithm that is not accepted")
+            raise BadToken(sentence("it is signed by an algorithm that is not accepted"))
         kind = header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
-            raise BadToken("this is no access token")
+            raise BadToken(sentence("it is no access token"))
         kid = header.get("kid")
         if kid is not None and not isinstance(kid, str):
-            raise BadToken("the token names no key")
+            raise BadToken(sentence("it names no key"))
         try:
             key = await self._keys.find(kid)
         except UnknownKey:
-            raise BadToken("the token is signed by a key that the provider does not have") from None
+            template = "it is signed by a key that the provider does not have"
+            raise BadToken(sentence(template)) from None
         if key.alg not in {None, algorithm}:
-            raise BadToken("the token is signed by an algorithm that is not its key's")
+            raise BadToken(sentence("it is signed by an algorithm that is not its key's"))
         return key
 
     def _claims(self, claims: Mapping[str, Any]) -> Claims:
         user = _at(claims, self._policy.user_claim)
         if not isinstance(user, str) or not USER.fullmatch(user):
-            raise BadToken(f"the token names nobody in the claim {self._policy.user_claim}")
+            claim = self._policy.user_claim
+            raise BadToken(sentence("it names nobody in the claim {claim}", claim=claim))
         token_id, client = claims.get("jti"), claims.get("azp", claims.get("client_id"))
         return Claims(
             user,
@@ -129,7 +137,7 @@ def _roles(value: object, claim: str) -> tuple[str, ...]:
         return tuple(value.split())
     if isinstance(value, Sequence) and all(isinstance(role, str) for role in value):
         return tuple(value)
-    raise BadToken(f"the token's claim {claim} is no list of roles")
+    raise BadToken(sentence("its claim {claim} is no list of roles", claim=claim))
 
 
 def _at(claims: Mapping[str, Any], path: str) -> object:

@@ -129,7 +129,8 @@ async def test_what_is_wrong_is_named(step: str, body: dict[str, Any], field: st
         if step != "acknowledge":
             await followup.accepted("acknowledge", CIVIL)
         before = await followup.history()
-        assert f'"{field}"' in await followup.refused(422, step, CIVIL, **body)
+        who = COORDINATION if step == "close" else CIVIL
+        assert f'"{field}"' in await followup.refused(422, step, who, **body)
         assert await followup.history() == before, "nothing is stored"
 
 

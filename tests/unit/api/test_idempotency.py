@@ -227,8 +227,8 @@ async def test_what_is_not_valid_or_not_there_yet_may_be_sent_anew_under_its_key
 async def test_what_moved_to_another_deputy_is_answered_there() -> None:
     async with open_scorecards() as client:
         (item,) = await client.items("/followups", resolution_id="R-1")
-        path = f"/followups/{item['followup_id']}/acknowledge"
-        first = await client.post(path, {}, **CIVIL, **KEY)
+        path, body = f"/followups/{item['followup_id']}/comments", {"text": "بازدید شد"}
+        first = await client.post(path, body, **COORDINATION, **KEY)
         assert first.is_success
         move = {"to": "crisis", "reason": "ادغام", "dry_run": False}
         moved = await client.post("/deputies/civil/move", move, **MINISTER, **KEY)
@@ -237,7 +237,7 @@ async def test_what_moved_to_another_deputy_is_answered_there() -> None:
         assert (again.content, again.headers[REPLAYED]) == (moved.content, "true")
         (item,) = await client.items("/followups", resolution_id="R-1")
         assert item["deputy"] == "crisis"
-        repeated = await client.post(path, {}, **CIVIL, **KEY)
+        repeated = await client.post(path, body, **COORDINATION, **KEY)
         assert (repeated.content, repeated.headers[REPLAYED]) == (first.content, "true")
 
 

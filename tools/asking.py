@@ -17,6 +17,7 @@ from shared.contracts.services import HTTP_PORTS, ServiceName
 from shared.runtime.settings import ProcessSettings
 from tools.login.claims import claims_of
 from tools.login.errors import COMMAND, LoginError, NotConfigured, TokenWouldLeak
+from tools.login.provider import trusting
 from tools.login.settings import LoginSettings
 from tools.login.sources import TokenSource, source_of
 
@@ -40,10 +41,8 @@ class ApiSettings(LoginSettings, ToolSettings):
         return self.api or f"http://127.0.0.1:{HTTP_PORTS[service] + self.port_offset}"
 
     def trusted(self) -> ssl.SSLContext:
-        """The certificates by which the service is known."""
-        return ssl.create_default_context(
-            cafile=None if self.api_ca_file is None else str(self.api_ca_file)
-        )
+        """TLS that knows the service by its certificate. Raises NotConfigured."""
+        return trusting(self.api_ca_file, "PEYGIR_API_CA_FILE")
 
 
 class OpenHeaders(httpx.Auth):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeyParameters, OctKey, OKPKey, RSAKey
@@ -219,17 +219,22 @@ class Issuer:
         if path in self.answers:
             return self.answers[path]
         if path == DISCOVERY:
-            return Answer.json(
-                {
-                    "issuer": self.url,
-                    "jwks_uri": self.url + KEYS,
-                    "id_token_signing_alg_values_supported": [
-                        key.algorithm for key in self.published
-                    ],
-                }
-            )
+            return Answer.json(self.discovery())
         if path == KEYS:
             return Answer.json({"keys": [key.public for key in self.published]})
+        return Answer.json({"error": "not found"}, 404)
+
+    def discovery(self) -> dict[str, Any]:
+        """What it says of itself."""
+        return {
+            "issuer": self.url,
+            "jwks_uri": self.url + KEYS,
+            "id_token_signing_alg_values_supported": [key.algorithm for key in self.published],
+        }
+
+    def post(self, path: str, form: Mapping[str, str], authorization: str) -> Answer:
+        """What is answered to a form; an issuer that only signs takes none."""
+        self.requests.append(path)
         return Answer.json({"error": "not found"}, 404)
 
     def below(self, path: str) -> str:
@@ -257,7 +262,16 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        answer = self.server.issuer.answer(self.server.issuer.below(self.path))
+        self._send(self.server.issuer.answer(self.server.issuer.below(self.path)))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        form = dict(parse_qsl(body.decode(), strict_parsing=True))
+        issuer = self.server.issuer
+        path = issuer.below(self.path)
+        self._send(issuer.post(path, form, self.headers.get("Authorization", "")))
+
+    def _send(self, answer: Answer) -> None:
         if self.server.is_leaving:
             self.close_connection = True
             return

@@ -49,12 +49,14 @@ class ServiceClient:
         self._url = url
         self._settings = settings
         try:
-            auth = as_operator(who, settings)  # the triage has the name unchanged
+            self._http = httpx.AsyncClient(
+                base_url=url,
+                timeout=_ANSWER_SECONDS,
+                auth=as_operator(who, settings),  # the triage has the name unchanged
+                verify=settings.trusted(),
+            )
         except LoginError as error:
             raise ServiceUnavailable(str(error)) from error
-        self._http = httpx.AsyncClient(
-            base_url=url, timeout=_ANSWER_SECONDS, auth=auth, verify=settings.trusted()
-        )
 
     async def __aenter__(self) -> Self:
         return self

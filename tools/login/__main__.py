@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from shared.runtime.clocks import SystemMachineClock
+from shared.runtime.clocks import MachineClock, SystemMachineClock
 from shared.runtime.settings import load
 from tools.login.claims import claims_of
 from tools.login.device import wait_for_tokens
@@ -30,7 +30,8 @@ from tools.login.sources import provider_of, source_of, store_for
 _EXIT_FAILED: Final = 1
 
 _console = Console(stderr=True, highlight=False)
-_clock = SystemMachineClock()
+_clock: MachineClock = SystemMachineClock()
+_sleep = time.sleep
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -49,7 +50,7 @@ def login(context: typer.Context) -> None:
         if settings.token is not None:
             _console.print("PEYGIR_TOKEN is set and takes precedence; unset it to use a login")
         elif settings.client_secret() is not None:
-            source_of(settings).token()
+            source_of(settings, _clock).token()
             _console.print("the secret of the client is accepted; its tools need no login")
         else:
             _log_in(settings)
@@ -60,7 +61,7 @@ def status() -> None:
     """Say who is logged in, as the token has it; exit code 1 if nobody is."""
     settings = load(LoginSettings)
     with _explained():
-        token = source_of(settings).token()
+        token = source_of(settings, _clock).token()
     _console.print(_description(token, settings))
 
 
@@ -69,7 +70,7 @@ def token() -> None:
     """Print a valid token on standard output, renewed if need be."""
     settings = load(LoginSettings)
     with _explained():
-        print(source_of(settings).token())
+        print(source_of(settings, _clock).token())
 
 
 @app.command()
@@ -107,7 +108,7 @@ def _log_in(settings: LoginSettings) -> None:
         code = provider.start_device_login(settings.oidc_scope)
         _show(code)
         with _console.status("waiting until you confirm it …"):
-            tokens = wait_for_tokens(provider, code, _clock, time.sleep)
+            tokens = wait_for_tokens(provider, code, _clock, _sleep)
     with store.alone():
         store.write(tokens)
     _console.print(_description(tokens.access, settings))

@@ -17,6 +17,7 @@ from tools.login.errors import (
     COMMAND,
     CodeExpired,
     Denied,
+    NotConfigured,
     ProviderUnavailable,
     Refused,
     SessionOver,
@@ -113,7 +114,7 @@ class Provider:
                 address=str(document["verification_uri"]),
                 full_address=document.get("verification_uri_complete"),
                 expires_in=float(document["expires_in"]),
-                interval=float(document.get("interval", _USUAL_INTERVAL)),
+                interval=max(1.0, float(document.get("interval", _USUAL_INTERVAL))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise WrongProvider(f"{address} answers without what RFC 8628 asks for") from error
@@ -240,9 +241,23 @@ class Provider:
 
 
 def http_client(ca_file: Path | None) -> httpx.Client:
-    """A client for the provider. `ca_file` has the certificates that vouch for it (PEM)."""
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    """A client for the provider. `ca_file` has the certificates that vouch for it (PEM).
+
+    Raises NotConfigured.
+    """
+    context = trusting(ca_file, "PEYGIR_OIDC_CA_FILE")
     return httpx.Client(timeout=ANSWER_SECONDS, verify=context)
+
+
+def trusting(ca_file: Path | None, variable: str) -> ssl.SSLContext:
+    """TLS that trusts the certificates of the file, or else the system's. Raises NotConfigured."""
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except OSError as error:  # ssl.SSLError is one
+        raise NotConfigured(
+            f"{variable}: {ca_file} holds no certificates that can be read ({error}); name a PEM "
+            "file with the certificate of the authority"
+        ) from error
 
 
 def _document(answer: httpx.Response) -> Mapping[str, Any]:

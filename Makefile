@@ -8,7 +8,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
-	soak fuzz docs lock
+	identity soak fuzz docs lock
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -56,6 +56,9 @@ networks: setup
 
 replicated: networks ## what is tried on three brokers and three members, and on networks that fail
 	@$(PYTHON_BIN) -m pytest -m 'replicated and not soak' --timeout 300
+
+identity: setup ## logins, tokens and keys of a real Keycloak, which the first run fetches
+	@$(PYTHON_BIN) -m pytest -m identity --timeout 900 tests/identity
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600

@@ -16,6 +16,7 @@ PROGRAM: Final = "./peygir"
 APPS: Final[Mapping[str, str]] = {
     "up": "deploy.local.__main__",
     "demo": "tools.demo.__main__",
+    "login": "tools.login.__main__",
     "topics": "tools.topics.__main__",
     "deadletter": "tools.deadletter.commands",
     "deputy": "tools.deputy.__main__",

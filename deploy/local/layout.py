@@ -65,6 +65,7 @@ class Ports:
     services: tuple[int, ...]  # in the order of SERVICES
     toxiproxy: int
     mail: int
+    keycloak: int
 
     @classmethod
     def standard(cls, offset: int = 0) -> Ports:
@@ -77,15 +78,16 @@ class Ports:
             services=tuple(HTTP_PORTS[service] + offset for service in SERVICES),
             toxiproxy=8474 + offset,
             mail=8125 + offset,
+            keycloak=8180 + offset,
         )
 
     @classmethod
     def from_base(cls, base: int) -> Ports:
-        """Ports in a row: twelve of the stores, one for each service, and two more."""
+        """Ports in a row: twelve of the stores, one for each service, and three more."""
         threes = [(first, first + 1, first + 2) for first in range(base, base + 12, 3)]
         kafkas, controllers, peers, mongods = threes
-        *services, toxiproxy, mail = range(base + 12, base + 14 + len(SERVICES))
-        return cls(kafkas, controllers, peers, mongods, tuple(services), toxiproxy, mail)
+        *services, toxiproxy, mail, keycloak = range(base + 12, base + 15 + len(SERVICES))
+        return cls(kafkas, controllers, peers, mongods, tuple(services), toxiproxy, mail, keycloak)
 
     @property
     def kafka(self) -> int:

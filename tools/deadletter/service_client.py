@@ -9,13 +9,14 @@ from typing import Any, Final, Self
 import httpx
 
 from shared.messaging.core.model import Outcome
-from tools.asking import as_operator
+from tools.asking import ApiSettings, as_operator, refusal
+from tools.login.errors import LoginError
 
 _ANSWER_SECONDS: Final = 10.0
 
 
 class ServiceUnavailable(Exception):
-    """The API of the service does not answer, or answers with an error."""
+    """The API of the service does not answer, or answers with an error; or there is no token."""
 
 
 class NotPaused(Exception):
@@ -43,13 +44,19 @@ class PausedSubscription:
 class ServiceClient:
     """The API of one service; to use with `async with`."""
 
-    def __init__(self, url: str, who: str) -> None:
+    def __init__(self, url: str, who: str, settings: ApiSettings) -> None:
+        """`settings` say how requests are signed. Raises ServiceUnavailable without a way."""
         self._url = url
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            timeout=_ANSWER_SECONDS,
-            headers=as_operator(who),  # the triage has the name unchanged
-        )
+        self._settings = settings
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=url,
+                timeout=_ANSWER_SECONDS,
+                auth=as_operator(who, settings),  # the triage has the name unchanged
+                verify=settings.trusted(),
+            )
+        except LoginError as error:
+            raise ServiceUnavailable(str(error)) from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,7 +100,10 @@ class ServiceClient:
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
         except httpx.HTTPStatusError as error:
-            raise ServiceUnavailable(f"{self._url}{path}: {error.response.text[:500]}") from error
+            why = refusal(error.response, self._settings) or error.response.text[:500]
+            raise ServiceUnavailable(f"{self._url}{path}: {why}") from error
+        except LoginError as error:
+            raise ServiceUnavailable(str(error)) from error
         except (httpx.HTTPError, ValueError) as error:
             raise ServiceUnavailable(
                 f"the service at {self._url} does not answer ({type(error).__name__}); "

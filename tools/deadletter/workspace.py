@@ -124,7 +124,7 @@ async def open_workspace(
 ) -> AsyncIterator[DeadLetterWorkspace]:
     """Connect to the topic, the database and the service; close all at the end.
 
-    Raises KafkaError if Kafka does not answer.
+    Raises KafkaError if Kafka does not answer, ServiceUnavailable without a way to get a token.
     """
     client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
@@ -132,7 +132,9 @@ async def open_workspace(
     async with AsyncExitStack() as stack:
         stack.callback(client.close)
         stack.push_async_callback(publisher.stop)
-        api = await stack.enter_async_context(ServiceClient(settings.api_of(service), who))
+        api = await stack.enter_async_context(
+            ServiceClient(settings.api_of(service), who, settings)
+        )
         dead_letters = await stack.enter_async_context(
             DeadLetterTopic(settings.kafka_bootstrap_servers, topics.deadletter(service))
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
 
+from tools.asking import OpenHeaders
 from tools.demo.actors import Actor
 
 _PARALLEL_REQUESTS: Final = 12
@@ -21,11 +22,24 @@ class UnexpectedResponse(Exception):
     """A service did not answer with success; the message has the request and the response."""
 
 
+def by_headers(actor: Actor) -> httpx.Auth:
+    """The actor as the open identity of development believes it."""
+    return OpenHeaders(actor.id, actor.role)
+
+
 class ServiceClients:
     """Sends requests to the services by their names; a context manager."""
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
-        """`addresses` has the base address of each service."""
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        signed_by: Callable[[Actor], httpx.Auth] = by_headers,
+    ) -> None:
+        """`addresses` has the base address of each service.
+
+        `signed_by` says how a request shows its sender; by default in development's headers.
+        """
+        self._signed_by = signed_by
         limits = httpx.Limits(max_connections=_PARALLEL_REQUESTS, keepalive_expiry=_IDLE_SECONDS)
         self._clients = {
             name: httpx.AsyncClient(base_url=f"{url}/v1", timeout=_TIMEOUT_SECONDS, limits=limits)
@@ -71,12 +85,11 @@ class ServiceClients:
     async def _send(
         self, method: str, service: str, path: str, by: Actor, **content: Any
     ) -> dict[str, Any]:
-        headers = {"X-Peygir-User": by.id, "X-Peygir-Roles": by.role}
         request = f"{method} {service}{path}"
         async with self._slots:
             try:
                 response = await self._clients[service].request(
-                    method, path, headers=headers, **content
+                    method, path, auth=self._signed_by(by), **content
                 )
             except httpx.HTTPError as error:
                 raise UnexpectedResponse(f"{request}: {type(error).__name__}") from error

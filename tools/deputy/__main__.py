@@ -19,7 +19,8 @@ from rich.table import Table
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from shared.runtime.settings import load
-from tools.asking import ApiSettings, as_operator
+from tools.asking import ApiSettings, as_operator, refusal
+from tools.login.errors import LoginError
 
 _REQUEST_SECONDS: Final = 600.0  # a request also copies files of evidence
 _RETRY_SECONDS: Final = 60.0
@@ -70,16 +71,15 @@ def move(
 
     Exit code 1: some were refused, because the other deputy already follows the same resolution.
     """
-    url = api or load(ApiSettings).api_of("followups")
+    settings = load(ApiSettings)
     reason = f"{why} ({who})" if who else why  # a header cannot hold a Persian name
     body: dict[str, Any] = {"to": successor, "reason": reason, "dry_run": dry_run}
     if resolution:
         body["resolution_ids"] = resolution
-    headers = as_operator(who or getpass.getuser())
     try:
-        with httpx.Client(base_url=url, timeout=_REQUEST_SECONDS, headers=headers) as http:
+        with _client(api, who, settings) as http:
             moved, refused = _move_all(http, former, body)
-    except ApiError as error:
+    except (ApiError, LoginError) as error:
         _fail(str(error))
     if as_json:
         print(json.dumps({"moved": moved, "refused": refused, "dry_run": dry_run}))
@@ -87,6 +87,25 @@ def move(
         _print_result(former, successor, moved, refused, dry_run=dry_run)
     if refused:
         raise typer.Exit(_EXIT_REFUSED)
+
+
+def _client(api: str, who: str, settings: ApiSettings) -> httpx.Client:
+    """A client of the API that says who sends its requests. Raises LoginError."""
+    return httpx.Client(
+        base_url=api or settings.api_of("followups"),
+        timeout=_REQUEST_SECONDS,
+        auth=as_operator(who or getpass.getuser(), settings),
+        verify=settings.trusted(),
+        event_hooks={"response": [lambda answer: _let_in(answer, settings)]},
+    )
+
+
+def _let_in(answer: httpx.Response, settings: ApiSettings) -> None:
+    """Raises ApiError if the sender is refused."""
+    if answer.is_client_error:
+        answer.read()
+    if (why := refusal(answer, settings)) is not None:
+        raise ApiError(why)
 
 
 def _move_all(

@@ -24,14 +24,11 @@ ClaimPath: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class IdentitySettings(SiteSettings):
-    """The settings of every process that has to know who asks."""
+class ProviderSettings(SiteSettings):
+    """The settings of every process that speaks to the provider, or reads its tokens."""
 
     oidc_issuer: str | None = Field(
         None, description="The provider's issuer, exactly as its tokens name it in `iss`."
-    )
-    oidc_audience: str | None = Field(
-        None, description="The name of this installation in the tokens' `aud`."
     )
     oidc_roles_claim: ClaimPath = Field(
         "roles", description="The claim that lists the roles; dots lead into nested ones."
@@ -40,14 +37,8 @@ class IdentitySettings(SiteSettings):
         "preferred_username",
         description="The claim that names the person; it must be unique and never be given anew.",
     )
-    oidc_algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(split)] = Field(
-        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Accepted signatures."
-    )
     oidc_ca_file: Path | None = Field(
         None, description="The certificates (PEM) that vouch for the provider; else the system's."
-    )
-    oidc_skew_seconds: int = Field(
-        30, ge=0, le=300, description="How far the provider's clock may be from this one."
     )
 
     @field_validator("oidc_issuer")
@@ -65,6 +56,20 @@ class IdentitySettings(SiteSettings):
         ):
             raise refused("keys that come over http:// can be anybody's; use https://")
         return issuer
+
+
+class IdentitySettings(ProviderSettings):
+    """The settings of every process that has to know who asks."""
+
+    oidc_audience: str | None = Field(
+        None, description="The name of this installation in the tokens' `aud`."
+    )
+    oidc_algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(split)] = Field(
+        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Accepted signatures."
+    )
+    oidc_skew_seconds: int = Field(
+        30, ge=0, le=300, description="How far the provider's clock may be from this one."
+    )
 
     @field_validator("oidc_audience")
     @classmethod

@@ -1,0 +1,176 @@
+"""Administers the local Keycloak over its REST API: people, secrets, keys. For tests and trials."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+from deploy.local.keycloak import ADMIN, REALM, Keycloak
+
+_ANSWER_SECONDS: Final = 30.0
+_TOKEN_SECONDS: Final = 30.0  # half of what a token of the master realm lives
+
+
+class AdminFailed(Exception):
+    """Keycloak refused a request; the message has both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who can log in."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+class KeycloakAdmin:
+    """A context manager. Every method raises AdminFailed."""
+
+    def __init__(self, keycloak: Keycloak) -> None:
+        self._keycloak = keycloak
+        authority = keycloak.authority
+        trust = ssl.create_default_context(cafile=None if authority is None else str(authority))
+        self._http = httpx.Client(base_url=keycloak.url, timeout=_ANSWER_SECONDS, verify=trust)
+        self._token = ""
+        self._asked_at = float("-inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def add_person(
+        self, name: str, groups: Iterable[str] = (), *, second_factor: bool = False
+    ) -> Person:
+        """A person in groups such as `/provinces/IR-09`, with a password of their own.
+
+        With `second_factor` they are asked to set one up at the first login, as the realm wants it.
+        """
+        password = secrets.token_urlsafe(16)
+        representation: dict[str, Any] = {
+            "username": name,
+            "enabled": True,
+            "email": f"{name}@example.org",
+            "firstName": name,
+            "lastName": name,
+            "groups": list(groups),
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        }
+        if not second_factor:
+            representation["requiredActions"] = []
+        self._realm("POST", "/users", json=representation)
+        return Person(name, password)
+
+    def join(self, name: str, group: str) -> None:
+        """Put the person into a group too."""
+        found = self._realm("GET", f"/group-by-path/{group.lstrip('/')}").json()
+        self._realm("PUT", f"/users/{self._user(name)}/groups/{found['id']}")
+
+    def set_enabled(self, name: str, *, enabled: bool) -> None:
+        """Let the person log in, or not."""
+        self._realm("PUT", f"/users/{self._user(name)}", json={"enabled": enabled})
+
+    def end_sessions(self, name: str) -> None:
+        """Sign the person out everywhere."""
+        self._realm("POST", f"/users/{self._user(name)}/logout")
+
+    def client_secret(self, client: str) -> str:
+        """The secret of a confidential client."""
+        answer = self._realm("GET", f"/clients/{self._client(client)}/client-secret")
+        return str(answer.json()["value"])
+
+    def renew_client_secret(self, client: str) -> str:
+        """A new secret for a confidential client."""
+        answer = self._realm("POST", f"/clients/{self._client(client)}/client-secret")
+        return str(answer.json()["value"])
+
+    def realm(self) -> Mapping[str, Any]:
+        """The realm as Keycloak has it."""
+        representation: dict[str, Any] = self._realm("GET", "").json()
+        return representation
+
+    def clients(self) -> Mapping[str, Mapping[str, Any]]:
+        """Every client by its name."""
+        return {each["clientId"]: each for each in self._realm("GET", "/clients").json()}
+
+    def roles(self) -> frozenset[str]:
+        """The roles that the services know."""
+        answer = self._realm("GET", f"/clients/{self._client('peygir')}/roles", params={"max": 500})
+        return frozenset(role["name"] for role in answer.json())
+
+    def rotate_key(self, algorithm: str = "RS256") -> str:
+        """A new signing key beside the former one; returns its id. From now on it signs."""
+        keys = self._realm("GET", "/keys").json()
+        priority = max(int(key.get("providerPriority", 0)) for key in keys["keys"]) + 1
+        component = {
+            "name": f"{algorithm}-{secrets.token_hex(4)}",
+            "providerId": "rsa-generated",
+            "providerType": "org.keycloak.keys.KeyProvider",
+            "parentId": self.realm()["id"],
+            "config": {
+                "priority": [str(priority)],
+                "enabled": ["true"],
+                "active": ["true"],
+                "algorithm": [algorithm],
+                "keySize": ["2048"],
+            },
+        }
+        self._realm("POST", "/components", json=component)
+        return self.signing_key(algorithm)
+
+    def signing_key(self, algorithm: str = "RS256") -> str:
+        """The id of the key that signs."""
+        return str(self._realm("GET", "/keys").json()["active"][algorithm])
+
+    def withdraw_key(self, kid: str) -> None:
+        """Neither sign with a key any more nor publish it."""
+        [provider] = {
+            key["providerId"] for key in self._realm("GET", "/keys").json()["keys"]
+            if key.get("kid") == kid
+        }  # fmt: skip
+        component = self._realm("GET", f"/components/{provider}").json()
+        component["config"] |= {"enabled": ["false"], "active": ["false"]}
+        self._realm("PUT", f"/components/{provider}", json=component)
+
+    def _user(self, name: str) -> str:
+        query = {"username": name, "exact": "true"}
+        [found] = self._realm("GET", "/users", params=query).json()
+        return str(found["id"])
+
+    def _client(self, client: str) -> str:
+        [found] = self._realm("GET", "/clients", params={"clientId": client}).json()
+        return str(found["id"])
+
+    def _realm(self, method: str, path: str, **content: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._own_token()}"}
+        address = f"/admin/realms/{REALM}{path}"
+        answer = self._http.request(method, address, headers=headers, **content)
+        if answer.is_error:
+            raise AdminFailed(f"{method} {address}: {answer.status_code} {answer.text}")
+        return answer
+
+    def _own_token(self) -> str:
+        if time.monotonic() - self._asked_at > _TOKEN_SECONDS:
+            self._asked_at = time.monotonic()
+            answer = self._http.post(
+                "/realms/master/protocol/openid-connect/token",
+                data={"grant_type": "client_credentials"},
+                auth=(ADMIN, self._keycloak.admin_secret()),
+            )
+            if answer.is_error:
+                raise AdminFailed(f"logging in: {answer.status_code} {answer.text}")
+            self._token = answer.json()["access_token"]
+        return self._token

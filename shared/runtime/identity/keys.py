@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -27,6 +27,7 @@ ASKED_AGAIN_AFTER_SECONDS: Final = 10.0
 
 _TIMEOUT_SECONDS: Final = 5.0
 _LONGEST: Final = 256 * 1024  # bytes of an answer
+_PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})  # never a shared secret
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
 Connect: TypeAlias = Callable[[], httpx.AsyncClient]
@@ -121,8 +122,8 @@ class ProviderKeys:
             if not isinstance(place, str) or not _as_secure(place, self._issuer):
                 raise ProviderAway(f"its keys are at {place!r}, which is not as secure as itself")
             published = await _read(http, place)
-        signing = [key for key in published["keys"] if key.get("use", "sig") == "sig"]
-        return KeySet.import_key_set({"keys": [key for key in signing if "kid" in key] or signing})
+        signing = [key for key in _listed(published) if key.get("use", "sig") == "sig"]
+        return KeySet.import_key_set({"keys": [key for key in signing if key["kty"] in _PUBLIC]})
 
 
 def client(ca_file: Path | None = None) -> httpx.AsyncClient:
@@ -144,6 +145,13 @@ async def _read(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ProviderAway(f"{url} answers no JSON object")
     return document
+
+
+def _listed(published: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = published.get("keys")
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise ProviderAway("it publishes no list of keys")
+    return keys
 
 
 def _as_secure(place: str, issuer: str) -> bool:

@@ -43,7 +43,7 @@ class TokenPolicy:
     audience: str
     roles_claim: str = "roles"  # dots lead into nested claims
     user_claim: str = "preferred_username"
-    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
     skew_seconds: int = 30
 
 
@@ -103,6 +103,8 @@ class Tokens:
         kind = header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
             raise BadToken(sentence("it is no access token"))
+        if "crit" in header:  # RFC 7515, 4.1.11: what is critical and not known is refused
+            raise BadToken(sentence("it has a critical header, and none is known here"))
         kid = header.get("kid")
         if kid is not None and not isinstance(kid, str):
             raise BadToken(sentence("it names no key"))

@@ -99,6 +99,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "it is no JSON Web Token": "نشان وب جی‌سان نیست",
     "it is signed by an algorithm that is not accepted": "با روشی امضا شده که پذیرفته نیست",
     "it is no access token": "نشان دسترسی نیست",
+    "it has a critical header, and none is known here": "سرآیندی بایسته دارد که اینجا شناخته نیست",
     "it names no key": "کلیدی را نام نمی‌برد",
     "it is signed by a key that the provider does not have": "با کلیدی امضا شده که سامانهٔ هویت "
     "ندارد",

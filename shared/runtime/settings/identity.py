@@ -15,7 +15,17 @@ from shared.runtime.settings.fields import split
 from shared.runtime.settings.site import SiteSettings
 
 Algorithm: TypeAlias = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "Ed25519",
+    "EdDSA",
 ]
 """Signatures by a private key alone: a shared secret would let each service make tokens."""
 
@@ -65,7 +75,9 @@ class IdentitySettings(ProviderSettings):
         None, description="The name of this installation in the tokens' `aud`."
     )
     oidc_algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(split)] = Field(
-        ("RS256", "PS256", "ES256", "EdDSA"), min_length=1, description="Accepted signatures."
+        ("RS256", "PS256", "ES256", "Ed25519", "EdDSA"),
+        min_length=1,
+        description="Accepted signatures.",
     )
     oidc_skew_seconds: int = Field(
         30, ge=0, le=300, description="How far the provider's clock may be from this one."

@@ -21,8 +21,19 @@ class Unhealthy(Exception):
         self.reason = reason
 
 
+class Impaired(Exception):
+    """A check raises this if a part of the work waits, and the process serves all the same."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Report(TypedDict):
-    """`status` is `ok` or `unavailable`; each check is `ok`, `excluded` or a reason."""
+    """`status` is `ok` or `unavailable`; each check is `ok`, `excluded` or a reason.
+
+    A reason beside the status `ok` is one that does not keep the process from serving.
+    """
 
     status: str
     checks: dict[str, str]
@@ -36,7 +47,7 @@ class Health:
         self._checks: dict[str, Check] = {}
 
     def register(self, name: str, check: Check) -> None:
-        """Add a check, which returns normally if all is well, and raises Unhealthy if not.
+        """Add a check, which returns normally if all is well, and raises Unhealthy or Impaired.
 
         Raises ValueError if the name is taken.
         """
@@ -48,19 +59,23 @@ class Health:
         """Run all checks at once except those excluded; True if none failed."""
         names = [name for name in self._checks if name not in exclude]
         results = await asyncio.gather(*(self._run(name) for name in names))
-        ok = all(result == "ok" for result in results)
-        checks = dict.fromkeys(self._checks, "excluded") | dict(zip(names, results, strict=True))
+        ok = all(serves for _, serves in results)
+        texts = [text for text, _ in results]
+        checks = dict.fromkeys(self._checks, "excluded") | dict(zip(names, texts, strict=True))
         return ok, {"status": "ok" if ok else "unavailable", "checks": checks}
 
-    async def _run(self, name: str) -> str:
+    async def _run(self, name: str) -> tuple[str, bool]:
+        """The text of a check, and whether the process can serve as far as it goes."""
         try:
             await asyncio.wait_for(self._checks[name](), self._timeout)
         except Unhealthy as unhealthy:
-            return unhealthy.reason
+            return unhealthy.reason, False
+        except Impaired as impaired:
+            return impaired.reason, True
         except TimeoutError:
-            return f"no answer within {self._timeout:g} s"
+            return f"no answer within {self._timeout:g} s", False
         except Exception as error:  # noqa: BLE001 - see below
             # An error in a check counts as a failure of it; the log has the details.
             _log.exception("health check broke", check=name)
-            return type(error).__name__
-        return "ok"
+            return type(error).__name__, False
+        return "ok", True

@@ -20,6 +20,7 @@ from shared.messaging.inbound.consumer import Consumer, Handle, Save
 from shared.messaging.inbound.deadletters import DeadLetters
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.inbound.subscription import Subscription
+from shared.messaging.kafka.connection import connection_of
 from shared.messaging.kafka.publisher import Publisher
 from shared.messaging.ledger.deferral import DeferralLimit
 from shared.messaging.ledger.leases import Lease
@@ -75,9 +76,9 @@ class Host:
         self.source = source_of(service)
         self._failpoint = startup.failpoint(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-        bootstrap = settings.kafka_bootstrap_servers
-        self._stalls = Stalls(metrics)
-        self._publisher = Publisher(bootstrap, client_id=service)
+        self._kafka = connection_of(settings)
+        self._stalls = Stalls(metrics, self._kafka.principal)
+        self._publisher = Publisher(self._kafka, client_id=service)
         self._dead_letters = DeadLetters(
             service=service,
             source=self.source,
@@ -86,7 +87,7 @@ class Host:
             clock=self.machine,
         )
         self._recovery = RecoveryProgress(
-            Recovery(bootstrap, self.source, self._publisher.topics),
+            Recovery(self._kafka, self.source, self._publisher.existing),
             stalls=self._stalls,
             clock=self.machine,
         )
@@ -110,6 +111,7 @@ class Host:
             link,
             self._publisher,
             lambda: self._lifecycle.is_prepared and self._recovery.can_serve,
+            self._stalls.rights_lacking if self._kafka.login is not None else None,
         )
         self.health = Health()
         self._readiness.register(self.health)
@@ -190,11 +192,11 @@ class Host:
             subscription = Subscription(
                 consumer,
                 [*topics, self.topics.replay(self.service)],
-                settings.kafka_bootstrap_servers,
+                self._kafka,
                 client_id=self.service,
                 clock=self.machine,
                 stalls=self._stalls,
-                existing=self._publisher.topics,
+                existing=self._publisher.existing,
                 batch_max_records=settings.batch_max_records,
                 drain_seconds=DRAIN_SECONDS,
             )
@@ -334,9 +336,7 @@ class Host:
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
 
-    async def _unless_skewed(
-        self, work: Callable[[Lease], Awaitable[object]], lease: Lease
-    ) -> None:
+    async def _unless_skewed(self, work: LeasedWork, lease: Lease) -> None:
         if await self._clock_skew.agrees():
             await work(lease)
 

@@ -19,7 +19,8 @@ from shared.messaging.core.errors import Unsendable
 from shared.messaging.core.model import Origin, Outcome
 from shared.messaging.inbound import deadletters
 from shared.messaging.inbound.deadletters import REPLAY_ID
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.clocks import MachineClock
 from tools.deadletter.dead_letters import DeadLetterNotes, StoredDeadLetter, format_origin
 from tools.deadletter.service_client import ReplayAnswer, ServiceClient

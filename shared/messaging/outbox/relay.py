@@ -27,7 +27,8 @@ from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
 from shared.messaging.core.model import Counted, Event
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher
 from shared.messaging.ledger.counts import Counts
 from shared.messaging.ledger.leases import Lease, Leases
 from shared.messaging.ledger.positions import (

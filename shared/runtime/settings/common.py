@@ -111,7 +111,7 @@ class ProcessSettings(MongoSettings, KafkaSettings):
         lacking = list(self.lacks()) if self.env == "production" else []
         if lacking:
             raise refused(
-                f"production needs {len(lacking)} more: {'; '.join(lacking)}. "
+                f"PEYGIR_ENV: production needs {len(lacking)} more: {'; '.join(lacking)}. "
                 "On one machine, for trying it out, set PEYGIR_ENV=development"
             )
         return self

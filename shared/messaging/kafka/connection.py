@@ -36,6 +36,7 @@ from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.kafka.oauth import ClientCredentials, NoToken
 from shared.runtime.certificates import BadPem, certificates_in, client_context
 from shared.runtime.settings.kafka import KafkaSettings
+from shared.runtime.watched_file import state_of
 
 _log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
         """
         files = self._certificates or Certificates()
         try:
-            state = tuple(_state_of(path) for path in files.files())
+            state = tuple(state_of(path) for path in files.files())
             if self._context is None or state != self._loaded:
                 self._context = client_context(files.ca, files.certificate, files.key)
                 self._loaded = state
@@ -300,9 +301,3 @@ def _readable(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} cannot be read ({type(error).__name__})"
     return str(error)
-
-
-def _state_of(path: Path) -> tuple[int, int, int]:
-    """What changes if a file is replaced or written anew; follows links, as mounted secrets are."""
-    stat = path.stat()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -20,10 +20,12 @@ from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.core.errors import TopicsMissing
 from shared.messaging.core.model import Message, Origin
+from shared.messaging.core.sources import SourceRule
 from shared.messaging.kafka.connection import KafkaConnection
 from shared.messaging.kafka.consumers import ForgivingConsumer
 from shared.messaging.ledger.positions import NOWHERE, PUBLISHED, Positions, TopicPosition
 from shared.runtime.mongo import Database
+from shared.runtime.signatures import Forged
 
 _log = structlog.get_logger(__name__)
 
@@ -65,11 +67,14 @@ class Recovery:
         source: str,
         existing: Existing,
         connect: Connect = ForgivingConsumer,
+        rule: SourceRule | None = None,
     ) -> None:
+        """`rule`: by which events are believed to be this service's; None if all are."""
         self._kafka = kafka
         self._existing = existing
         self._source = source
         self._connect = connect
+        self._rule = rule
 
     async def run(self, own: OwnedTopics) -> None:
         """Take in what is missing. Safe to repeat, and to run in several processes at once.
@@ -143,14 +148,17 @@ class Recovery:
     def _ours(self, record: ConsumerRecord[bytes, bytes]) -> Message | None:
         """Return our own event in a record; None for a record of others.
 
-        A record that cannot be read is of others: we can read what we publish.
+        A record that cannot be read is of others: we can read what we publish. So is one that only
+        says that it is ours.
         """
         try:
             event = read(record.headers, record.value)
             if event.source != self._source or event.sequence is None or event.time is None:
                 return None
             data = parse(event, recorded=True)
-        except (Unreadable, UnknownType, Invalid) as error:
+            if self._rule is not None:
+                self._rule.require(record, event, data)
+        except (Unreadable, UnknownType, Invalid, Forged) as error:
             place = f"{record.topic}|{record.partition}|{record.offset}"
             _log.warning("passed over", record=place, error=f"{type(error).__name__}: {error}")
             return None

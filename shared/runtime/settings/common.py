@@ -16,6 +16,7 @@ from shared.runtime.settings.http import HttpSettings
 from shared.runtime.settings.identity import IdentitySettings
 from shared.runtime.settings.kafka import KafkaSettings
 from shared.runtime.settings.mongodb import MongoSettings
+from shared.runtime.settings.sources import SourceSettings
 
 
 class ProcessSettings(MongoSettings, KafkaSettings):
@@ -117,5 +118,5 @@ class ProcessSettings(MongoSettings, KafkaSettings):
         return self
 
 
-class CommonSettings(IdentitySettings, HttpSettings, ProcessSettings):
+class CommonSettings(IdentitySettings, HttpSettings, SourceSettings, ProcessSettings):
     """The settings of every service. A service adds its own fields in a subclass."""

@@ -11,6 +11,7 @@ from typing import Literal, Self, TypeAlias, get_args
 
 from deploy.local import replicas
 from deploy.local.kafka import Kafka
+from deploy.local.kafka_security import KafkaSecurity
 from deploy.local.layout import Layout, store_names, store_of
 from deploy.local.mongod import Mongod
 from deploy.local.network import Network
@@ -60,12 +61,14 @@ class Cluster:
         nodes: Literal[1, 3] = 1,
         proxied: bool = False,
         data_on: Mapping[Name, Path] | None = None,
+        kafka_security: KafkaSecurity | None = None,
     ) -> None:
         """`environment` is added to the variables of its services.
 
         `mongod_cache_gb` is the cache of each member. `data_on` names folders in which single
         parts keep their data, each in one of its own. If it is `proxied`, `network` can make the
-        connections between clients and stores, and between nodes, fail.
+        connections between clients and stores, and between nodes, fail. Without `kafka_security`
+        Kafka is open to everybody.
         """
         self._reservation = reserve_ports()
         self.layout = Layout(
@@ -80,6 +83,7 @@ class Cluster:
         self._network = Network(self.layout)
         self._environment = dict(environment or {})
         self._mongod_cache_gb = mongod_cache_gb
+        self._kafka_security = kafka_security
         self._parts: dict[str, Part] = {}
         self._starter = Starter()
         self._processes: dict[str, Process] = {}
@@ -261,7 +265,7 @@ class Cluster:
     def _part(self, name: Name, environment: Mapping[str, str]) -> Part:
         match store_of(name):
             case "kafka":
-                return Kafka(self.layout, name)
+                return Kafka(self.layout, name, security=self._kafka_security)
             case "mongod":
                 return Mongod(self.layout, name, self._mongod_cache_gb)
             case _ if name == "mail":

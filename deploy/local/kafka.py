@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from deploy.local.kafka_security import KafkaSecurity
 from deploy.local.layout import HOST, Layout, node_names, node_number
 from deploy.local.links import hosts_of
 from deploy.local.processes import Command
@@ -43,13 +44,18 @@ class Kafka:
     patience_seconds = 60.0
 
     def __init__(
-        self, layout: Layout, name: str = "kafka", java_options: Sequence[str] = ()
+        self,
+        layout: Layout,
+        name: str = "kafka",
+        java_options: Sequence[str] = (),
+        security: KafkaSecurity | None = None,
     ) -> None:
-        """`java_options` go to the broker's Java alone."""
+        """`java_options` go to the broker's Java alone. Without `security` it is open."""
         self.name = name
         self._layout = layout
         self._node = node_number(name)
         self._java_options = java_options
+        self._security = security
         self._data = layout.data(name)
         self._properties = layout.run_dir / f"{name}.properties"
         self._hosts = layout.run_dir / f"{name}.hosts"
@@ -57,11 +63,11 @@ class Kafka:
     def prepare(self) -> None:
         """Write the broker's properties and format its storage if it is new.
 
-        Raises NoKafka.
+        Raises NoKafka and NotSecured.
         """
         if not self._layout.kafka_jars.is_dir():
             raise NoKafka(f"no jars in {self._layout.kafka_jars}; run `make setup`")
-        values = properties(self._layout, self.name)
+        values = properties(self._layout, self.name, self._security)
         text = "".join(f"{name}={value}\n" for name, value in values.items())
         self._properties.write_text(text, encoding="utf-8")
         if self._layout.proxied:
@@ -79,7 +85,11 @@ class Kafka:
     def trouble(self) -> str | None:
         """Ready is when a client's question for the metadata is answered with this broker."""
         server = f"{self._layout.server_host(self.name)}:{self._layout.ports.of(self.name)}"
-        client = AdminClient({"bootstrap.servers": server, "log_level": 0, "client.id": "runner"})
+        options: dict[str, str | int | float | bool] = {"bootstrap.servers": server}
+        if self._security is not None:
+            options = self._security.librdkafka(self._layout)
+            options["bootstrap.servers"] = f"{HOST}:{self._layout.ports.peers[self._node - 1]}"
+        client = AdminClient({**options, "log_level": 0, "client.id": "runner"})
         try:
             known = client.list_topics(timeout=1).brokers
         except KafkaException:
@@ -116,7 +126,9 @@ def java(layout: Layout, *arguments: str) -> Command:
     )
 
 
-def properties(layout: Layout, name: str) -> Mapping[str, str]:
+def properties(
+    layout: Layout, name: str, security: KafkaSecurity | None = None
+) -> Mapping[str, str]:
     """The settings of one broker."""
     node = node_number(name)
     ports = layout.ports
@@ -132,7 +144,7 @@ def properties(layout: Layout, name: str) -> Mapping[str, str]:
         "broker.rack": f"rack-{node}",
         "controller.quorum.voters": ",".join(voters),
         "controller.listener.names": "CONTROLLER",
-        **(_apart(layout, name) if layout.proxied else _together(layout, name)),
+        **_listeners(layout, name, security),
         "log.dirs": str(layout.data(name)),
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": "0",
@@ -144,6 +156,12 @@ def properties(layout: Layout, name: str) -> Mapping[str, str]:
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         **(_ALONE if layout.nodes == 1 else _REPLICATED),
     }
+
+
+def _listeners(layout: Layout, name: str, security: KafkaSecurity | None) -> Mapping[str, str]:
+    if security is not None:
+        return security.properties(layout, name)
+    return _apart(layout, name) if layout.proxied else _together(layout, name)
 
 
 def _together(layout: Layout, name: str) -> Mapping[str, str]:

@@ -21,7 +21,8 @@ from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock, NoTime
 from shared.runtime.files import Uploads
 from shared.runtime.service_metrics import FollowupsMetrics
-from shared.service.host import Host, source_of
+from shared.service.host import Host
+from shared.service.sources import source_of
 
 SERVICE = "followups"
 FORMATS: Final[Mapping[str, api.Format]] = {

@@ -16,7 +16,8 @@ from services.reports.settings import ReportsSettings
 from services.reports.store import MongoCircularRepository, MongoExpectationRepository
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.metrics import Metrics
-from shared.service.host import Host, source_of
+from shared.service.host import Host
+from shared.service.sources import source_of
 
 SERVICE = "reports"
 

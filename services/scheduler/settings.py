@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from pydantic import Field
@@ -17,6 +18,11 @@ class SchedulerSettings(CommonSettings):
     report_hours: int = Field(
         72, ge=0, le=720, description="Hours before a provincial session when its report is due."
     )
+
+    def lacks(self) -> Iterator[str]:
+        yield from super().lacks()
+        if self.signing_key_file is None:
+            yield "PEYGIR_SIGNING_KEY_FILE: the key by which followups and notify believe it"
 
     @property
     def report_lead(self) -> timedelta:

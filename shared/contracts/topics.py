@@ -108,6 +108,7 @@ class Topics:
 
     def __init__(self, deputies: Iterable[str], namespace: str = "") -> None:
         self.deputies = tuple(deputies)
+        self.namespace = namespace
         self._prefix = f"{namespace}peygir"
 
     @property

@@ -13,13 +13,13 @@ from typing import Final, TypeAlias, TypeVar
 from fastapi import APIRouter, Depends, FastAPI
 
 from shared.contracts.topics import Topics
-from shared.messaging.core.retrying import retry_transient
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
 from shared.messaging.inbound.consumer import Consumer, Handle, Save
 from shared.messaging.inbound.deadletters import DeadLetters
 from shared.messaging.inbound.flood import FloodLimit
 from shared.messaging.inbound.subscription import Subscription
+from shared.messaging.kafka.connection import connection_of
 from shared.messaging.kafka.publisher import Publisher
 from shared.messaging.ledger.deferral import DeferralLimit
 from shared.messaging.ledger.leases import Lease
@@ -28,6 +28,7 @@ from shared.messaging.ledger.rollback import RollbackDetector
 from shared.messaging.outbox.relay import Relay
 from shared.messaging.recovery.progress import RecoveryProgress
 from shared.messaging.recovery.recovery import OwnedTopics, Recover, Recovery
+from shared.messaging.scheduling.clock_following import follow_clock
 from shared.messaging.scheduling.clock_skew import ClockSkewGuard
 from shared.messaging.scheduling.leased_task import LeasedTask
 from shared.messaging.scheduling.sweeper import DueItems, Sweep, Sweeper
@@ -47,17 +48,13 @@ from shared.runtime.version import VERSION
 from shared.service import error_handlers, gauges, identity, operations, startup
 from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle, serve
 from shared.service.readiness import Readiness
+from shared.service.sources import Sources, source_of
 
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
 
 C = TypeVar("C")
 
 LeasedWork: TypeAlias = Callable[[Lease], Awaitable[object]]
-
-
-def source_of(service: str) -> str:
-    """The `ce_source` of one of our services."""
-    return f"urn:peygir:{service}"
 
 
 class Host:
@@ -76,9 +73,10 @@ class Host:
         self.source = source_of(service)
         self._failpoint = startup.failpoint(settings)
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-        bootstrap = settings.kafka_bootstrap_servers
-        self._stalls = Stalls(metrics)
-        self._publisher = Publisher(bootstrap, client_id=service)
+        self._kafka = connection_of(settings)
+        self._stalls = Stalls(metrics, self._kafka.principal)
+        self._sources = Sources(settings)
+        self._publisher = Publisher(self._kafka, client_id=service)
         self._dead_letters = DeadLetters(
             service=service,
             source=self.source,
@@ -87,7 +85,7 @@ class Host:
             clock=self.machine,
         )
         self._recovery = RecoveryProgress(
-            Recovery(bootstrap, self.source, self._publisher.topics),
+            Recovery(self._kafka, self.source, self._publisher.existing, rule=self._sources.rule),
             stalls=self._stalls,
             clock=self.machine,
         )
@@ -102,7 +100,7 @@ class Host:
         self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self._wake_ups: list[WakeUp] = []  # of all scheduled work
         if isinstance(self.clock, SimulatedDomainClock):
-            self._lifecycle.add(partial(self._follow_clock, self.clock))
+            self._lifecycle.add(partial(follow_clock, self.clock, self._wake_ups, self.machine))
         self._lifecycle.prepare(partial(startup.require_replica_set, self.client))
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
@@ -111,6 +109,7 @@ class Host:
             link,
             self._publisher,
             lambda: self._lifecycle.is_prepared and self._recovery.can_serve,
+            self._stalls.rights_lacking if self._kafka.login is not None else None,
         )
         self.health = Health()
         self._readiness.register(self.health)
@@ -159,6 +158,7 @@ class Host:
             clock=self.machine,
             detector=detector,
             stalls=self._stalls,
+            sign=self._sources.sign,
             failpoint=self._failpoint,
         )
         if "relay" in self.settings.run:
@@ -191,6 +191,7 @@ class Host:
             deferral=DeferralLimit(timedelta(seconds=settings.deferred_seconds)),
             on_history_change=self._lifecycle.detect_rollback(database).report,
             stalls=self._stalls,
+            rule=self._sources.rule,
             failpoint=self._failpoint,
         )
         self._receives.update(topics)
@@ -199,11 +200,11 @@ class Host:
             subscription = Subscription(
                 consumer,
                 [*topics, self.topics.replay(self.service)],
-                settings.kafka_bootstrap_servers,
+                self._kafka,
                 client_id=self.service,
                 clock=self.machine,
                 stalls=self._stalls,
-                existing=self._publisher.topics,
+                existing=self._publisher.existing,
                 batch_max_records=settings.batch_max_records,
                 drain_seconds=DRAIN_SECONDS,
             )
@@ -344,16 +345,6 @@ class Host:
     def _lease(self, database: Database, name: str) -> Lease:
         return Lease(database, name, self._holder, self.settings.lease_seconds)
 
-    async def _unless_skewed(
-        self, work: Callable[[Lease], Awaitable[object]], lease: Lease
-    ) -> None:
+    async def _unless_skewed(self, work: LeasedWork, lease: Lease) -> None:
         if await self._clock_skew.agrees():
             await work(lease)
-
-    async def _follow_clock(self, clock: SimulatedDomainClock) -> None:
-        """Wake all scheduled work each time the simulated time is set."""
-        async for attempt in retry_transient(self.settings.clock, self.machine):
-            with attempt:
-                async for _ in clock.moves():
-                    for wake_up in self._wake_ups:
-                        wake_up.wake()

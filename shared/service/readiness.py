@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
+from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
-from shared.runtime.health import Health, Unhealthy
+from shared.runtime.health import Health, Degraded, Unhealthy
 from shared.runtime.problems import unavailable
 
 _AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
@@ -25,17 +26,24 @@ class Readiness:
         link: mongo.Link,
         publisher: Publisher,
         is_prepared: Callable[[], bool],
+        rights_lacking: Callable[[], Sequence[str]] | None = None,
     ) -> None:
-        """`link` knows since when MongoDB does not answer."""
+        """`link` knows since when MongoDB does not answer.
+
+        `rights_lacking` says what waits for a right in Kafka; None if Kafka is open to everybody.
+        """
         self._client = client
         self._link = link
         self._publisher = publisher
         self._is_prepared = is_prepared
+        self._rights_lacking = rights_lacking
 
     def register(self, health: Health) -> None:
-        """Add the checks `kafka` and `mongodb`."""
+        """Add the checks `kafka` and `mongodb`, and `rights` if Kafka asks for a login."""
         health.register("kafka", self._check_kafka)
         health.register("mongodb", self._check_mongodb)
+        if self._rights_lacking is not None:
+            health.register("rights", self._check_rights)
 
     async def require_database(self) -> None:
         """Refuse a request with 503 while the databases cannot be used.
@@ -54,8 +62,16 @@ class Readiness:
     async def _check_kafka(self) -> None:
         try:
             await self._publisher.topics()
+        except NotAuthenticated as refused:
+            raise Unhealthy(str(refused)) from refused
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
+
+    async def _check_rights(self) -> None:
+        """A missing right keeps one part waiting; the others serve on, so the process is ready."""
+        assert self._rights_lacking is not None, "registered only with it"
+        if lacking := self._rights_lacking():
+            raise Degraded("; ".join(lacking))
 
     async def _check_mongodb(self) -> None:
         try:

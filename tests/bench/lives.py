@@ -27,7 +27,7 @@ from shared.runtime import mongo
 from shared.runtime.calendar import WorkingCalendar, start_of_day, tehran_date, to_jalali
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.principals import COORDINATION, MINISTER_OFFICE, Principal, Roles
-from shared.service.host import source_of
+from shared.service.sources import source_of
 
 DAYS: Final = 1_095
 """The number of days with approvals; the latest of them is `_LATEST` days ago."""

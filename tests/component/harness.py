@@ -24,6 +24,7 @@ from deploy.local.layout import PROJECT
 from deploy.local.processes import Command, Process, Starter
 from shared.contracts.reference import DEPUTIES
 from shared.contracts.topics import Topics
+from shared.messaging.kafka.connection import plain
 from tests.odd_names import batch_builder
 from tools.topics.ensure import ensure
 
@@ -57,9 +58,7 @@ def create_topics(cluster: Cluster, namespace: str) -> Topics:
     """Create all topics of a test's installation, as `tools.topics` does."""
     topics = topics_of(namespace)
     with ThreadPoolExecutor(1) as thread:  # where a loop may run already
-        made = thread.submit(
-            asyncio.run, ensure(cluster.bootstrap.split(","), topics.all(), say=print)
-        )
+        made = thread.submit(asyncio.run, ensure(plain(cluster.bootstrap), topics.all(), say=print))
         assert made.result().faults == ()
     return topics
 

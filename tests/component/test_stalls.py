@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
+from shared.messaging.kafka.connection import plain
 from tests.component.harness import Producer, Service, eventually, topics_of
 from tools.topics.ensure import ensure
 
@@ -34,7 +35,7 @@ class Installation:
     async def make(self, *missing: str) -> None:
         """Create all topics but these."""
         specs = [spec for spec in self.topics.all() if spec.name not in missing]
-        await ensure(self.cluster.bootstrap.split(","), specs, say=print)
+        await ensure(plain(self.cluster.bootstrap), specs, say=print)
 
     async def delete(self, topic: str) -> None:
         admin = AdminClient({"bootstrap.servers": self.cluster.bootstrap})

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.cluster import Cluster
 from deploy.local.layout import HOST
 from shared.contracts.topics import Topics
+from shared.messaging.kafka.connection import plain
 from tests.contracts.job import DEPUTIES, PATIENCE_SECONDS, config, create, partitions, run, topics
 from tools.topics.ensure import ensure
 
@@ -152,7 +153,10 @@ async def test_two_jobs_at_once_create_each_topic_once(cluster: Cluster, prefix:
     specs = topics(prefix).all()
 
     reports = await asyncio.gather(
-        *(ensure([cluster.bootstrap], specs, say=print, replication_factor=1) for _ in range(3))
+        *(
+            ensure(plain(cluster.bootstrap), specs, say=print, replication_factor=1)
+            for _ in range(3)
+        )
     )
 
     created = [name for report in reports for name in report.created]
@@ -166,7 +170,7 @@ async def test_when_it_is_done_the_broker_knows_every_topic(
     """It lists a topic a moment after it reports its creation; services start after this job."""
     for _ in range(5):
         prefix = f"t{uuid.uuid4().hex[:10]}"
-        await ensure([cluster.bootstrap], topics(prefix).all(), say=print)
+        await ensure(plain(cluster.bootstrap), topics(prefix).all(), say=print)
 
         assert set(partitions(witness, prefix)) == {spec.name for spec in topics(prefix).all()}
 
@@ -239,7 +243,7 @@ async def test_it_waits_for_kafka(cluster: Cluster, prefix: str) -> None:
         bootstrap = f"{HOST}:{listener.getsockname()[1]}"
         specs = topics(prefix).all()
         job = asyncio.create_task(
-            ensure([bootstrap], specs, say=said.put_nowait, timeout_seconds=30)
+            ensure(plain(bootstrap), specs, say=said.put_nowait, timeout_seconds=30)
         )
         assert await said.get() == f"waiting for Kafka at {bootstrap}, up to 30 s"
         async with _way_to(cluster.bootstrap, listener):

@@ -16,8 +16,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD, Topics
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.connection import plain
 from shared.messaging.kafka.publisher import (
-    OutgoingRecord,
     Overtaking,
     Publisher,
     SendResult,
@@ -31,7 +32,9 @@ ASKING_SECONDS = 1.0
 
 @pytest.fixture
 async def publisher(cluster: Cluster) -> AsyncIterator[Publisher]:
-    publisher = Publisher([cluster.bootstrap], client_id="test", timeout_seconds=ASKING_SECONDS)
+    publisher = Publisher(
+        plain(cluster.bootstrap), client_id="test", timeout_seconds=ASKING_SECONDS
+    )
     yield publisher
     await publisher.stop()
 

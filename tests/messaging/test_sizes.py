@@ -14,6 +14,7 @@ from deploy.local.cluster import Cluster
 from shared.contracts.topics import LARGEST_RECORD, Topics
 from shared.messaging.core.model import Record, Refusal
 from shared.messaging.inbound.deadletters import DeadLetter, DeadLetters
+from shared.messaging.kafka.connection import plain
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.clocks import SystemMachineClock
 from tests.component.harness import binary, records
@@ -36,7 +37,7 @@ def producer(cluster: Cluster) -> Producer:
 
 @pytest.fixture
 async def dead_letters(cluster: Cluster, topics: Topics) -> AsyncIterator[DeadLetters]:
-    publisher = Publisher([cluster.bootstrap], client_id="test")
+    publisher = Publisher(plain(cluster.bootstrap), client_id="test")
     yield DeadLetters(
         service="followups",
         source="urn:peygir:followups",

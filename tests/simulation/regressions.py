@@ -18,8 +18,9 @@ from shared.messaging.core.model import Deferred, Event, Refusal
 from shared.messaging.core.server_errors import OF_THE_DATA, OF_THE_SERVER
 from shared.messaging.inbound.consumer import Consumer
 from shared.messaging.inbound.dispatch import VerdictDispatch
-from shared.messaging.kafka import publisher
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
+from shared.messaging.kafka import batches
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher, SendResult
 from shared.messaging.ledger import deferral
 from shared.messaging.ledger.deferral import DeferredMessages
 from shared.messaging.ledger.positions import PUBLISHED, position_id
@@ -42,14 +43,14 @@ async def _deliver_at_once(
         handed: list[tuple[asyncio.Future[RecordMetadata], int]] = []
         begun = 0
         while begun < len(records):
-            batch, count = publisher._filled(connection.producer, records, begun, set())
+            batch, count = batches.filled(connection.producer, records, begun, set())
             topic, partition = place
             future = await connection.producer.send_batch(batch, topic, partition=partition)
             handed.append((future, count))
             begun += count
         for future, count in handed:
             try:
-                first = await publisher._answer(future)
+                first = await batches.answer_of(future)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is the answer
                 self._retire(connection)
                 answers += [error] * count

@@ -20,6 +20,7 @@ from shared.messaging.core.stalls import Stalls
 from shared.messaging.inbound.consumer import Consumer
 from shared.messaging.inbound.deadletters import DeadLetters
 from shared.messaging.inbound.flood import FloodLimit
+from shared.messaging.kafka.connection import plain
 from shared.messaging.kafka.publisher import Publisher
 from shared.messaging.ledger.deferral import DeferralLimit
 from shared.messaging.ledger.leases import Lease
@@ -68,7 +69,7 @@ def _say_nothing(*_: object, **__: object) -> None:
 SILENT: Final = cast(Metrics, _Silent())
 
 
-async def _topics() -> set[str]:
+async def _topics(_: object) -> set[str]:
     return {TOLD}
 
 
@@ -95,7 +96,7 @@ class Replica:
         database = mongo.database(client, DATABASE)
         self.detector = RollbackDetector(database)
         server.on_loss.append(self.detector.suspect)
-        self._publisher = Publisher(["kafka:9092"], client_id=SERVICE, connect=connect)
+        self._publisher = Publisher(plain("kafka:9092"), client_id=SERVICE, connect=connect)
         dead = DeadLetters(
             service=SERVICE,
             source=SOURCE,
@@ -157,7 +158,7 @@ class Replica:
             self._leased_task(sweep_lease, partial(sweeper.run, sweep_lease), self._between_sweeps),
         ]
         self._recovery = Recovery(
-            ["kafka:9092"], SOURCE, _topics, connect=readers().ForgivingConsumer
+            plain("kafka:9092"), SOURCE, _topics, connect=readers().ForgivingConsumer
         )
         self._own = OwnedTopics(database, (TOLD,), self.store.take_in)
         self.ready = False

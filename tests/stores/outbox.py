@@ -17,7 +17,8 @@ from shared.messaging.core.errors import Unsendable
 from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
 from shared.messaging.core.model import CommitContext, Effects, Event
 from shared.messaging.core.stalls import Stalls
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher, SendResult
 from shared.messaging.ledger.leases import Lease
 from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.outbox.relay import Relay

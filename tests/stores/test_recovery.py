@@ -16,6 +16,7 @@ from shared.contracts.envelope import write
 from shared.contracts.topics import Topics
 from shared.messaging.core.errors import TopicsMissing
 from shared.messaging.core.model import Event, Message
+from shared.messaging.kafka.connection import plain
 from shared.messaging.recovery.recovery import OwnedTopics, Recovery
 from shared.runtime.mongo import Database
 from tests.component.harness import Producer, binary, records
@@ -28,10 +29,10 @@ SOURCE = "urn:peygir:scheduler"
 def recovery_of(cluster: Cluster) -> Recovery:
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
 
-    async def existing() -> set[str]:
+    async def existing(_: object) -> set[str]:
         return set((await asyncio.to_thread(admin.list_topics, timeout=10)).topics)
 
-    return Recovery([cluster.bootstrap], SOURCE, existing)
+    return Recovery(plain(cluster.bootstrap), SOURCE, existing)
 
 
 class Taken:

@@ -1,38 +1,31 @@
-"""`python -m tools.access`"""
+"""The command line.
+
+python -m tools.access kafka --dry-run              what would change in Kafka's rights
+python -m tools.access strimzi                      the same rights as Strimzi's KafkaUsers
+python -m tools.access realm                        the roles, as a realm of Keycloak
+"""
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
-
 import typer
 
-from shared.contracts.reference import DEPUTIES
-from tools.access.realm import as_text, realm
+from tools.access.kafka import kafka, strimzi
+from tools.access.realm_command import print_realm
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-_TITLES = {deputy.id: deputy.title_en for deputy in DEPUTIES}
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Say who may do what in the systems that Peygir uses.",
+)
+app.command("kafka")(kafka)
+app.command("strimzi")(strimzi)
+app.command("realm")(print_realm)
 
 
 @app.callback()
-def access() -> None:
-    """Who may do what in the systems that Peygir uses."""
-
-
-@app.command("realm")
-def print_realm(
-    deputies: Annotated[
-        str,
-        typer.Option(
-            envvar="PEYGIR_KNOWN_DEPUTIES",
-            help="All deputies, with commas between; the usual nine by default.",
-        ),
-    ] = ",".join(_TITLES),
-) -> None:
-    """Print the realm to import into Keycloak, as deploy/identity/peygir-realm.json has it."""
-    ids = [name.strip() for name in deputies.split(",") if name.strip()]
-    sys.stdout.write(as_text(realm({id_: _TITLES.get(id_, id_) for id_ in ids})))
+def _root() -> None:
+    """Say who may do what in the systems that Peygir uses."""
 
 
 if __name__ == "__main__":

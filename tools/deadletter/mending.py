@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from shared.contracts.envelope import Unreadable, read
+from shared.contracts.envelope.signing import SIGNATURE
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.contracts.topics import LARGEST_RECORD
 from shared.messaging.core.model import Origin
+from shared.messaging.core.sources import MENDED
 from tools.deadletter.dead_letters import Headers, format_origin
 from tools.deadletter.rendering import escape_controls, find_json_error, is_structured, pretty_json
 from tools.deadletter.triage import MessageContent
 
-FROM: Final = "mended_from"
+FROM: Final = MENDED
 BY: Final = "mended_by"
 BECAUSE: Final = "mended_because"
 # Characters of who and why: the headers must fit into the space reserved for them.
@@ -65,7 +67,8 @@ def with_provenance(
         identified = _set_attribute(mended, "id", new_id)
     except NotMendable:
         identified = mended  # its body is still not a JSON object: `_check` reports it
-    headers = identified.headers
+    # What its source signed is no longer what is sent; whoever mends it vouches for it.
+    headers = without(identified.headers, SIGNATURE)
     for name, text in ((FROM, format_origin(origin)), (BY, who), (BECAUSE, why)):
         headers = _with_header(headers, name, text)
     after = MessageContent(identified.value, headers)
@@ -168,6 +171,11 @@ def _load_object(value: bytes | None) -> dict[str, Any]:
 def _dump(document: dict[str, Any]) -> bytes:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")  # a lone surrogate stays an escape
+
+
+def without(headers: Headers, *names: str) -> Headers:
+    """The headers without those of these names (given in lower case), in any case."""
+    return tuple((name, raw) for name, raw in headers if name.lower() not in names)
 
 
 def _with_header(headers: Headers, name: str, text: str) -> Headers:

@@ -19,8 +19,10 @@ from shared.messaging.core.errors import Unsendable
 from shared.messaging.core.model import Origin, Outcome
 from shared.messaging.inbound import deadletters
 from shared.messaging.inbound.deadletters import REPLAY_ID
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher
 from shared.runtime.clocks import MachineClock
+from tools.deadletter import mending
 from tools.deadletter.dead_letters import DeadLetterNotes, StoredDeadLetter, format_origin
 from tools.deadletter.service_client import ReplayAnswer, ServiceClient
 from tools.deadletter.topic import DeadLetterTopic
@@ -224,8 +226,13 @@ def select_by_default(
 
 
 def message_to_send(letter: StoredDeadLetter, triage: Triage) -> MessageContent:
-    """Return the mended message if there is one, else the original."""
-    return triage.mended_message or MessageContent(letter.value, letter.headers)
+    """Return the mended message if there is one, else the original.
+
+    The original is sent without headers that say it was mended: a sender may have put them there,
+    to be believed without a signature.
+    """
+    unmended = mending.without(letter.headers, mending.FROM, mending.BY, mending.BECAUSE)
+    return triage.mended_message or MessageContent(letter.value, unmended)
 
 
 def replay_record(topic: str, letter: StoredDeadLetter, triage: Triage) -> OutgoingRecord:

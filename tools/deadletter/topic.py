@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER
 from shared.messaging.core.model import Origin
+from shared.messaging.kafka.connection import KafkaConnection
 from shared.messaging.kafka.consumers import ForgivingConsumer
 from tools.deadletter.dead_letters import (
     DeadLetterNotes,
@@ -32,11 +33,12 @@ class UnknownDeadLetter(Exception):
 class DeadLetterTopic:
     """Reads the dead letters of one service; to use with `async with`."""
 
-    def __init__(self, bootstrap: Sequence[str], topic: str) -> None:
+    def __init__(self, kafka: KafkaConnection, topic: str) -> None:
         self._topic = topic
+        self._kafka = kafka
         self._consumer = ForgivingConsumer(
             topic,
-            bootstrap_servers=list(bootstrap),
+            **kafka.options(),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -47,7 +49,7 @@ class DeadLetterTopic:
 
     async def __aenter__(self) -> DeadLetterTopic:
         try:
-            await self._consumer.start()
+            await self._kafka.start(self._consumer)
         except BaseException:
             await self._consumer.stop()
             raise

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from shared.contracts.services import ServiceName
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Origin
+from shared.messaging.kafka.connection import connection_of
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.clocks import MachineClock, SystemMachineClock
@@ -128,7 +129,8 @@ async def open_workspace(
     """
     client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
-    publisher = Publisher(settings.kafka_bootstrap_servers, client_id="deadletter")
+    kafka = connection_of(settings)
+    publisher = Publisher(kafka, client_id="deadletter")
     async with AsyncExitStack() as stack:
         stack.callback(client.close)
         stack.push_async_callback(publisher.stop)
@@ -136,7 +138,7 @@ async def open_workspace(
             ServiceClient(settings.api_of(service), who, settings)
         )
         dead_letters = await stack.enter_async_context(
-            DeadLetterTopic(settings.kafka_bootstrap_servers, topics.deadletter(service))
+            DeadLetterTopic(kafka, topics.deadletter(service))
         )
         database = mongo.database(client, settings.namespace + DATABASE)
         yield DeadLetterWorkspace(

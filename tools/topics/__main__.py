@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from shared.contracts.topics import Topics, TopicSpec
+from shared.messaging.kafka.connection import connection_of
 from shared.runtime.settings import load
 from tools.topics.ensure import KafkaRefused, KafkaTimeout, TopicsReport, ensure
 from tools.topics.settings import TopicsSettings, copies
@@ -64,7 +65,7 @@ def create(
     try:
         report = asyncio.run(
             ensure(
-                settings.kafka_bootstrap_servers,
+                connection_of(settings),
                 specs,
                 say=_print_error,
                 replication_factor=factor,

@@ -20,6 +20,8 @@ from aiokafka.errors import (
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from shared.contracts.topics import TopicSpec
+from shared.messaging.core.errors import NotAuthenticated
+from shared.messaging.kafka.connection import KafkaConnection
 
 _PAUSE_SECONDS: Final = 0.25
 _ANSWER_MS: Final = 10_000
@@ -72,7 +74,7 @@ class TopicsReport:
 
 
 async def ensure(
-    bootstrap: Sequence[str],
+    kafka: KafkaConnection,
     specs: Sequence[TopicSpec],
     *,
     say: Callable[[str], None],
@@ -83,7 +85,7 @@ async def ensure(
 ) -> TopicsReport:
     """Create missing topics, set missing config on the others, and report differences.
 
-    `bootstrap` lists brokers; one that answers is enough. Without a `replication_factor`, new
+    One broker of `kafka` that answers is enough. Without a `replication_factor`, new
     topics get one copy on a single broker, else three, and existing topics keep their copies.
     Declared config that is not set on the topic itself is set. Config that somebody has set there
     to another value is changed only with `alter`. `say` gets a line to print if Kafka has to be
@@ -91,9 +93,9 @@ async def ensure(
 
     Raises KafkaTimeout and KafkaRefused.
     """
-    addresses = ", ".join(bootstrap)
+    addresses = ", ".join(kafka.servers)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
-    async with _connected(bootstrap, timeout_seconds, say) as admin:
+    async with _connected(kafka, timeout_seconds, say) as admin:
         reconciler = _TopicReconciler(
             admin, specs, replication_factor, alter=alter and not dry_run, dry_run=dry_run
         )
@@ -144,21 +146,23 @@ def faults_of(spec: TopicSpec, found: ExistingTopic, factor: int | None = None) 
 
 @asynccontextmanager
 async def _connected(
-    bootstrap: Sequence[str], timeout_seconds: float, say: Callable[[str], None]
+    kafka: KafkaConnection, timeout_seconds: float, say: Callable[[str], None]
 ) -> AsyncIterator[AIOKafkaAdminClient]:
     """Wait for Kafka and return a connected client; `say` gets one line if it has to wait.
 
     Raises KafkaTimeout.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=list(bootstrap), request_timeout_ms=_ANSWER_MS)
-    addresses = ", ".join(bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=_ANSWER_MS)
+    addresses = ", ".join(kafka.servers)
     has_said = False
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
                 try:
-                    await admin.start()
+                    await kafka.start(admin)
                     break
+                except NotAuthenticated as error:
+                    raise KafkaRefused(str(error)) from error
                 except (KafkaError, OSError):
                     if not has_said:
                         has_said = True

@@ -41,6 +41,14 @@ class TopicsMissing(Transient):
         super().__init__(f"run python -m tools.topics; missing: {', '.join(sorted(topics))}")
 
 
+class NotAuthenticated(Transient):
+    """Kafka does not accept who this process says it is; waiting for an operator helps."""
+
+
+class NoRight(Transient):
+    """This process may not do something in Kafka; the message says who may not do what."""
+
+
 class HistoryChanged(Exception):
     """The database lacks what this process has seen: it was restored from an older copy.
 

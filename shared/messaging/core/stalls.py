@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
 
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     CorruptRecordException,
     GroupAuthorizationFailedError,
     KafkaError,
@@ -20,7 +22,14 @@ from aiokafka.errors import (
 )
 from pymongo.errors import PyMongoError
 
-from shared.messaging.core.errors import HistoryChanged, StillRecovering, TopicsMissing
+from shared.messaging.core.errors import (
+    HistoryChanged,
+    NoRight,
+    NotAuthenticated,
+    StillRecovering,
+    TopicsMissing,
+    Unsendable,
+)
 from shared.runtime.clocks import NoTime
 from shared.runtime.metrics import Metrics
 
@@ -32,6 +41,7 @@ class StallCause(StrEnum):
     TOPIC_WENT_BACK = "topic-went-back"  # it ends before the stored position
     RECORDS_GONE = "records-gone"  # it begins after the stored position
     NO_RIGHT = "no-right"
+    NOT_AUTHENTICATED = "not-authenticated"
     ANOTHER_HISTORY = "another-history"  # the database was restored from an older copy
     UNREADABLE = "unreadable"  # what the broker sends is no record
     TOO_FEW_REPLICAS = "too-few-replicas"
@@ -40,6 +50,17 @@ class StallCause(StrEnum):
     KAFKA = "kafka"
     MONGODB = "mongodb"
     OTHER = "other"
+
+
+_OF_ACCESS: Final = frozenset({StallCause.NO_RIGHT, StallCause.NOT_AUTHENTICATED})
+
+
+_NO_RIGHT: Final = (
+    NoRight,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +75,19 @@ class StalledPart:
 class Stalls:
     """The stalls of one process. A part has one cause at a time, the latest."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, principal: str = "this process") -> None:
+        """`principal`: who this process is in Kafka, for messages about rights."""
         self._metrics = metrics
+        self._principal = principal
         self._causes: dict[StalledPart, StallCause] = {}
+        self._rights: dict[StalledPart, str] = {}
 
-    def note(self, part: StalledPart, cause: StallCause | None) -> None:
-        """Note why a part waits; None if it goes on."""
+    def note(self, part: StalledPart, cause: StallCause | None, lacks: str = "") -> None:
+        """Note why a part waits; None if it goes on. `lacks`: which right is missing."""
         before = self._causes.pop(part, None)
+        self._rights.pop(part, None)
+        if cause in _OF_ACCESS:
+            self._rights[part] = lacks or _right_of(part, self._principal)
         if cause is not None:
             self._causes[part] = cause
         if before is not cause:
@@ -75,9 +102,17 @@ class Stalls:
         try:
             yield
         except Exception as error:
-            self.note(part, cause_of(error))
+            self.note_error(part, error)
             raise
         self.note(part, None)
+
+    def note_error(self, part: StalledPart, error: BaseException) -> None:
+        """Note an error as why a part waits."""
+        self.note(part, cause_of(error), right_lacking(error, self._principal))
+
+    def rights_lacking(self) -> tuple[str, ...]:
+        """What waits because this process is not let in or may not do something; a text each."""
+        return tuple(sorted(set(self._rights.values())))
 
     def of(self, part: StalledPart) -> StallCause | None:
         """Why a part waits; None if it does not."""
@@ -89,7 +124,9 @@ def cause_of(error: BaseException) -> StallCause:
     match error:
         case HistoryChanged():
             return StallCause.ANOTHER_HISTORY
-        case TopicAuthorizationFailedError() | GroupAuthorizationFailedError():
+        case NotAuthenticated():
+            return StallCause.NOT_AUTHENTICATED
+        case _ if isinstance(error, _NO_RIGHT):
             return StallCause.NO_RIGHT
         case TopicsMissing() | UnknownTopicOrPartitionError():
             return StallCause.TOPICS_MISSING
@@ -109,3 +146,36 @@ def cause_of(error: BaseException) -> StallCause:
             return cause_of(error.__cause__)
         case _:
             return StallCause.OTHER
+
+
+def right_lacking(error: BaseException, principal: str) -> str:
+    """Which right an error says is missing, and to whom; empty if it is about no right."""
+    match error:
+        case NotAuthenticated() | NoRight():
+            return str(error)
+        case GroupAuthorizationFailedError():
+            return f"{principal} lacks the right Read on group {_named(error.args)}"
+        case TopicAuthorizationFailedError():
+            return f"{principal} lacks the right Read on topic {_named(error.args)}"
+        case ClusterAuthorizationFailedError():
+            return f"{principal} lacks the right IdempotentWrite on the cluster"
+        case Unsendable() if isinstance(error.__cause__, TopicAuthorizationFailedError):
+            topic = getattr(error, "topic", "(not named)")
+            return f"{principal} lacks the right Write on topic {topic}"
+        case _ if error.__cause__ is not None:
+            return right_lacking(error.__cause__, principal)
+        case _:
+            return ""
+
+
+def _named(args: tuple[Any, ...]) -> str:
+    """The names in the arguments of an error of aiokafka: a text, or several."""
+    found = args[0] if args else ""
+    names = [found] if isinstance(found, str) else sorted(map(str, found))
+    return ", ".join(names) or "(not named)"
+
+
+def _right_of(part: StalledPart, principal: str) -> str:
+    right = "Write" if part.part == "relay" else "Read"
+    place = f"topic {part.topic}" if part.topic else f"what {part.part} {part.name} uses"
+    return f"{principal} lacks the right {right} on {place}"

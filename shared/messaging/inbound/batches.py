@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.core.model import Deferred, Message, Origin, Outcome, Record, Refusal, Verdict
+from shared.messaging.core.sources import SourceRule
 from shared.messaging.inbound.deadletters import DeadLetters
 
 _PART_BYTES: Final = 8_000_000
@@ -35,9 +36,16 @@ Judged: TypeAlias = tuple[BatchItem, Verdict]
 class RecordReader:
     """Reads records for one group."""
 
-    def __init__(self, topics: Collection[str], dead_letters: DeadLetters) -> None:
+    def __init__(
+        self,
+        topics: Collection[str],
+        dead_letters: DeadLetters,
+        rule: SourceRule | None = None,
+    ) -> None:
+        """`rule`: which sources are believed; None if all are."""
         self._topics = frozenset(topics)
         self._dead_letters = dead_letters
+        self._rule = rule
 
     def item(self, record: Record, deferred: Deferred | None = None) -> BatchItem:
         """Read a record. Raises nothing: what cannot be read gets a Refusal."""
@@ -51,6 +59,10 @@ class RecordReader:
             event = read(record.headers, record.value)
             origin = Origin(record.topic, record.partition, record.offset)
             data, at = parse(event), record.timestamp
+            if self._rule is not None and not deferred:  # what waits was judged when it came
+                replayed = record.topic == self._dead_letters.replay
+                if refusal := self._rule.refusal(record, event, data, replayed=replayed):
+                    return refusal
             return Message(origin, event, data, first.topic, deferred, at)
         except Unreadable as error:
             return Refusal(error.reason, error.detail)

@@ -35,6 +35,7 @@ from shared.messaging.core.errors import AlreadyExists, HistoryChanged, Position
 from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
 from shared.messaging.core.model import CommitContext, Decision, Message, Record, Refusal
 from shared.messaging.core.retrying import retry_transient
+from shared.messaging.core.sources import SourceRule
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
 from shared.messaging.inbound.batches import BatchItem, Judged, RecordReader, parts_of
@@ -87,9 +88,13 @@ class Consumer(Generic[C]):
         deferral: DeferralLimit,
         on_history_change: Callable[[HistoryChanged], None],
         stalls: Stalls | None = None,
+        rule: SourceRule | None = None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
-        """`on_history_change` is called if the database turns out to be restored from a copy."""
+        """`on_history_change` is called if the database turns out to be restored from a copy.
+
+        `rule` says which sources are believed; without it all are.
+        """
         self.group = group
         stalls = stalls or Stalls(metrics)
         self._stalls = StallReporter(group, stalls, clock=clock)
@@ -110,7 +115,7 @@ class Consumer(Generic[C]):
         self._pausing = TopicPausing(self._gate)
         self._deferral = DeferredMessages(database)
         self._deferral_limit = deferral
-        self._reader = RecordReader(topics, dead_letters)
+        self._reader = RecordReader(topics, dead_letters, rule)
         self._rules = VerdictRules(
             group,
             topics,

@@ -12,7 +12,8 @@ from shared.contracts.envelope import CloudEvent, glimpse, rfc3339, write
 from shared.contracts.events.rejections import EventRejected
 from shared.contracts.topics import Topics
 from shared.messaging.core.model import Origin, Record, Refusal, event_id
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, TooLarge
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher, TooLarge
 from shared.runtime.clocks import MachineClock
 from shared.runtime.safe_text import one_line
 

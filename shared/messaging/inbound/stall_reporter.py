@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from shared.messaging.core.errors import HistoryChanged
-from shared.messaging.core.stalls import StallCause, StalledPart, Stalls, cause_of
+from shared.messaging.core.stalls import StallCause, StalledPart, Stalls
 from shared.runtime.clocks import MachineClock
 
 _SHOWN_AFTER_SECONDS: Final = 1.0  # a shorter wait is no stall
@@ -27,8 +26,7 @@ class StallReporter:
 
     def note(self, error: Exception) -> None:
         """Note why the batch waits, until a part succeeds."""
-        cause = StallCause.ANOTHER_HISTORY if isinstance(error, HistoryChanged) else cause_of(error)
-        self._stalls.note(self._part, cause)
+        self._stalls.note_error(self._part, error)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ replaced, offsets are committed by hand (`Consumer` commits exact ones), and no 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from shared.messaging.core.errors import TopicsMissing
 from shared.messaging.core.retrying import START_SECONDS, retry_transient
 from shared.messaging.core.stalls import StalledPart, Stalls
 from shared.messaging.inbound.consumer import Consumer
+from shared.messaging.kafka.connection import KafkaConnection
 from shared.messaging.kafka.consumers import SteadyConsumer
 from shared.runtime.clocks import MachineClock
 
@@ -42,22 +43,23 @@ class Subscription:
         self,
         consumer: Consumer[Any],
         topics: Collection[str],
-        bootstrap: Sequence[str],
+        kafka: KafkaConnection,
         *,
         client_id: str,
         clock: MachineClock,
         stalls: Stalls,
-        existing: Callable[[], Awaitable[set[str]]],
+        existing: Callable[[Collection[str]], Awaitable[set[str]]],
         batch_max_records: int,
         drain_seconds: float = 15.0,
     ) -> None:
-        """`existing` asks the broker which topics exist. Nothing is read before `run`."""
+        """`existing` asks the broker which of some topics exist. Nothing is read before `run`."""
         self._consumer = consumer
         self._topics = frozenset(topics)
         self._clock = clock
         self._stalls = stalls
         self._existing = existing
-        self._broker = _broker(bootstrap, client_id, drain_seconds)
+        self._kafka = kafka
+        self._broker = _broker(kafka, client_id, drain_seconds)
         self._subscriber = self._broker.subscriber(
             *topics,
             batch=True,
@@ -101,29 +103,32 @@ class Subscription:
             await self._broker.stop()
 
     async def _check(self) -> None:
+        self._kafka.check()
         kafka = self._subscriber.consumer
         if kafka is not None:
             await self._consumer.check(kafka)
 
     async def _start(self) -> None:
         # A consumer of a topic that does not exist yet would idle until it hears of it.
-        missing = self._topics - await self._existing()
+        missing = self._topics - await self._existing(self._topics)
         if missing:
             raise TopicsMissing(missing)
         try:
             options = (await self._broker.connect()).keywords  # type: ignore[attr-defined]  # a partial
             self._broker.config.broker_config.builder = partial(
-                SteadyConsumer, on_offset_lost=self._consumer.wake_up.wake, **options
+                SteadyConsumer,
+                on_offset_lost=self._consumer.wake_up.wake,
+                **{**options, **self._kafka.options()},
             )
-            await self._broker.start()
+            await self._kafka.start(self._broker)
         except BaseException:
             await self._broker.stop()  # it may have started in part
             raise
 
 
-def _broker(bootstrap: Sequence[str], client_id: str, drain_seconds: float) -> KafkaBroker:
+def _broker(kafka: KafkaConnection, client_id: str, drain_seconds: float) -> KafkaBroker:
     return KafkaBroker(
-        list(bootstrap),
+        list(kafka.servers),  # the login comes with the builder of its consumers
         client_id=client_id,
         graceful_timeout=drain_seconds,
         allow_auto_create_topics=False,

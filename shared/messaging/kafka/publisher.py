@@ -10,29 +10,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
-    ProducerClosed,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import DefaultPartitioner
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from shared.contracts.topics import LARGEST_DEAD_LETTER, LARGEST_RECORD
-from shared.messaging.core.errors import Unsendable
+from shared.messaging.core.errors import NoRight, Unsendable
+from shared.messaging.kafka.batches import (
+    STOP_SECONDS,
+    OutgoingRecord,
+    ProducerInUse,
+    answer_of,
+    filled,
+    stop,
+)
+from shared.messaging.kafka.connection import KafkaConnection
 
 _ONE_TOPICS_FAULT: Final = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
 _BATCH_BYTES: Final = LARGEST_RECORD // 2  # a topic's largest record is its largest batch too
-_STOP_SECONDS: Final = 5.0
 
 # How late the producer hears of another leader. A leader that is cut off from the others accepts
 # batches and answers each with a time-out, which does not name its successor.
@@ -46,19 +52,13 @@ class TooLarge(Unsendable):
 class TopicRefused(Unsendable):
     """The topic does not exist or may not be written to: no record of it can be sent."""
 
+    def __init__(self, topic: str, error: KafkaError) -> None:
+        super().__init__(f"{type(error).__name__}: {topic}")
+        self.topic = topic
+
 
 class Overtaking(Unsendable):
     """A record that would overtake a record with the same key that cannot be sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
-    """A record to send."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 SendResult: TypeAlias = RecordMetadata | Exception
@@ -66,15 +66,6 @@ SendResult: TypeAlias = RecordMetadata | Exception
 
 Connect: TypeAlias = Callable[..., AIOKafkaProducer]
 """Builds a producer from the options of AIOKafkaProducer."""
-
-
-@dataclass(slots=True)
-class _Connection:
-    """A producer, and how many uses of it are in progress."""
-
-    producer: AIOKafkaProducer
-    in_use: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Publisher:
@@ -87,19 +78,19 @@ class Publisher:
 
     def __init__(
         self,
-        bootstrap: Sequence[str],
+        kafka: KafkaConnection,
         *,
         client_id: str,
         timeout_seconds: float = 10.0,
         connect: Connect = AIOKafkaProducer,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._client_id = client_id
         self._timeout_ms = int(timeout_seconds * 1000)
         self._connect = connect
-        self._connection: _Connection | None = None
-        self._starting: asyncio.Task[_Connection] | None = None
-        self._stopping: dict[asyncio.Task[None], _Connection] = {}
+        self._connection: ProducerInUse | None = None
+        self._starting: asyncio.Task[ProducerInUse] | None = None
+        self._stopping: dict[asyncio.Task[None], ProducerInUse] = {}
         self._batch_bytes = _BATCH_BYTES
         self._partition_of = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
@@ -121,7 +112,7 @@ class Publisher:
             try:
                 self._partitions[topic] = sorted(await connection.producer.partitions_for(topic))
             except _ONE_TOPICS_FAULT as error:
-                raise _refused(error) from error
+                raise TopicRefused(topic, error) from error
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -188,10 +179,31 @@ class Publisher:
                 raise answer
 
     async def topics(self, timeout_seconds: float = 2.0) -> set[str]:
-        """Ask the broker which topics exist. Raises KafkaError, OSError or TimeoutError."""
+        """Ask the broker which topics exist, as far as this process may know of them.
+
+        Raises NotAuthenticated, KafkaError, OSError or TimeoutError.
+        """
         async with asyncio.timeout(timeout_seconds), self._producing() as connection:
             metadata = await connection.producer.client.fetch_all_metadata()
+        self._kafka.check()
         return set(metadata.topics())
+
+    async def existing(self, wanted: Collection[str], timeout_seconds: float = 2.0) -> set[str]:
+        """Ask the broker which of these topics exist.
+
+        Raises NoRight for those that this process may not know of, and as `topics` does.
+        """
+        found = await self.topics(timeout_seconds)
+        hidden = set(wanted) - found
+        if hidden and self._kafka.login is not None:
+            named = ClusterMetadata()
+            async with asyncio.timeout(timeout_seconds), self._producing() as connection:
+                # Asked by name, brokers tell a topic that is hidden from one that does not exist.
+                await connection.producer.client._metadata_update(named, hidden)
+            if named.unauthorized_topics:
+                names = ", ".join(sorted(named.unauthorized_topics))
+                raise NoRight(f"{self._kafka.principal} lacks the right Describe on topic {names}")
+        return found & set(wanted)
 
     async def stop(self) -> None:
         """Let what is in flight finish, for at most five seconds, and close."""
@@ -201,7 +213,7 @@ class Publisher:
         if self._connection is not None:
             self._retire(self._connection)
         if self._stopping:
-            await asyncio.wait(self._stopping.keys(), timeout=_STOP_SECONDS)
+            await asyncio.wait(self._stopping.keys(), timeout=STOP_SECONDS)
         if self._stopping:
             for connection in self._stopping.values():
                 connection.idle.set()  # what is still in flight is not waited for
@@ -220,21 +232,21 @@ class Publisher:
         """
         while True:
             async with self._producing() as connection:
-                batch, count = _filled(connection.producer, records, begun, held)
+                batch, count = filled(connection.producer, records, begun, held)
                 try:
-                    first = await _answer(
+                    first = await answer_of(
                         await connection.producer.send_batch(
                             batch, place.topic, partition=place.partition
                         )
                     )
                 except UnknownTopicOrPartitionError as error:
                     self._partitions.pop(place.topic, None)
-                    raise _refused(error) from error
+                    raise TopicRefused(place.topic, error) from error
                 except BaseException as error:
                     # A refused batch may have used up a number in the producer's sequence.
                     self._retire(connection)
                     if isinstance(error, TopicAuthorizationFailedError):
-                        raise _refused(error) from error
+                        raise TopicRefused(place.topic, error) from error
                     if not isinstance(error, MessageSizeTooLargeError):
                         raise
                     if count == 1:
@@ -244,7 +256,7 @@ class Publisher:
                     return [first._replace(offset=first.offset + n) for n in range(count)]
 
     @asynccontextmanager
-    async def _producing(self) -> AsyncIterator[_Connection]:
+    async def _producing(self) -> AsyncIterator[ProducerInUse]:
         """A producer that is not stopped while it is in use. Raises KafkaError."""
         connection = self._connection or await self._started()
         connection.in_use += 1
@@ -255,7 +267,7 @@ class Publisher:
             if connection.in_use == 0:
                 connection.idle.set()
 
-    async def _started(self) -> _Connection:
+    async def _started(self) -> ProducerInUse:
         """A new producer; concurrent callers wait for the same one. Raises KafkaError."""
         if self._starting is None:
             self._starting = asyncio.ensure_future(self._start())
@@ -266,9 +278,9 @@ class Publisher:
             if starting.done() and self._starting is starting:
                 self._starting = None
 
-    async def _start(self) -> _Connection:
+    async def _start(self) -> ProducerInUse:
         producer = self._connect(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
@@ -279,59 +291,17 @@ class Publisher:
             metadata_max_age_ms=_METADATA_MS,
         )
         try:
-            await producer.start()
+            await self._kafka.start(producer)
         except BaseException:
             await producer.stop()
             raise
-        self._connection = _Connection(producer)
+        self._connection = ProducerInUse(producer)
         return self._connection
 
-    def _retire(self, connection: _Connection) -> None:
+    def _retire(self, connection: ProducerInUse) -> None:
         """Use it no more, and stop it once nothing uses it."""
         if self._connection is connection:
             self._connection = None
-            stopping = asyncio.ensure_future(_stop(connection))
+            stopping = asyncio.ensure_future(stop(connection))
             self._stopping[stopping] = connection
             stopping.add_done_callback(self._stopping.pop)
-
-
-def _filled(
-    producer: AIOKafkaProducer,
-    records: Sequence[OutgoingRecord],
-    begun: int,
-    held: set[bytes | None],
-) -> tuple[BatchBuilder, int]:
-    """A closed batch of as many records as fit, at least one, and their number."""
-    batch, count = producer.create_batch(), 0
-    for record in records[begun:]:
-        if record.key in held:
-            break
-        # aiokafka sends no record without key and value; an empty key means the same as none.
-        key = b"" if record.key is None and record.value is None else record.key
-        headers: Any = list(record.headers)
-        # The first one is accepted whatever its size: only the broker knows what is too large.
-        if batch.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
-            break
-        count += 1
-    batch.close()
-    return batch, count
-
-
-async def _answer(sent: asyncio.Future[RecordMetadata]) -> RecordMetadata:
-    """Wait for the answer to a batch. Raises KafkaError, also if the producer has ended."""
-    await asyncio.wait({sent})
-    if sent.cancelled():
-        raise ProducerClosed("the producer ended before Kafka answered")
-    return sent.result()
-
-
-async def _stop(connection: _Connection) -> None:
-    if connection.in_use:
-        connection.idle.clear()
-        await connection.idle.wait()
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(connection.producer.stop(), _STOP_SECONDS)
-
-
-def _refused(error: KafkaError) -> TopicRefused:
-    return TopicRefused(f"{type(error).__name__}: {error}")

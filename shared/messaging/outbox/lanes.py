@@ -18,8 +18,9 @@ from aiokafka.errors import KafkaError
 
 from shared.messaging.core.errors import Unsendable
 from shared.messaging.core.model import Event
-from shared.messaging.core.stalls import StallCause, StalledPart, Stalls, cause_of
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult, TopicRefused
+from shared.messaging.core.stalls import StalledPart, Stalls
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher, SendResult, TopicRefused
 from shared.runtime.clocks import MachineClock
 
 _log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class Lanes:
             if lane.task.done():
                 answers += self._free(place, lane)
             elif self._clock.monotonic() - lane.since > _SILENT_SECONDS:
-                self._note(place, StallCause.NO_ANSWER)
+                self._note(place, TimeoutError())
         return answers
 
     def forget(self) -> None:
@@ -151,7 +152,7 @@ class Lanes:
             lane.failures += 1
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(lane.failures, 10))
             lane.pauses_until = self._clock.monotonic() + pause
-            self._note(place, cause_of(failure))
+            self._note(place, failure)
             _log.warning(
                 "waiting",
                 what=f"{self._name}/relay",
@@ -166,13 +167,14 @@ class Lanes:
             if not _concerns_lane(answer)
         ]
 
-    def _note(self, place: TopicPartition, cause: StallCause | None) -> None:
+    def _note(self, place: TopicPartition, failure: Exception | None) -> None:
         part = StalledPart("relay", self._name, place.topic)
-        if cause is None and any(
+        if failure is not None:
+            self._stalls.note_error(part, failure)
+        elif not any(
             lane.failures for other, lane in self._lanes.items() if other.topic == place.topic
-        ):
-            return  # another partition of the topic still waits
-        self._stalls.note(part, cause)
+        ):  # else another partition of the topic still waits
+            self._stalls.note(part, None)
 
 
 def _concerns_lane(answer: SendResult) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,7 +27,8 @@ from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
 from shared.messaging.core.model import Counted, Event
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.core.wake_up import WakeUp
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.publisher import Publisher
 from shared.messaging.ledger.counts import Counts
 from shared.messaging.ledger.leases import Lease, Leases
 from shared.messaging.ledger.positions import (
@@ -68,8 +69,10 @@ class Relay:
         detector: RollbackDetector | None = None,
         stalls: Stalls | None = None,
         poll_seconds: float = 0.5,
+        sign: Callable[[OutgoingRecord], OutgoingRecord] | None = None,
         failpoint: FailpointHook = no_faults,
     ) -> None:
+        """`sign` adds this service's signature to what is sent."""
         self._database = database
         self._commits = database["commits"]
         self._reader = PendingReader(database, clock)
@@ -82,6 +85,7 @@ class Relay:
         self._clock = clock
         self._rollback = detector or RollbackDetector(database)
         self._poll_seconds = poll_seconds
+        self._sign = sign
         self._failpoint = failpoint
         self._wake_up = WakeUp()
         self._next_at = 0.0  # monotonic
@@ -290,7 +294,8 @@ class Relay:
                 traceparent=event.trace,
             )
         )
-        return OutgoingRecord(event.topic, event.key.encode(), value, headers)
+        record = OutgoingRecord(event.topic, event.key.encode(), value, headers)
+        return record if self._sign is None else self._sign(record)
 
 
 def _total(records: Iterable[PendingRecord]) -> Counter[Counted]:

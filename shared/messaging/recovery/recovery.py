@@ -9,7 +9,7 @@ restored itself: then all of it is read, and a new era begins.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,9 +20,12 @@ from shared.contracts.envelope import Unreadable, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.core.errors import TopicsMissing
 from shared.messaging.core.model import Message, Origin
+from shared.messaging.core.sources import SourceRule
+from shared.messaging.kafka.connection import KafkaConnection
 from shared.messaging.kafka.consumers import ForgivingConsumer
 from shared.messaging.ledger.positions import NOWHERE, PUBLISHED, Positions, TopicPosition
 from shared.runtime.mongo import Database
+from shared.runtime.signatures import Forged
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +33,9 @@ _BATCH: Final = 2_000
 
 Connect: TypeAlias = Callable[..., ForgivingConsumer]
 """Builds a consumer from topics and the options of AIOKafkaConsumer."""
+
+Existing: TypeAlias = Callable[[Collection[str]], Awaitable[set[str]]]
+"""Asks the broker which of these topics exist. Raises NoRight for those that it hides."""
 
 Recover: TypeAlias = Callable[[Sequence[Message]], Awaitable[int]]
 """Applies those of a service's own events that its database lacks; returns how many.
@@ -57,34 +63,37 @@ class Recovery:
 
     def __init__(
         self,
-        bootstrap: Sequence[str],
+        kafka: KafkaConnection,
         source: str,
-        existing: Callable[[], Awaitable[set[str]]],
+        existing: Existing,
         connect: Connect = ForgivingConsumer,
+        rule: SourceRule | None = None,
     ) -> None:
-        """`existing` asks the broker which topics exist."""
-        self._bootstrap = bootstrap
+        """`rule`: by which events are believed to be this service's; None if all are."""
+        self._kafka = kafka
         self._existing = existing
         self._source = source
         self._connect = connect
+        self._rule = rule
 
     async def run(self, own: OwnedTopics) -> None:
         """Take in what is missing. Safe to repeat, and to run in several processes at once.
 
-        Raises TopicsMissing, KafkaError and the driver's errors; what was taken in before stays.
+        What was taken in before a failure stays. Raises TopicsMissing, NoRight, NotAuthenticated,
+        KafkaError and the driver's errors.
         """
-        missing = set(own.topics) - await self._existing()
+        missing = set(own.topics) - await self._existing(own.topics)
         if missing:  # a topic that brokers do not list yet may hold what was lost
             raise TopicsMissing(missing)
         consumer = self._connect(
             *own.topics,
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
         try:
-            await consumer.start()
+            await self._kafka.start(consumer)
             assigned = sorted(consumer.assignment())
             consumer.pause(*assigned)  # only what is missing is fetched
             # One request for all: each may wait behind a fetch in progress.
@@ -139,14 +148,17 @@ class Recovery:
     def _ours(self, record: ConsumerRecord[bytes, bytes]) -> Message | None:
         """Return our own event in a record; None for a record of others.
 
-        A record that cannot be read is of others: we can read what we publish.
+        A record that cannot be read is of others: we can read what we publish. So is one that only
+        says that it is ours.
         """
         try:
             event = read(record.headers, record.value)
             if event.source != self._source or event.sequence is None or event.time is None:
                 return None
             data = parse(event, recorded=True)
-        except (Unreadable, UnknownType, Invalid) as error:
+            if self._rule is not None:
+                self._rule.require(record, event, data)
+        except (Unreadable, UnknownType, Invalid, Forged) as error:
             place = f"{record.topic}|{record.partition}|{record.offset}"
             _log.warning("passed over", record=place, error=f"{type(error).__name__}: {error}")
             return None

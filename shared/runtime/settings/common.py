@@ -16,6 +16,7 @@ from shared.runtime.settings.http import HttpSettings
 from shared.runtime.settings.identity import IdentitySettings
 from shared.runtime.settings.kafka import KafkaSettings
 from shared.runtime.settings.mongodb import MongoSettings
+from shared.runtime.settings.sources import SourceSettings
 
 
 class ProcessSettings(MongoSettings, KafkaSettings):
@@ -111,11 +112,11 @@ class ProcessSettings(MongoSettings, KafkaSettings):
         lacking = list(self.lacks()) if self.env == "production" else []
         if lacking:
             raise refused(
-                f"production needs {len(lacking)} more: {'; '.join(lacking)}. "
+                f"PEYGIR_ENV: production needs {len(lacking)} more: {'; '.join(lacking)}. "
                 "On one machine, for trying it out, set PEYGIR_ENV=development"
             )
         return self
 
 
-class CommonSettings(IdentitySettings, HttpSettings, ProcessSettings):
+class CommonSettings(IdentitySettings, HttpSettings, SourceSettings, ProcessSettings):
     """The settings of every service. A service adds its own fields in a subclass."""

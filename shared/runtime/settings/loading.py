@@ -57,8 +57,8 @@ def _secret_folders(environment: Mapping[str, str]) -> list[Path]:
 
 def _message(settings: type[SiteSettings], detail: ErrorDetails) -> str:
     """`PEYGIR_RUN: Input should be 'api', …, not 'web'`; a secret value is not repeated."""
-    if not detail["loc"]:  # about the settings as a whole
-        return " ".join(f"{PREFIX}ENV: {detail['msg']}".split())
+    if not detail["loc"]:  # about several settings: the message names them
+        return " ".join(detail["msg"].split())
     field, given = str(detail["loc"][0]), detail["input"]
     secret = "Secret" in repr(settings.model_fields[field].annotation)
     repeated = isinstance(given, str) and not secret and detail["type"] != "refused"

@@ -19,7 +19,9 @@ from shared.messaging.inbound.deadletters import (
     attempts_of,
     first_origin,
 )
-from shared.messaging.kafka.publisher import OutgoingRecord, Publisher, SendResult
+from shared.messaging.kafka.batches import OutgoingRecord
+from shared.messaging.kafka.connection import plain
+from shared.messaging.kafka.publisher import Publisher, SendResult
 from shared.runtime.clocks import SystemMachineClock
 from tests.unit.deadletter.builders import BINARY, TOPIC, Kept
 from tools.deadletter.dead_letters import parse_dead_letter
@@ -36,7 +38,7 @@ class Outbox(Publisher):
     """Keeps what would go to Kafka."""
 
     def __init__(self) -> None:
-        super().__init__(["127.0.0.1:1"], client_id="test")
+        super().__init__(plain("127.0.0.1:1"), client_id="test")
         self.sent: list[OutgoingRecord] = []
 
     async def send(self, records: Sequence[OutgoingRecord]) -> list[SendResult]:

@@ -12,8 +12,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.messaging.core.errors import Unsendable
+from shared.messaging.kafka.batches import OutgoingRecord
 from shared.messaging.kafka.consumers import OffsetSpan
-from shared.messaging.kafka.publisher import OutgoingRecord
 
 TOPIC = "peygir.sessions.v1"
 PLACE = TopicPartition(TOPIC, 0)

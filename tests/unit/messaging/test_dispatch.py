@@ -19,7 +19,7 @@ from shared.messaging.core.model import (
     Refusal,
     Verdict,
 )
-from shared.messaging.kafka.publisher import OutgoingRecord
+from shared.messaging.kafka.batches import OutgoingRecord
 from tests.unit.messaging.fakes import GROUP, Bench
 from tests.unit.messaging.fakes_kafka import record
 

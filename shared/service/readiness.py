@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -12,6 +12,7 @@ from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.health import Health, Unhealthy
 from shared.runtime.problems import unavailable
+from shared.runtime.refused_rights import refused_right, untrusted_certificate
 
 _AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
 
@@ -25,12 +26,17 @@ class Readiness:
         link: mongo.Link,
         publisher: Publisher,
         is_prepared: Callable[[], bool],
+        missing_rights: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`link` knows since when MongoDB does not answer."""
+        """`link` knows since when MongoDB does not answer.
+
+        `missing_rights`: what MongoDB refuses now to parts of this process.
+        """
         self._client = client
         self._link = link
         self._publisher = publisher
         self._is_prepared = is_prepared
+        self._missing_rights = missing_rights
 
     def register(self, health: Health) -> None:
         """Add the checks `kafka` and `mongodb`."""
@@ -61,7 +67,11 @@ class Readiness:
         try:
             await mongo.ping(self._client)
         except PyMongoError as error:
-            raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
+            known = refused_right(error) or untrusted_certificate(error)
+            silent = f"mongodb does not answer ({type(error).__name__})"
+            raise Unhealthy(known or silent) from error
+        if missing := self._missing_rights():
+            raise Unhealthy("; ".join(missing))
         if self._is_away():  # the driver reports its return a second late
             raise Unhealthy("mongodb has only just come back")
         if not self._is_prepared():

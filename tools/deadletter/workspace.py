@@ -126,7 +126,7 @@ async def open_workspace(
 
     Raises KafkaError if Kafka does not answer.
     """
-    client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
+    client = mongo.connect(settings.mongodb_address(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
     publisher = Publisher(settings.kafka_bootstrap_servers, client_id="deadletter")
     async with AsyncExitStack() as stack:

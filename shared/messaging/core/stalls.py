@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from shared.messaging.core.errors import HistoryChanged, StillRecovering, TopicsMissing
 from shared.runtime.clocks import NoTime
 from shared.runtime.metrics import Metrics
+from shared.runtime.refused_rights import refused_right
 
 
 class StallCause(StrEnum):
@@ -57,6 +58,7 @@ class Stalls:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._causes: dict[StalledPart, StallCause] = {}
+        self._refused: dict[StalledPart, str] = {}  # what MongoDB refuses to whom
 
     def note(self, part: StalledPart, cause: StallCause | None) -> None:
         """Note why a part waits; None if it goes on."""
@@ -72,12 +74,35 @@ class Stalls:
     @contextmanager
     def shown(self, part: StalledPart) -> Iterator[None]:
         """Surround one attempt: an error is noted as the cause, success ends the stall."""
+        with self.rights_shown(part):
+            try:
+                yield
+            except Exception as error:
+                self.note(part, cause_of(error))
+                raise
+        self.note(part, None)
+
+    @contextmanager
+    def rights_shown(self, part: StalledPart) -> Iterator[None]:
+        """Surround one attempt: a right that MongoDB refuses is noted until an attempt succeeds."""
         try:
             yield
         except Exception as error:
-            self.note(part, cause_of(error))
+            self.note_right(part, error)
             raise
-        self.note(part, None)
+        self.note_right(part, None)
+
+    def note_right(self, part: StalledPart, error: Exception | None) -> None:
+        """Note whether a part waits for a right; an error of another kind changes nothing."""
+        if error is None:
+            self._refused.pop(part, None)
+        elif (refused := refused_right(error)) is not None:
+            self._refused[part] = refused
+
+    @property
+    def missing_rights(self) -> list[str]:
+        """What MongoDB refuses now to parts of this process, each once."""
+        return sorted(set(self._refused.values()))
 
     def of(self, part: StalledPart) -> StallCause | None:
         """Why a part waits; None if it does not."""
@@ -101,6 +126,8 @@ def cause_of(error: BaseException) -> StallCause:
             return StallCause.UNREADABLE
         case KafkaError():
             return StallCause.KAFKA
+        case PyMongoError() if refused_right(error) is not None:
+            return StallCause.NO_RIGHT
         case PyMongoError() | StillRecovering():
             return StallCause.MONGODB
         case OSError() | TimeoutError() | NoTime():

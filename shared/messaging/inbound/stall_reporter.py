@@ -29,6 +29,7 @@ class StallReporter:
         """Note why the batch waits, until a part succeeds."""
         cause = StallCause.ANOTHER_HISTORY if isinstance(error, HistoryChanged) else cause_of(error)
         self._stalls.note(self._part, cause)
+        self._stalls.note_right(self._part, error)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -38,6 +39,7 @@ class StallReporter:
             yield
         finally:
             self._stalls.note(self._part, None)
+            self._stalls.note_right(self._part, None)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

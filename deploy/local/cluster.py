@@ -60,12 +60,14 @@ class Cluster:
         nodes: Literal[1, 3] = 1,
         proxied: bool = False,
         data_on: Mapping[Name, Path] | None = None,
+        mongod_secured: bool = False,
     ) -> None:
         """`environment` is added to the variables of its services.
 
         `mongod_cache_gb` is the cache of each member. `data_on` names folders in which single
         parts keep their data, each in one of its own. If it is `proxied`, `network` can make the
-        connections between clients and stores, and between nodes, fail.
+        connections between clients and stores, and between nodes, fail. `mongod_secured`: MongoDB
+        asks for users and TLS; `mongod_security.administrator` is its first user.
         """
         self._reservation = reserve_ports()
         self.layout = Layout(
@@ -76,6 +78,7 @@ class Cluster:
             proxied,
             own_hosts=proxied and nodes > 1 and may_have_own_hosts(),
             data_on={name: path.resolve() for name, path in (data_on or {}).items()},
+            mongod_secured=mongod_secured,
         )
         self._network = Network(self.layout)
         self._environment = dict(environment or {})

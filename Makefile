@@ -8,7 +8,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
-	soak fuzz docs lock
+	secured soak fuzz docs lock
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -56,6 +56,9 @@ networks: setup
 
 replicated: networks ## what is tried on three brokers and three members, and on networks that fail
 	@$(PYTHON_BIN) -m pytest -m 'replicated and not soak' --timeout 300
+
+secured: setup ## what is tried on stores that ask for users, with TLS
+	@$(PYTHON_BIN) -m pytest -m secured --timeout 600
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600

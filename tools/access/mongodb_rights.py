@@ -38,7 +38,7 @@ _INBOX: Final[Uses] = {"inbox": "find insert createIndex"}
 _SHOWN_PUT_OFF: Final[Uses] = {"put_off": "find"}
 
 _SCHEDULER: Final[Uses] = {
-    "seasons": "find insert update",
+    "seasons": "find insert",  # one never changes
     "sessions": "find insert update createIndex",
     "resolutions": "find insert update createIndex",
     "marks": "find insert update",

@@ -8,7 +8,7 @@ Roles: `coordination` (the deputy for coordination of provincial affairs, who ow
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from shared.runtime.sentences import sentence
@@ -28,6 +28,16 @@ class UnknownRole(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Authority:
+    """By what somebody acts, for the audit trail: it names the token, and never contains it."""
+
+    token_id: str  # its `jti`, or a hash of it
+    client: str | None  # the application that the token was issued to
+    address: str | None  # from where the request came
+    roles: tuple[str, ...]  # in alphabetical order: those of the token
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The sender of a request, with its roles. Build it with `with_roles`."""
 
@@ -35,6 +45,8 @@ class Principal:
     roles: frozenset[str]
     deputies: frozenset[str]
     provinces: frozenset[str]
+    authority: Authority | None = field(default=None, compare=False)
+    """None in development, where headers are believed."""
 
     @classmethod
     def with_roles(

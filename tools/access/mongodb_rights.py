@@ -46,6 +46,7 @@ _SCHEDULER: Final[Uses] = {
 _REPORTS: Final[Uses] = {
     "expectations": "find insert update createIndex",
     "circulars": "find insert",
+    "reads": "insert createIndex",  # who read restricted axes: not even this service reads it
 }
 _NOTIFY: Final[Uses] = {
     "notices": "find insert update createIndex",
@@ -74,6 +75,7 @@ _FOLLOWUPS_API: Final[Uses] = {
 _CLOCK: Final[Uses] = {"clock": "find changeStream"}
 _OPERATORS: Final[Uses] = {"letters": "find insert update"}
 _AUDITORS: Final[Uses] = {"commits": "find"}
+_AUDITORS_OF_READS: Final[Uses] = {"reads": "find"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,10 @@ def roles_of_people(deputies: Iterable[str], namespace: str = "") -> Sequence[Ro
     An administrator grants them to the users of these persons.
     """
     histories = ["scheduler", "reports", "notify", *(f"followups_{name}" for name in deputies)]
+    audited = [*((name, _AUDITORS) for name in histories), ("reports", _AUDITORS_OF_READS)]
     return [
         Role(f"{namespace}operator", _grants(namespace, [("deadletters", _OPERATORS)])),
-        Role(f"{namespace}auditor", _grants(namespace, [(name, _AUDITORS) for name in histories])),
+        Role(f"{namespace}auditor", _grants(namespace, audited)),
     ]
 
 

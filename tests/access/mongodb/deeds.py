@@ -20,8 +20,13 @@ from services.notify.domain.notices import Delivered
 from services.notify.domain.session_notices import KnownSession
 from services.notify.store import MongoNoticeRepository
 from services.reports.domain.circulars import Circular
+from services.reports.domain.reads import RestrictedRead
 from services.reports.domain.records import Moved
-from services.reports.store import MongoCircularRepository, MongoExpectationRepository
+from services.reports.store import (
+    MongoCircularRepository,
+    MongoExpectationRepository,
+    MongoReadLog,
+)
 from services.scheduler.domain.records import Opened, Resolution
 from services.scheduler.handlers import Change as SchedulerChange
 from services.scheduler.store import MongoSchedulerRepository
@@ -346,6 +351,9 @@ async def _report(world: World) -> None:
     moved = after(first, Moved(BEFORE, replace(SESSION, starts_at=STARTS_AT), 2))
     await store.save([report_changes.step(first, moved)], CAUSE)
     assert await store.get(id_) == moved
+    reads = MongoReadLog(world.ledger)
+    await reads.prepare()
+    await reads.add(RestrictedRead(NOW, "d.karimi", (), None, True, (id_,), ("security",)))
     circulars = MongoCircularRepository(world.ledger)
     circular = Circular(new_id(), 1, ("IR-09",), NOW, None)
     await circulars.add(circular, event(), CAUSE)

@@ -8,7 +8,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
-	identity soak fuzz docs lock
+	identity secured soak fuzz docs lock
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -59,6 +59,9 @@ replicated: networks ## what is tried on three brokers and three members, and on
 
 identity: setup ## logins, tokens and keys of a real Keycloak, which the first run fetches
 	@$(PYTHON_BIN) -m pytest -m identity --timeout 900 tests/identity
+
+secured: setup ## what is tried on stores that ask for users, with TLS
+	@$(PYTHON_BIN) -m pytest -m secured --timeout 600
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600

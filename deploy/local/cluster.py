@@ -62,13 +62,15 @@ class Cluster:
         proxied: bool = False,
         data_on: Mapping[Name, Path] | None = None,
         kafka_security: KafkaSecurity | None = None,
+        mongod_secured: bool = False,
     ) -> None:
         """`environment` is added to the variables of its services.
 
         `mongod_cache_gb` is the cache of each member. `data_on` names folders in which single
         parts keep their data, each in one of its own. If it is `proxied`, `network` can make the
         connections between clients and stores, and between nodes, fail. Without `kafka_security`
-        Kafka is open to everybody.
+        Kafka is open to everybody. `mongod_secured`: MongoDB asks for users and TLS;
+        `mongod_security.administrator` is its first user.
         """
         self._reservation = reserve_ports()
         self.layout = Layout(
@@ -79,6 +81,7 @@ class Cluster:
             proxied,
             own_hosts=proxied and nodes > 1 and may_have_own_hosts(),
             data_on={name: path.resolve() for name, path in (data_on or {}).items()},
+            mongod_secured=mongod_secured,
         )
         self._network = Network(self.layout)
         self._environment = dict(environment or {})

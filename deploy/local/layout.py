@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
+from urllib.parse import quote
 
 from shared.contracts.services import HTTP_PORTS, SERVICES
 
@@ -128,7 +129,7 @@ class Layout:
     listen on loopback addresses of their own, and clients reach them through proxies on the
     advertised addresses. With `own_hosts` each member of the replica set has an /etc/hosts of its
     own, and so proxies of its own to the others. `data_on` puts the data of single parts into other
-    folders.
+    folders. `mongod_secured`: MongoDB asks for users, and takes connections with TLS alone.
     """
 
     root: Path
@@ -138,6 +139,7 @@ class Layout:
     proxied: bool = False
     own_hosts: bool = False
     data_on: Mapping[str, Path] = field(default_factory=dict)
+    mongod_secured: bool = False
 
     @property
     def run_dir(self) -> Path:
@@ -174,7 +176,18 @@ class Layout:
     @property
     def mongodb_uri(self) -> str:
         members = ",".join(self.advertised(name) for name in node_names("mongod", self.nodes))
-        return f"mongodb://{members}/?replicaSet={REPLICA_SET}"
+        secured = f"&tls=true&tlsCAFile={quote(str(self.mongod_authority), safe='/')}"
+        return f"mongodb://{members}/?replicaSet={REPLICA_SET}{secured * self.mongod_secured}"
+
+    @property
+    def mongod_secrets(self) -> Path:
+        """The folder of what a secured MongoDB has in private; made when it first starts."""
+        return self.root / "secrets" / "mongod"
+
+    @property
+    def mongod_authority(self) -> Path:
+        """The certificate of the authority that vouches for a secured MongoDB."""
+        return self.mongod_secrets / "ca.pem"
 
     def members(self, part: str) -> tuple[str, ...]:
         """The parts that a name stands for: `kafka` and `mongod` for all of their nodes."""

@@ -19,6 +19,12 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from deploy.local.layout import REPLICA_SET, Layout, node_names, node_number
 from deploy.local.links import hosts_of, member_localhost
+from deploy.local.mongod_security import (
+    client_options,
+    ensure_administrator,
+    prepare_secrets,
+    security_options,
+)
 from deploy.local.processes import Command
 
 CACHE_GB = 0.5
@@ -54,9 +60,12 @@ class Mongod:
         self._cache_gb = cache_gb or (CACHE_GB if layout.nodes == 1 else MEMBER_CACHE_GB)
         self._data = layout.data(name)
         self._hosts = layout.run_dir / f"{name}.hosts"
+        self._has_administrator = False
 
     def prepare(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
+        if self._layout.mongod_secured:
+            prepare_secrets(self._layout)
         if self._layout.own_hosts:
             self._hosts.write_text(hosts_of(self._layout, self.name), encoding="utf-8")
 
@@ -78,6 +87,7 @@ class Mongod:
             # A process killed inside a transaction leaves it open, and its documents locked.
             "--setParameter", "transactionLifetimeLimitSeconds=10",
             *self._takes_leave(),
+            *(security_options(self._layout) if self._layout.mongod_secured else ()),
             "--quiet",
         )  # fmt: skip
         return Command(
@@ -99,7 +109,12 @@ class Mongod:
             try:
                 if node_number(self.name) == 1 and not _serves(client):
                     self._configure(client)
-                return None if _serves(client) else "no primary yet"
+                if not _serves(client):
+                    return "no primary yet"
+                if self._layout.mongod_secured and not self._has_administrator:
+                    self._has_administrator = ensure_administrator(client, self._layout)
+                    return None if self._has_administrator else "no administrator yet"
+                return None
             except PyMongoError:
                 return "no answer yet"
 
@@ -132,13 +147,17 @@ def _new_config(hosts: list[str], nodes: int) -> Mapping[str, Any]:
 
 @contextmanager
 def direct_client(layout: Layout, name: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of this member alone, past any proxy; gives up after a second."""
+    """A client of this member alone, past any proxy; gives up after a second.
+
+    If MongoDB is secured, it logs in as the administrator as soon as there is one.
+    """
     client: MongoClient[dict[str, Any]] = MongoClient(
         layout.server_host(name),
         layout.ports.of(name),
         directConnection=True,
         serverSelectionTimeoutMS=_TIMEOUT_MS,
         socketTimeoutMS=10 * _TIMEOUT_MS,
+        **(client_options(layout) if layout.mongod_secured else {}),
     )
     with client:
         yield client

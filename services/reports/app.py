@@ -13,7 +13,11 @@ from services.reports.domain.records import Recipient
 from services.reports.events import Addresses
 from services.reports.handlers import HandlerContext
 from services.reports.settings import ReportsSettings
-from services.reports.store import MongoCircularRepository, MongoExpectationRepository
+from services.reports.store import (
+    MongoCircularRepository,
+    MongoExpectationRepository,
+    MongoReadLog,
+)
 from shared.contracts.reference import DEPUTY_TITLES_FA
 from shared.runtime.metrics import Metrics
 from shared.service.host import Host
@@ -36,7 +40,9 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
     ledger = host.ledger(SERVICE)
     store = MongoExpectationRepository(ledger)
     circulars = MongoCircularRepository(ledger)
+    reads = MongoReadLog(ledger)
     host.prepare(store.prepare)
+    host.prepare(reads.prepare)
     host.consume(
         SERVICE,
         [topics.sessions],
@@ -51,7 +57,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         partial(handlers.recover, store=store, circulars=circulars, context=context),
     )
     host.sweep(ledger.database, partial(handlers.sweep, store, context), store.due_queue)
-    routes = api.routes(api.ApiContext(store, circulars, context), host.clock)
+    routes = api.routes(api.ApiContext(store, circulars, context, reads), host.clock)
     return host, host.app("Peygir: reports", [routes], sends, persian=persian.CATALOGUE)
 
 

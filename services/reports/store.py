@@ -10,6 +10,7 @@ from typing import Final
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from services.reports.domain.circulars import Circular
+from services.reports.domain.reads import RestrictedRead
 from services.reports.domain.records import (
     AxisCount,
     Expectation,
@@ -22,6 +23,7 @@ from services.reports.events import restricted_aggregate
 from services.reports.handlers import Change
 from shared.messaging.core.errors import Stale
 from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.messaging.ledger.chain import authority_document
 from shared.messaging.ledger.inbox import Inbox
 from shared.messaging.ledger.ledger import Ledger
 from shared.messaging.scheduling.due_queue import INDEX, DueQueue
@@ -186,6 +188,32 @@ class MongoCircularRepository:
         document = {**asdict(circular), "_id": circular.circular_id, "schema": _SCHEMA}
         async with self._ledger.commit(cause, Effects([event])) as session:
             await self._circulars.insert_one(document, session=session)
+
+
+class MongoReadLog:
+    """Implements `api.ReadLog`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._reads = ledger.database["reads"]
+        self.now = ledger.now
+
+    async def prepare(self) -> None:
+        """Create the index. Safe to repeat."""
+        await ensure_indexes(self._reads, [IndexModel([("at", ASCENDING)], name="at")])
+
+    async def add(self, read: RestrictedRead) -> None:
+        authority = read.authority
+        document: Document = {
+            "at": read.at,
+            "by": read.by,
+            "roles": list(read.roles),
+            "texts": read.texts,
+            "reports": list(read.reports),
+            "axes": list(read.axes),
+        }
+        if authority is not None:
+            document["authority"] = authority_document(authority)
+        await self._reads.insert_one(document)
 
 
 def _stored(expectation: Expectation) -> Document:

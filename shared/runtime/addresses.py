@@ -29,6 +29,8 @@ _REQUIRED: Mapping[str, tuple[str | bool, str]] = {
     "directConnection": (False, "only one member would be used, and no other if it fails"),
 }
 
+_FILES = ("tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile")
+
 
 def refused(message: str) -> PydanticCustomError:
     """An error of a setting whose message is shown unchanged."""
@@ -55,10 +57,11 @@ def servers(value: Any) -> Any:
 Servers: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(servers)]
 
 
-def connection_string(text: str) -> None:
+def connection_string(text: str) -> Mapping[str, Any]:
     """Refuse a text that is not a connection string of MongoDB, or weakens the delivery promise.
 
-    Connects to nothing. Raises PydanticCustomError, whose message repeats nothing secret.
+    Returns its options, their names in lower case. Connects to nothing, and reads the files that
+    options name. Raises PydanticCustomError, whose message repeats nothing secret.
     """
     if text.startswith("mongodb+srv://"):
         if not _SRV.fullmatch(text):
@@ -66,24 +69,34 @@ def connection_string(text: str) -> None:
         _, _, written = text.partition("?")
         try:
             options = split_options(written, warn=False) if written else {}
-        except (PyMongoError, ValueError, OSError):
+        except OSError as error:
+            raise _unreadable(error) from None
+        except (PyMongoError, ValueError):
             raise refused(
-                "the options of this connection string are not the driver's: a name, a value, "
-                "or a file that one of them names"
+                "the options of this connection string are not the driver's: a name or a value"
             ) from None
-        _check(options)
     elif text.startswith("mongodb://"):
         try:
             options = parse_uri(text, warn=False)["options"]
-        except (PyMongoError, ValueError, OSError):
+        except OSError as error:
+            raise _unreadable(error) from None
+        except (PyMongoError, ValueError):
             # The driver's own message may repeat a part of the password.
             raise refused(
                 "not a connection string: mongodb://[user:password@]host[:port],…/?options, "
                 "with user and password percent-encoded"
             ) from None
-        _check(options)
     else:
         raise refused("a connection string starts with mongodb:// or mongodb+srv://")
+    given = {name.lower(): value for name, value in options.items()}
+    _check(given)
+    return given
+
+
+def _unreadable(error: OSError) -> PydanticCustomError:
+    """For a file that an option names; the driver names the option in lower case."""
+    named = next((name for name in _FILES if name.lower() in str(error)), "an option")
+    return refused(f"{named} in this connection string names a file that cannot be read")
 
 
 def _endpoint(address: str) -> tuple[str, int]:
@@ -122,9 +135,8 @@ def _short(address: str) -> str:
     return repr(address if len(address) <= 80 else f"{address[:80]}…")
 
 
-def _check(options: Mapping[str, Any]) -> None:
-    """Compare options with the required ones. The case of names does not count; the last wins."""
-    given = {name.lower(): value for name, value in options.items()}
+def _check(given: Mapping[str, Any]) -> None:
+    """Compare options with the required ones; their names are in lower case, and the last wins."""
     for name, (required, why) in _REQUIRED.items():
         if given.get(name.lower(), required) != required:
             raise refused(f"{name} must be {str(required).lower()}: {why}")

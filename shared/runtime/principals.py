@@ -36,6 +36,16 @@ class UnknownRole(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Authority:
+    """By what somebody acts, for the audit trail: it names the token, and never contains it."""
+
+    token_id: str  # its `jti`, or a hash of it
+    client: str | None  # the application that the token was issued to
+    address: str | None  # from where the request came
+    roles: tuple[str, ...]  # in alphabetical order: those of the token
+
+
+@dataclass(frozen=True, slots=True)
 class Roles:
     """The roles that exist in an installation."""
 
@@ -85,6 +95,8 @@ class Principal:
     provinces: frozenset[str] = frozenset()
     axes: frozenset[str] = frozenset()  # on which it advises
     integrates: frozenset[str] = frozenset()  # deputies whose resolutions it approves
+    authority: Authority | None = field(default=None, compare=False)
+    """None in development, where headers are believed."""
 
     @classmethod
     def with_roles(cls, user: str, roles: Iterable[str], existing: Roles) -> Self:

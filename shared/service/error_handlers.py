@@ -10,6 +10,7 @@ from starlette.responses import Response
 from shared.messaging.core.classification import FailureKind, classify
 from shared.messaging.core.errors import HistoryChanged, Stale, StillRecovering
 from shared.runtime.problems import Problem, internal, respond, unavailable
+from shared.runtime.refused_rights import refused_right
 from shared.runtime.sentences import sentence
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ async def _database_failed(request: Request, error: Exception) -> Response:
     if classify(error) is not FailureKind.TRANSIENT:
         _log.error("request failed in the database", exc_info=error)
         return respond(internal(), request.scope)
+    if (refused := refused_right(error)) is not None:
+        _log.error("request failed in the database", error=refused)
     name = type(error).__name__
     why = sentence("The database does not answer ({error}); try again", error=name)
     return respond(unavailable(why), request.scope)

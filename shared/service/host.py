@@ -92,10 +92,8 @@ class Host:
         self._lifecycle = Lifecycle(
             service, settings.run, recovery=self._recovery, stalls=self._stalls, clock=self.machine
         )
-        uri, link = settings.mongodb_uri.get_secret_value(), mongo.Link()
-        self.client = mongo.connect(
-            uri, app=service, lost=self._lifecycle.suspect_rollback, link=link
-        )
+        link, lost = mongo.Link(), self._lifecycle.suspect_rollback
+        self.client = mongo.connect(settings.mongodb_address(), app=service, lost=lost, link=link)
         self.clock = domain_clock(settings, self.client)
         self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self._wake_ups: list[WakeUp] = []  # of all scheduled work
@@ -109,7 +107,7 @@ class Host:
             link,
             self._publisher,
             lambda: self._lifecycle.is_prepared and self._recovery.can_serve,
-            self._stalls.rights_lacking if self._kafka.login is not None else None,
+            self._stalls.rights_lacking if settings.asks_for_rights else None,
         )
         self.health = Health()
         self._readiness.register(self.health)
@@ -339,6 +337,7 @@ class Host:
             clock=self.machine,
             metrics=self.metrics,
             lease_seconds=self.settings.lease_seconds,
+            stalls=self._stalls,
         )
         self._lifecycle.add(task.run, database)
 

@@ -21,6 +21,7 @@ from shared.messaging.ledger.rollback import RollbackDetector
 from shared.messaging.recovery.progress import RecoveryProgress
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import Database
+from shared.runtime.refused_rights import refused_right
 from shared.runtime.settings import CommonSettings
 
 _log = structlog.get_logger(__name__)
@@ -123,7 +124,8 @@ class Lifecycle:
                 try:
                     await gauge()
                 except PyMongoError as error:  # no work depends on a gauge
-                    _log.warning("gauge not shown", error=f"{type(error).__name__}: {error}")
+                    why = refused_right(error) or f"{type(error).__name__}: {error}"
+                    _log.warning("gauge not shown", error=why)
             await self._clock.sleep(_GAUGES_SECONDS)
 
     async def _detect_rollbacks(self) -> None:

@@ -11,8 +11,9 @@ from pymongo.errors import PyMongoError
 from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
-from shared.runtime.health import Health, Degraded, Unhealthy
+from shared.runtime.health import Degraded, Health, Unhealthy
 from shared.runtime.problems import unavailable
+from shared.runtime.refused_rights import refused_right, untrusted_certificate
 
 _AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
 
@@ -30,7 +31,7 @@ class Readiness:
     ) -> None:
         """`link` knows since when MongoDB does not answer.
 
-        `rights_lacking` says what waits for a right in Kafka; None if Kafka is open to everybody.
+        `rights_lacking` says what waits for a right; None if Kafka and MongoDB are open.
         """
         self._client = client
         self._link = link
@@ -39,7 +40,7 @@ class Readiness:
         self._rights_lacking = rights_lacking
 
     def register(self, health: Health) -> None:
-        """Add the checks `kafka` and `mongodb`, and `rights` if Kafka asks for a login."""
+        """Add the checks `kafka` and `mongodb`, and `rights` if the stores ask for users."""
         health.register("kafka", self._check_kafka)
         health.register("mongodb", self._check_mongodb)
         if self._rights_lacking is not None:
@@ -77,7 +78,9 @@ class Readiness:
         try:
             await mongo.ping(self._client)
         except PyMongoError as error:
-            raise Unhealthy(f"mongodb does not answer ({type(error).__name__})") from error
+            known = refused_right(error) or untrusted_certificate(error)
+            silent = f"mongodb does not answer ({type(error).__name__})"
+            raise Unhealthy(known or silent) from error
         if self._is_away():  # the driver reports its return a second late
             raise Unhealthy("mongodb has only just come back")
         if not self._is_prepared():

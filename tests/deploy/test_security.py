@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from tests.deploy.manifests import Manifest, Rendered, containers, pod, title
+from shared.contracts.reference import DEPUTIES
+from shared.runtime.settings import PARTS
+from tests.deploy.manifests import Manifest, Rendered, containers, module, pod, title
 from tests.deploy.restricted import violations
+from tools.access.workloads import workloads
 
 _CREDENTIALS: Final = re.compile(r"://[^/\s]*@|password|passwd|PRIVATE KEY", re.IGNORECASE)
 
@@ -40,7 +44,33 @@ def test_every_process_reads_its_secrets_where_the_settings_look(rendered: Rende
         (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == "/run/secrets"]
         assert mount["readOnly"] is True
         (volume,) = [v for v in pod(deployment)["spec"]["volumes"] if v["name"] == mount["name"]]
-        assert volume["secret"]["secretName"] == "peygir-secrets"
+        assert volume["secret"]["secretName"] == f"peygir-{deployment['metadata']['name']}"
+
+
+def test_every_deployment_is_a_workload_with_a_secret_of_its_own(rendered: Rendered) -> None:
+    deployments = rendered.of("Deployment")
+    names = {deployment["metadata"]["name"] for deployment in deployments}
+    assert names == {workload.name for workload in workloads(d.id for d in DEPUTIES)}
+    mounted = Counter(
+        volume["secret"]["secretName"]
+        for deployment in deployments
+        for volume in pod(deployment)["spec"]["volumes"]
+        if "secret" in volume
+    )
+    assert mounted == {f"peygir-{name}": 1 for name in names}
+
+
+def test_a_deployment_is_what_its_workload_says(rendered: Rendered) -> None:
+    for workload in workloads(deputy.id for deputy in DEPUTIES):
+        deployment = rendered.one("Deployment", workload.name)
+        assert module(deployment) == f"services.{workload.service}"
+        environment = rendered.environment(deployment)
+        run = environment.get("PEYGIR_RUN", ",".join(PARTS))
+        assert set(run.split(",")) == workload.run
+        if workload.deputies:
+            served = environment["PEYGIR_DEPUTIES"]
+            known = environment["PEYGIR_KNOWN_DEPUTIES"] if served == "all" else served
+            assert tuple(known.split(",")) == workload.deputies
 
 
 def test_production_does_not_start_without_its_secrets(base: Rendered) -> None:

@@ -11,6 +11,7 @@ import pytest
 from shared.contracts.services import SERVICES
 from shared.runtime.settings import PREFIX, CommonSettings, ProcessSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
+from tools.access.passwords import new_login, write
 from tools.topics import TopicsSettings
 from tools.topics.settings import copies
 
@@ -102,7 +103,7 @@ def test_the_addresses_that_the_readme_shows_are_taken(monkeypatch: pytest.Monke
     text = (DEPLOY / "README.md").read_text()
     monkeypatch.setenv("PEYGIR_ENV", "development")
     monkeypatch.setenv("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", _after(text, "BOOTSTRAP_SERVERS="))
-    monkeypatch.setenv("PEYGIR_MONGODB_URI", _after(text, "PEYGIR_MONGODB_URI="))
+    monkeypatch.setenv("PEYGIR_MONGODB_URI", _after(text, "PEYGIR_MONGODB_URI=").partition("&")[0])
     assert len(load(CommonSettings).kafka_bootstrap_servers) == 3
 
 
@@ -114,13 +115,12 @@ def _after(text: str, start: str) -> str:
 def test_the_secret_that_the_readme_makes_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = "peygir_mongodb_uri"
-    assert f"create secret generic peygir-secrets --from-file={key}=" in (
-        (DEPLOY / "README.md").read_text()
-    )
-    (tmp_path / key).write_text("mongodb://peygir:secret@db:27017/?replicaSet=rs\n")
-    monkeypatch.setenv("PEYGIR_SECRETS_DIR", str(tmp_path))
+    text = (DEPLOY / "README.md").read_text()
+    assert "create secret generic peygir-scheduler --from-file=secrets/scheduler " in text
+    login = new_login("scheduler")
+    write(tmp_path / "scheduler", login)
+    monkeypatch.setenv("PEYGIR_SECRETS_DIR", str(tmp_path / "scheduler"))
     monkeypatch.setenv("PEYGIR_ENV", "development")
-    monkeypatch.delenv("PEYGIR_MONGODB_URI", raising=False)
-    uri = load(CommonSettings).mongodb_uri.get_secret_value()
-    assert uri == "mongodb://peygir:secret@db:27017/?replicaSet=rs"
+    monkeypatch.setenv("PEYGIR_MONGODB_URI", "mongodb://db:27017/?replicaSet=rs")
+    address = load(CommonSettings).mongodb_address()
+    assert address == f"mongodb://scheduler:{login.password}@db:27017/?replicaSet=rs"

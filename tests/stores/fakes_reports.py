@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.reports.domain.circulars import Circular
+from services.reports.domain.reads import RestrictedRead
 from services.reports.domain.records import Expectation
 from services.reports.handlers import Change
 from shared.messaging.core.errors import AlreadyExists, Stale
@@ -14,6 +15,20 @@ from shared.messaging.core.model import CommitContext, Event
 from shared.runtime.list_queries import ListQuery
 from tests.stores import listed
 from tests.stores.fakes_replies import MemoryReplies
+
+
+class MemoryReadLog:
+    """Implements `api.ReadLog`."""
+
+    def __init__(self, at: datetime) -> None:
+        self.kept: list[RestrictedRead] = []
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    async def add(self, read: RestrictedRead) -> None:
+        self.kept.append(read)
 
 
 class MemoryExpectations:

@@ -2,6 +2,7 @@
 
 python -m tools.access kafka --dry-run              what would change in Kafka's rights
 python -m tools.access strimzi                      the same rights as Strimzi's KafkaUsers
+python -m tools.access mongodb --secrets secrets    roles and users in MongoDB
 python -m tools.access realm                        the roles, as a realm of Keycloak
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import typer
 
 from tools.access.kafka import kafka, strimzi
+from tools.access.mongodb import mongodb
 from tools.access.realm_command import print_realm
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ app = typer.Typer(
 )
 app.command("kafka")(kafka)
 app.command("strimzi")(strimzi)
+app.command("mongodb")(mongodb)
 app.command("realm")(print_realm)
 
 

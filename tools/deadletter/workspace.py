@@ -127,7 +127,7 @@ async def open_workspace(
 
     Raises KafkaError if Kafka does not answer, ServiceUnavailable without a way to get a token.
     """
-    client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
+    client = mongo.connect(settings.mongodb_address(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)
     kafka = connection_of(settings)
     publisher = Publisher(kafka, client_id="deadletter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +27,10 @@ class TopicsSettings(ToolSettings):
     few_copies: Literal["", "accepted"] = Field(
         "", description="`accepted`: production may have fewer than three copies."
     )
+
+    def lacks(self) -> Iterator[str]:
+        """MongoDB is not used here."""
+        return (line for line in super().lacks() if not line.startswith("PEYGIR_MONGODB"))
 
 
 def copies(settings: TopicsSettings, option: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
@@ -134,6 +135,7 @@ class MongoFollowupRepository:
 
         Raises what `save` does.
         """
+        cause = replace(cause, at=self._ledger.now())  # both records, and so both chains, agree
         async with self._ledger.commit(cause, self._effects(leaving)) as session:
             if ahead is not None:
                 await self._links.take_turn(ahead, session)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from services.reports.api import circulars, expectations, reports
-from services.reports.api.context import ApiContext, ReadableCirculars, ReadableExpectations
+from services.reports.api.context import (
+    ApiContext,
+    ReadableCirculars,
+    ReadableExpectations,
+    ReadLog,
+)
 from shared.runtime.clocks import DomainClock
 
 
@@ -18,4 +23,4 @@ def routes(api: ApiContext, clock: DomainClock) -> APIRouter:
     return router
 
 
-__all__ = ["ApiContext", "ReadableCirculars", "ReadableExpectations", "routes"]
+__all__ = ["ApiContext", "ReadLog", "ReadableCirculars", "ReadableExpectations", "routes"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from services.reports.domain.circulars import Circular
 from services.reports.domain.decisions import Faulty, UnknownSession
+from services.reports.domain.reads import RestrictedRead
 from services.reports.domain.records import Expectation
 from services.reports.handlers import CircularRepository, ExpectationRepository, HandlerContext
 from shared.runtime.http.refusals import refusal
@@ -36,6 +38,18 @@ class ReadableCirculars(CircularRepository, Protocol):
     async def page(self, query: ListQuery) -> Sequence[Circular]: ...
 
 
+class ReadLog(Protocol):
+    """Keeps who read what is restricted; nothing is ever changed or removed."""
+
+    def now(self) -> datetime:
+        """Machine time: aware, UTC."""
+        ...
+
+    async def add(self, read: RestrictedRead) -> None:
+        """Keep it for good. If this fails, nothing may be shown."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ApiContext:
     """The stores that the routes read and change, and the context of the handlers."""
@@ -43,6 +57,7 @@ class ApiContext:
     store: ReadableExpectations
     circulars: ReadableCirculars
     context: HandlerContext
+    reads: ReadLog
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,7 @@ from services.reports.api.schemas import (
     whole_report,
 )
 from services.reports.domain.decisions import Submission
+from services.reports.domain.reads import restricted_read
 from services.reports.domain.records import Expectation, Report
 from services.reports.domain.visibility import expectations_within, sees_expectation
 from shared.runtime.access import Action, Reach, reach
@@ -106,8 +108,7 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
     ) -> WholeReport:
         """Coordination sends the latest revision to all deputies."""
         found = await _find(api, report_id, reach(by, Action.DISTRIBUTE_REPORT))
-        session_id = found.session_id
-        now = await clock.now()
+        session_id, now = found.session_id, await clock.now()
 
         async def send(reply: Replying[Expectation]) -> Expectation:
             with problems():
@@ -115,6 +116,7 @@ def _command_routes(router: APIRouter, api: ApiContext, clock: DomainClock) -> N
                     Command(session_id, api.store, api.context, by, now, traceparent, reply)
                 )
 
+        await _log_read(api, [found], by, texts=True)
         return await once(api.store.replies, send, lambda after: whole_report(after, by))
 
 
@@ -131,12 +133,24 @@ def _read_routes(router: APIRouter, api: ApiContext) -> None:
         query = order.query(limit, filters.fields(), filters.spans(), within)
         found = await api.store.page_of_reports(query)
         shown, cursor = _SORTS.cut(found, limit, order)
+        await _log_read(api, shown, by, texts=False)
         return Page(items=[report_item(one, by) for one in shown], next_cursor=cursor)
 
     @router.get("/reports/{report_id}")
     async def get_report(by: Reader, report_id: str) -> WholeReport:
         """One report with its texts, as far as the caller may read them."""
-        return whole_report(await _find(api, report_id, reach(by, Action.READ_REPORTS)), by)
+        found = await _find(api, report_id, reach(by, Action.READ_REPORTS))
+        await _log_read(api, [found], by, texts=True)
+        return whole_report(found, by)
+
+
+async def _log_read(
+    api: ApiContext, shown: Sequence[Expectation], by: Principal, *, texts: bool
+) -> None:
+    """Keep who reads restricted axes before they are sent. If that fails, so does the request."""
+    read = restricted_read(shown, by, api.reads.now(), texts=texts)
+    if read is not None:
+        await api.reads.add(read)
 
 
 async def _find(api: ApiContext, report_id: str, within: Reach) -> Expectation:

@@ -13,7 +13,7 @@ from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import EventData
 from shared.runtime.idempotent_replies import Reply
 from shared.runtime.ids import name_id
-from shared.runtime.principals import Principal
+from shared.runtime.principals import Authority, Principal
 
 _EVENT_IDS = UUID("b7c3b1d2-52d9-5c62-9e63-4d1c8a0f7a11")
 
@@ -250,11 +250,14 @@ class CommitContext:
     defers: tuple[Deferred, ...] = ()  # messages that wait from now on
     ends: tuple[str, ...] = ()  # inbox ids of messages that waited until now
     reply: Reply | None = None  # of a request with an Idempotency-Key
+    authority: Authority | None = None  # of a request with a token
+    at: datetime | None = None  # machine time (UTC); None: when the record is written
 
 
 def requested(by: Principal, reply: Reply | None = None) -> CommitContext:
     """Return the context of a request: who made it, and the reply to keep."""
-    return CommitContext("request", by.id, roles=tuple(sorted(by.roles)), reply=reply)
+    roles = tuple(sorted(by.roles))
+    return CommitContext("request", by.id, roles=roles, reply=reply, authority=by.authority)
 
 
 RECOVERY: Final = CommitContext("recovery", "recovery")
@@ -277,6 +280,8 @@ class Entry:
     by: str
     roles: tuple[str, ...]
     at: datetime  # machine time of the commit, UTC
+    authority: Authority | None = None
+    hash: bytes | None = None  # of its chain; None: it is older than the chains
 
 
 def inbox_id(source: str, id_: str) -> str:

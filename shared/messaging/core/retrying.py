@@ -15,6 +15,7 @@ from tenacity import (
 
 from shared.messaging.core.classification import FailureKind, classify
 from shared.runtime.clocks import MachineClock
+from shared.runtime.refused_rights import refused_right
 
 _log = structlog.get_logger(__name__)
 
@@ -47,11 +48,12 @@ def retry_transient(
     def note(state: RetryCallState) -> None:
         during()
         error = state.outcome.exception() if state.outcome else None
+        refused = None if error is None else refused_right(error)
         _log.warning(
             "waiting",
             what=what,
             tries=state.attempt_number,
-            error=f"{type(error).__name__}: {error}",
+            error=refused or f"{type(error).__name__}: {error}",
         )
 
     return AsyncRetrying(

@@ -32,6 +32,7 @@ from shared.messaging.core.errors import (
 )
 from shared.runtime.clocks import NoTime
 from shared.runtime.metrics import Metrics
+from shared.runtime.refused_rights import refused_right
 
 
 class StallCause(StrEnum):
@@ -106,6 +107,18 @@ class Stalls:
             raise
         self.note(part, None)
 
+    @contextmanager
+    def rights_shown(self, part: StalledPart) -> Iterator[None]:
+        """Surround one attempt of a part whose other errors are no stall: only a missing right is
+        noted, until an attempt succeeds."""
+        try:
+            yield
+        except Exception as error:
+            if lacking := right_lacking(error, self._principal):
+                self._rights[part] = lacking
+            raise
+        self._rights.pop(part, None)
+
     def note_error(self, part: StalledPart, error: BaseException) -> None:
         """Note an error as why a part waits."""
         self.note(part, cause_of(error), right_lacking(error, self._principal))
@@ -138,6 +151,8 @@ def cause_of(error: BaseException) -> StallCause:
             return StallCause.UNREADABLE
         case KafkaError():
             return StallCause.KAFKA
+        case PyMongoError() if refused_right(error) is not None:
+            return StallCause.NO_RIGHT
         case PyMongoError() | StillRecovering():
             return StallCause.MONGODB
         case OSError() | TimeoutError() | NoTime():
@@ -162,6 +177,8 @@ def right_lacking(error: BaseException, principal: str) -> str:
         case Unsendable() if isinstance(error.__cause__, TopicAuthorizationFailedError):
             topic = getattr(error, "topic", "(not named)")
             return f"{principal} lacks the right Write on topic {topic}"
+        case PyMongoError():
+            return refused_right(error) or ""
         case _ if error.__cause__ is not None:
             return right_lacking(error.__cause__, principal)
         case _:

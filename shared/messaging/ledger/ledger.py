@@ -10,14 +10,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
+from itertools import zip_longest
 from typing import Any, Final
 
+from bson import Binary
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
 from shared.messaging.core.classification import conflict_in
 from shared.messaging.core.failpoints import Failpoint, FailpointHook, no_faults
 from shared.messaging.core.model import RECOVERY, CommitContext, Effects, Entry, Event
+from shared.messaging.ledger.chain import (
+    Heads,
+    Provenance,
+    authority_document,
+    chained,
+    provenance_of,
+)
 from shared.messaging.ledger.counts import Counts, include, written
 from shared.messaging.ledger.deferral import DeferredMessages
 from shared.messaging.ledger.leases import Leases
@@ -25,7 +34,7 @@ from shared.messaging.ledger.positions import Positions, TopicPosition, position
 from shared.messaging.ledger.replays import Replays
 from shared.messaging.ledger.replies import MongoReplies
 from shared.messaging.ledger.rollback import RollbackDetector
-from shared.runtime.clocks import MachineClock
+from shared.runtime.clocks import MachineClock, milliseconds
 from shared.runtime.mongo import (
     ClientSession,
     Database,
@@ -71,6 +80,7 @@ class Ledger:
         """
         self._database = database
         self._records = database["commits"]
+        self._heads = Heads(self._records)
         self._counts = Counts(database)
         self._positions = Positions(database)
         self._leases = Leases(database)
@@ -133,7 +143,8 @@ class Ledger:
                 self._failpoint(Failpoint.COMMIT_CLAIMED)
                 yield session
                 self._failpoint(Failpoint.COMMIT_WRITTEN)
-                records = list(self._cut(context, effects))
+                heads = dict(await self._heads.before(effects.events, session))
+                records = list(self._cut(context, effects, heads))
                 if records:
                     await self._records.insert_many(records, session=session)
                 if context.kind == RECOVERY.kind:  # no relay will add it up
@@ -149,6 +160,7 @@ class Ledger:
             }
         )
         if records:
+            self._heads.remember(heads)
             self._rollback.note_commit(records[-1]["_id"])
             if self._wake is not None:
                 self._wake()
@@ -163,25 +175,37 @@ class Ledger:
         """Write into a transaction that the ledger of another database has opened.
 
         `history`: the former events of what moves here. They are published here before the effects,
-        each with who caused it. Of the context only `by`, `roles` and `kind` count. Raises the
-        driver's errors.
+        each with who caused it. Of the context only who, when and by which authority count. Raises
+        the driver's errors.
         """
-        records = [*map(_adopted, history), *self._cut(context, effects)]
+        heads = dict(await self._heads.before(effects.events, session))
+        for entry in history:
+            if entry.hash is not None:
+                heads[entry.event.aggregate_id] = (entry.event.version, entry.hash)
+        records = [*map(_adopted, history), *self._cut(context, effects, heads)]
         if records:
             await self._records.insert_many(records, session=session)
 
-    def _cut(self, context: CommitContext, effects: Effects) -> Iterable[Document]:
+    def _cut(
+        self, context: CommitContext, effects: Effects, heads: dict[str, tuple[int, bytes]]
+    ) -> Iterable[Document]:
+        """The records of a commit; `heads` become those after it."""
         if effects.events and self._wake is None:
             raise ValueError(f"nothing publishes the events of {self._database.name}")
+        at = milliseconds(context.at or self._clock.now())
+        provenance = Provenance(at, context.by, context.roles, context.authority)
         for number, events in enumerate(_cuts(effects.events)):
             record: Document = {
-                "at": self._clock.now(),
+                "at": at,
                 "kind": context.kind,
                 "by": context.by,
                 "roles": list(context.roles),
                 "read": [[a.topic, a.partition, a.expected, a.next] for a in context.advances],
                 "events": [_stored(event) for event in events],
+                "chain": [Binary(hashed) for hashed in chained(events, provenance, heads)],
             }
+            if context.authority is not None:
+                record["authority"] = authority_document(context.authority)
             if number == 0 and effects.tally:
                 record["tally"] = written(effects.tally)
             if context.kind != RECOVERY.kind:  # what comes from the topic need not be published
@@ -192,10 +216,10 @@ class Ledger:
         """Return all events of an aggregate, by version."""
         found = self._records.find({"events.aggregate_id": aggregate_id})
         entries = [
-            Entry(event, record["by"], tuple(record["roles"]), record["at"])
+            entry
             async for record in found
-            for event in map(loaded, record["events"])
-            if event.aggregate_id == aggregate_id
+            for entry in entries_of(record)
+            if entry.event.aggregate_id == aggregate_id
         ]
         return sorted(entries, key=lambda entry: entry.event.version)
 
@@ -243,8 +267,17 @@ def _cuts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
         yield part
 
 
+def entries_of(record: Mapping[str, Any]) -> Iterator[Entry]:
+    """Read the events of a commit record, each with who caused it and its hash."""
+    who = provenance_of(record)
+    hashes = record.get("chain", ())
+    for stored, hashed in zip_longest(record["events"], hashes[: len(record["events"])]):
+        hash_ = None if hashed is None else bytes(hashed)
+        yield Entry(loaded(stored), who.by, tuple(who.roles), who.at, who.authority, hash_)
+
+
 def _adopted(entry: Entry) -> Document:
-    return {
+    record: Document = {
         "at": entry.at,
         "kind": "adopted",
         "by": entry.by,
@@ -253,6 +286,11 @@ def _adopted(entry: Entry) -> Document:
         "events": [_stored(entry.event)],
         "pending": True,
     }
+    if entry.authority is not None:
+        record["authority"] = authority_document(entry.authority)
+    if entry.hash is not None:
+        record["chain"] = [Binary(entry.hash)]
+    return record
 
 
 def _stored(event: Event) -> Document:

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from shared.messaging.core.errors import LeaseLost
 from shared.messaging.core.retrying import retry_transient
+from shared.messaging.core.stalls import StalledPart, Stalls
 from shared.messaging.ledger.leases import Lease
 from shared.runtime.clocks import MachineClock
 from shared.runtime.metrics import Metrics
@@ -33,8 +34,10 @@ class LeasedTask:
         clock: MachineClock,
         metrics: Metrics,
         lease_seconds: float,
+        stalls: Stalls | None = None,
     ) -> None:
         self._lease = lease
+        self._stalls = stalls or Stalls(metrics)
         self._work = work
         self._rest = rest
         self._clock = clock
@@ -61,11 +64,12 @@ class LeasedTask:
     async def _work_once(self) -> bool:
         """Do the work once if the lease is ours."""
         try:
-            if not self._lease.held:
-                await self._lease.acquire()
-                self._show()
-            if self._lease.held:
-                await self._work()
+            with self._stalls.rights_shown(StalledPart("lease", self._lease.full_name)):
+                if not self._lease.held:
+                    await self._lease.acquire()
+                    self._show()
+                if self._lease.held:
+                    await self._work()
         except LeaseLost as lost:
             _log.warning("lease lost", lease=self._lease.full_name, why=str(lost))
             return False

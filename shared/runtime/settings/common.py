@@ -118,5 +118,11 @@ class ProcessSettings(MongoSettings, KafkaSettings):
         return self
 
 
+    @property
+    def asks_for_rights(self) -> bool:
+        """Whether this process logs in to Kafka or MongoDB, and can lack a right there."""
+        return self.kafka_security_protocol != "PLAINTEXT" or self.names_mongodb_user
+
+
 class CommonSettings(IdentitySettings, HttpSettings, SourceSettings, ProcessSettings):
     """The settings of every service. A service adds its own fields in a subclass."""

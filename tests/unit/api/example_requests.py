@@ -22,6 +22,7 @@ from shared.contracts.reference import PROVINCE_CODES
 from shared.messaging.core.model import CommitContext, Event
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
+from tests.stores.fakes_reports import MemoryReadLog
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.api.services_in_memory import (
     BRIDGE,
@@ -251,7 +252,7 @@ async def _scheduler() -> _Template:
 
 async def _reports() -> _Template:
     office = Office()
-    api = reports.ApiContext(office.store, office.circulars, RECEPTION)
+    api = reports.ApiContext(office.store, office.circulars, RECEPTION, MemoryReadLog(BEFORE))
     app = app_of(reports.routes(api, FixedClock(BEFORE)))
 
     async def prepare(prepared: Prepared) -> Mapping[str, str]:

@@ -40,6 +40,7 @@ from shared.runtime.metrics import Metrics
 from shared.runtime.persian import SHARED, Catalogue, Persian
 from tests.stores.fakes_followups import MemoryFollowups
 from tests.stores.fakes_notify import FakeNotices
+from tests.stores.fakes_reports import MemoryReadLog
 from tests.stores.fakes_scheduler import MemoryRegister
 from tests.unit.followups.examples import (
     COMPLETED,
@@ -187,7 +188,7 @@ async def open_reports() -> AsyncIterator[ApiClient]:
     office = Office()
     for number, id_ in enumerate(("1402-IR-09", "1402-IR-10")):
         await office.hear(message(scheduled(id_), sequence=1, id_=id_, offset=number))
-    api = reports.ApiContext(office.store, office.circulars, RECEPTION)
+    api = reports.ApiContext(office.store, office.circulars, RECEPTION, MemoryReadLog(BEFORE))
     app = app_of(reports.routes(api, FixedClock(BEFORE)), persian=reports_words.CATALOGUE)
     async with client_of(lambda: office.published, app) as client:
         sent = await client.post("/reports", {**REPORT, "session_id": "1402-IR-09"})

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from shared.runtime.settings import CommonSettings, load
+from shared.runtime.settings import SiteSettings, load
 
 
 class Environment:
@@ -27,7 +27,7 @@ class Environment:
         self._patch.delenv(f"PEYGIR_{name}")
 
 
-def complaint(capsys: pytest.CaptureFixture[str], settings: type[CommonSettings]) -> str:
+def complaint(capsys: pytest.CaptureFixture[str], settings: type[SiteSettings]) -> str:
     """The line that is written when the settings are refused."""
     with pytest.raises(SystemExit) as stopped:
         load(settings)

@@ -1,0 +1,93 @@
+"""MongoDB with users and TLS on this machine: its key, certificates and first user."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from pymongo import MongoClient
+
+from deploy.local.layout import Layout
+from deploy.local.mongod_certificates import ensure_certificates, locked, write_private
+
+_KEY: Final = "members.key"
+_PASSWORD: Final = "administrator.password"
+_HAS_ADMINISTRATOR: Final = "administrator"  # a file that is there once the user is
+_USER: Final = "administrator"
+_KEY_BYTES: Final = 96
+_PASSWORD_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """The user that may do everything."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def prepare_secrets(layout: Layout) -> None:
+    """Make the certificates, the members' key and the administrator's password, once."""
+    folder = layout.mongod_secrets
+    with locked(folder):
+        ensure_certificates(folder)
+        for name, size in ((_KEY, _KEY_BYTES), (_PASSWORD, _PASSWORD_BYTES)):
+            if not (folder / name).exists():
+                text = secrets.token_hex(size)  # hexadecimal is base64 too, as a key has to be
+                write_private(folder / name, text.encode())
+
+
+def security_options(layout: Layout) -> tuple[str, ...]:
+    """The options by which a mongod takes TLS alone and asks for users."""
+    folder = layout.mongod_secrets
+    return (
+        "--auth",
+        "--keyFile", str(folder / _KEY),
+        "--tlsMode", "requireTLS",
+        "--tlsCertificateKeyFile", str(folder / "server.pem"),
+        "--tlsCAFile", str(layout.mongod_authority),
+        "--tlsAllowConnectionsWithoutCertificates",
+    )  # fmt: skip
+
+
+def client_options(layout: Layout) -> Mapping[str, Any]:
+    """The driver's options for this installation; with the administrator, once there is one."""
+    options: dict[str, Any] = {"tls": True, "tlsCAFile": str(layout.mongod_authority)}
+    if (layout.mongod_secrets / _HAS_ADMINISTRATOR).exists():
+        found = administrator(layout)
+        options |= {"username": found.user, "password": found.password}
+    return options
+
+
+def administrator(layout: Layout) -> Administrator:
+    """The first user of this installation's MongoDB."""
+    password = (layout.mongod_secrets / _PASSWORD).read_text(encoding="utf-8")
+    return Administrator(_USER, password)
+
+
+def administrator_uri(layout: Layout) -> str:
+    """The connection string with which the administrator logs in."""
+    found = administrator(layout)
+    scheme, _, rest = layout.mongodb_uri.partition("://")
+    return f"{scheme}://{found.user}:{quote(found.password, safe='')}@{rest}"
+
+
+def ensure_administrator(client: MongoClient[dict[str, Any]], layout: Layout) -> bool:
+    """Whether the administrator exists; on a primary that has no user yet it is made.
+
+    MongoDB lets the first user be made from this machine without a login. Raises the driver's
+    errors.
+    """
+    mark = layout.mongod_secrets / _HAS_ADMINISTRATOR
+    if mark.exists():
+        return True
+    if not client.admin.command("hello").get("isWritablePrimary"):
+        return True  # the primary's part sees to it
+    found = administrator(layout)
+    roles = [{"role": "root", "db": "admin"}]
+    client.admin.command("createUser", found.user, pwd=found.password, roles=roles)
+    mark.touch()
+    return True

@@ -1,0 +1,177 @@
+"""The hash chain of each aggregate's events: who changes or removes one breaks the chain.
+
+The hash of an event covers the hash of the aggregate's event before, its content, and who committed
+it, when and by which authority. It does not cover the topic, so a follow-up that moves to another
+deputy takes its chain along. An event whose predecessor has no hash, because it is the first or
+older than this chain, begins one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from shared.messaging.core.model import Event
+from shared.runtime.mongo import ClientSession, Collection, Document
+from shared.runtime.principals import Authority
+
+BEGINNING: Final = bytes(32)
+"""The hash before the first event of a chain."""
+
+_REMEMBERED: Final = 20_000  # aggregates in each process, the latest
+_LOOKED_UP_AT_ONCE: Final = 200
+_FIELDS: Final = {"events.aggregate_id": 1, "events.version": 1, "chain": 1}
+_NOTHING: Final = b"\xff" * 8  # longer than any length
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who committed events, when (UTC, milliseconds) and by which authority."""
+
+    at: datetime
+    by: str
+    roles: Sequence[str]
+    authority: Authority | None = None
+
+
+def link(previous: bytes, event: Event, provenance: Provenance) -> bytes:
+    """Return the hash of an event after the hash of the event before it (SHA-256)."""
+    authority = provenance.authority
+    fields = (
+        event.id,
+        event.type,
+        event.key,
+        event.aggregate_id,
+        str(event.version),
+        _instant(event.time),
+        event.dataschema,
+        event.trace,
+        _instant(provenance.at),
+        provenance.by,
+        "\n".join(provenance.roles),
+        *(
+            ()
+            if authority is None
+            else (
+                authority.token_id,
+                authority.client,
+                authority.address,
+                "\n".join(authority.roles),
+            )
+        ),
+    )
+    # Each field has its length before it, so no two contents are written alike.
+    packed = [previous, _packed(event.data), *(_packed(_bytes(field)) for field in fields)]
+    return hashlib.sha256(b"".join(packed)).digest()
+
+
+class Heads:
+    """The latest hash of each aggregate in one database."""
+
+    def __init__(self, commits: Collection) -> None:
+        self._commits = commits
+        self._recent: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+
+    async def before(
+        self, events: Iterable[Event], session: ClientSession
+    ) -> Mapping[str, tuple[int, bytes]]:
+        """Return version and hash of what precedes the first event of each aggregate here.
+
+        An aggregate that begins, or has no hash yet, is left out. Raises the driver's errors.
+        """
+        first: dict[str, int] = {}
+        for event in events:
+            first.setdefault(event.aggregate_id, event.version)
+        found: dict[str, tuple[int, bytes]] = {}
+        unknown: list[tuple[str, int]] = []
+        for aggregate, version in first.items():
+            recent = self._recent.get(aggregate)
+            if version == 1:
+                continue
+            if recent is not None and recent[0] == version - 1:
+                found[aggregate] = recent
+            else:
+                unknown.append((aggregate, version - 1))
+        for start in range(0, len(unknown), _LOOKED_UP_AT_ONCE):
+            found |= await self._look_up(unknown[start : start + _LOOKED_UP_AT_ONCE], session)
+        return found
+
+    def remember(self, heads: Mapping[str, tuple[int, bytes]]) -> None:
+        """Remember the latest hashes after they were committed."""
+        for aggregate, head in heads.items():
+            self._recent[aggregate] = head
+            self._recent.move_to_end(aggregate)
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    async def _look_up(
+        self, wanted: Sequence[tuple[str, int]], session: ClientSession
+    ) -> dict[str, tuple[int, bytes]]:
+        places = [
+            {"events": {"$elemMatch": {"aggregate_id": aggregate, "version": version}}}
+            for aggregate, version in wanted
+        ]
+        found: dict[str, tuple[int, bytes]] = {}
+        pairs = set(wanted)
+        async for record in self._commits.find({"$or": places}, _FIELDS, session=session):
+            for event, hashed in zip(record["events"], record.get("chain", ()), strict=False):
+                place = (event["aggregate_id"], event["version"])
+                if place in pairs and hashed is not None:
+                    found[place[0]] = (place[1], bytes(hashed))
+        return found
+
+
+def chained(
+    events: Sequence[Event], provenance: Provenance, heads: dict[str, tuple[int, bytes]]
+) -> list[bytes]:
+    """Return the hash of each event, and bring `heads` up to date.
+
+    An event that does not follow the version in `heads` begins a chain.
+    """
+    hashes: list[bytes] = []
+    for event in events:
+        version, previous = heads.get(event.aggregate_id, (0, BEGINNING))
+        if version != event.version - 1:
+            previous = BEGINNING
+        hashed = link(previous, event, provenance)
+        heads[event.aggregate_id] = (event.version, hashed)
+        hashes.append(hashed)
+    return hashes
+
+
+def provenance_of(record: Mapping[str, Any]) -> Provenance:
+    """Read from a commit record who committed it."""
+    stored = record.get("authority")
+    authority = None
+    if stored is not None:
+        authority = Authority(
+            stored["token"], stored["client"], stored["address"], tuple(stored["roles"])
+        )
+    return Provenance(record["at"], record["by"], tuple(record["roles"]), authority)
+
+
+def authority_document(authority: Authority) -> Document:
+    """Return an authority as a commit record stores it."""
+    return {
+        "token": authority.token_id,
+        "client": authority.client,
+        "address": authority.address,
+        "roles": list(authority.roles),
+    }
+
+
+def _instant(instant: datetime) -> str:
+    """As MongoDB keeps it: UTC, in milliseconds."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _bytes(field: str | None) -> bytes | None:
+    return None if field is None else field.encode()
+
+
+def _packed(field: bytes | None) -> bytes:
+    return _NOTHING if field is None else len(field).to_bytes(8, "big") + field

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.runtime.principals import Principal, UnknownRole, every_role
@@ -26,6 +27,14 @@ class Authenticator(Protocol):
 
     async def authenticate(self, request: Request) -> Principal:
         """The sender. Raises Problem: 401 if the sender is unknown, 400 for a broken claim."""
+        ...
+
+
+class Rates(Protocol):
+    """Counts the requests of a sender (implemented in `shared.runtime.http.rates`)."""
+
+    async def admit(self, key: str, scope: Scope) -> None:
+        """Count a request of the sender `key`. Raises Problem 429 if it is one too many."""
         ...
 
 
@@ -56,9 +65,16 @@ class OpenIdentity:
 
 
 async def principal(request: Request) -> Principal:
-    """Who sent this request, by the authenticator that the app was built with."""
+    """Who sent this request, by the authenticator that the app was built with.
+
+    Raises its Problems, and 429 if the sender sends too many.
+    """
     authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.authenticate(request)
+    found = await authenticator.authenticate(request)
+    request.state.principal = found
+    rates: Rates = request.app.state.rates
+    await rates.admit(found.id, request.scope)
+    return found
 
 
 Caller = Annotated[Principal, Depends(principal)]

@@ -71,8 +71,8 @@ class LimitedConnection(H11Protocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reading()
-        elif self.conn.their_state is h11.SEND_BODY:  # the rest of a body that nobody reads
-            self._expect_request()
+        elif self.conn.their_state is h11.SEND_BODY or self._has_begun_another:
+            self._expect_request()  # or the rest of a body that nobody reads
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -120,6 +120,11 @@ class LimitedConnection(H11Protocol):
     @property
     def _is_between_requests(self) -> bool:
         return self.conn.their_state is h11.IDLE
+
+    @property
+    def _has_begun_another(self) -> bool:
+        """Whether a part of the next request came together with the former one."""
+        return self._is_between_requests and bool(self.conn.trailing_data[0])
 
     def _request_came(self) -> None:
         _end(self._request_due)

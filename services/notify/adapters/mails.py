@@ -77,7 +77,7 @@ class MailRenderer:
 
 
 def _templates() -> tuple[Template, Template]:
-    environment = Environment(
+    environment = Environment(  # noqa: S701  # the other template is plain text
         loader=PackageLoader("services.notify.adapters"),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,

@@ -16,10 +16,15 @@ RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"
 FROM python:3.11-slim
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG CREATED=unknown
 LABEL org.opencontainers.image.title="Peygir" \
       org.opencontainers.image.description="Follows the resolutions of the specialised provincial sessions until they are done" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.vendor="Peygir" \
+      org.opencontainers.image.documentation="docs/ and SECURITY.md of the revision" \
+      org.opencontainers.image.base.name="python:3.11-slim"
 ENV PATH=/opt/peygir/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

@@ -8,7 +8,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
-	identity secured soak fuzz docs lock
+	identity secured soak fuzz docs sbom audit lock
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -82,6 +82,12 @@ docs: setup ## write the documents and pictures that are made from the code
 	@./peygir schemas
 	@./peygir inputs
 	@$(PYTHON_BIN) -m tests.pictures
+
+sbom: setup ## a CycloneDX bill of materials of the image: .local/build/peygir.cdx.json
+	@$(PYTHON_BIN) -m deploy.supply sbom --output $(PEYGIR_LOCAL_DIR)/build/peygir.cdx.json
+
+audit: setup ## known vulnerabilities of what is pinned; says so where nothing can be asked
+	@$(PYTHON_BIN) -m deploy.supply audit
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

@@ -14,7 +14,7 @@ from deploy.local.layout import Layout
 from deploy.local.mongod_certificates import ensure_certificates, locked, write_private
 
 _KEY: Final = "members.key"
-_PASSWORD: Final = "administrator.password"
+_PASSWORD: Final = "administrator.password"  # noqa: S105 - the name of a file
 _HAS_ADMINISTRATOR: Final = "administrator"  # a file that is there once the user is
 _USER: Final = "administrator"
 _KEY_BYTES: Final = 96

@@ -1,7 +1,8 @@
 """Logs: one JSON object per line on standard error, the same for this code and for libraries.
 
 Each has `time` (ISO 8601, UTC), `level`, `service`, `message`, and `trace` and `event_id` if they
-are known. Write with `structlog.get_logger()`. A value of type SecretStr is shown as stars.
+are known. Write with `structlog.get_logger()`. A value of type SecretStr is shown as stars; what
+others' messages quote of secrets and personal data is taken out (`redaction.py`).
 Whatever is logged, a line is JSON (RFC 8259) and cannot control a terminal. The same holds for
 Python's warnings and the error that ends a process.
 """
@@ -25,6 +26,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from shared.contracts.envelope import TRACEPARENT
+from shared.runtime.redaction import redacted, without_secrets
 
 # Libraries with their own handlers, and the least level at which their messages are useful.
 _LIBRARIES = {
@@ -189,6 +191,7 @@ def _drop_uvicorns_colours(_: WrappedLogger, __: str, event: EventDict) -> Event
 def _json_renderers() -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
+        _redact,
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(serializer=_dump),
     ]
@@ -198,7 +201,12 @@ def _console_renderers(colours: bool) -> list[Processor]:
     renderer = structlog.dev.ConsoleRenderer(
         timestamp_key="time", colors=colours, exception_formatter=_traceback
     )
-    return [_visible_controls, renderer]
+    return [_redact, _visible_controls, renderer]
+
+
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Take out secrets and personal data that others' messages quote."""
+    return {name: without_secrets(str(name), value) for name, value in event.items()}
 
 
 def _visible_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -212,7 +220,7 @@ def _visible_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _traceback(console: TextIO, error: ExcInfo) -> None:
     text = StringIO()
     structlog.dev.plain_traceback(text, error)
-    console.write("\n".join(map(_visible, text.getvalue().split("\n"))))
+    console.write("\n".join(map(_visible, redacted(text.getvalue()).split("\n"))))
 
 
 def _visible(text: str) -> str:

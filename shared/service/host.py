@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 from shared.contracts.topics import Topics
 from shared.messaging.core.stalls import Stalls
@@ -36,18 +36,18 @@ from shared.runtime import mongo
 from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
-from shared.runtime.http import LongBody, create_app
-from shared.runtime.http.access import require_actions
+from shared.runtime.http import LongBody
 from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
-from shared.runtime.persian import SHARED, Catalogue, Persian
+from shared.runtime.persian import Catalogue
 from shared.runtime.settings import CommonSettings
 from shared.runtime.simulation import SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
-from shared.service import error_handlers, gauges, identity, operations, startup
-from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle, serve
+from shared.service import gauges, identity, operations, startup, web
+from shared.service.lifecycle import DRAIN_SECONDS, Action, BackgroundTask, Lifecycle
 from shared.service.readiness import Readiness
+from shared.service.serving import serve
 from shared.service.sources import Sources, source_of
 
 _NOTED_EVERY: Final = {"system": timedelta(minutes=1), "simulated": timedelta(0)}  # by the clock
@@ -112,6 +112,7 @@ class Host:
         self.health = Health()
         self._readiness.register(self.health)
         self._authenticator = self._identity()
+        self.operations_app: FastAPI | None = None  # if operators have a port of their own
 
     def _identity(self) -> Authenticator:
         keys = identity.provider_keys(self.settings, self.machine)
@@ -288,27 +289,24 @@ class Host:
         """
         receives = self._receives | {self.topics.replay(self.service)}
         sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
-        app = create_app(
-            persian=Persian(SHARED, *([] if persian is None else [persian])),
+        apps = web.build(
+            self.settings,
+            web.Routes(
+                api=routers,
+                operations=operations.routes(tuple(self._read_into.values()), self.machine),
+                pages=pages,
+                long_bodies=long_bodies,
+                needs=self._readiness.require_database,
+            ),
             title=title,
-            version=VERSION,
             health=self.health,
             metrics=self.metrics,
             authenticator=self._authenticator,
-            body_limit=self.settings.body_limit_bytes,
-            long_bodies=long_bodies,
             asyncapi=lambda: asyncapi(self.service, sent, receives, self.topics, VERSION),
+            persian=persian,
         )
-        error_handlers.install(app)
-        if "api" in self.settings.run:
-            needs = [Depends(self._readiness.require_database)]
-            databases = tuple(self._read_into.values())
-            for router in (*routers, operations.routes(databases, self.machine)):
-                app.include_router(router, prefix="/v1", dependencies=needs)
-            for page in pages:
-                app.include_router(page, dependencies=needs)
-        require_actions(app)
-        return app
+        self.operations_app = apps.operations
+        return apps.main
 
     # -- running ------------------------------------------------------------------------------
 
@@ -322,7 +320,7 @@ class Host:
 
     async def _run(self, app: FastAPI) -> None:
         try:
-            await serve(app, self.settings, self._lifecycle.run)
+            await serve(app, self.operations_app, self.settings, self._lifecycle.run, self.machine)
         finally:
             await self._publisher.stop()
             self.client.close()

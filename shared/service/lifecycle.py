@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 
 from shared.messaging.core.retrying import START_SECONDS, retry_transient
@@ -22,7 +19,6 @@ from shared.messaging.recovery.progress import RecoveryProgress
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import Database
 from shared.runtime.refused_rights import refused_right
-from shared.runtime.settings import CommonSettings
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +26,6 @@ DRAIN_SECONDS: Final = 15
 """How long a stopping process waits for open requests, and how long each consumer for its batch."""
 
 _GAUGES_SECONDS: Final = 2.0
-_KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
 _COLLECTED_AFTER: Final = (10_000, 20, 50)  # allocations; collections of the younger generation
 
 Action: TypeAlias = Callable[[], Awaitable[object]]
@@ -135,45 +130,6 @@ class Lifecycle:
                 with suppress(PyMongoError):  # a server that is away proves nothing: look again
                     await detector.check()
             await self._clock.sleep(_GAUGES_SECONDS)
-
-
-async def serve(app: FastAPI, settings: CommonSettings, work: BackgroundTask) -> None:
-    """Serve HTTP and do the work in parallel, until SIGTERM or SIGINT.
-
-    Open requests are answered first; then the work is cancelled. A failure of the work ends both.
-    """
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    )
-    loop = asyncio.get_running_loop()
-    for signal_ in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_, server.stop)
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(work())
-        await server.serve()
-        working.cancel()
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which end the process before the parts have ended."""
-
-    def stop(self) -> None:
-        """Answer the open requests and accept no new ones."""
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _tune_garbage_collection() -> None:

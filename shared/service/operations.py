@@ -25,6 +25,7 @@ from shared.runtime.idempotent_replies import Reply, Replying
 from shared.runtime.mongo import ClientSession, Database
 from shared.runtime.principals import Principal
 from shared.runtime.problems import Problem, not_found, unavailable
+from shared.runtime.redaction import pseudonym
 from shared.runtime.sentences import sentence
 
 Reader: TypeAlias = Annotated[Principal, may(Action.READ_OPERATIONS)]
@@ -126,7 +127,7 @@ def _add_subscriptions(
             answers, partial = await _ask(databases, go_on)
             if not any(answers):
                 raise _missing(_not_paused(group, topic), partial)
-            _log.warning("subscription resumed", group=group, topic=topic, by=by.id)
+            _log.warning("subscription resumed", group=group, topic=topic, by=pseudonym(by.id))
             return resumed
 
         return await once(_Everywhere(databases, clock), act, lambda done: done)

@@ -137,7 +137,7 @@ def test_every_deployment_is_probed_where_the_services_answer(rendered: Rendered
             "livenessProbe": "/livez",
             "readinessProbe": ready,
         }, title(deployment)
-        assert {container[name]["httpGet"]["port"] for name in paths} == {"http"}
+        assert {container[name]["httpGet"]["port"] for name in paths} == {"operations"}
 
 
 def test_every_container_asks_for_what_it_uses_and_is_limited(rendered: Rendered) -> None:
@@ -152,12 +152,16 @@ def test_every_container_asks_for_what_it_uses_and_is_limited(rendered: Rendered
 def test_the_port_of_probes_scrapes_and_settings_is_the_same(rendered: Rendered) -> None:
     for deployment in rendered.of("Deployment"):
         (container,) = containers(deployment)
-        port = str(container["ports"][0]["containerPort"])
-        assert rendered.environment(deployment)["PEYGIR_HTTP_PORT"] == port
+        ports = {each["name"]: str(each["containerPort"]) for each in container["ports"]}
+        told = rendered.environment(deployment)
+        assert ports == {
+            "http": told["PEYGIR_HTTP_PORT"],
+            "operations": told["PEYGIR_OPERATIONS_PORT"],
+        }
         annotations = pod(deployment)["metadata"]["annotations"]
         assert annotations == {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": port,
+            "prometheus.io/port": ports["operations"],
             "prometheus.io/path": "/metrics",
         }
 
@@ -210,6 +214,20 @@ def test_every_service_is_reached_over_http(rendered: Rendered) -> None:
     selector = rendered.one("NetworkPolicy", "peygir-http")["spec"]["podSelector"]
     (names,) = [e["values"] for e in selector["matchExpressions"]]
     assert sorted(names) == sorted(SERVICES)
+
+
+def test_operators_routes_are_reached_only_from_where_the_label_is(rendered: Rendered) -> None:
+    policies = {p["metadata"]["name"]: p["spec"] for p in rendered.of("NetworkPolicy")}
+    open_to: dict[str, list[Any]] = {}
+    for name, spec in policies.items():
+        for rule in spec.get("ingress", ()):
+            for port in rule["ports"]:
+                open_to.setdefault(port["port"], []).append((name, rule["from"]))
+    assert open_to.keys() == {"http", "operations"}
+    ((name, allowed),) = open_to["operations"]
+    assert policies[name]["podSelector"] == policies["peygir-http"]["podSelector"]
+    label = {"matchLabels": {"peygir-operations": "allowed"}}
+    assert allowed == [{"podSelector": label}, {"namespaceSelector": label}]
 
 
 def test_evaluation_is_small(rendered: Rendered, base: Rendered) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from shared.runtime import problems
 from shared.runtime.access import Action
 from shared.runtime.http.access import may
+from shared.runtime.http.rates import Rates
 from shared.runtime.identity import BearerIdentity, Caller, ProviderKeys, TokenPolicy, Tokens
 from shared.runtime.identity.tokens import LONGEST
 from shared.runtime.principals import Principal, Roles
@@ -74,11 +75,17 @@ class House:
 def app_of(tokens: Tokens) -> FastAPI:
     app = FastAPI()
     app.state.authenticator = BearerIdentity(tokens, Roles.of())
+    app.state.rates = Rates()
     problems.install(app)
 
     @app.get("/v1/me")
     async def me(caller: Caller) -> dict[str, Any]:
         return {"id": caller.id, "roles": sorted(caller.roles)}
+
+    @app.get("/v1/authority")
+    async def authority(caller: Caller) -> dict[str, Any]:
+        assert caller.authority is not None
+        return asdict(caller.authority)
 
     @app.get("/v1/pauses")
     async def pauses(_: Annotated[Principal, may(Action.READ_OPERATIONS)]) -> dict[str, Any]:
@@ -118,6 +125,21 @@ async def test_a_token_says_who_asks_and_in_which_roles(house: House, algorithm:
     token = house.issuer.token("g.razavi", ["province:IR-09", "offline_access", "deputy:nobody"])
     answer = await house.ask(token)
     assert answer.json() == {"id": "g.razavi", "roles": ["province:IR-09"]}
+
+
+async def test_what_is_audited_names_the_token_and_holds_nothing_of_it(house: House) -> None:
+    token = house.issuer.token("g.razavi", ["province:IR-09"], jti="7f3a")
+    said = (await house.ask(token, "/v1/authority")).json()
+    assert said == {
+        "token_id": "7f3a",
+        "client": "peygir-tools",
+        "address": "127.0.0.1",
+        "roles": ["province:IR-09"],
+    }
+    nameless = house.issuer.token("g.razavi", jti=None, azp=None)
+    said = (await house.ask(nameless, "/v1/authority")).json()
+    assert said["token_id"] == f"sha256:{hashlib.sha256(nameless.encode()).hexdigest()}"
+    assert said["client"] is None
 
 
 async def test_without_a_token_the_answer_says_what_is_needed(house: House) -> None:

@@ -22,7 +22,8 @@ from tools.access.workloads import Workload, workloads
 from tools.asking import ToolSettings
 
 USERNAME_FILE: Final = "peygir_kafka_username"  # read as the setting of that name
-PASSWORD_FILE: Final = "kafka_password"  # named by PEYGIR_KAFKA_PASSWORD_FILE: it may be rotated
+# Named by PEYGIR_KAFKA_PASSWORD_FILE, since it may be rotated.
+PASSWORD_FILE: Final = "kafka_password"  # noqa: S105 - the name of a file
 _RANDOM_BYTES: Final = 32
 _VARIABLE: Final = "PEYGIR_KAFKA"
 

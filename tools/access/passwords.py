@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 USERNAME: Final = "peygir_mongodb_username"
-PASSWORD: Final = "peygir_mongodb_password"
+PASSWORD: Final = "peygir_mongodb_password"  # noqa: S105 - the name of a file
 
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o077

@@ -148,7 +148,7 @@ class XlsxSheets:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         file.flush()
         file.seek(0)
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603  # a fixed list of arguments; the file is only read
             command,
             stdin=file,
             stdout=subprocess.PIPE,

@@ -79,7 +79,7 @@ class MailRenderer:
 def _templates() -> tuple[Template, Template]:
     environment = Environment(
         loader=PackageLoader("services.notify.adapters"),
-        autoescape=lambda name: name is not None and name.endswith(".html"),
+        autoescape=lambda name: bool(name and name.endswith(".html")),  # noqa: S701  # else text
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

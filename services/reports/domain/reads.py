@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.reports.domain.records import Expectation, readable_axes
+from services.reports.domain.records import Expectation
+from services.reports.domain.visibility import readable_axes
 from shared.runtime.principals import Authority, Principal
 
 

@@ -132,7 +132,7 @@ class Stalls:
         return self._causes.get(part)
 
 
-def cause_of(error: BaseException) -> StallCause:
+def cause_of(error: BaseException) -> StallCause:  # noqa: PLR0912 - a case per cause
     """The cause that an error means."""
     match error:
         case HistoryChanged():

@@ -52,6 +52,5 @@ class OutcomeMetrics:
                 "dead-lettered",
                 group=self._group,
                 origin=item.place,
-                reason=refusal.reason,
-                detail=refusal.detail,
+                reason=refusal.reason,  # the detail quotes the event: it is in the dead letter
             )

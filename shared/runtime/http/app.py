@@ -11,8 +11,11 @@ from fastapi import Depends, FastAPI
 from shared.runtime import problems
 from shared.runtime.health import Health
 from shared.runtime.http import docs, idempotency, operations
-from shared.runtime.http.middleware import BodyLimit, Head, LongBody, Observation
+from shared.runtime.http.bodies import BodyGate, LongBody
+from shared.runtime.http.limits import DEFAULTS, RequestGate, RequestLimits
+from shared.runtime.http.middleware import Head, Observation
 from shared.runtime.http.openapi import PROBLEM_RESPONSES, describe_problems
+from shared.runtime.http.rates import NO_LIMITS, RateGate, RateLimits, Rates
 from shared.runtime.http.strict import known_parameters, standard_json
 from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
@@ -26,17 +29,22 @@ def create_app(
     health: Health,
     metrics: Metrics,
     authenticator: Authenticator,
-    body_limit: int = 1_000_000,
+    limits: RequestLimits = DEFAULTS,
+    rates: RateLimits = NO_LIMITS,
     long_bodies: Iterable[LongBody] = (),
     asyncapi: Callable[[], Mapping[str, Any]] | None = None,
     persian: Persian | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    is_operational: bool = True,
+    is_encrypted: bool = False,
 ) -> FastAPI:
-    """An app with /livez, /readyz, /metrics, /openapi.json, /docs and, if the service has events,
-    /asyncapi and /asyncapi.json. It opens nothing before its lifespan begins.
+    """An app with /openapi.json, /docs and, if the service has events, /asyncapi and
+    /asyncapi.json; if it is operational, with /livez, /readyz and /metrics too. It opens nothing
+    before its lifespan begins.
 
-    `body_limit` is in bytes and holds for all routes except those of `long_bodies`. `asyncapi`
-    makes the AsyncAPI document on request. `persian` translates the service's problems.
+    `limits` hold for all routes; those of `long_bodies` have their own length of a body.
+    `asyncapi` makes the AsyncAPI document on request. `persian` translates the service's problems.
+    `is_encrypted`: whether clients come over TLS, here or at a proxy in front.
     """
     app = FastAPI(
         title=title,
@@ -49,14 +57,19 @@ def create_app(
         responses=PROBLEM_RESPONSES,
     )
     app.state.authenticator = authenticator
+    app.state.limits = limits
+    app.state.rates = Rates(rates)
     problems.install(app, persian)
     idempotency.install(app)
     describe_problems(app)
-    app.include_router(operations.routes(health, metrics))
+    if is_operational:
+        app.include_router(operations.routes(health, metrics))
     app.include_router(docs.swagger(title))
     if asyncapi is not None:
         app.include_router(docs.events(asyncapi))
-    app.add_middleware(BodyLimit, limit=body_limit, long=tuple(long_bodies))
+    app.add_middleware(BodyGate, limits=limits, long=tuple(long_bodies))
+    app.add_middleware(RequestGate, limits=limits)
+    app.add_middleware(RateGate, rates=app.state.rates)
     app.add_middleware(Head)
-    app.add_middleware(Observation, metrics=metrics)
+    app.add_middleware(Observation, metrics=metrics, is_encrypted=is_encrypted)
     return app

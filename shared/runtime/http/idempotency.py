@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from shared.runtime.http.middleware import has_long_body
+from shared.runtime.http.bodies import has_long_body
 from shared.runtime.idempotent_replies import (
     AlreadyReplied,
     BeingReplied,

@@ -13,6 +13,7 @@ _ANSWER = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Pro
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request cannot be read", **_ANSWER},
     413: {"description": "The body is too large", **_ANSWER},
+    429: {"description": "Too many requests; `Retry-After` says when to try again", **_ANSWER},
     422: {"description": "The request is not valid; `errors` names the fields", **_ANSWER},
     "default": {"description": "Any other problem", **_ANSWER},
 }

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from fastapi import FastAPI, Request
 from pydantic_core import from_json
 
-from shared.runtime.http.middleware import has_long_body, template
+from shared.runtime.http.bodies import has_long_body
+from shared.runtime.http.json_limits import require_simple, too_deep
+from shared.runtime.http.limits import RequestLimits
+from shared.runtime.http.middleware import template
 from shared.runtime.problems import FieldError, claims_json, invalid, malformed_json
 from shared.runtime.sentences import sentence
+
+_TOO_DEEP_FOR_THE_PARSER: Final = "recursion limit exceeded"
 
 
 async def known_parameters(request: Request) -> None:
@@ -36,7 +42,8 @@ async def known_parameters(request: Request) -> None:
 
 
 async def standard_json(request: Request) -> None:
-    """Dependency of every route: raises Problem 400 for a JSON body that is not JSON by RFC 8259.
+    """Dependency of every route: raises Problem 400 for a JSON body that is not JSON by RFC 8259,
+    and 422 for one that is deeper, longer or fuller than the limits allow.
 
     Python's parser also accepts NaN and half a surrogate pair, which can be neither stored nor
     sent. This uses the same parser as events from Kafka. A body that its route reads in parts is a
@@ -45,10 +52,14 @@ async def standard_json(request: Request) -> None:
     if has_long_body(request.scope):
         return
     if claims_json(request) and (body := await request.body()):
+        limits: RequestLimits = request.app.state.limits
         try:
-            from_json(body, allow_inf_nan=False)
+            document = from_json(body, allow_inf_nan=False)
         except ValueError as error:
+            if str(error).startswith(_TOO_DEEP_FOR_THE_PARSER):
+                raise too_deep(limits) from error
             raise malformed_json(str(error)) from error
+        require_simple(document, limits)
 
 
 def _documented(request: Request) -> dict[str, str] | None:

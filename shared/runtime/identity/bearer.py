@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import Final
 
 from fastapi import Request
 
 from shared.runtime.identity.tokens import BadToken, Tokens
-from shared.runtime.principals import Principal, Roles
+from shared.runtime.principals import Authority, Principal, Roles
 from shared.runtime.problems import Problem
 from shared.runtime.sentences import sentence
 
@@ -38,8 +40,17 @@ class BearerIdentity:
             claims = await self._tokens.read(token.strip())
         except BadToken as error:
             raise _invalid(error.why) from error
-        roles = [role for role in claims.roles if self._existing.has(role)]
-        return Principal.with_roles(claims.user, roles, self._existing)
+        roles = sorted({role for role in claims.roles if self._existing.has(role)})
+        found = Principal.with_roles(claims.user, roles, self._existing)
+        address = None if request.client is None else request.client.host
+        token_id = claims.token_id or _digest(token.strip())
+        authority = Authority(token_id, claims.client, address, tuple(roles))
+        return replace(found, authority=authority)
+
+
+def _digest(token: str) -> str:
+    """What names a token that has no id, and does not let anybody use it."""
+    return f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 def _invalid(why: str) -> Problem:

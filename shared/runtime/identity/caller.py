@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, Request
+from starlette.types import Scope
 
 from shared.runtime.principals import Principal
 
@@ -21,14 +22,25 @@ class Authenticator(Protocol):
         ...
 
 
+class Rates(Protocol):
+    """Counts the requests of a sender (implemented in `shared.runtime.http.rates`)."""
+
+    async def admit(self, key: str, scope: Scope) -> None:
+        """Count a request of the sender `key`. Raises Problem 429 if it is one too many."""
+        ...
+
+
 async def principal(request: Request) -> Principal:
     """Who sent this request, by the authenticator that the app was built with.
 
-    It also stays in `request.state.principal`, for what has no argument of its own.
+    It also stays in `request.state.principal`, for what has no argument of its own. Raises the
+    authenticator's Problems, and 429 if the sender sends too many.
     """
     authenticator: Authenticator = request.app.state.authenticator
     found = await authenticator.authenticate(request)
     request.state.principal = found
+    rates: Rates = request.app.state.rates
+    await rates.admit(found.id, request.scope)
     return found
 
 

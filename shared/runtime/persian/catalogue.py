@@ -16,6 +16,14 @@ _TITLES: Final[Mapping[str, str]] = {
     "Not available now": "اکنون در دسترس نیست",
     "The service failed; its log says why": "سرویس با خطا روبه‌رو شد؛ علت در گزارش آن آمده است",
     "The body is too large": "بدنهٔ درخواست بیش از اندازه بزرگ است",
+    "The address is too long": "نشانی درخواست بیش از اندازه بلند است",
+    "The headers are too large": "سرآیندهای درخواست بیش از اندازه بزرگ است",
+    "The query has too many parameters": "پارامترهای درخواست بیش از اندازه است",
+    "The body comes too slowly": "بدنهٔ درخواست بیش از اندازه کند می‌رسد",
+    "The body is too complex": "بدنهٔ درخواست بیش از اندازه پیچیده است",
+    "Too many uploads at a time": "بارگذاری‌های هم‌زمان بیش از اندازه است",
+    "Too many requests at a time": "درخواست‌های هم‌زمان بیش از اندازه است",
+    "Too many requests": "درخواست‌ها بیش از اندازه است",
     "The body is of another kind": "بدنهٔ درخواست از گونهٔ دیگری است",
     "The body broke off": "بدنهٔ درخواست ناتمام رسید",
     "A header cannot be read": "یکی از سرآیندها خواندنی نیست",
@@ -52,6 +60,24 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "not JSON at character {place}": "در نویسهٔ {place} خواندنی نیست",
     "Content-Type: application/json": "\u2068Content-Type: application/json\u2069",
     "There was an error parsing the body": "بدنهٔ درخواست خواندنی نیست",
+    "A path and its query may have {limit} bytes; ask in parts": "نشانی و پارامترها حداکثر "
+    "{limit} بایت است؛ درخواست را بخش‌بخش بفرستید",
+    "All headers together may have {limit} bytes": "همهٔ سرآیندها با هم حداکثر {limit} بایت است",
+    "A query may have {limit} parameters; ask in parts": "حداکثر {limit} پارامتر پذیرفته می‌شود؛ "
+    "درخواست را بخش‌بخش بفرستید",
+    "At least {rate} bytes a second have to come; send it again": "دست‌کم {rate} بایت در ثانیه باید "
+    "برسد؛ دوباره بفرستید",
+    "{limit} are being received; send it again in a moment": "{limit} بارگذاری در جریان است؛ "
+    "اندکی بعد دوباره بفرستید",
+    "{limit} requests are being answered; try again in a moment": "{limit} درخواست در دست پاسخ "
+    "است؛ اندکی بعد دوباره بکوشید",
+    "{burst} requests at once and {rate} each second are taken; try again in {wait} s": "{burst} "
+    "درخواست در یک زمان و {rate} درخواست در ثانیه پذیرفته می‌شود؛ پس از {wait} ثانیه دوباره بکوشید",
+    "A body may have {most} values; send it in parts": "بدنهٔ درخواست حداکثر {most} مقدار دارد؛ "
+    "آن را بخش‌بخش بفرستید",
+    "A text of a body may have {most} characters": "هر متن حداکثر {most} نویسه دارد",
+    "Lists and objects may be inside each other {most} times": "فهرست‌ها و شیءها حداکثر {most} بار "
+    "درون یکدیگر پذیرفته می‌شوند",
     "At most {limit} bytes are taken": "حداکثر {limit} بایت پذیرفته می‌شود",
     "not a cursor of this list": "نشانهٔ صفحهٔ این فهرست نیست",
     "no parameter of this list or item; allowed: {allowed}": "پارامتری به این نام نیست؛ "

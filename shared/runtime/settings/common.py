@@ -117,7 +117,6 @@ class ProcessSettings(MongoSettings, KafkaSettings):
             )
         return self
 
-
     @property
     def asks_for_rights(self) -> bool:
         """Whether this process logs in to Kafka or MongoDB, and can lack a right there."""

@@ -12,13 +12,23 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from pydantic import BaseModel
 
 from shared.runtime.health import Health
-from shared.runtime.http import Limit, LongBody, Page, SortKeys, create_app
+from shared.runtime.http import (
+    Limit,
+    LongBody,
+    Page,
+    RateLimits,
+    RequestLimits,
+    SortKeys,
+    create_app,
+)
+from shared.runtime.http.rates import NO_LIMITS
 from shared.runtime.identity import Caller, OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.problems import Problem, not_found
 
 BODY_LIMIT = 10_000
 FILE_LIMIT = 100_000
+LIMITS = RequestLimits(body_bytes=BODY_LIMIT)
 BY_DUE = SortKeys(date, str)
 
 
@@ -86,6 +96,8 @@ def build(
     health: Health | None = None,
     metrics: Metrics | None = None,
     asyncapi: Callable[[], Mapping[str, Any]] | None = None,
+    limits: RequestLimits = LIMITS,
+    rates: RateLimits = NO_LIMITS,
 ) -> FastAPI:
     """The whole service."""
     app = create_app(
@@ -94,7 +106,8 @@ def build(
         health=health or Health(),
         metrics=metrics or Metrics(),
         authenticator=OpenIdentity(),
-        body_limit=BODY_LIMIT,
+        limits=limits,
+        rates=rates,
         long_bodies=[LongBody("PUT", "/v1/things/{thing_id}/file", FILE_LIMIT)],
         asyncapi=asyncapi,
     )

@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
 
 from shared.contracts.topics import Topics
 from shared.runtime.asyncapi import asyncapi
 from shared.runtime.health import Health, Unhealthy
+from shared.runtime.http.security_headers import secured
 from shared.runtime.metrics import Metrics
 from tests.unit.runtime.api import build, calling
 
@@ -110,9 +113,47 @@ async def test_every_address_of_the_interface_answers(client: httpx.AsyncClient,
 async def test_every_answer_has_the_security_headers(client: httpx.AsyncClient, path: str) -> None:
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
     policy = headers["content-security-policy"]
-    assert "default-src 'self'" in policy
+    own = "'self'" if path in PAGES else "'none'"
+    assert f"default-src {own}" in policy
+    assert "frame-ancestors 'none'" in policy
     assert "http" not in policy
+    assert "strict-transport-security" not in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "policy"),
+    [
+        ("/v1/scorecards.svg", "image/svg+xml", "sandbox"),
+        ("/v1/followups/a/evidence/b", "text/html; charset=utf-8", "sandbox"),
+        ("/peygir/v1/followups/a/evidence/b", "text/html", "sandbox"),
+        ("/v1/followups", "application/json", "default-src 'none'"),
+        ("/board", "text/html; charset=utf-8", "default-src 'self'"),
+    ],
+)
+def test_what_somebody_uploaded_or_drew_runs_nothing(
+    path: str, media_type: str, policy: str
+) -> None:
+    start: Message = {"headers": [(b"content-type", media_type.encode())]}
+    secured(start, path, is_encrypted=False)
+    headers = Headers(raw=start["headers"])
+    assert policy in headers["content-security-policy"]
+    assert ("sandbox" in headers["content-security-policy"]) == (policy == "sandbox")
+
+
+def test_no_cache_keeps_data_unless_a_route_says_otherwise() -> None:
+    for path, said, kept in (
+        ("/v1/followups", [], "no-store"),
+        ("/v1/followups/a/evidence/b", [(b"cache-control", b"private, no-cache")], "private, no-c"),
+        ("/docs", [], ""),
+    ):
+        start: Message = {"headers": list(said)}
+        secured(start, path, is_encrypted=True)
+        headers = Headers(raw=start["headers"])
+        assert headers.get("cache-control", "")[:13] == kept
+        assert headers["strict-transport-security"] == "max-age=31536000"
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -245,8 +245,8 @@ async def test_a_file_is_accepted_whatever_type_it_claims_to_have(
 async def test_openapi_describes_problems(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     responses = document["paths"]["/v1/things"]["post"]["responses"]
-    assert set(responses) == {"201", "400", "413", "422", "default"}
-    for status in ("400", "413", "422", "default"):
+    assert set(responses) == {"201", "400", "413", "422", "429", "default"}
+    for status in ("400", "413", "422", "429", "default"):
         schema = responses[status]["content"]["application/problem+json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Problem"}
     assert "Problem" in document["components"]["schemas"]

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 
 from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.runtime import problems
+from shared.runtime.http import Rates
 from shared.runtime.identity import Caller, OpenIdentity
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
+    app.state.rates = Rates()
     app.state.authenticator = OpenIdentity()
     problems.install(app)
 
@@ -104,6 +106,7 @@ async def test_an_installation_with_other_deputies(client: httpx.AsyncClient) ->
     assert isinstance(transport, httpx.ASGITransport)
     app = transport.app
     assert isinstance(app, FastAPI)
+    app.state.rates = Rates()
     app.state.authenticator = OpenIdentity(["north", "south"])
     me = (await client.get("/v1/me")).json()
     assert me["deputies"] == ["north", "south"]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import Field, SecretStr
 
 from shared.contracts.reference import DEPUTIES
@@ -254,3 +255,78 @@ def test_production_names_all_that_it_lacks_in_one_line(
     line = complaint(capsys, CommonSettings)
     assert line.startswith("PEYGIR_ENV: production needs ")
     assert {"PEYGIR_OIDC_ISSUER", "PEYGIR_OIDC_AUDIENCE"} <= set(re.findall(r"PEYGIR_\w+", line))
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        (
+            {"HTTP_TLS": "here"},
+            "PEYGIR_HTTP_CERT_FILE: is missing: PEYGIR_HTTP_TLS=here needs a certificate",
+        ),
+        (
+            {"HTTP_TLS": "here", "HTTP_CERT_FILE": "/nowhere/tls.crt"},
+            "PEYGIR_HTTP_KEY_FILE: is missing",
+        ),
+        (
+            {
+                "HTTP_TLS": "here",
+                "HTTP_CERT_FILE": "/nowhere/tls.crt",
+                "HTTP_KEY_FILE": "/nowhere/tls.key",
+            },
+            "PEYGIR_HTTP_KEY_FILE: /nowhere/tls.crt is not a file",
+        ),
+        (
+            {"HTTP_TLS": "proxy", "HTTP_KEY_FILE": "/nowhere/tls.key"},
+            "PEYGIR_HTTP_KEY_FILE: a certificate is for PEYGIR_HTTP_TLS=here",
+        ),
+        ({"HTTP_TLS": "yes"}, "PEYGIR_HTTP_TLS: "),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "'proxy' is no address or network"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "'10.0.0.1/8' is no address or network"),
+        ({"RATE_PER_SECOND": "-1"}, "PEYGIR_RATE_PER_SECOND: "),
+        ({"JSON_DEPTH_MOST": "1000"}, "PEYGIR_JSON_DEPTH_MOST: "),
+    ],
+)
+def test_what_does_not_go_together_for_http_is_named(
+    environment: Environment,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    line: str,
+) -> None:
+    environment.set(**variables)
+    assert line in complaint(capsys, CommonSettings)
+
+
+def test_a_key_of_another_certificate_is_refused(
+    environment: Environment, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    authority.issue_cert("a").cert_chain_pems[0].write_to_path(str(certificate))
+    authority.issue_cert("b").private_key_pem.write_to_path(str(key))
+    environment.set(HTTP_TLS="here", HTTP_CERT_FILE=str(certificate), HTTP_KEY_FILE=str(key))
+    line = complaint(capsys, CommonSettings)
+    assert line == "PEYGIR_HTTP_KEY_FILE: the key is not that of the certificate"
+
+
+def test_production_says_where_tls_ends(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(ENV="production")
+    assert "PEYGIR_HTTP_TLS: `here`" in complaint(capsys, CommonSettings)
+    environment.set(HTTP_TLS="proxy")
+    assert "PEYGIR_HTTP_TLS" not in complaint(capsys, CommonSettings)
+
+
+def test_development_limits_no_rate_unless_it_is_set(environment: Environment) -> None:
+    assert load(CommonSettings).rate_per_second == 0
+    environment.set(RATE_PER_SECOND="7.5")
+    assert load(CommonSettings).rate_per_second == 7.5
+
+
+def test_operators_have_the_port_of_the_service_unless_it_is_set(environment: Environment) -> None:
+    settings = load(ServiceSettings)
+    assert settings.operations_port == settings.http_port == 8103
+    assert not settings.has_own_operations
+    environment.set(OPERATIONS_PORT="9100")
+    assert load(ServiceSettings).has_own_operations

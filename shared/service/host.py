@@ -119,7 +119,7 @@ class Host:
         if keys is not None:
             self._lifecycle.add(keys.keep_fresh)
             self.health.register("identity", keys.check)
-        return identity.authenticator(self.settings, keys, self.machine)
+        return identity.authenticator(self.settings, keys, self.machine, self._sources.integrators)
 
     # -- the parts of a service ---------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from shared.runtime.clocks import MachineClock
@@ -14,6 +15,7 @@ from shared.runtime.identity import (
     Tokens,
 )
 from shared.runtime.identity.keys import client
+from shared.runtime.integrators import Integrators
 from shared.runtime.principals import Roles
 from shared.runtime.settings import CommonSettings
 
@@ -26,10 +28,16 @@ def provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys
 
 
 def authenticator(
-    settings: CommonSettings, keys: ProviderKeys | None, clock: MachineClock
+    settings: CommonSettings,
+    keys: ProviderKeys | None,
+    clock: MachineClock,
+    integrators: Callable[[], Integrators],
 ) -> Authenticator:
-    """Who says who sends a request: a token of the provider, or in development the headers."""
-    existing = Roles.of(settings.known_deputies)
+    """Who says who sends a request: a token of the provider, or in development the headers.
+
+    `integrators` are asked for with each request: their file may change.
+    """
+    existing = _ExistingRoles(settings.known_deputies, integrators)
     if keys is None:
         return OpenIdentity(existing)
     assert settings.oidc_issuer is not None, "keys are of an issuer"
@@ -43,3 +51,20 @@ def authenticator(
         settings.oidc_skew_seconds,
     )
     return BearerIdentity(Tokens(policy, keys, clock), existing)
+
+
+class _ExistingRoles:
+    """The roles that exist now, made anew only if the integrators have changed."""
+
+    def __init__(self, deputies: Sequence[str], integrators: Callable[[], Integrators]) -> None:
+        self._deputies = deputies
+        self._integrators = integrators
+        self._known: Integrators | None = None
+        self._roles = Roles.of(deputies)
+
+    def __call__(self) -> Roles:
+        known = self._integrators()
+        if known is not self._known:
+            approving = {one.name: one.deputies for one in known.all}
+            self._known, self._roles = known, Roles.of(self._deputies, approving)
+        return self._roles

@@ -74,7 +74,7 @@ class House:
 
 def app_of(tokens: Tokens) -> FastAPI:
     app = FastAPI()
-    app.state.authenticator = BearerIdentity(tokens, Roles.of())
+    app.state.authenticator = BearerIdentity(tokens, Roles.of)
     app.state.rates = Rates()
     problems.install(app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +24,7 @@ class BearerIdentity:
     Roles that do not exist here are passed over: a provider serves other systems too.
     """
 
-    def __init__(self, tokens: Tokens, existing: Roles) -> None:
+    def __init__(self, tokens: Tokens, existing: Callable[[], Roles]) -> None:
         self._tokens = tokens
         self._existing = existing
 
@@ -40,8 +41,9 @@ class BearerIdentity:
             claims = await self._tokens.read(token.strip())
         except BadToken as error:
             raise _invalid(error.why) from error
-        roles = sorted({role for role in claims.roles if self._existing.has(role)})
-        found = Principal.with_roles(claims.user, roles, self._existing)
+        existing = self._existing()
+        roles = sorted({role for role in claims.roles if existing.has(role)})
+        found = Principal.with_roles(claims.user, roles, existing)
         address = None if request.client is None else request.client.host
         token_id = claims.token_id or _digest(token.strip())
         authority = Authority(token_id, claims.client, address, tuple(roles))

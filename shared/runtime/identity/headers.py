@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from fastapi import Request
 
@@ -20,9 +20,9 @@ class OpenIdentity:
     Without them the sender is `developer` in every role. For development only.
     """
 
-    def __init__(self, existing: Roles | Iterable[str] | None = None) -> None:
-        """`existing`: the roles that exist, or only the deputies; by default the reference data."""
-        self._existing = existing if isinstance(existing, Roles) else Roles.of(existing)
+    def __init__(self, existing: Callable[[], Roles] = Roles.of) -> None:
+        """`existing`: the roles that exist; by default those of the reference data."""
+        self._existing = existing
 
     async def authenticate(self, request: Request) -> Principal:
         users = request.headers.getlist(USER_HEADER) or ["developer"]
@@ -30,10 +30,11 @@ class OpenIdentity:
             raise invalid_header(
                 USER_HEADER, "once, 1 to 100 of the characters A-Z a-z 0-9 . _ @ : + -"
             )
+        existing = self._existing()
         claimed = request.headers.getlist(ROLES_HEADER)  # may come in parts: RFC 9110, 5.3
-        roles = _names(",".join(claimed)) if claimed else self._existing.every
+        roles = _names(",".join(claimed)) if claimed else existing.every
         try:
-            return Principal.with_roles(users[0], roles, self._existing)
+            return Principal.with_roles(users[0], roles, existing)
         except UnknownRole as error:
             raise invalid_header(ROLES_HEADER, str(error)) from error
 

@@ -17,6 +17,13 @@ from tests.access.policy.world import PEOPLE, World, fill
 from tests.component.harness import Producer, Service, create_topics
 from tests.identity.issuer import AUDIENCE, Issuer
 
+INTEGRATORS = """
+[[integrators]]
+name = "letters"
+sources = ["/letters"]
+deputies = ["civil"]
+"""
+
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
@@ -25,14 +32,19 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def world(cluster: Cluster, test_folder: Path, issuer: Issuer) -> AsyncIterator[World]:
+async def world(
+    cluster: Cluster, test_folder: Path, tmp_path: Path, issuer: Issuer
+) -> AsyncIterator[World]:
     namespace = f"p{uuid.uuid4().hex[:10]}"
     topics = create_topics(cluster, namespace)
+    integrators = tmp_path / "integrators.toml"
+    integrators.write_text(INTEGRATORS)
     settings = {
         "PEYGIR_OIDC_ISSUER": issuer.url,
         "PEYGIR_OIDC_AUDIENCE": AUDIENCE,
         "PEYGIR_DEPUTIES": "civil,crisis",
         "PEYGIR_SMTP_PORT": "1",
+        "PEYGIR_INTEGRATORS_FILE": str(integrators),
     }
 
     def headers(who: Who) -> Mapping[str, str]:

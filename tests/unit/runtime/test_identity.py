@@ -12,6 +12,7 @@ from shared.contracts.reference import DEPUTIES, PROVINCES
 from shared.runtime import problems
 from shared.runtime.http import Rates
 from shared.runtime.identity import Caller, OpenIdentity
+from shared.runtime.principals import Roles
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ async def test_an_installation_with_other_deputies(client: httpx.AsyncClient) ->
     app = transport.app
     assert isinstance(app, FastAPI)
     app.state.rates = Rates()
-    app.state.authenticator = OpenIdentity(["north", "south"])
+    app.state.authenticator = OpenIdentity(lambda: Roles.of(["north", "south"]))
     me = (await client.get("/v1/me")).json()
     assert me["deputies"] == ["north", "south"]
     refused = await client.get("/v1/me", headers={"X-Peygir-Roles": "deputy:civil"})

@@ -114,28 +114,35 @@ class SteadyClient:
             if record.opens is not None:
                 self._approved(record.opens)
 
-        self._producer.produce(
-            self._topics.resolutions(record.deputy),
-            record.value,
-            record.key.encode(),
-            headers=[*binary(record.type, record.id, record.source)],
-            on_delivery=answered,
-        )
         unanswered[number] = record
         self.handed += 1
+        try:
+            self._producer.produce(
+                self._topics.resolutions(record.deputy),
+                record.value,
+                record.key.encode(),
+                headers=[*binary(record.type, record.id, record.source)],
+                on_delivery=answered,
+            )
+        except KafkaException as raised:
+            self._begin_anew(raised)
 
     def _poll(self) -> None:
-        """Take answers. After a fatal error, send what is unanswered with a new producer."""
+        """Take answers."""
         try:
             self._producer.poll(0)
         except (KafkaException, SystemError) as raised:
-            if not _failure(raised).fatal():
-                raise
-            left = list(self._unanswered.values())
-            self._producer, self._unanswered = Producer(self._settings), {}
-            for record in left:
-                self.sent.append(sent_as(record, self._topics, Outcome.UNKNOWN))
-                self.send(record)
+            self._begin_anew(raised)
+
+    def _begin_anew(self, raised: KafkaException | SystemError) -> None:
+        """After a fatal error, send what is unanswered with a new producer. Raises another one."""
+        if not _failure(raised).fatal():
+            raise raised
+        left = list(self._unanswered.values())
+        self._producer, self._unanswered = Producer(self._settings), {}
+        for record in left:
+            self.sent.append(sent_as(record, self._topics, Outcome.UNKNOWN))
+            self.send(record)
 
 
 class TransactionalClient:

@@ -59,15 +59,15 @@ class SteadyClient:
         approved: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`approved` is called with each resolution whose approval Kafka acknowledged."""
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "linger.ms": 20,
-                "message.timeout.ms": int(PATIENCE_SECONDS * 1_000),
-                **_COMMON,
-            }
-        )
+        self._settings = {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "message.timeout.ms": int(PATIENCE_SECONDS * 1_000),
+            **_COMMON,
+        }
+        self._producer = Producer(self._settings)
+        self._unanswered: dict[int, Record] = {}  # by number, of this producer alone
         self._topics = topics
         self._stories = stories
         self._pulse = pulse
@@ -81,7 +81,7 @@ class SteadyClient:
         while not until():
             while self.handed - first < (time.monotonic() - begun) * rate:
                 self.send(self._stories.next())
-            self._producer.poll(0)
+            self._poll()
             await asyncio.sleep(0.01)
         for record in self._stories.rest():
             self.send(record)
@@ -90,9 +90,9 @@ class SteadyClient:
     async def settle(self) -> None:
         """Wait until Kafka has answered all. Raises AssertionError where it does not."""
         until = time.monotonic() + PATIENCE_SECONDS
-        while len(self._producer) > 0:
-            assert time.monotonic() < until, f"{len(self._producer)} records are unanswered"
-            self._producer.poll(0)
+        while self._unanswered:
+            assert time.monotonic() < until, f"{len(self._unanswered)} records are unanswered"
+            self._poll()
             await asyncio.sleep(0.01)
 
     def send(self, record: Record) -> None:
@@ -100,7 +100,12 @@ class SteadyClient:
         if record.opens is not None:
             self._pulse.sent(record.opens)
 
+        number, unanswered = self.handed, self._unanswered
+
         def answered(error: KafkaError | None, message: Message) -> None:
+            if unanswered is not self._unanswered:  # of a producer that was given up
+                return
+            del unanswered[number]
             if error is not None:
                 self.sent.append(sent_as(record, self._topics, Outcome.UNKNOWN))
                 self.send(record)  # the same ce_id: whether it is there twice makes no difference
@@ -109,14 +114,35 @@ class SteadyClient:
             if record.opens is not None:
                 self._approved(record.opens)
 
-        self._producer.produce(
-            self._topics.resolutions(record.deputy),
-            record.value,
-            record.key.encode(),
-            headers=[*binary(record.type, record.id, record.source)],
-            on_delivery=answered,
-        )
+        unanswered[number] = record
         self.handed += 1
+        try:
+            self._producer.produce(
+                self._topics.resolutions(record.deputy),
+                record.value,
+                record.key.encode(),
+                headers=[*binary(record.type, record.id, record.source)],
+                on_delivery=answered,
+            )
+        except KafkaException as raised:
+            self._begin_anew(raised)
+
+    def _poll(self) -> None:
+        """Take answers."""
+        try:
+            self._producer.poll(0)
+        except (KafkaException, SystemError) as raised:
+            self._begin_anew(raised)
+
+    def _begin_anew(self, raised: KafkaException | SystemError) -> None:
+        """After a fatal error, send what is unanswered with a new producer. Raises another one."""
+        if not _failure(raised).fatal():
+            raise raised
+        left = list(self._unanswered.values())
+        self._producer, self._unanswered = Producer(self._settings), {}
+        for record in left:
+            self.sent.append(sent_as(record, self._topics, Outcome.UNKNOWN))
+            self.send(record)
 
 
 class TransactionalClient:
@@ -176,9 +202,8 @@ class TransactionalClient:
                 return Outcome.ABORTED
             commits = True
             _again(producer.commit_transaction)
-        except KafkaException as failure:
-            error: KafkaError = failure.args[0]
-            return self._give_up(error, commits=commits)
+        except (KafkaException, SystemError) as raised:
+            return self._give_up(_failure(raised), commits=commits)
         return Outcome.ACKNOWLEDGED
 
     def _give_up(self, error: KafkaError, *, commits: bool) -> Outcome:
@@ -199,6 +224,18 @@ class TransactionalClient:
             _again(producer.init_transactions)
             self._producer = producer
         return self._producer
+
+
+def _failure(raised: KafkaException | SystemError) -> KafkaError:
+    """What Kafka's library says has failed.
+
+    Where an error is fatal, the binding raises it before it calls back, and Python complains.
+    """
+    failure = raised if isinstance(raised, KafkaException) else raised.__cause__
+    if not isinstance(failure, KafkaException):
+        raise raised
+    error: KafkaError = failure.args[0]
+    return error
 
 
 def _again(step: Callable[[float], None]) -> None:

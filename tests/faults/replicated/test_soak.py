@@ -18,7 +18,7 @@ from tests.faults.replicated.table import show
 from tests.local.disk import Disk
 from tests.promise.history import write
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(3_600)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7_200)]
 
 EVENTS = 50_000
 TIMES = 3
@@ -45,7 +45,7 @@ async def test_nothing_is_lost_or_doubled_whatever_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     seed = int(os.environ.get("PEYGIR_SEED", "1402"))
-    plan = Plan(seed, EVENTS, rate=40, faults=list(FAULTS), times=TIMES)
+    plan = Plan(seed, EVENTS, rate=25, faults=list(FAULTS), times=TIMES)
     async with arena(replicated, namespace, test_folder, disks) as where:
         report = await run(where, plan)
     with capsys.disabled():

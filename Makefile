@@ -8,7 +8,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup networks up demo topics check format test coverage bench simulation replicated \
-	soak fuzz docs lock
+	secured soak fuzz docs lock
 
 help: ## list what can be made
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -57,6 +57,9 @@ networks: setup
 replicated: networks ## what is tried on three brokers and three members, and on networks that fail
 	@$(PYTHON_BIN) -m pytest -m 'replicated and not soak' --timeout 300
 
+secured: setup ## what is tried on servers with logins, rights and TLS
+	@$(PYTHON_BIN) -m pytest -m 'secured and not soak' --timeout 600
+
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
 
@@ -75,6 +78,7 @@ bench: setup ## benchmarks as ratios against their peers of the same run
 docs: setup ## write the documents and pictures that are made from the code
 	@./peygir schemas
 	@./peygir inputs
+	@$(PYTHON_BIN) -m tools.access.document
 	@$(PYTHON_BIN) -m tests.pictures
 
 COMPILE := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 \

@@ -60,8 +60,8 @@ replicated: networks ## what is tried on three brokers and three members, and on
 identity: setup ## logins, tokens and keys of a real Keycloak, which the first run fetches
 	@$(PYTHON_BIN) -m pytest -m identity --timeout 900 tests/identity
 
-secured: setup ## what is tried on stores that ask for users, with TLS
-	@$(PYTHON_BIN) -m pytest -m secured --timeout 600
+secured: setup ## what is tried on servers with logins, rights and TLS
+	@$(PYTHON_BIN) -m pytest -m 'secured and not soak' --timeout 600
 
 soak: networks ## the long fault tests
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600
@@ -81,6 +81,7 @@ bench: setup ## benchmarks as ratios against their peers of the same run
 docs: setup ## write the documents and pictures that are made from the code
 	@./peygir schemas
 	@./peygir inputs
+	@$(PYTHON_BIN) -m tools.access.document
 	@$(PYTHON_BIN) -m tests.pictures
 
 sbom: setup ## a CycloneDX bill of materials of the image: .local/build/peygir.cdx.json

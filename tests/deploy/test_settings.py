@@ -7,10 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.contracts.services import SERVICES
 from shared.runtime.settings import PREFIX, CommonSettings, ProcessSettings, load
 from tests.deploy.manifests import DEPLOY, OVERLAYS, Manifest, Rendered, module, render, title
+from tests.unit.runtime.pem import PemFiles
 from tools.access.passwords import new_login, write
 from tools.topics import TopicsSettings
 from tools.topics.settings import copies
@@ -39,6 +42,21 @@ def _become(workload: Manifest, rendered: Rendered, patch: pytest.MonkeyPatch) -
         patch.delenv(name)
     for name, value in rendered.environment(workload).items():
         patch.setenv(name, value)
+
+
+def _mount(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Put the files of a Secret where the variables say that they are, and name its user."""
+    made = PemFiles(folder)
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "signing-key.pem").write_bytes(pem)
+    (folder / "kafka-ca.pem").write_bytes(made.ca.read_bytes())
+    (folder / "kafka_password").write_text("hidden")
+    (folder / "integrators.toml").write_text("")
+    patch.setenv("PEYGIR_KAFKA_USERNAME", "somebody")
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX) and value.startswith("/run/secrets/"):
+            patch.setenv(name, str(folder / Path(value).name))
 
 
 def test_every_variable_is_a_setting_of_some_service(rendered: Rendered) -> None:
@@ -74,14 +92,19 @@ def test_every_process_of_the_evaluation_accepts_its_settings(
 
 
 def test_production_refuses_to_start_open_but_makes_its_topics(
-    base: Rendered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    base: Rendered,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     for workload in base.workloads():
         with monkeypatch.context() as patch:
             _become(workload, base, patch)
+            _mount(tmp_path, patch)
             if module(workload) == "tools.topics":
                 settings = load(TopicsSettings)
                 assert settings.env == "production"
+                assert settings.kafka_security_protocol == "SASL_SSL"
                 assert copies(settings, None) == 3
                 continue
             with pytest.raises(SystemExit) as refusal:

@@ -15,10 +15,13 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from shared.contracts.topics import Topics
+from shared.runtime.signatures import require_signature
 from tests.component.harness import eventually, records
 from tests.docs.pages import PAGES, Block, blocks, same
 from tests.docs.stage import Stage, staged
@@ -32,6 +35,10 @@ NOT_RUN: Final[Mapping[str, str]] = {
     "deploy/README.md: Apply 1": "there is no Kubernetes here; tests/deploy renders all of it",
     "deploy/README.md: Secrets 1": "there is no Kubernetes here; tests/deploy reads such a file",
     "deploy/README.md: Deputies 1": "there is no Kubernetes here",
+    "docs/kafka-access.md: Connect an integrating system 1": "settings of librdkafka",
+    "docs/kafka-access.md: Sign your events 1": "tests/unit/messaging makes such keys",
+    "docs/kafka-access.md: Grant the rights 1": "tests/access/kafka runs it on a secured Kafka",
+    "docs/kafka-access.md: Sources of events 1": "tests/unit/runtime reads such a file",
 }
 """Blocks that cannot be run, and why."""
 
@@ -131,6 +138,14 @@ async def _is_a_repetition(stage: Stage, block: Block, first: Any) -> None:
     assert again.content == first.content
 
 
+async def _signs_as_the_code_does(_stage: Stage, _block: Block, code: Mapping[str, Any]) -> None:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    attributes = {"ce_id": "1", "ce_source": "/x", "content-type": "application/json"}
+    headers = [(n, t.encode()) for n, t in code["signed"](pem, b"k", b"{}", attributes).items()]
+    require_signature([key.public_key()], b"k", headers, b"{}")
+
+
 async def _draws_the_same(stage: Stage, _block: Block, code: Mapping[str, Any]) -> None:
     followups = stage.services["followups"]
     ids = [item["followup_id"] for item in await followups.items("/v1/followups", province="IR-07")]
@@ -145,6 +160,7 @@ AFTER: Final[Mapping[str, Callable[[Stage, Block, Any], Awaitable[None]]]] = {
     "README.md: Try it 5": _is_followed,
     "docs/http.md: Sending a request again 1": _is_a_repetition,
     "docs/inspection.md: Samples for inspection 2": _draws_the_same,
+    "docs/kafka-access.md: Sign your events 2": _signs_as_the_code_does,
 }
 """What has to hold after a block was run; each gets its answer, or its names."""
 

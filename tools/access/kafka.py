@@ -76,7 +76,7 @@ def kafka(
         found = difference(declared, access.rules(), users, settings.namespace)
         changed = [*found.users, *(user for user in rotate or [] if user not in found.users)]
         if not dry_run:
-            _apply(access, found, changed, folder)
+            _apply(access, found, changed, folder, settings.namespace)
     except KafkaAccessFailed as error:
         _fail(str(error))
     _print(found, changed, dry_run=dry_run)
@@ -143,7 +143,11 @@ def _services(deputies: Sequence[str], together: bool) -> list[Workload]:
 
 
 def _apply(
-    access: KafkaAccess, found: Difference, passwords: Sequence[str], folder: Path | None
+    access: KafkaAccess,
+    found: Difference,
+    passwords: Sequence[str],
+    folder: Path | None,
+    namespace: str,
 ) -> None:
     """Make the changes; rights go before they come, and files before passwords.
 
@@ -155,7 +159,7 @@ def _apply(
         return
     for user in passwords:
         password = secrets.token_urlsafe(_RANDOM_BYTES)
-        write_login(folder / user, user, password)
+        write_login(folder / user.removeprefix(namespace), user, password)
         access.set_password(user, password)
     for user in found.gone:
         access.forget_user(user)

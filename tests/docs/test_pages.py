@@ -30,7 +30,10 @@ NOT_RUN: Final[Mapping[str, str]] = {
     "README.md: Try it 2": "what the demo prints; tests/e2e runs it",
     "README.md: Try it 3": "it stays in the foreground; tests/local runs it",
     "deploy/README.md: Apply 1": "there is no Kubernetes here; tests/deploy renders all of it",
-    "deploy/README.md: Secrets 1": "there is no Kubernetes here; tests/deploy reads such a file",
+    "deploy/README.md: Secrets 1": "there is no Kubernetes here; tests/access runs the command",
+    "deploy/README.md: Secrets 2": "there is no Kubernetes here; tests/access runs the command",
+    "docs/audit.md: Verify 1": "tests/access runs it, on a MongoDB with an auditor",
+    "docs/audit.md: Export 1": "tests/access runs it, on a MongoDB with an auditor",
     "deploy/README.md: Deputies 1": "there is no Kubernetes here",
 }
 """Blocks that cannot be run, and why."""

@@ -20,6 +20,8 @@ APPS: Final[Mapping[str, str]] = {
     "topics": "tools.topics.__main__",
     "deadletter": "tools.deadletter.commands",
     "deputy": "tools.deputy.__main__",
+    "access": "tools.access.__main__",
+    "audit": "tools.audit.__main__",
     "schemas": "tools.schemas",
     "inputs": "tools.inputs",
 }
@@ -33,7 +35,7 @@ MODULES: Final[Mapping[str, str]] = {
 """Commands that are modules to run; the first argument may name one of `tests.bench`."""
 
 _FAILED: Final = 1  # of exit codes; 2 says that the command was not understood
-_OPERATING: Final = frozenset({"topics", "deadletter", "deputy"})
+_OPERATING: Final = frozenset({"topics", "deadletter", "deputy", "access", "audit"})
 _ELSEWHERE: Final = ("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", "PEYGIR_MONGODB_URI", "PEYGIR_SECRETS_DIR")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeAlias
 import typer
 from pydantic import SecretStr
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +37,7 @@ Client: TypeAlias = MongoClient[dict[str, Any]]
 
 _WAIT_MS: Final = 10_000
 _VARIABLE: Final = "PEYGIR_MONGODB"
+_USER_IN_URI: Final = re.compile(r"^(mongodb(?:\+srv)?://)[^/@]*@")
 
 
 class MongoAccessSettings(ToolSettings):
@@ -133,8 +135,10 @@ def read_present(
 
 def _is_right(settings: MongoAccessSettings, login: Login) -> bool:
     """Whether MongoDB accepts this login."""
+    bare = _USER_IN_URI.sub(r"\1", settings.mongodb_uri.get_secret_value())
     as_login = settings.model_copy(
         update={
+            "mongodb_uri": SecretStr(bare),
             "mongodb_username": login.user,
             "mongodb_password": SecretStr(login.password),
             "mongodb_password_file": None,
@@ -144,8 +148,6 @@ def _is_right(settings: MongoAccessSettings, login: Login) -> bool:
     with client:
         try:
             client.admin.command("ping")
-        except ConfigurationError:
-            raise
         except OperationFailure:
             return False
     return True

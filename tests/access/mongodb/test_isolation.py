@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from deploy.local.cluster import Cluster
@@ -88,6 +89,17 @@ def test_nobody_grants_rights_to_itself(installation: Installation) -> None:
             assert _code(mine.admin.command, command) == _UNAUTHORIZED, command
 
 
+def test_a_process_may_end_its_own_sessions(installation: Installation) -> None:
+    """A transaction that was abandoned while MongoDB did not answer blocks others until then."""
+    with installation.as_workload("followups-civil") as mine, mine.start_session() as session:
+        database = mine[f"{installation.namespace}followups_civil"]
+        session.start_transaction()
+        database["commits"].insert_one({"_id": "left open"}, session=session)
+        assert mine.admin.command("killSessions", [session.session_id])["ok"] == 1
+        with pytest.raises(OperationFailure):
+            session.commit_transaction()
+
+
 def test_a_wrong_password_and_no_password_reach_nothing(installation: Installation) -> None:
     user = installation.login("reports").user
     with client(installation.uri(Login(user, "not-this-one"))) as wrong:
@@ -100,8 +112,9 @@ def test_a_wrong_password_and_no_password_reach_nothing(installation: Installati
 
 def test_nothing_is_said_without_tls(secured: Cluster) -> None:
     plain, _, _ = secured.mongodb_uri.partition("&tls=")
-    with client(f"{plain}&serverSelectionTimeoutMS=2000") as found, pytest.raises(PyMongoError):
-        found.admin.command("hello")
+    nobody: Client = MongoClient(plain, serverSelectionTimeoutMS=1_500)
+    with nobody, pytest.raises(PyMongoError):
+        nobody.admin.command("hello")
 
 
 def test_an_installation_is_apart_from_another(

@@ -12,8 +12,10 @@ from pymongo.errors import OperationFailure
 from shared.contracts.reference import DEPUTIES
 from shared.runtime import mongo
 from shared.runtime.refused_rights import refused_right
+from shared.runtime.simulation import SimulatedDomainClock
 from tests.access.mongodb.deeds import Deed, World, deeds_of
 from tests.access.mongodb.secured import Client, Installation
+from tests.stores.outbox import NOW
 from tools.access.mongodb_plan import Present, role_changes
 from tools.access.mongodb_rights import Grant, Role, role_of
 from tools.access.workloads import Workload, workloads
@@ -98,3 +100,22 @@ async def test_each_right_is_needed_and_all_are_enough(
                     assert f" in {place} is missing" in refused, (action, refused)
         assert await _refusal(deeds, world) is None
     assert needless == []
+
+
+async def test_a_simulated_clock_can_be_followed(installation: Installation) -> None:
+    """In development alone: every process watches the collection of the clock."""
+    done = installation.command("--only", "notify", PEYGIR_CLOCK="simulated")
+    assert done.returncode == 0, done.stderr
+    async with _world(installation, _WORKLOADS["notify"]) as world:
+        clock = SimulatedDomainClock(world.database.client, installation.namespace)
+        moves = clock.moves()
+        await anext(moves)  # it watches
+        world.admin[f"{installation.namespace}clock"]["clock"].update_one(
+            {"_id": "time"}, {"$set": {"now": NOW}}, upsert=True
+        )
+        await anext(moves)
+        assert await clock.now() == NOW
+        with pytest.raises(OperationFailure):
+            await clock.set(NOW)
+        await moves.aclose()
+    assert installation.command("--only", "notify").returncode == 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import SessionOpened
-from shared.messaging.core.model import Message, Origin, event_id
+from shared.messaging.core.model import Message, Origin, event_id, requested
+from shared.runtime.principals import Authority, Principal
 
 FOLLOWUP = "dbc94aab-88c3-5bac-8e9a-ae8ebd289b05"
 
@@ -55,3 +57,13 @@ def test_the_time_at_which_kafka_took_a_record(
     data = SessionOpened(session_id="s", opened_at=datetime(2024, 3, 11, tzinfo=UTC))
     message = Message(Origin("t", 0, 0), event, data, "t", timestamp=timestamp)
     assert message.sent_at == sent_at
+
+
+def test_a_request_is_committed_by_whom_and_by_what_it_was_made() -> None:
+    authority = Authority("t-1", "board", "10.0.0.7", ("coordination",))
+    by = Principal("c.ahmadi", frozenset({"coordination"}), frozenset(), frozenset(), authority)
+    context = requested(by)
+    assert (context.kind, context.by, context.roles) == ("request", "c.ahmadi", ("coordination",))
+    assert context.authority is authority
+    assert requested(replace(by, authority=None)).authority is None
+    assert replace(by, authority=None) == by, "it is the same person"

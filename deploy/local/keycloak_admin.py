@@ -63,9 +63,6 @@ class KeycloakAdmin:
         representation: dict[str, Any] = {
             "username": name,
             "enabled": True,
-            "email": f"{name}@example.org",
-            "firstName": name,
-            "lastName": name,
             "groups": list(groups),
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }

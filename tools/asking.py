@@ -28,8 +28,8 @@ class ToolSettings(ProcessSettings):
     """Settings of a tool. It serves nobody, so it needs no identity provider in production."""
 
 
-class ApiSettings(LoginSettings, ToolSettings):
-    """Settings of a tool that uses the API of a service."""
+class ApiSettings(LoginSettings):
+    """Settings of a tool that uses the API of a service, and nothing else of it."""
 
     api: str = Field("", description="URL of the service's API; by default on this machine.")
     api_ca_file: Path | None = Field(

@@ -13,7 +13,7 @@ from shared.messaging.core.model import Origin
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.clocks import MachineClock, SystemMachineClock
-from tools.asking import ApiSettings
+from tools.asking import ApiSettings, ToolSettings
 from tools.deadletter import mending
 from tools.deadletter.dead_letters import DeadLetterNotes
 from tools.deadletter.grouping import TriagedLetter, with_triage
@@ -32,7 +32,7 @@ from tools.deadletter.triage import (
 )
 
 
-class DeadletterSettings(ApiSettings):
+class DeadletterSettings(ApiSettings, ToolSettings):
     """Settings of the tool."""
 
 

@@ -124,7 +124,7 @@ async def open_workspace(
 ) -> AsyncIterator[DeadLetterWorkspace]:
     """Connect to the topic, the database and the service; close all at the end.
 
-    Raises KafkaError if Kafka does not answer, ServiceUnavailable without a way to get a token.
+    Raises KafkaError if Kafka does not answer, ServiceUnavailable for a wrong PEYGIR_API_CA_FILE.
     """
     client = mongo.connect(settings.mongodb_uri.get_secret_value(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)

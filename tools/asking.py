@@ -16,10 +16,10 @@ from pydantic import Field
 from shared.contracts.services import HTTP_PORTS, ServiceName
 from shared.runtime.settings import ProcessSettings
 from tools.login.claims import claims_of
-from tools.login.errors import COMMAND, LoginError, NotConfigured, TokenWouldLeak
+from tools.login.errors import COMMAND, LoginError, TokenWouldLeak
 from tools.login.provider import trusting
 from tools.login.settings import LoginSettings
-from tools.login.sources import TokenSource, source_of
+from tools.login.sources import NoToken, TokenSource, source_of
 
 _NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 
@@ -28,8 +28,8 @@ class ToolSettings(ProcessSettings):
     """Settings of a tool. It serves nobody, so it needs no identity provider in production."""
 
 
-class ApiSettings(LoginSettings, ToolSettings):
-    """Settings of a tool that uses the API of a service."""
+class ApiSettings(LoginSettings):
+    """Settings of a tool that uses the API of a service, and nothing else of it."""
 
     api: str = Field("", description="URL of the service's API; by default on this machine.")
     api_ca_file: Path | None = Field(
@@ -82,16 +82,14 @@ class Bearer(httpx.Auth):
 def as_operator(who: str, settings: ApiSettings) -> httpx.Auth:
     """Who sends a tool's requests: the token's owner, or in development an operator of that name.
 
-    Raises LoginError.
+    If there is no way to get a token, each request raises LoginError, and nothing before.
     """
-    if settings.has_credentials:
+    if not settings.has_credentials and settings.env == "development":
+        return OpenHeaders(who, "operator")
+    try:
         return Bearer(source_of(settings))
-    if settings.env != "development":
-        raise NotConfigured(
-            "the services ask for a token; set PEYGIR_OIDC_ISSUER and log in with "
-            f"`{COMMAND}`, or set PEYGIR_TOKEN"
-        )
-    return OpenHeaders(who, "operator")
+    except LoginError as error:
+        return Bearer(NoToken(error))
 
 
 def refusal(answer: httpx.Response, settings: ApiSettings) -> str | None:
@@ -120,8 +118,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _remedy(settings: ApiSettings) -> str:
-    if not settings.has_credentials:
-        return f"set PEYGIR_OIDC_ISSUER and log in with `{COMMAND}`"
     try:
         return source_of(settings).remedy
     except LoginError as error:

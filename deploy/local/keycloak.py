@@ -25,6 +25,7 @@ from deploy.local.layout import HOST, PROJECT, Layout
 from deploy.local.processes import Command
 
 REALM: Final = "peygir"
+AUDIENCE: Final = "peygir"
 REALM_FILE: Final = PROJECT / "deploy" / "identity" / "peygir-realm.json"
 ADMIN: Final = "peygir-local-admin"
 """The client of the master realm that administers everything; its secret is made at run time."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from deploy.local.keycloak import ADMIN, REALM, Keycloak
+from deploy.local.keycloak import ADMIN, AUDIENCE, REALM, Keycloak
 
 _ANSWER_SECONDS: Final = 30.0
 _TOKEN_SECONDS: Final = 30.0  # half of what a token of the master realm lives
@@ -63,9 +63,6 @@ class KeycloakAdmin:
         representation: dict[str, Any] = {
             "username": name,
             "enabled": True,
-            "email": f"{name}@example.org",
-            "firstName": name,
-            "lastName": name,
             "groups": list(groups),
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
@@ -78,6 +75,13 @@ class KeycloakAdmin:
         """Put the person into a group too."""
         found = self._realm("GET", f"/group-by-path/{group.lstrip('/')}").json()
         self._realm("PUT", f"/users/{self._user(name)}/groups/{found['id']}")
+
+    def give_role(self, name: str, role: str) -> None:
+        """Give the person a role that no group has, such as `system`."""
+        client = self._client(AUDIENCE)
+        found = self._realm("GET", f"/clients/{client}/roles/{role}").json()
+        address = f"/users/{self._user(name)}/role-mappings/clients/{client}"
+        self._realm("POST", address, json=[found])
 
     def set_enabled(self, name: str, *, enabled: bool) -> None:
         """Let the person log in, or not."""
@@ -108,7 +112,7 @@ class KeycloakAdmin:
 
     def roles(self) -> frozenset[str]:
         """The roles that the services know."""
-        answer = self._realm("GET", f"/clients/{self._client('peygir')}/roles", params={"max": 500})
+        answer = self._realm("GET", f"/clients/{self._client(AUDIENCE)}/roles", params={"max": 500})
         return frozenset(role["name"] for role in answer.json())
 
     def rotate_key(self, algorithm: str = "RS256") -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import httpx
 from joserfc import jwt
@@ -18,6 +19,9 @@ from tests.identity.browser import Browser
 from tools.access.realm import TOOLS
 from tools.login.provider import Provider, Tokens
 
+_CLOCK: Final = SystemMachineClock()
+_MARGIN: Final = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -29,7 +33,7 @@ class Decoded:
 
 def person_tokens(keycloak: Keycloak, http: httpx.Client, person: Person) -> Tokens:
     """What the person's tools get once they have confirmed the code in a browser."""
-    provider = Provider(http, keycloak.issuer, TOOLS, SystemMachineClock())
+    provider = Provider(http, keycloak.issuer, TOOLS, _CLOCK)
     code = provider.start_device_login("openid")
     assert code.full_address is not None
     with Browser(person, _trust(keycloak)) as browser:
@@ -40,7 +44,7 @@ def person_tokens(keycloak: Keycloak, http: httpx.Client, person: Person) -> Tok
 def program_token(keycloak: Keycloak, http: httpx.Client, admin: KeycloakAdmin, client: str) -> str:
     """What a program gets for its secret."""
     secret = admin.client_secret(client)
-    provider = Provider(http, keycloak.issuer, client, SystemMachineClock(), secret)
+    provider = Provider(http, keycloak.issuer, client, _CLOCK, secret)
     return provider.client_tokens("openid").access
 
 
@@ -55,6 +59,45 @@ def decoded(keycloak: Keycloak, http: httpx.Client, token: str) -> Decoded:
     """The token, verified. Raises what joserfc raises for one that is not genuine."""
     verified = jwt.decode(token, published_keys(keycloak, http), ["RS256"])
     return Decoded(verified.header, verified.claims)
+
+
+class People:
+    """One person for each role, added and logged in when first asked for."""
+
+    def __init__(self, keycloak: Keycloak, admin: KeycloakAdmin, http: httpx.Client) -> None:
+        self._keycloak = keycloak
+        self._admin = admin
+        self._http = http
+        self._tools = Provider(http, keycloak.issuer, TOOLS, _CLOCK)
+        self._tokens: dict[str, Tokens] = {}
+
+    def token(self, role: str) -> str:
+        """A token of the person with this role alone, valid for a minute at least."""
+        kept = self._tokens.get(role)
+        if kept is None:
+            kept = person_tokens(self._keycloak, self._http, self._add(role))
+        elif kept.expires_at - _CLOCK.now() < _MARGIN:
+            assert kept.refresh is not None
+            kept = self._tools.refreshed(kept.refresh)
+        self._tokens[role] = kept
+        return kept.access
+
+    def _add(self, role: str) -> Person:
+        name = role.replace(":", ".").lower()
+        group = group_of(role)
+        person = self._admin.add_person(name, [group] if group else [])
+        if group is None:
+            self._admin.give_role(name, role)
+        return person
+
+
+def group_of(role: str) -> str | None:
+    """The group that gives the role; None for roles of programs."""
+    kind, colon, what = role.partition(":")
+    if colon:
+        folders = {"deputy": "deputies", "province": "provinces", "adviser": "advisers"}
+        return f"/{folders[kind]}/{what}" if kind in folders else None
+    return None if role == "system" else f"/{role}"
 
 
 def _trust(keycloak: Keycloak) -> ssl.SSLContext:

@@ -14,7 +14,14 @@ from deploy.local.keycloak import Keycloak
 from deploy.local.keycloak_admin import KeycloakAdmin
 from shared.runtime.clocks import SystemMachineClock
 from tests.identity.browser import Browser, Lost, challenge
-from tests.identity.logins import decoded, person_tokens, program_token, published_keys
+from tests.identity.logins import (
+    People,
+    decoded,
+    group_of,
+    person_tokens,
+    program_token,
+    published_keys,
+)
 from tools.access import realm as realms
 from tools.login.errors import Denied, Refused, SessionOver
 from tools.login.provider import Provider, StillPending, TooFast
@@ -64,6 +71,16 @@ def test_a_person_logs_in_by_device_and_the_token_says_who_they_are(
     assert token.claims["jti"]
     assert not {"email", "name", "given_name", "family_name", "realm_access"} & set(token.claims)
     assert len(tokens.access) < 2_000
+
+
+def test_every_role_can_be_had_alone(
+    keycloak: Keycloak, admin: KeycloakAdmin, http: httpx.Client
+) -> None:
+    people = People(keycloak, admin, http)
+    for role in ("system", "coordination", "deputy:crisis", "province:IR-00", "adviser:economic"):
+        assert decoded(keycloak, http, people.token(role)).claims["roles"] == [role]
+    groups = {group_of(role) for role in admin.roles()} - {None}
+    assert len(groups) == len(admin.roles()) - 2
 
 
 def test_a_person_in_no_group_gets_a_token_without_roles(

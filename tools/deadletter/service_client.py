@@ -45,18 +45,19 @@ class ServiceClient:
     """The API of one service; to use with `async with`."""
 
     def __init__(self, url: str, who: str, settings: ApiSettings) -> None:
-        """`settings` say how requests are signed. Raises ServiceUnavailable without a way."""
+        """`settings` say how its requests show who sends them. Raises ServiceUnavailable."""
         self._url = url
         self._settings = settings
         try:
-            self._http = httpx.AsyncClient(
-                base_url=url,
-                timeout=_ANSWER_SECONDS,
-                auth=as_operator(who, settings),  # the triage has the name unchanged
-                verify=settings.trusted(),
-            )
+            trusted = settings.trusted()
         except LoginError as error:
             raise ServiceUnavailable(str(error)) from error
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            timeout=_ANSWER_SECONDS,
+            auth=as_operator(who, settings),  # the triage has the name unchanged
+            verify=trusted,
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from shared.messaging.kafka.connection import connection_of
 from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.clocks import MachineClock, SystemMachineClock
-from tools.asking import ApiSettings
+from tools.asking import ApiSettings, ToolSettings
 from tools.deadletter import mending
 from tools.deadletter.dead_letters import DeadLetterNotes
 from tools.deadletter.grouping import TriagedLetter, with_triage
@@ -33,7 +33,7 @@ from tools.deadletter.triage import (
 )
 
 
-class DeadletterSettings(ApiSettings):
+class DeadletterSettings(ApiSettings, ToolSettings):
     """Settings of the tool."""
 
 
@@ -125,7 +125,7 @@ async def open_workspace(
 ) -> AsyncIterator[DeadLetterWorkspace]:
     """Connect to the topic, the database and the service; close all at the end.
 
-    Raises KafkaError if Kafka does not answer, ServiceUnavailable without a way to get a token.
+    Raises KafkaError if Kafka does not answer, ServiceUnavailable for a wrong PEYGIR_API_CA_FILE.
     """
     client = mongo.connect(settings.mongodb_address(), app="deadletter")
     topics = Topics(settings.known_deputies, settings.namespace)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import httpx
 
 from shared.runtime.clocks import MachineClock, SystemMachineClock
-from tools.login.errors import COMMAND, NotConfigured, NotLoggedIn, SessionOver
+from tools.login.errors import COMMAND, LoginError, NotConfigured, NotLoggedIn, SessionOver
 from tools.login.provider import Provider, Tokens, http_client
 from tools.login.settings import LoginSettings
 from tools.login.store import TokenStore, store_of
@@ -41,6 +41,17 @@ class GivenToken:
 
     def token(self) -> str:
         return self._token
+
+
+class NoToken:
+    """Says at each request why there is no token."""
+
+    def __init__(self, error: LoginError) -> None:
+        self.remedy = str(error)
+        self._error = error
+
+    def token(self) -> str:
+        raise self._error
 
 
 class ProgramToken:
@@ -130,7 +141,8 @@ def _issuer(settings: LoginSettings) -> str:
     if settings.oidc_issuer is None:
         raise NotConfigured(
             "no identity provider is named; set PEYGIR_OIDC_ISSUER, such as "
-            "https://id.example.org/realms/peygir"
+            f"https://id.example.org/realms/peygir, and log in with `{COMMAND}`; or set "
+            "PEYGIR_TOKEN"
         )
     return settings.oidc_issuer
 

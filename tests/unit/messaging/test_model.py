@@ -61,7 +61,7 @@ def test_the_time_at_which_kafka_took_a_record(
 
 def test_a_request_is_committed_by_whom_and_by_what_it_was_made() -> None:
     authority = Authority("t-1", "board", "10.0.0.7", ("coordination",))
-    by = Principal("c.ahmadi", frozenset({"coordination"}), frozenset(), frozenset(), authority)
+    by = Principal("c.ahmadi", frozenset({"coordination"}), authority=authority)
     context = requested(by)
     assert (context.kind, context.by, context.roles) == ("request", "c.ahmadi", ("coordination",))
     assert context.authority is authority

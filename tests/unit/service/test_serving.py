@@ -81,6 +81,16 @@ async def test_a_second_request_has_the_same_time_for_its_headers() -> None:
         assert got.count(b"HTTP/1.1 200 OK") == 1
 
 
+async def test_a_connection_that_was_kept_has_that_time_too() -> None:
+    settings = development(header_seconds=0.5)
+    async with served(settings):
+        reader, writer = await connected(settings.http_port)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b'"checks":{}}')).startswith(b"HTTP/1.1 200 OK")
+        writer.write(b"GET /liv")
+        assert await closed(reader) == b""
+
+
 async def test_a_request_in_time_may_take_longer_to_answer() -> None:
     settings = development(header_seconds=0.2)
     async with served(settings) as found, httpx.AsyncClient() as http:

@@ -8,13 +8,13 @@ see or change within an action, `reach` says; the route narrows its query by tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from shared.runtime.access.policy import Action, reach
 from shared.runtime.identity import Caller
@@ -54,29 +54,37 @@ def refusal(by: Principal, action: Action) -> Problem:
     return Problem(403, "not-allowed", "Not allowed", detail)
 
 
-def action_of(route: APIRoute) -> Action | None:
-    """The action that a route names."""
-    found = {one.call.action for one in _all(route.dependant) if isinstance(one.call, Allowed)}
-    if len(found) > 1:
-        raise RouteWithoutAction(f"{route.path} names several actions: {sorted(found)}")
-    return next(iter(found), None)
-
-
 def require_actions(app: FastAPI, prefix: str = "/v1") -> None:
     """Check that each route under a prefix names its action, and show it in OpenAPI.
 
     Raises RouteWithoutAction.
     """
-    for route in _api_routes(app.routes, prefix):
-        action = action_of(route)
-        if action is None:
-            methods = ", ".join(sorted(route.methods or ()))
-            raise RouteWithoutAction(f"{methods} {route.path} names no action: who may call it?")
-        route.openapi_extra = {**(route.openapi_extra or {}), ACTION_EXTENSION: action.value}
+    actions: dict[tuple[str, str], Action] = {}
+    for route in iter_route_contexts(app.routes):
+        path, original = route.path_format or "", route.original_route
+        if not path.startswith(prefix) or not isinstance(original, APIRoute):
+            continue
+        methods = sorted(original.methods or ())
+        found = {
+            one.call.action for one in _all(original.dependant) if isinstance(one.call, Allowed)
+        }
+        if len(found) != 1:
+            raise RouteWithoutAction(
+                f"{', '.join(methods)} {path} names {sorted(found) or 'no action'}: "
+                "who may call it?"
+            )
+        actions |= {(path, method.lower()): action for method in methods for action in found}
+    app.openapi = partial(_with_actions, app.openapi, actions)  # type: ignore[method-assign]
 
 
-def _api_routes(routes: Iterable[BaseRoute], prefix: str) -> Iterator[APIRoute]:
-    return (r for r in routes if isinstance(r, APIRoute) and r.path.startswith(prefix))
+def _with_actions(
+    describe: Callable[[], dict[str, Any]], actions: Mapping[tuple[str, str], Action]
+) -> dict[str, Any]:
+    document = describe()
+    for (path, method), action in actions.items():
+        if method in document["paths"].get(path, {}):
+            document["paths"][path][method][ACTION_EXTENSION] = action.value
+    return document
 
 
 def _all(dependant: Dependant) -> Iterator[Dependant]:

@@ -149,6 +149,8 @@ def _seen_by(operation: Operation, who: Who, within: Reach) -> Reach:
 
 def _is_own(seen: Reach, who: Who, side: str, operation: Operation) -> bool:
     of = OWN if side == "own" else OTHER
+    if operation.service == "notify":  # the notice went to the province
+        return of["province"] in seen.provinces
     is_officer = who is Who.OFFICER and side == "own" and operation.service == "followups"
     return (
         of["deputy"] in seen.deputies

@@ -25,6 +25,11 @@ _OAUTH: Final = (
     'unsecuredLoginStringClaim_sub="unused";'
 )
 
+_UNSIGNED: Final = (
+    "org.apache.kafka.common.security.oauthbearer.internals.unsecured."
+    "OAuthBearerUnsecuredValidatorCallbackHandler"
+)
+
 
 class NotSecured(Exception):
     """This kind of installation cannot be secured; the message says why."""
@@ -115,6 +120,7 @@ class KafkaSecurity:
     def _logins(self) -> Mapping[str, str]:
         tokens = {
             "listener.name.clients.oauthbearer.sasl.jaas.config": _OAUTH,
+            "listener.name.clients.oauthbearer.sasl.server.callback.handler.class": _UNSIGNED,
             "listener.name.clients.sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
         }
         longest = self.reauthentication_ms

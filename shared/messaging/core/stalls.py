@@ -165,6 +165,17 @@ def cause_of(error: BaseException) -> StallCause:  # noqa: PLR0912 - a case per 
 
 def right_lacking(error: BaseException, principal: str) -> str:
     """Which right an error says is missing, and to whom; empty if it is about no right."""
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in seen:  # errors may be causes of each other
+        if text := _right_of_error(at, principal):
+            return text
+        seen.append(at)
+        at = at.__cause__
+    return ""
+
+
+def _right_of_error(error: BaseException, principal: str) -> str:
     match error:
         case NotAuthenticated() | NoRight():
             return str(error)
@@ -179,8 +190,6 @@ def right_lacking(error: BaseException, principal: str) -> str:
             return f"{principal} lacks the right Write on topic {topic}"
         case PyMongoError():
             return refused_right(error) or ""
-        case _ if error.__cause__ is not None:
-            return right_lacking(error.__cause__, principal)
         case _:
             return ""
 

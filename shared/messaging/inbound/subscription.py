@@ -18,7 +18,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from shared.messaging.core.errors import TopicsMissing
 from shared.messaging.core.retrying import START_SECONDS, retry_transient
-from shared.messaging.core.stalls import StalledPart, Stalls
+from shared.messaging.core.stalls import StallCause, StalledPart, Stalls, cause_of
 from shared.messaging.inbound.consumer import Consumer
 from shared.messaging.kafka.connection import KafkaConnection
 from shared.messaging.kafka.consumers import SteadyConsumer
@@ -105,8 +105,12 @@ class Subscription:
     async def _check(self) -> None:
         self._kafka.check()
         kafka = self._subscriber.consumer
-        if kafka is not None:
-            await self._consumer.check(kafka)
+        if kafka is None:
+            return
+        failure = getattr(kafka, "failure", None)
+        if failure is not None and cause_of(failure) is StallCause.NO_RIGHT:
+            raise failure  # shown as long as reads fail so; FastStream only logs it
+        await self._consumer.check(kafka)
 
     async def _start(self) -> None:
         # A consumer of a topic that does not exist yet would idle until it hears of it.

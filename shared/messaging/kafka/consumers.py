@@ -164,6 +164,8 @@ class SteadyConsumer(ForgivingConsumer):
         self._asked_to_pause: set[TopicPartition] = set()
         self._sought_since: set[TopicPartition] = set()  # the first of two reads
         self._aside: dict[TopicPartition, KafkaError | None] = {}
+        self.failure: KafkaError | None = None
+        """Why the latest read failed as a whole, such as a missing right on the group."""
 
     async def start(self) -> None:
         """Connect and begin to fetch, as aiokafka does."""
@@ -266,10 +268,13 @@ class SteadyConsumer(ForgivingConsumer):
         """Read, and set aside what makes it fail. Raises a KafkaError that names no partition."""
         while True:
             try:
-                return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)
+                found: Fetched = await super().getmany(
+                    timeout_ms=timeout_ms, max_records=max_records
+                )
             except KafkaError as error:
                 named = self._named_by(error)
                 if not named:
+                    self.failure = error
                     _log.warning("read failed", error=f"{type(error).__name__}: {error}")
                     raise
                 faulty = {p for p in named - self._aside.keys() if not self._is_over(p, error)}
@@ -277,6 +282,9 @@ class SteadyConsumer(ForgivingConsumer):
                     self._set_aside_for(partition, error)
                 if not faulty:  # aiokafka reports a lost offset again and again
                     return {}
+            else:
+                self.failure = None
+                return found
 
     def _is_over(self, partition: TopicPartition, error: KafkaError) -> bool:
         """Whether a partition was sought since its offset was found to be lost."""

@@ -40,6 +40,13 @@ def sign(mended: MessageContent) -> MessageContent:
     return with_provenance(mended, ORIGIN, "new", "س. کریمی", "جا افتاده بود")
 
 
+def test_a_mended_message_has_no_signature_any_more() -> None:
+    """Its source signed something else."""
+    signed = MessageContent(message().value, (*BINARY, ("X-Signature", b"ed25519=AAAA")))
+    mended = sign(set_fields(signed, ["title=پل"]))
+    assert "x-signature" not in [name.lower() for name, _ in mended.headers]
+
+
 def test_a_mended_message_has_a_new_id_and_says_where_it_comes_from() -> None:
     mended = sign(set_fields(message(title=None), ["title=پل کهنوج"]))
     headers = [(name, raw) for name, raw in mended.headers if raw is not None]

@@ -108,6 +108,16 @@ def test_a_strangers_record_on_the_way_back_is_read_whatever_its_notes(
     assert attempts_of(record.headers) >= 0
 
 
+async def test_an_original_does_not_pass_for_a_mended_one() -> None:
+    """A sender may have named itself mended, to be believed without a signature."""
+    spoofed = (*BINARY, ("x-signature", b"of its sender"), ("Mended_From", b"t/0/1"))
+    letter = parse_dead_letter(await given_up(Kept(spoofed, b"{}", TOPIC, 2, 17)))
+    triage = Triage(letter.notes.origin, 1, TriageStatus.WAITING, replay_id="replay-1")
+    names = [name.lower() for name, _ in replay_record(REPLAY, letter, triage).headers]
+    assert "x-signature" in names
+    assert "mended_from" not in names
+
+
 async def test_once_mended_the_original_never_goes() -> None:
     letter = parse_dead_letter(await given_up(Kept(BINARY, b"{}", TOPIC, 2, 17)))
     mended = MessageContent(b'{"title": "x"}', (("ce_id", b"new"), ("mended_by", b"z")))

@@ -9,7 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
+from aiokafka.errors import (
+    KafkaConnectionError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
+from pymongo.errors import OperationFailure
 
 from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.core.stalls import StallCause, StalledPart, Stalls
@@ -23,6 +28,7 @@ from shared.messaging.kafka.connection import (
     plain,
 )
 from shared.messaging.kafka.oauth import ClientCredentials, NoToken
+from shared.messaging.kafka.publisher import TopicRefused
 from shared.runtime.certificates import BadPem
 from shared.runtime.metrics import Metrics
 from tests.unit.runtime.pem import PemFiles
@@ -156,6 +162,22 @@ def test_a_refused_login_and_a_missing_right_are_stalls_by_name() -> None:
     relay = StalledPart("relay", "notify", "peygir.notices.v1")
     stalls.note(relay, StallCause.NO_RIGHT)
     stalls.note(part, None)
+    assert stalls.rights_lacking() == (
+        "User:notify lacks the right Write on topic peygir.notices.v1",
+    )
+
+
+def test_errors_that_are_causes_of_each_other_end() -> None:
+    one, other = OperationFailure("one"), OperationFailure("other")
+    one.__cause__, other.__cause__ = other, one
+    Stalls(Metrics()).note_error(StalledPart("relay", "x"), one)
+
+
+def test_a_topic_that_may_not_be_written_to_is_named() -> None:
+    refused = TopicRefused("peygir.notices.v1", TopicAuthorizationFailedError())
+    refused.__cause__ = TopicAuthorizationFailedError()
+    stalls = Stalls(Metrics(), "User:notify")
+    stalls.note_error(StalledPart("consumer", "notify"), refused)
     assert stalls.rights_lacking() == (
         "User:notify lacks the right Write on topic peygir.notices.v1",
     )

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from shared.runtime.health import Health, Unhealthy
+from shared.runtime.health import Health, Impaired, Unhealthy
 
 
 async def well() -> None:
@@ -15,6 +15,10 @@ async def well() -> None:
 
 async def away() -> None:
     raise Unhealthy("no broker answers at 127.0.0.1:29092")
+
+
+async def waiting() -> None:
+    raise Impaired("User:notify lacks the right Read on topic t")
 
 
 async def broken() -> None:
@@ -44,6 +48,15 @@ async def test_the_reason_is_reported() -> None:
     assert report == {
         "status": "unavailable",
         "checks": {"kafka": "no broker answers at 127.0.0.1:29092", "mongodb": "ok"},
+    }
+
+
+async def test_what_keeps_only_a_part_waiting_is_reported_beside_ok() -> None:
+    ok, report = await health(kafka=well, rights=waiting).report()
+    assert ok
+    assert report == {
+        "status": "ok",
+        "checks": {"kafka": "ok", "rights": "User:notify lacks the right Read on topic t"},
     }
 
 

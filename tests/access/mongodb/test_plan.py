@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.local.layout import PROJECT
 from shared.contracts.reference import DEPUTIES
+from shared.contracts.services import SERVICES
 from tools.access import passwords
 from tools.access.mongodb_plan import (
     Change,
@@ -23,6 +26,7 @@ from tools.access.mongodb_rights import Grant, Role, role_of, roles_of_people
 from tools.access.passwords import BadSecret, Login
 from tools.access.workloads import Workload, workloads
 
+_COLLECTION = re.compile(r"""\bdatabase\["([a-z_.]+)"\]""")
 _DEPUTIES = [deputy.id for deputy in DEPUTIES]
 _WORKLOADS = workloads(_DEPUTIES)
 _EMPTY = Present({}, {}, ())
@@ -187,3 +191,21 @@ def test_an_auditor_reads_and_an_operator_never_sees_a_history() -> None:
     operator, auditor = roles_of_people(_DEPUTIES)
     assert {grant.collection for grant in operator.grants} == {"letters"}
     assert {action for grant in auditor.grants for action in grant.actions} == {"find"}
+
+
+def test_whoever_uses_a_collection_has_a_right_to_it() -> None:
+    """Of the collections that the code of a service, or of all services, names."""
+    for service in SERVICES:
+        folders = (PROJECT / "services" / service, PROJECT / "shared" / "messaging")
+        texts = [file.read_text() for folder in folders for file in folder.rglob("*.py")]
+        used = {name for text in texts for name in _COLLECTION.findall(text)}
+        granted = {g.collection for w in _WORKLOADS for g in role_of(w).grants}
+        own = {g.collection for w in _WORKLOADS if w.service == service for g in role_of(w).grants}
+        in_service = {
+            name
+            for file in folders[0].rglob("*.py")
+            for name in _COLLECTION.findall(file.read_text())
+        }
+        assert used <= granted
+        assert in_service <= own, service
+        assert in_service, "the pattern finds nothing any more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from pathlib import Path
 
 import httpx
@@ -217,6 +218,23 @@ async def test_open_requests_are_answered_while_operators_still_look() -> None:
         found.go_on.set()
         assert (await asking).json() == "answered"
     assert found.ended_work == ["cancelled"]
+
+
+async def test_operators_look_on_while_the_last_batch_ends() -> None:
+    settings = development(operations_port=development().http_port)
+    async with served(settings) as found:
+        found.last_batch = asyncio.Event()
+        found.stop()
+
+        async def is_ending() -> bool:
+            return found.ended_work == ["cancelled"]
+
+        await eventually(is_ending, 10, "the end of the work")
+        until = time.monotonic() + 1  # longer than a server needs that was stopped with the first
+        while time.monotonic() < until:
+            async with httpx.AsyncClient() as http:
+                assert (await http.get(found.url("/livez", operations=True))).status_code == 200
+        found.last_batch.set()
 
 
 # -- TLS ----------------------------------------------------------------------------------------

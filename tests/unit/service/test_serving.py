@@ -284,10 +284,16 @@ async def test_a_renewed_certificate_is_taken_up_without_a_restart(
         assert tls.refresh()
         second = await shown()
         assert second != first
-        certificates.key.write_bytes(Certificates(certificates.folder).key.read_bytes()[:100])
-        with pytest.raises(BadCertificate):
+        key = certificates.key.read_bytes()
+        certificates.issue()
+        renewed = certificates.key.read_bytes()
+        certificates.key.write_bytes(key)
+        with pytest.raises(BadCertificate, match="not that of the certificate"):
             tls.refresh()
-        assert await shown() == second, "a broken renewal changes nothing"
+        assert await shown() == second, "half of a renewal changes nothing"
+        certificates.key.write_bytes(renewed)
+        assert tls.refresh()
+        assert await shown() != second
 
 
 async def test_a_process_follows_its_certificate(

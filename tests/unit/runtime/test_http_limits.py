@@ -282,7 +282,7 @@ class Busy:
         ),
     ],
 )
-async def test_one_too_many_at_a_time_is_told_to_come_again(
+async def test_one_too_many_at_a_time_is_asked_to_come_again(
     gate: Any, path: str, method: str, slug: str
 ) -> None:
     app = Busy()

@@ -85,7 +85,7 @@ def test_a_long_rest_gives_no_more_than_a_burst() -> None:
 
 
 @given(rate=st.floats(0.1, 100), burst=st.integers(1, 50), asked=st.integers(1, 60))
-def test_whoever_waits_as_told_is_admitted(rate: float, burst: int, asked: int) -> None:
+def test_whoever_waits_as_long_as_was_said_is_admitted(rate: float, burst: int, asked: int) -> None:
     time = Time()
     buckets = TokenBuckets(rate, burst, most=1, monotonic=time)
     levels = [buckets.take("a") for _ in range(asked)]

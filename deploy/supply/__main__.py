@@ -39,7 +39,7 @@ def sbom(
 def audit_command() -> None:
     """Compare the pinned packages with known vulnerabilities; exit code 1 if there are any.
 
-    A site without access to the database of vulnerabilities is told so, and passes.
+    A site without access to the database of vulnerabilities gets a notice, and passes.
     """
     try:
         found = audit(_LOCK)

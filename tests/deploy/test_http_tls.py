@@ -31,16 +31,16 @@ def _from(folder: Path, path: Path) -> str:
 def test_every_process_gets_the_certificate_and_says_so(encrypted: Rendered) -> None:
     for deployment in encrypted.of("Deployment"):
         kubernetes_validate.validate(deployment, _KUBERNETES, strict=True)
-        told = encrypted.environment(deployment)
-        assert told["PEYGIR_HTTP_TLS"] == "here"
+        environment = encrypted.environment(deployment)
+        assert environment["PEYGIR_HTTP_TLS"] == "here"
         (container,) = containers(deployment)
         mounts = {each["name"]: each for each in container["volumeMounts"]}
         (volume,) = [v for v in pod(deployment)["spec"]["volumes"] if v["name"] == "http-tls"]
         assert volume["secret"]["secretName"] == "peygir-http-tls"
         folder = mounts["http-tls"]["mountPath"]
         assert mounts["http-tls"]["readOnly"] is True
-        assert told["PEYGIR_HTTP_CERT_FILE"] == f"{folder}/tls.crt"
-        assert told["PEYGIR_HTTP_KEY_FILE"] == f"{folder}/tls.key"
+        assert environment["PEYGIR_HTTP_CERT_FILE"] == f"{folder}/tls.crt"
+        assert environment["PEYGIR_HTTP_KEY_FILE"] == f"{folder}/tls.key"
 
 
 def test_probes_and_scrapes_speak_tls(encrypted: Rendered, base: Rendered) -> None:

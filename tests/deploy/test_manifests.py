@@ -153,10 +153,10 @@ def test_the_port_of_probes_scrapes_and_settings_is_the_same(rendered: Rendered)
     for deployment in rendered.of("Deployment"):
         (container,) = containers(deployment)
         ports = {each["name"]: str(each["containerPort"]) for each in container["ports"]}
-        told = rendered.environment(deployment)
+        environment = rendered.environment(deployment)
         assert ports == {
-            "http": told["PEYGIR_HTTP_PORT"],
-            "operations": told["PEYGIR_OPERATIONS_PORT"],
+            "http": environment["PEYGIR_HTTP_PORT"],
+            "operations": environment["PEYGIR_OPERATIONS_PORT"],
         }
         annotations = pod(deployment)["metadata"]["annotations"]
         assert annotations == {

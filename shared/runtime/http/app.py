@@ -67,9 +67,14 @@ def create_app(
     app.include_router(docs.swagger(title))
     if asyncapi is not None:
         app.include_router(docs.events(asyncapi))
-    app.add_middleware(BodyGate, limits=limits, long=tuple(long_bodies))
+    _guard(app, limits, tuple(long_bodies))
+    app.add_middleware(Observation, metrics=metrics, is_encrypted=is_encrypted)
+    return app
+
+
+def _guard(app: FastAPI, limits: RequestLimits, long_bodies: tuple[LongBody, ...]) -> None:
+    """Limit the requests of an app. The middleware that is added last comes first."""
+    app.add_middleware(BodyGate, limits=limits, long=long_bodies)
     app.add_middleware(RequestGate, limits=limits)
     app.add_middleware(RateGate, rates=app.state.rates)
     app.add_middleware(Head)
-    app.add_middleware(Observation, metrics=metrics, is_encrypted=is_encrypted)
-    return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.runtime.http.limits import RequestLimits
-from shared.runtime.problems import Problem
+from shared.runtime.problems import FieldError, Problem
 from shared.runtime.sentences import sentence
 
 
@@ -51,4 +51,5 @@ def _require_short(texts: Iterable[str], limits: RequestLimits) -> None:
 
 
 def _too_complex(why: str) -> Problem:
-    return Problem(422, "too-complex", "The body is too complex", why)
+    error = FieldError("body", why, pointer="")
+    return Problem(422, "too-complex", "The body is too complex", why, errors=[error])

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.runtime.problems import Problem, respond
+from shared.runtime.problems import FieldError, Problem, respond
 from shared.runtime.sentences import sentence
 
 OPERATIONAL_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -105,11 +105,13 @@ def _headers_too_large(limit: int) -> Problem:
 
 
 def _too_many_parameters(limit: int) -> Problem:
+    why = sentence("A query may have {limit} parameters; ask in parts", limit=limit)
     return Problem(
         422,
         "too-many-parameters",
         "The query has too many parameters",
-        sentence("A query may have {limit} parameters; ask in parts", limit=limit),
+        why,
+        errors=[FieldError("query", why)],
     )
 
 

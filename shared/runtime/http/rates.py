@@ -1,6 +1,6 @@
 """How many requests a sender may send: by who it is, or by its address while that is unknown.
 
-A refused request gets 429 with Retry-After. `RateLimit` and `RateLimit-Policy` tell what is left
+A refused request gets 429 with Retry-After. `RateLimit` and `RateLimit-Policy` say what is left
 (draft-ietf-httpapi-ratelimit-headers-10).
 """
 
@@ -21,7 +21,7 @@ from shared.runtime.http.token_buckets import Level, TokenBuckets
 from shared.runtime.problems import Problem, respond
 from shared.runtime.sentences import sentence
 
-_SCOPE: Final = "peygir.rate"  # in the scope: what the answer tells of the sender's rate
+_SCOPE: Final = "peygir.rate"  # in the scope: what the answer says of the sender's rate
 _CHARGED: Final = "peygir.rate.address"  # in the scope: the address that this request counts for
 _NETWORK_BITS: Final = 64  # of an IPv6 address: whoever has one has all of its network
 
@@ -88,7 +88,7 @@ class RateGate:
             await self._app(scope, receive, send)
             return
 
-        async def told(message: Message) -> None:
+        async def with_rate(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(scope.get(_SCOPE, {}))
             await send(message)
@@ -96,9 +96,9 @@ class RateGate:
         try:
             self._rates.charge(scope)
         except Problem as problem:
-            await respond(problem, scope)(scope, receive, told)
+            await respond(problem, scope)(scope, receive, with_rate)
             return
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, with_rate)
 
 
 def address_of(scope: Scope) -> str:

@@ -219,6 +219,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "progress": "درصد پیشرفت",
     "province": "استان",
     "provinces": "استان‌ها",
+    "query": "پارامترهای درخواست",
     "reason": "دلیل",
     "recipient_role": "گیرنده",
     "replay_id": "شناسهٔ بازپخش",

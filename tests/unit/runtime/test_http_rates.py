@@ -26,7 +26,7 @@ async def make(http: httpx.AsyncClient, who: str = "a") -> httpx.Response:
     return await http.post("/v1/things", json=THING, headers={"X-Peygir-User": who})
 
 
-async def test_a_sender_beyond_its_rate_is_told_when_to_try_again() -> None:
+async def test_a_sender_beyond_its_rate_hears_when_to_try_again() -> None:
     async with client(build(rates=SLOW)) as http:
         first, second, third = [await make(http) for _ in range(3)]
     assert (first.status_code, second.status_code) == (201, 201)

@@ -50,6 +50,8 @@ class Served:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     """Lets GET /v1/slow answer."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    last_batch: asyncio.Event | None = None
+    """If it is there, the work ends only when it is set."""
 
     def url(self, path: str, *, operations: bool = False) -> str:
         scheme = "https" if self.settings.http_tls == "here" else "http"
@@ -108,6 +110,8 @@ class Served:
             await asyncio.Event().wait()
         finally:
             self.ended_work.append("cancelled")
+            if self.last_batch is not None:
+                await self.last_batch.wait()
 
     def stop(self) -> None:
         """What an operator does."""

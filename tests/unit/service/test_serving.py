@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from pathlib import Path
 
 import httpx
@@ -219,6 +220,23 @@ async def test_open_requests_are_answered_while_operators_still_look() -> None:
     assert found.ended_work == ["cancelled"]
 
 
+async def test_operators_look_on_while_the_last_batch_ends() -> None:
+    settings = development(operations_port=development().http_port)
+    async with served(settings) as found:
+        found.last_batch = asyncio.Event()
+        found.stop()
+
+        async def is_ending() -> bool:
+            return found.ended_work == ["cancelled"]
+
+        await eventually(is_ending, 10, "the end of the work")
+        until = time.monotonic() + 1  # longer than a server needs that was stopped with the first
+        while time.monotonic() < until:
+            async with httpx.AsyncClient() as http:
+                assert (await http.get(found.url("/livez", operations=True))).status_code == 200
+        found.last_batch.set()
+
+
 # -- TLS ----------------------------------------------------------------------------------------
 
 
@@ -266,10 +284,16 @@ async def test_a_renewed_certificate_is_taken_up_without_a_restart(
         assert tls.refresh()
         second = await shown()
         assert second != first
-        certificates.key.write_bytes(Certificates(certificates.folder).key.read_bytes()[:100])
-        with pytest.raises(BadCertificate):
+        key = certificates.key.read_bytes()
+        certificates.issue()
+        renewed = certificates.key.read_bytes()
+        certificates.key.write_bytes(key)
+        with pytest.raises(BadCertificate, match="not that of the certificate"):
             tls.refresh()
-        assert await shown() == second, "a broken renewal changes nothing"
+        assert await shown() == second, "half of a renewal changes nothing"
+        certificates.key.write_bytes(renewed)
+        assert tls.refresh()
+        assert await shown() != second
 
 
 async def test_a_process_follows_its_certificate(

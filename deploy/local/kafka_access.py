@@ -24,7 +24,7 @@ from shared.runtime.signatures import public_key, read_signing_key
 EXAMPLE: Final = "example"
 """The integrator that is there from the beginning; it may approve for every deputy."""
 
-_PASSWORD: Final = "kafka_password"
+_PASSWORD: Final = "kafka_password"  # noqa: S105 - the name of a file
 
 
 class AccessFailed(Exception):

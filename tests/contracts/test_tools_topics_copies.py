@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -64,6 +65,14 @@ def test_a_different_number_of_copies_is_reported_on_a_real_broker(
         assert config(witness, spec.name)["min.insync.replicas"] == "1", "or nobody could write"
 
 
+PRODUCTION: Final = {
+    "PEYGIR_ENV": "production",
+    "PEYGIR_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "PEYGIR_KAFKA_USERNAME": "topics",
+    "PEYGIR_KAFKA_PASSWORD": "of-this-test",
+}
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
@@ -76,7 +85,7 @@ def test_a_different_number_of_copies_is_reported_on_a_real_broker(
 def test_production_requires_a_statement_of_enough_copies(
     arguments: tuple[str, ...], settings: dict[str, str], message: str
 ) -> None:
-    done = run("127.0.0.1:1", "", *arguments, PEYGIR_ENV="production", **settings)
+    done = run("127.0.0.1:1", "", *arguments, **PRODUCTION, **settings)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("PEYGIR_REPLICATION_FACTOR: ")
@@ -85,7 +94,7 @@ def test_production_requires_a_statement_of_enough_copies(
 
 
 def test_production_lists_its_topics_without_a_number_of_copies() -> None:
-    assert run("127.0.0.1:1", "", "list", PEYGIR_ENV="production").returncode == 0
+    assert run("127.0.0.1:1", "", "list", **PRODUCTION).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from tests.deploy.manifests import Manifest, Rendered, containers, module, pod, 
 from tests.deploy.restricted import violations
 from tools.access.workloads import workloads
 
-_CREDENTIALS: Final = re.compile(r"://[^/\s]*@|password|passwd|PRIVATE KEY", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(
+    r"://[^/\s]*@|PRIVATE KEY|(?:password|passwd)(?!_FILE\b)\s*[=:]\s*\S", re.IGNORECASE
+)
 
 
 def test_the_namespace_enforces_the_restricted_standard(rendered: Rendered) -> None:

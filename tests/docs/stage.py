@@ -64,6 +64,7 @@ class Stage:
         kept = {n: value for n, value in os.environ.items() if not n.startswith("PEYGIR_")}
         environment = {
             **kept,
+            "PEYGIR_ENV": "development",
             "PEYGIR_LOCAL_DIR": str(local_dir(os.environ)),
             "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": self.cluster.bootstrap,
             "PEYGIR_MONGODB_URI": self.cluster.mongodb_uri,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from shared.runtime.health import Health, Impaired, Unhealthy
+from shared.runtime.health import Degraded, Health, Unhealthy
 
 
 async def well() -> None:
@@ -18,7 +18,7 @@ async def away() -> None:
 
 
 async def waiting() -> None:
-    raise Impaired("User:notify lacks the right Read on topic t")
+    raise Degraded("User:notify lacks the right Read on topic t")
 
 
 async def broken() -> None:
@@ -51,11 +51,11 @@ async def test_the_reason_is_reported() -> None:
     }
 
 
-async def test_what_keeps_only_a_part_waiting_is_reported_beside_ok() -> None:
+async def test_what_keeps_only_a_part_waiting_is_reported_and_no_more() -> None:
     ok, report = await health(kafka=well, rights=waiting).report()
     assert ok
     assert report == {
-        "status": "ok",
+        "status": "degraded",
         "checks": {"kafka": "ok", "rights": "User:notify lacks the right Read on topic t"},
     }
 

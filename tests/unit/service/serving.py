@@ -18,8 +18,10 @@ import trustme
 from fastapi import APIRouter, FastAPI
 from starlette.responses import StreamingResponse
 
+from shared.runtime.access import Action
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
+from shared.runtime.http.access import may
 from shared.runtime.identity import OpenIdentity
 from shared.runtime.metrics import Metrics
 from shared.runtime.settings import CommonSettings
@@ -27,6 +29,7 @@ from shared.service import web
 from shared.service.serving import serve
 
 BLOCK = b"x" * 65_536
+ANY_ROLE = [may(Action.READ_SEASONS)]
 
 
 def free_port() -> int:
@@ -61,17 +64,17 @@ class Served:
     def apps(self) -> web.Apps:
         api, operations = APIRouter(), APIRouter()
 
-        @api.get("/slow")
+        @api.get("/slow", dependencies=ANY_ROLE)
         async def slow() -> str:
             self.asked.set()
             await self.go_on.wait()
             return "answered"
 
-        @api.post("/echo")
+        @api.post("/echo", dependencies=ANY_ROLE)
         async def echo(body: dict[str, Any]) -> dict[str, Any]:
             return body
 
-        @api.get("/endless", response_class=StreamingResponse)
+        @api.get("/endless", dependencies=ANY_ROLE, response_class=StreamingResponse)
         async def endless() -> StreamingResponse:
             async def blocks() -> AsyncIterator[bytes]:
                 try:
@@ -84,7 +87,7 @@ class Served:
 
             return StreamingResponse(blocks())
 
-        @operations.get("/subscriptions")
+        @operations.get("/subscriptions", dependencies=ANY_ROLE)
         async def subscriptions() -> str:
             return "paused"
 

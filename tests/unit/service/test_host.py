@@ -10,6 +10,8 @@ import pytest
 from fastapi import APIRouter
 
 from shared.messaging.core.model import CommitContext, Effects, Event
+from shared.runtime.access import Action
+from shared.runtime.http.access import may
 from shared.runtime.metrics import Metrics
 from shared.runtime.settings import CommonSettings
 from shared.service.host import Host
@@ -45,7 +47,7 @@ async def status(host: Host, path: str) -> int:
     async def board() -> str:
         return "a page"
 
-    @api.get("/boards")
+    @api.get("/boards", dependencies=[may(Action.READ_SEASONS)])
     async def boards() -> str:
         return "a list"
 

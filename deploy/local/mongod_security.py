@@ -50,6 +50,7 @@ def security_options(layout: Layout) -> tuple[str, ...]:
         "--tlsCertificateKeyFile", str(folder / "server.pem"),
         "--tlsCAFile", str(layout.mongod_authority),
         "--tlsAllowConnectionsWithoutCertificates",
+        "--setParameter", "suppressNoTLSPeerCertificateWarning=true",
     )  # fmt: skip
 
 
@@ -76,18 +77,21 @@ def administrator_uri(layout: Layout) -> str:
 
 
 def ensure_administrator(client: MongoClient[dict[str, Any]], layout: Layout) -> bool:
-    """Whether the administrator exists; on a primary that has no user yet it is made.
+    """Whether the administrator exists; if there is no user yet, the primary is asked to make it.
 
-    MongoDB lets the first user be made from this machine without a login. Raises the driver's
-    errors.
+    MongoDB lets the first user be made from this machine without a login. `client` is of any
+    member. Raises the driver's errors.
     """
     mark = layout.mongod_secrets / _HAS_ADMINISTRATOR
     if mark.exists():
         return True
-    if not client.admin.command("hello").get("isWritablePrimary"):
-        return True  # the primary's part sees to it
+    address = client.admin.command("hello").get("primary")
+    if address is None:
+        return False
     found = administrator(layout)
     roles = [{"role": "root", "db": "admin"}]
-    client.admin.command("createUser", found.user, pwd=found.password, roles=roles)
+    options = client_options(layout)
+    with MongoClient[dict[str, Any]](address, directConnection=True, **options) as primary:
+        primary.admin.command("createUser", found.user, pwd=found.password, roles=roles)
     mark.touch()
     return True

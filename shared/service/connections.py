@@ -19,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+_FAREWELL_SECONDS: Final = 1.0
 _TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 _NOT_HTTP: Final = {
     "type": "urn:peygir:problem:bad-request",
@@ -73,6 +74,13 @@ class LimitedConnection(H11Protocol):
             self._expect_reading()
         elif self.conn.their_state is h11.SEND_BODY or self._has_begun_another:
             self._expect_request()  # or the rest of a body that nobody reads
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if (
+            self.transport.is_closing()
+        ):  # over TLS, that waits for a client that has nothing to read
+            self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

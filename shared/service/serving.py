@@ -18,6 +18,7 @@ from shared.service.connections import LimitedConnection, with_limits
 from shared.service.lifecycle import DRAIN_SECONDS, BackgroundTask
 
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than proxies and clients keep a connection: they close it
+_LAST_LOOK_SECONDS: Final = 2  # that operators' open requests get once all else has ended
 _LONGEST_FRAMING: Final = 65_536  # of headers that are too long, so that the answer can say so
 
 
@@ -35,11 +36,12 @@ async def serve(
     """
     certificate = settings.certificate_files
     tls = None if certificate is None else ServerTls(certificate)
-    main = _server(app, settings.http_port, settings, tls)
+    main = _server(app, settings.http_port, settings, tls, DRAIN_SECONDS)
     own = None
     tls_of_own = _without_clients(certificate)
     if operations is not None:
-        own = _server(operations, settings.operations_port, settings, tls_of_own)
+        port = settings.operations_port
+        own = _server(operations, port, settings, tls_of_own, _LAST_LOOK_SECONDS)
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, main.stop)
@@ -61,7 +63,9 @@ def _without_clients(files: CertificateFiles | None) -> ServerTls | None:
     return None if files is None else ServerTls(files, asks_clients=False)
 
 
-def _server(app: FastAPI, port: int, settings: CommonSettings, tls: ServerTls | None) -> _Server:
+def _server(
+    app: FastAPI, port: int, settings: CommonSettings, tls: ServerTls | None, drain_seconds: int
+) -> _Server:
     config = uvicorn.Config(
         app,
         host=settings.http_host,
@@ -80,7 +84,7 @@ def _server(app: FastAPI, port: int, settings: CommonSettings, tls: ServerTls | 
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
         h11_max_incomplete_event_size=(
             settings.target_limit_bytes + settings.header_limit_bytes + _LONGEST_FRAMING
         ),

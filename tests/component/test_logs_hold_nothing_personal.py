@@ -166,7 +166,7 @@ async def _people_are_refused(house: House) -> None:
         "catalogue_version": 1,
         "answers": {"security": {"borders": SECURITY}},
     }
-    await house.send("reports", "/reports", report, KHORASAN, 404)
+    await house.send("reports", "/reports", report, KHORASAN, 422)
     followups = house.services["followups"].http
     for path in (f"/v1/followups?token={TOKEN}&password={PASSWORD}", f"/v1/{quote(GOVERNOR)}"):
         assert (await followups.get(path, headers=_TOKEN_HEADERS)).status_code in {404, 422}

@@ -46,13 +46,13 @@ class Guarded(Service):
         )
         trust = ssl.create_default_context()
         certificates.authority.configure_trust(trust)
-        self._trust = trust
+        self.trust = trust
         self.main = self._client(self.port)
         self.http = self._client(self.operations_port)
 
     def _client(self, port: int) -> httpx.AsyncClient:
         url = f"https://127.0.0.1:{port}"
-        return httpx.AsyncClient(base_url=url, timeout=30, verify=self._trust)
+        return httpx.AsyncClient(base_url=url, timeout=30, verify=self.trust)
 
     async def close(self) -> None:
         await self.main.aclose()
@@ -104,17 +104,24 @@ async def test_the_work_goes_on_behind_it(
 
 
 async def test_a_body_of_a_byte_now_and_then_is_refused(service: Guarded) -> None:
-    async def slow() -> AsyncIterator[bytes]:
-        for _ in range(100):
-            yield b" "
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, ssl=service.trust)
+    head = (
+        "POST /v1/followups/none/comments HTTP/1.1\r\nHost: x\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
+    writer.write(head.encode())
+
+    async def trickle() -> None:
+        while not writer.is_closing():
+            writer.write(b" ")
             await asyncio.sleep(0.1)
 
-    headers = {**CIVIL, "Content-Type": "application/json"}
-    answer = await service.main.post("/v1/followups/none/comments", content=slow(), headers=headers)
-    assert (answer.status_code, answer.json()["type"]) == (
-        408,
-        "urn:peygir:problem:body-too-slow",
-    )
+    trickling = asyncio.create_task(trickle())
+    async with asyncio.timeout(20):
+        answer = await reader.readuntil(b"body-too-slow")
+    trickling.cancel()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_sender_beyond_its_rate_waits_and_others_do_not(service: Guarded) -> None:

@@ -237,6 +237,16 @@ async def test_operators_look_on_while_the_last_batch_ends() -> None:
         found.last_batch.set()
 
 
+async def test_an_idle_client_over_tls_delays_no_end(certificates: Certificates) -> None:
+    """It does not read what ends the connection, so it does not answer it."""
+    settings = development(**encrypted(certificates))
+    async with certificates.client() as http:
+        async with served(settings) as found:
+            assert (await http.get(found.url("/livez"))).status_code == 200
+            ending = time.monotonic()
+        assert time.monotonic() - ending < 10
+
+
 # -- TLS ----------------------------------------------------------------------------------------
 
 

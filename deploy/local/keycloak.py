@@ -212,6 +212,7 @@ def _unpack(cache: Path, target: Path) -> None:
         "mvn", "--quiet", "--batch-mode", "--file", str(_POM), "-Dstyle.color=never",
         f"-Dmaven.repo.local={repository}",
         "dependency:unpack-dependencies", f"-DoutputDirectory={target}",
+        f"-DmarkersDirectory={target / 'markers'}",  # else it remembers that it did so before
     )  # fmt: skip
     shutil.rmtree(repository / "org" / "keycloak", ignore_errors=True)
 

@@ -285,4 +285,5 @@ def test_what_the_tools_keep_is_renewed_at_the_provider(
     assert kept is not None
     assert kept.refresh is not None
     renewed = _tools(keycloak, http).refreshed(kept.refresh)
-    assert renewed.expires_at > kept.expires_at
+    assert renewed.access != kept.access
+    assert decoded(keycloak, http, renewed.access).claims["preferred_username"] == "keeper"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +45,7 @@ class Endpoints:
 class DeviceCode:
     """What the person confirms, and what the program asks with in the meantime."""
 
-    secret: str
+    secret: str = field(repr=False)
     shown: str
     address: str
     full_address: str | None  # the code is already in it
@@ -57,9 +57,9 @@ class DeviceCode:
 class Tokens:
     """An access token, until when it is valid (UTC), and what renews it."""
 
-    access: str
+    access: str = field(repr=False)
     expires_at: datetime
-    refresh: str | None = None
+    refresh: str | None = field(default=None, repr=False)
 
 
 class StillPending(Exception):

@@ -22,7 +22,7 @@ from tools.login.errors import (
     SessionOver,
     WrongProvider,
 )
-from tools.login.provider import Provider, Tokens
+from tools.login.provider import DeviceCode, Provider, Tokens
 from tools.login.settings import LoginSettings
 from tools.login.sources import GivenToken, PersonToken, ProgramToken, source_of
 from tools.login.store import TokenStore, store_of
@@ -264,3 +264,11 @@ def test_each_issuer_and_client_has_a_file_of_its_own(tmp_path: Path) -> None:
 def test_a_relative_folder_is_not_one_by_the_xdg_specification() -> None:
     store = store_of({"XDG_CONFIG_HOME": "here"}, "https://a.example", "peygir-tools")
     assert store.file.parent == Path.home() / ".config" / "peygir"
+
+
+def test_no_token_is_written_where_an_object_is(clock: Clock) -> None:
+    tokens = Tokens("an-access-token", clock.now(), "a-refresh-token")
+    code = DeviceCode("a-device-code", "BDWP", "https://id.example", None, 600, 5)
+    assert "an-access" not in repr(tokens)
+    assert "a-refresh" not in repr(tokens)
+    assert "a-device" not in repr(code)

@@ -38,7 +38,9 @@ def up(
     PEYGIR_LOCAL_DIR (default .local) is where data, logs and process ids are. PEYGIR_PORT_OFFSET
     is added to every port. PEYGIR_PARTS names the parts to start, such as kafka,mongod; by default
     every part is started. PEYGIR_LOCAL_NODES=3 starts three brokers and a replica set of three
-    members (kafka-1 to mongod-3, which PEYGIR_PARTS may name one by one).
+    members (kafka-1 to mongod-3, which PEYGIR_PARTS may name one by one). PEYGIR_SECURE=1 runs
+    production on this machine: TLS, users and rights, Keycloak (fetched the first time), and data
+    of its own.
     """
     if with_parent:
         die_with_parent(os.getppid(), signal.SIGTERM)

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final, NoReturn
 
-from deploy.local.layout import PROJECT, BadLayout, layout_from
+from deploy.local.layout import PROJECT, BadLayout, Layout, layout_from
 from deploy.local.running import running_in
+from deploy.local.secured import Secured
 
 PROGRAM: Final = "./peygir"
 
@@ -35,7 +36,7 @@ MODULES: Final[Mapping[str, str]] = {
 """Commands that are modules to run; the first argument may name one of `tests.bench`."""
 
 _FAILED: Final = 1  # of exit codes; 2 says that the command was not understood
-_OPERATING: Final = frozenset({"topics", "deadletter", "deputy", "access", "audit"})
+_OPERATING: Final = frozenset({"login", "topics", "deadletter", "deputy", "access", "audit"})
 _ELSEWHERE: Final = ("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", "PEYGIR_MONGODB_URI", "PEYGIR_SECRETS_DIR")
 
 
@@ -54,8 +55,8 @@ def main(arguments: Sequence[str]) -> None:
         _call(name, rest)
 
 
-def addresses(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables by which a tool finds this checkout's installation.
+def addresses(environment: Mapping[str, str], name: str = "") -> dict[str, str]:
+    """The variables by which the tool `name` finds this checkout's installation.
 
     None if the environment names another one: then nothing of this checkout is mixed with it.
     Raises BadLayout.
@@ -66,6 +67,8 @@ def addresses(environment: Mapping[str, str]) -> dict[str, str]:
     given = {name: value for name, value in environment.items() if value}
     known = {**running_in(given), **given}
     layout = layout_from(known)
+    if layout.secured:
+        return {**_secured(layout, name), "PEYGIR_PORT_OFFSET": known["PEYGIR_PORT_OFFSET"]}
     return {
         "PEYGIR_ENV": "development",
         "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": layout.bootstrap,
@@ -74,10 +77,18 @@ def addresses(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _secured(layout: Layout, name: str) -> Mapping[str, str]:
+    """The variables of a tool on a secured installation, as the user that it is there."""
+    secured = Secured(layout)
+    if name == "login":
+        return secured.provider()
+    return {"PEYGIR_KAFKA_BOOTSTRAP_SERVERS": layout.bootstrap, **secured.tool(name)}
+
+
 def _operate(name: str, arguments: Sequence[str]) -> None:
     """Run a tool on an installation; if it fails, say that none runs in this checkout."""
     try:
-        found = addresses(os.environ)
+        found = addresses(os.environ, name)
     except BadLayout as error:
         _refuse(str(error))
     os.environ.update(found)

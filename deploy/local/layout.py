@@ -46,12 +46,15 @@ def store_names(nodes: int) -> tuple[str, ...]:
     return tuple(name for store in STORES for name in node_names(store, nodes))
 
 
-def part_names(nodes: int) -> tuple[str, ...]:
+def part_names(nodes: int, *, secured: bool = False) -> tuple[str, ...]:
     """Every part of an installation with `nodes` nodes, in order of starting."""
-    return (*store_names(nodes), "mail", *SERVICES)
+    provider = ("keycloak",) if secured else ()
+    return (*store_names(nodes), *provider, "mail", *SERVICES)
 
 
-EVERY_PART = tuple(dict.fromkeys(name for nodes in NODE_COUNTS for name in part_names(nodes)))
+EVERY_PART = tuple(
+    dict.fromkeys(name for nodes in NODE_COUNTS for name in part_names(nodes, secured=True))
+)
 """The parts of an installation whose number of nodes is not known."""
 
 
@@ -130,6 +133,7 @@ class Layout:
     advertised addresses. With `own_hosts` each member of the replica set has an /etc/hosts of its
     own, and so proxies of its own to the others. `data_on` puts the data of single parts into other
     folders. `mongod_secured`: MongoDB asks for users, and takes connections with TLS alone.
+    `secured`: everything does, and the data are apart from those of an open installation.
     """
 
     root: Path
@@ -140,6 +144,12 @@ class Layout:
     own_hosts: bool = False
     data_on: Mapping[str, Path] = field(default_factory=dict)
     mongod_secured: bool = False
+    secured: bool = False
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of the data of all parts."""
+        return self.root / ("secured-data" if self.secured else "data")
 
     @property
     def run_dir(self) -> Path:
@@ -166,7 +176,7 @@ class Layout:
     @property
     def kafka_cluster_id(self) -> Path:
         """Holds the id that the storage of every broker bears."""
-        return self.root / "data" / "kafka.cluster-id"
+        return self.data_dir / "kafka.cluster-id"
 
     @property
     def bootstrap(self) -> str:
@@ -203,7 +213,7 @@ class Layout:
         return f"127.0.1.{node_number(part)}" if self.proxied else HOST
 
     def data(self, part: str) -> Path:
-        return self.data_on.get(part, self.root / "data") / part
+        return self.data_on.get(part, self.data_dir) / part
 
     def log(self, part: str) -> Path:
         return self.log_dir / f"{part}.log"
@@ -225,10 +235,10 @@ class Layout:
             case _ if part.startswith("mongod-"):
                 return f"mongodb://{self.advertised(part)}/?directConnection=true"
             case _:
-                return f"http://{HOST}:{self.ports.of(part)}"
+                return f"{'https' if self.secured else 'http'}://{HOST}:{self.ports.of(part)}"
 
     def make_folders(self) -> None:
-        for folder in (self.run_dir, self.log_dir, self.root / "data", self.cache):
+        for folder in (self.run_dir, self.log_dir, self.data_dir, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -238,7 +248,8 @@ def local_dir(environment: Mapping[str, str]) -> Path:
 
 
 def layout_from(environment: Mapping[str, str]) -> Layout:
-    """The installation that `PEYGIR_LOCAL_DIR`, `_LOCAL_NODES` and `_PORT_OFFSET` describe.
+    """The installation that `PEYGIR_LOCAL_DIR`, `_LOCAL_NODES`, `_PORT_OFFSET` and `_SECURE`
+    describe.
 
     Raises BadLayout.
     """
@@ -247,7 +258,23 @@ def layout_from(environment: Mapping[str, str]) -> Layout:
         raise BadLayout(f"PEYGIR_PORT_OFFSET={text}: a whole number from 0 to {_HIGHEST_OFFSET}")
     root = local_dir(environment)
     ports = Ports.standard(int(text))
-    return Layout(root=root, cache=root / "cache", ports=ports, nodes=nodes_from(environment))
+    secured = is_secured(environment)
+    return Layout(
+        root=root,
+        cache=root / "cache",
+        ports=ports,
+        nodes=nodes_from(environment),
+        mongod_secured=secured,
+        secured=secured,
+    )
+
+
+def is_secured(environment: Mapping[str, str]) -> bool:
+    """Whether `PEYGIR_SECURE` asks for a secured installation. Raises BadLayout."""
+    text = environment.get("PEYGIR_SECURE") or "0"
+    if text not in {"0", "1"}:
+        raise BadLayout(f"PEYGIR_SECURE={text}: either 0 or 1")
+    return text == "1"
 
 
 def nodes_from(environment: Mapping[str, str]) -> int:
@@ -264,7 +291,7 @@ def parts_from(environment: Mapping[str, str]) -> tuple[str, ...]:
     Raises BadLayout.
     """
     nodes = nodes_from(environment)
-    there = part_names(nodes)
+    there = part_names(nodes, secured=is_secured(environment))
     named = environment.get("PEYGIR_PARTS") or ",".join(there)
     wanted: set[str] = set()
     for name in filter(None, map(str.strip, named.split(","))):

@@ -17,6 +17,7 @@ def write_down(layout: Layout) -> None:
     """Say which variables describe the installation that this process runs."""
     variables = {
         "PEYGIR_LOCAL_NODES": str(layout.nodes),
+        "PEYGIR_SECURE": str(int(layout.secured)),
         "PEYGIR_PORT_OFFSET": str(layout.ports.of(SERVICES[0]) - HTTP_PORTS[SERVICES[0]]),
     }
     draft = layout.run_dir / f"{_NAME}.new"  # no reader sees half of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import smtplib
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -28,11 +29,16 @@ class Service:
     patience_seconds = 60.0
 
     def __init__(
-        self, name: str, layout: Layout, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        layout: Layout,
+        environment: Mapping[str, str] | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`environment` overrides this process's own."""
+        """`environment` overrides this process's own. With `trust` it is asked over TLS."""
         self.name = name
         self._layout = layout
+        self._trust = trust
         self._environment = {**os.environ, **(environment or {})}
 
     @property
@@ -52,9 +58,9 @@ class Service:
 
     def trouble(self) -> str | None:
         """Ready is what its `/readyz` says; else the checks that it names."""
-        url = f"http://{HOST}:{self._layout.ports.of(self.name)}/readyz"
+        url = f"{self._layout.address(self.name)}/readyz"
         try:
-            with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS):
+            with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS, context=self._trust):
                 return None
         except urllib.error.HTTPError as refusal:
             with refusal:

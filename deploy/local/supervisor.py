@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 from deploy.local.kafka import NoKafka
+from deploy.local.keycloak import NoKeycloak
 from deploy.local.layout import Layout, store_of
 from deploy.local.mongod import NoMongod
 from deploy.local.parts import Part, start
@@ -102,7 +103,7 @@ class Supervisor:
             log: list[str] = []
             try:
                 process = await self._aside(start, part, self._layout, self._starter)
-            except (NoKafka, NoMongod, OSError) as error:
+            except (NoKafka, NoKeycloak, NoMongod, OSError) as error:
                 what = f"can't be started: {error}"
             else:
                 self._processes[part.name] = process

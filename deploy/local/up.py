@@ -15,18 +15,33 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.local.kafka import Kafka
-from deploy.local.layout import EVERY_PART, Layout, node_number, store_of
+from deploy.local.kafka_access import AccessFailed
+from deploy.local.keycloak import Keycloak
+from deploy.local.keycloak_admin import AdminFailed
+from deploy.local.layout import (
+    EVERY_PART,
+    Layout,
+    is_secured,
+    node_number,
+    nodes_from,
+    store_of,
+)
 from deploy.local.mongod import Mongod
 from deploy.local.parts import Part
 from deploy.local.ports import is_free
 from deploy.local.processes import is_alive, read_pid
 from deploy.local.running import forget, write_down
 from deploy.local.screen import Row, Screen
+from deploy.local.secured import Secured, how_to_log_in
 from deploy.local.services import Mail, Service, TopicsFailed, create_topics, has_topics_tool
 from deploy.local.supervisor import Supervisor
 from shared.contracts.services import SERVICES
 
 _PORT_SECONDS = 3.0
+_SECURED = (
+    "PRODUCTION ON ONE MACHINE: certificates, passwords and people were made for this "
+    "installation alone. For trying it out; the keys lie beside what they protect."
+)
 _OPEN = (
     "DEVELOPMENT, OPEN: no passwords, no TLS, and whoever reaches this machine's loopback "
     "address may do everything. Not for real data."
@@ -44,9 +59,11 @@ class CannotStart(Exception):
 def check_environment(environment: Mapping[str, str]) -> None:
     """Refuse what this runner can't give. Raises CannotStart."""
     if environment.get("PEYGIR_ENV") not in (None, "", "development"):
-        raise CannotStart("PEYGIR_ENV: the local runner is open, for development alone")
-    if environment.get("PEYGIR_SECURE") not in (None, "", "0"):
-        raise CannotStart("PEYGIR_SECURE: identity, TLS and SASL can't be turned on locally yet")
+        raise CannotStart(
+            "PEYGIR_ENV: leave it out; PEYGIR_SECURE=1 runs production on this machine"
+        )
+    if is_secured(environment) and nodes_from(environment) != 1:
+        raise CannotStart("PEYGIR_SECURE=1 runs one node of each; leave PEYGIR_LOCAL_NODES out")
 
 
 @contextlib.contextmanager
@@ -90,14 +107,14 @@ def run(layout: Layout, wanted: tuple[str, ...], console: Console) -> None:
         _wait_for_ports(layout, there)
         screen = Screen(console, [Row(part, layout.address(part)) for part in there])
         with screen:
-            screen.say(_OPEN, style="bold yellow")
-            screen.say(f"data {layout.root / 'data'}, logs {layout.log_dir}")
+            screen.say(_SECURED if layout.secured else _OPEN, style="bold yellow")
+            screen.say(f"data {layout.data_dir}, logs {layout.log_dir}")
             for part in wanted:
                 if part not in there:
                     screen.say(f"{part} is left out: services/{part} is not there yet")
             try:
                 asyncio.run(_supervise(layout, there, screen))
-            except* TopicsFailed as failures:
+            except* (TopicsFailed, AccessFailed, AdminFailed) as failures:
                 raise CannotStart(str(failures.exceptions[0])) from None
 
 
@@ -106,24 +123,46 @@ async def _supervise(layout: Layout, names: tuple[str, ...], screen: Screen) -> 
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
-    parts = [_part(name, layout) for name in names]
-    stores = [part for part in parts if store_of(part.name)]
-    others = [part for part in parts if not store_of(part.name)]
+    secured = Secured(layout) if layout.secured else None
+    parts = [_part(name, layout, secured) for name in names]
+    stores = [part for part in parts if _is_first(part)]
+    others = [part for part in parts if not _is_first(part)]
     with_topics = any(store_of(name) == "kafka" for name in names) and has_topics_tool()
-    before_services = partial(create_topics, layout) if with_topics else _nothing
+    before_services = partial(_prepare, layout, secured, screen) if with_topics else _nothing
     await Supervisor(layout, stores, others, before_services, screen).run(stop)
 
 
-def _part(name: str, layout: Layout) -> Part:
+def _is_first(part: Part) -> bool:
+    """Whether services need it: the stores and the identity provider."""
+    return store_of(part.name) is not None or part.name == Keycloak.name
+
+
+def _prepare(layout: Layout, secured: Secured | None, screen: Screen) -> None:
+    """Make what the services find: topics, and if it is secured users, rights and people."""
+    if secured is None:
+        create_topics(layout)
+        return
+    screen.say("making users, rights and people")
+    secured.grant()
+    create_topics(layout, secured.topics())
+    for line in how_to_log_in(secured, layout):
+        screen.say(line)
+
+
+def _part(name: str, layout: Layout, secured: Secured | None) -> Part:
     match store_of(name) or name:
         case "kafka":
-            return Kafka(layout, name)
+            return Kafka(layout, name, security=None if secured is None else secured.kafka)
+        case "keycloak" if secured is not None:
+            return secured.keycloak
         case "mongod":
             return Mongod(layout, name)
         case "mail":
             return Mail(layout)
         case _:
-            return Service(name, layout)
+            if secured is None:
+                return Service(name, layout)
+            return Service(name, layout, secured.service(name), secured.trust())
 
 
 def _nothing() -> None:

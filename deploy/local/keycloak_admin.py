@@ -76,6 +76,16 @@ class KeycloakAdmin:
         found = self._realm("GET", f"/group-by-path/{group.lstrip('/')}").json()
         self._realm("PUT", f"/users/{self._user(name)}/groups/{found['id']}")
 
+    def add_role(self, role: str, folder: str, group: str) -> None:
+        """A further role of people, and the group below `folder` that gives it."""
+        client = self._client(AUDIENCE)
+        self._realm("POST", f"/clients/{client}/roles", json={"name": role})
+        above = self._realm("GET", f"/group-by-path/{folder}").json()
+        self._realm("POST", f"/groups/{above['id']}/children", json={"name": group})
+        made = self._realm("GET", f"/group-by-path/{folder}/{group}").json()
+        found = self._realm("GET", f"/clients/{client}/roles/{role}").json()
+        self._realm("POST", f"/groups/{made['id']}/role-mappings/clients/{client}", json=[found])
+
     def give_role(self, name: str, role: str) -> None:
         """Give the person a role that no group has, such as `system`."""
         client = self._client(AUDIENCE)

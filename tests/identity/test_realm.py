@@ -38,7 +38,9 @@ def _tools(keycloak: Keycloak, http: httpx.Client) -> Provider:
 
 def test_the_file_is_imported_with_every_role_and_client(admin: KeycloakAdmin) -> None:
     file = realms.realm()
-    assert admin.roles() == {role["name"] for role in file["roles"]["client"]["peygir"]}
+    roles = {role["name"] for role in file["roles"]["client"]["peygir"]}
+    assert admin.roles() == roles
+    assert len({group_of(role) for role in roles} - {None}) == len(roles) - 2
     there = admin.clients()
     for client in file["clients"]:
         kept = there[client["clientId"]]
@@ -79,8 +81,14 @@ def test_every_role_can_be_had_alone(
     people = People(keycloak, admin, http)
     for role in ("system", "coordination", "deputy:crisis", "province:IR-00", "adviser:economic"):
         assert decoded(keycloak, http, people.token(role)).claims["roles"] == [role]
-    groups = {group_of(role) for role in admin.roles()} - {None}
-    assert len(groups) == len(admin.roles()) - 2
+
+
+def test_a_role_that_is_added_later_is_in_tokens_of_people(
+    keycloak: Keycloak, admin: KeycloakAdmin, http: httpx.Client
+) -> None:
+    admin.add_role("deputy:water", "deputies", "water")
+    tokens = person_tokens(keycloak, http, admin.add_person("w", ["/deputies/water"]))
+    assert decoded(keycloak, http, tokens.access).claims["roles"] == ["deputy:water"]
 
 
 def test_a_person_in_no_group_gets_a_token_without_roles(

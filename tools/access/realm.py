@@ -60,9 +60,7 @@ def realm(deputies: Mapping[str, str] | None = None) -> Document:
         "clients": [_audience(), _tools(), _operations(), _board(), _example()],
         "clientScopeMappings": {
             AUDIENCE: [
-                {"client": TOOLS, "roles": sorted(roles)},
                 {"client": OPERATIONS, "roles": ["operator"]},
-                {"client": BOARD, "roles": sorted(roles)},
                 {"client": EXAMPLE, "roles": [_EXAMPLE_ROLE]},
             ]
         },
@@ -184,6 +182,7 @@ def _tools() -> Document:
     return {
         **_client(TOOLS, "Command line: a person confirms in a browser (device flow)"),
         "publicClient": True,
+        "fullScopeAllowed": True,  # of the services' roles: the mappers hand on no others
         **_attributes({"oauth2.device.authorization.grant.enabled": "true"}),
         "protocolMappers": _mappers(),
     }
@@ -203,6 +202,7 @@ def _board() -> Document:
     return {
         **_client(BOARD, "The board in a browser"),
         "publicClient": True,
+        "fullScopeAllowed": True,  # as of the tools
         "standardFlowEnabled": True,
         "redirectUris": [f"{address}/signed-in"],
         "webOrigins": [address],

@@ -64,7 +64,8 @@ def test_other_deputies_get_roles_and_groups() -> None:
 def test_no_client_has_a_flow_that_gives_tokens_away(client: dict[str, Any]) -> None:
     assert not client["implicitFlowEnabled"]
     assert not client["directAccessGrantsEnabled"]
-    assert not client["fullScopeAllowed"]
+    assert client["fullScopeAllowed"] is client["publicClient"]  # only people have several roles
+    assert not {"roles", "profile", "email"} & set(client["defaultClientScopes"])
     assert "secret" not in client
     assert not [address for address in client["redirectUris"] if "*" in address]
     assert "*" not in client["webOrigins"]

@@ -61,26 +61,47 @@ def decoded(keycloak: Keycloak, http: httpx.Client, token: str) -> Decoded:
     return Decoded(verified.header, verified.claims)
 
 
+class KeptTokens:
+    """The tokens of people, each logged in when first asked for, and renewed."""
+
+    def __init__(self, keycloak: Keycloak, http: httpx.Client) -> None:
+        self._keycloak = keycloak
+        self._http = http
+        self._tools = Provider(http, keycloak.issuer, TOOLS, _CLOCK)
+        self._people: dict[str, Person] = {}
+        self._tokens: dict[str, Tokens] = {}
+
+    def add(self, person: Person) -> None:
+        """Somebody whose tokens may be asked for."""
+        self._people[person.name] = person
+
+    def of(self, name: str) -> str:
+        """A token of the person, valid for a minute at least."""
+        kept = self._tokens.get(name)
+        if kept is None:
+            kept = person_tokens(self._keycloak, self._http, self._people[name])
+        elif kept.expires_at - _CLOCK.now() < _MARGIN:
+            assert kept.refresh is not None
+            kept = self._tools.refreshed(kept.refresh)
+        self._tokens[name] = kept
+        return kept.access
+
+
 class People:
     """One person for each role, added and logged in when first asked for."""
 
     def __init__(self, keycloak: Keycloak, admin: KeycloakAdmin, http: httpx.Client) -> None:
-        self._keycloak = keycloak
         self._admin = admin
-        self._http = http
-        self._tools = Provider(http, keycloak.issuer, TOOLS, _CLOCK)
-        self._tokens: dict[str, Tokens] = {}
+        self._tokens = KeptTokens(keycloak, http)
+        self._names: dict[str, str] = {}
 
     def token(self, role: str) -> str:
         """A token of the person with this role alone, valid for a minute at least."""
-        kept = self._tokens.get(role)
-        if kept is None:
-            kept = person_tokens(self._keycloak, self._http, self._add(role))
-        elif kept.expires_at - _CLOCK.now() < _MARGIN:
-            assert kept.refresh is not None
-            kept = self._tools.refreshed(kept.refresh)
-        self._tokens[role] = kept
-        return kept.access
+        if role not in self._names:
+            person = self._add(role)
+            self._tokens.add(person)
+            self._names[role] = person.name
+        return self._tokens.of(self._names[role])
 
     def _add(self, role: str) -> Person:
         name = role.replace(":", ".").lower()

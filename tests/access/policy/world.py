@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+from deploy.local.cluster import Cluster
+from shared.contracts.services import SERVICES
 from shared.runtime.access import Who
 from shared.runtime.principals import Principal, Roles
-from tests.component.harness import Producer, Service, eventually
+from tests.component.harness import Producer, Service, create_topics, eventually
 
 OWN: Final = {"deputy": "civil", "province": "IR-09", "axis": "civil-infrastructure"}
 OTHER: Final = {"deputy": "crisis", "province": "IR-10", "axis": "crisis"}
@@ -25,18 +30,25 @@ PEOPLE: Final[Mapping[Who, tuple[str, tuple[str, ...]]]] = {
     Who.AUDITOR: ("b.sharifi", ("auditor",)),
     Who.OPERATOR: ("o.rezaei", ("operator",)),
     Who.SYSTEM: ("archive", ("system",)),
-    Who.INTEGRATOR: ("letters", ("integrator:letters",)),
+    Who.INTEGRATOR: ("letters", ("integrator:example",)),
 }
 """One person of each kind: name and roles."""
 
-LETTERS: Final = frozenset({"civil"})
+SERVED: Final = frozenset({"civil"})
 """The deputies whose resolutions the integrator approves."""
+
+_INTEGRATORS: Final = """
+[[integrators]]
+name = "example"
+sources = ["/letters"]
+deputies = ["civil"]
+"""
 
 
 def principal(who: Who) -> Principal:
     """That person, as the services see them."""
     user, roles = PEOPLE[who]
-    return Principal.with_roles(user, roles, Roles.of(integrators={"letters": LETTERS}))
+    return Principal.with_roles(user, roles, Roles.of(integrators={"example": SERVED}))
 
 
 Headers = Callable[[Who], Mapping[str, str]]
@@ -68,6 +80,32 @@ class World:
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+@asynccontextmanager
+async def running(
+    cluster: Cluster, folder: Path, provider: Mapping[str, str], headers: Headers
+) -> AsyncIterator[World]:
+    """Every service on stores of its own names, filled; `provider`: the settings of identity."""
+    namespace = f"p{uuid.uuid4().hex[:10]}"
+    topics = await asyncio.to_thread(create_topics, cluster, namespace)
+    integrators = folder / f"{namespace}.toml"
+    integrators.write_text(_INTEGRATORS, encoding="utf-8")
+    settings = {
+        **provider,
+        "PEYGIR_DEPUTIES": "civil,crisis",
+        "PEYGIR_SMTP_PORT": "1",
+        "PEYGIR_INTEGRATORS_FILE": str(integrators),
+    }
+    async with AsyncExitStack() as stack:
+        services: dict[str, Service] = {}
+        for name in SERVICES:
+            service = Service(name, cluster, namespace, folder, **settings)
+            services[name] = await stack.enter_async_context(service)
+        producer = await stack.enter_async_context(Producer(cluster))
+        world = World(services, headers)
+        await fill(world, producer, topics.resolutions)
+        yield world
 
 
 async def fill(world: World, producer: Producer, topic: Callable[[str], str]) -> None:
@@ -168,4 +206,3 @@ async def _notices(world: World) -> None:
         return all("notice_id" in ids for ids in world.ids.values())
 
     await eventually(written, 30, "notices to both provinces")
-    await asyncio.sleep(0)

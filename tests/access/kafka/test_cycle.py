@@ -142,21 +142,25 @@ async def test_one_cycle_from_the_session_to_the_mail(running: Running) -> None:
     }
     await post(running.reports, "/v1/reports", report, KHORASAN)
     await post(running.scheduler, "/v1/sessions/s-1/open", {}, COORDINATION)
-    for deputy in ("civil", "crisis"):
-        resolution = {
-            "resolution_id": f"own-{deputy}",
-            "deputy": deputy,
-            "title": "تکمیل پل",
-            "due_on": "2035-01-01",
-        }
-        await post(running.scheduler, "/v1/sessions/s-1/resolutions", resolution, COORDINATION)
-        assert (await running.follow_up(f"own-{deputy}", deputy))["state"] == "opened"
+    resolutions = [
+        {"deputy": deputy, "title": f"طرح {deputy}", "due_on": "2035-01-01"}
+        for deputy in ("civil", "crisis")
+    ]
+    approved = await post(
+        running.scheduler,
+        "/v1/sessions/s-1/resolutions",
+        {"resolutions": resolutions},
+        COORDINATION,
+    )
+    ids = {item["deputy"]: item["resolution_id"] for item in approved["items"]}
+    for deputy, id_ in ids.items():
+        assert (await running.follow_up(id_, deputy))["state"] == "opened"
 
     async def noticed() -> bool:
-        return bool(await running.notify.items("/v1/notices", subject="own-civil"))
+        return bool(await running.notify.items("/v1/notices", subject=ids["civil"]))
 
     await eventually(noticed, SECONDS, "the notice")
-    followup = await running.follow_up("own-civil")
+    followup = await running.follow_up(ids["civil"])
     path = f"/v1/followups/{followup['followup_id']}/acknowledge"
     await post(running.api, path, {}, CIVIL)
 

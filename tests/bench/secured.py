@@ -112,14 +112,7 @@ async def open_side(cluster: Cluster, folder: Path, events: Sequence[Sent]) -> f
 
 async def secured_side(house: House, events: Sequence[Sent], *, sources: str) -> float:
     """TLS and SCRAM; with or without signatures."""
-    options = {
-        "bootstrap.servers": house.cluster.bootstrap,
-        "security.protocol": "SASL_SSL",
-        "sasl.mechanism": "SCRAM-SHA-512",
-        "sasl.username": house.user("integrator-tracker"),
-        "sasl.password": house.password_file("integrator-tracker").read_text(),
-        "ssl.ca.location": str(house.security.authority().certificate),
-    }
+    options = house.librdkafka("integrator-tracker")
     more = {
         "PEYGIR_DEPUTIES": "civil",
         "PEYGIR_LEASE_SECONDS": "5",

@@ -184,7 +184,12 @@ class Publisher:
         Raises NotAuthenticated, KafkaError, OSError or TimeoutError.
         """
         async with asyncio.timeout(timeout_seconds), self._producing() as connection:
-            metadata = await connection.producer.client.fetch_all_metadata()
+            client = connection.producer.client
+            try:
+                metadata = await client.fetch_all_metadata()
+            except KafkaError:  # a broker has ended an old session: a new one begins now
+                self._kafka.check()
+                metadata = await client.fetch_all_metadata()
         self._kafka.check()
         return set(metadata.topics())
 

@@ -96,6 +96,17 @@ class House:
         """The connection of somebody who logs in by a password."""
         return KafkaConnection((self.cluster.bootstrap,), self.login(name))
 
+    def librdkafka(self, name: str) -> dict[str, Any]:
+        """The same for a C client."""
+        return {
+            "bootstrap.servers": self.cluster.bootstrap,
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": self.user(name),
+            "sasl.password": self.password_file(name).read_text(),
+            "ssl.ca.location": str(self.security.authority().certificate),
+        }
+
     def password_file(self, name: str) -> Path:
         return self.secrets / name / PASSWORD_FILE
 

@@ -52,7 +52,9 @@ async def stalls(service: Service, cause: str) -> bool:
 async def test_a_password_is_rotated_while_everything_runs(house: House) -> None:
     """Sessions end after four seconds; the next ones log in with the new password."""
     service = house.service("followups", "followups-civil", PEYGIR_DEPUTIES="civil")
-    async with service:
+    try:
+        service.launch()
+        await service.ready(120)
         await approve(house, "before")
         await followed(service, "before")
         old = house.password_file("followups-civil").read_text()
@@ -69,6 +71,8 @@ async def test_a_password_is_rotated_while_everything_runs(house: House) -> None
             await followed(service, f"after-{n}")
         assert not await stalls(service, "not-authenticated")
         assert (await service.readyz())[0] == 200
+    finally:
+        await service.close()
 
 
 async def test_a_wrong_password_waits_in_place_is_told_and_goes_on_by_itself(
@@ -95,7 +99,7 @@ async def test_a_wrong_password_waits_in_place_is_told_and_goes_on_by_itself(
         assert service.process.is_running
         assert "SaslAuthenticationFailed" in service.log
         password.write_text(house.password_file("followups-civil").read_text())
-        await service.ready(60)
+        await service.ready(120)
         await approve(house, "late")
         await followed(service, "late")
     finally:
@@ -115,7 +119,8 @@ async def test_a_missing_right_waits_in_place_is_told_and_goes_on_by_itself(
     administration.remove(rules)
     service = house.service("followups", "followups-civil", PEYGIR_DEPUTIES="civil")
     try:
-        await service.start()
+        service.launch()
+        await service.ready(120)
 
         async def told() -> str:
             return str((await service.readyz())[1]["checks"]["rights"])

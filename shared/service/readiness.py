@@ -12,7 +12,7 @@ from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.health import Health, Unhealthy
 from shared.runtime.problems import unavailable
-from shared.runtime.refused_rights import refused_right, untrusted_certificate
+from shared.runtime.refused_rights import refusal
 
 _AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
 
@@ -64,14 +64,13 @@ class Readiness:
             raise Unhealthy(f"kafka does not answer ({type(error).__name__})") from error
 
     async def _check_mongodb(self) -> None:
+        if missing := self._missing_rights():
+            raise Unhealthy("; ".join(missing))
         try:
             await mongo.ping(self._client)
         except PyMongoError as error:
-            known = refused_right(error) or untrusted_certificate(error)
             silent = f"mongodb does not answer ({type(error).__name__})"
-            raise Unhealthy(known or silent) from error
-        if missing := self._missing_rights():
-            raise Unhealthy("; ".join(missing))
+            raise Unhealthy(refusal(error) or silent) from error
         if self._is_away():  # the driver reports its return a second late
             raise Unhealthy("mongodb has only just come back")
         if not self._is_prepared():

@@ -23,7 +23,7 @@ from pymongo.errors import PyMongoError
 from shared.messaging.core.errors import HistoryChanged, StillRecovering, TopicsMissing
 from shared.runtime.clocks import NoTime
 from shared.runtime.metrics import Metrics
-from shared.runtime.refused_rights import refused_right
+from shared.runtime.refused_rights import refusal, refused_right
 
 
 class StallCause(StrEnum):
@@ -93,10 +93,10 @@ class Stalls:
         self.note_right(part, None)
 
     def note_right(self, part: StalledPart, error: Exception | None) -> None:
-        """Note whether a part waits for a right; an error of another kind changes nothing."""
+        """Note whether a part waits for a right or a certificate; other errors change nothing."""
         if error is None:
             self._refused.pop(part, None)
-        elif (refused := refused_right(error)) is not None:
+        elif (refused := refusal(error)) is not None:
             self._refused[part] = refused
 
     @property

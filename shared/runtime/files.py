@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import ClientSession, Collection, Database, Document, ensure_indexes
+from shared.runtime.refused_rights import refused_right
 from shared.runtime.uploads import FileDamaged, ReceivedFile, UploadLost
 
 CHUNK_BYTES: Final = 255 * 1024  # GridFS's default: with its metadata a document of 256 KiB
@@ -158,7 +159,8 @@ class Uploads:
             try:
                 await self._remove({"_id": upload.id})
             except PyMongoError as error:
-                _log.warning("an upload is left to be cleared", error=type(error).__name__)
+                why = refused_right(error) or type(error).__name__
+                _log.warning("an upload is left to be cleared", error=why)
 
     async def store(self, upload: Upload, number: int, chunk: bytes) -> None:
         """Store one chunk. Raises UploadLost."""

@@ -50,9 +50,14 @@ def refused_right(error: BaseException) -> str | None:
     )
 
 
-def untrusted_certificate(error: PyMongoError) -> str | None:
+def refusal(error: BaseException) -> str | None:
+    """What MongoDB, or this process because of MongoDB's certificate, refuses; None if nothing."""
+    return refused_right(error) or untrusted_certificate(error)
+
+
+def untrusted_certificate(error: BaseException) -> str | None:
     """What is wrong if the server's certificate is not accepted; None for any other error."""
-    if not any(sign in str(error) for sign in _CERTIFICATE):
+    if not isinstance(error, PyMongoError) or not any(sign in str(error) for sign in _CERTIFICATE):
         return None
     return (
         "MongoDB's certificate is not accepted: tlsCAFile in PEYGIR_MONGODB_URI has to name the "

@@ -18,7 +18,7 @@ from shared.messaging.ledger.rollback import RollbackDetector
 from shared.messaging.recovery.progress import RecoveryProgress
 from shared.runtime.clocks import MachineClock
 from shared.runtime.mongo import Database
-from shared.runtime.refused_rights import refused_right
+from shared.runtime.refused_rights import refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +119,7 @@ class Lifecycle:
                 try:
                     await gauge()
                 except PyMongoError as error:  # no work depends on a gauge
-                    why = refused_right(error) or f"{type(error).__name__}: {error}"
+                    why = refusal(error) or f"{type(error).__name__}: {error}"
                     _log.warning("gauge not shown", error=why)
             await self._clock.sleep(_GAUGES_SECONDS)
 

@@ -13,7 +13,7 @@ from shared.messaging.kafka.publisher import Publisher
 from shared.runtime import mongo
 from shared.runtime.health import Degraded, Health, Unhealthy
 from shared.runtime.problems import unavailable
-from shared.runtime.refused_rights import refused_right, untrusted_certificate
+from shared.runtime.refused_rights import refusal
 
 _AWAY_SECONDS: Final = 2.0  # shorter absences are elections of a primary: requests wait for those
 
@@ -78,9 +78,8 @@ class Readiness:
         try:
             await mongo.ping(self._client)
         except PyMongoError as error:
-            known = refused_right(error) or untrusted_certificate(error)
             silent = f"mongodb does not answer ({type(error).__name__})"
-            raise Unhealthy(known or silent) from error
+            raise Unhealthy(refusal(error) or silent) from error
         if self._is_away():  # the driver reports its return a second late
             raise Unhealthy("mongodb has only just come back")
         if not self._is_prepared():

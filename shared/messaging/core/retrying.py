@@ -15,7 +15,7 @@ from tenacity import (
 
 from shared.messaging.core.classification import FailureKind, classify
 from shared.runtime.clocks import MachineClock
-from shared.runtime.refused_rights import refused_right
+from shared.runtime.refused_rights import refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ def retry_transient(
     def note(state: RetryCallState) -> None:
         during()
         error = state.outcome.exception() if state.outcome else None
-        refused = None if error is None else refused_right(error)
+        refused = None if error is None else refusal(error)
         _log.warning(
             "waiting",
             what=what,

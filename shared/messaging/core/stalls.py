@@ -32,7 +32,7 @@ from shared.messaging.core.errors import (
 )
 from shared.runtime.clocks import NoTime
 from shared.runtime.metrics import Metrics
-from shared.runtime.refused_rights import refused_right
+from shared.runtime.refused_rights import refusal, refused_right
 
 
 class StallCause(StrEnum):
@@ -189,7 +189,7 @@ def _right_of_error(error: BaseException, principal: str) -> str:
             topic = getattr(error, "topic", "(not named)")
             return f"{principal} lacks the right Write on topic {topic}"
         case PyMongoError():
-            return refused_right(error) or ""
+            return refusal(error) or ""
         case _:
             return ""
 

@@ -23,7 +23,7 @@ BEGINNING: Final = bytes(32)
 """The hash before the first event of a chain."""
 
 _REMEMBERED: Final = 20_000  # aggregates in each process, the latest
-_LOOKED_UP_AT_ONCE: Final = 200
+_LOOKED_UP_AT_ONCE: Final = 500
 _FIELDS: Final = {"events.aggregate_id": 1, "events.version": 1, "chain": 1}
 _NOTHING: Final = b"\xff" * 8  # longer than any length
 
@@ -113,17 +113,19 @@ class Heads:
     async def _look_up(
         self, wanted: Sequence[tuple[str, int]], session: ClientSession
     ) -> dict[str, tuple[int, bytes]]:
-        places = [
-            {"events": {"$elemMatch": {"aggregate_id": aggregate, "version": version}}}
-            for aggregate, version in wanted
-        ]
+        # One condition on one element, so that the index of the history gives the places alone.
+        place = {
+            "aggregate_id": {"$in": [aggregate for aggregate, _ in wanted]},
+            "version": {"$in": sorted({version for _, version in wanted})},
+        }
+        versions = dict(wanted)
         found: dict[str, tuple[int, bytes]] = {}
-        pairs = set(wanted)
-        async for record in self._commits.find({"$or": places}, _FIELDS, session=session):
+        records = self._commits.find({"events": {"$elemMatch": place}}, _FIELDS, session=session)
+        async for record in records:
             for event, hashed in zip(record["events"], record.get("chain", ()), strict=False):
-                place = (event["aggregate_id"], event["version"])
-                if place in pairs and hashed is not None:
-                    found[place[0]] = (place[1], bytes(hashed))
+                aggregate, version = event["aggregate_id"], event["version"]
+                if versions.get(aggregate) == version and hashed is not None:
+                    found[aggregate] = (version, bytes(hashed))
         return found
 
 

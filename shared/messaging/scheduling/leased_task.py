@@ -77,10 +77,11 @@ class LeasedTask:
 
     async def _renew(self) -> None:
         """Renew the lease while it is held. An error of MongoDB is left to the work."""
+        renewal = StalledPart("renewal", self._lease.full_name)
         while True:
             await self._clock.sleep(self._renew_seconds)
             if self._lease.held:
-                with suppress(PyMongoError):
+                with suppress(PyMongoError), self._stalls.rights_shown(renewal):
                     await self._lease.renew()
                 self._show()
 

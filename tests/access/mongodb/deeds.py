@@ -322,6 +322,7 @@ async def _upload(world: World) -> None:
     async with uploads.receive() as abandoned:
         await abandoned.write(b"half")
         await abandoned.finish()
+        assert await uploads._remove({"_id": abandoned.id})  # leaving the block would only log
 
 
 async def _hand_over(world: World) -> None:

@@ -16,6 +16,7 @@ from deploy.local.mongod_certificates import ensure_certificates
 from shared.contracts.topics import Topics
 from tests.access.mongodb.secured import Installation
 from tests.component.harness import Producer, Service, create_topics, eventually
+from tests.component.test_evidence import PDF
 from tests.component.test_followups import CIVIL, COORDINATION, approval, followup_of
 from tests.component.test_reports import KHORASAN, expectation, report, session
 
@@ -78,11 +79,7 @@ async def test_follow_ups_are_worked_on_by_separate_users(
 
         await eventually(is_late, 30, "a level of overdue")
         await _ok(api, f"{path}/acknowledge", headers=CIVIL, json={})
-        files = {"file": ("نامه.pdf", _PDF, "application/pdf")}
-        added = await api.http.post(
-            f"{path}/evidence", headers=CIVIL, files=files, data={"note": "-"}
-        )
-        assert added.status_code < 300, added.text
+        await _ok(api, f"{path}/evidence?name=a.pdf", headers={**PDF, **CIVIL}, content=_PDF)
         move = {"to": "crisis", "reason": "ادغام", "resolution_ids": ["R-1"], "dry_run": False}
         minister = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
         moved = await _ok(api, "/v1/deputies/civil/move", headers=minister, json=move)

@@ -97,11 +97,14 @@ class BodyGate:
             return
         body = _Body(receive, limit, self._limits, self._monotonic)
 
-        async def noted(message: Message) -> None:
+        async def answer(message: Message) -> None:
             body.is_answered = True
-            await send(message)
+            if body.is_refused:
+                await _send_and_drain(message, scope, receive, send)
+            else:
+                await send(message)
 
-        await self._app(scope, body.receive, noted)
+        await self._app(scope, body.receive, answer)
 
     def _route_of(self, scope: Scope) -> _LongRoute | None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -123,6 +126,7 @@ class _Body:
     ) -> None:
         self.is_answered = False
         """Whether the response has begun: from then on, the app only waits for a disconnect."""
+        self.is_refused = False
         self._receive = receive
         self._limit = limit
         self._limits = limits
@@ -138,6 +142,7 @@ class _Body:
         self._size += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
         if self._size > self._limit:
+            self.is_refused = True
             raise _too_large(self._limit)
         return message
 
@@ -148,6 +153,7 @@ class _Body:
             async with asyncio.timeout(limits.body_seconds + earned - self._waited):
                 return await self._receive()
         except TimeoutError:
+            self.is_refused = True
             raise _too_slow(limits.body_bytes_per_second) from None
         finally:
             self._waited += self._monotonic() - began
@@ -167,14 +173,18 @@ async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) 
     """Answer before the body is read; what is left of a long one is drained."""
 
     async def answer(message: Message) -> None:
-        is_last = message["type"] == "http.response.body" and not message.get("more_body")
-        if is_last and has_long_body(scope):
-            await send({**message, "more_body": True})
-            await _drain(receive)
-            message = {"type": "http.response.body"}
-        await send(message)
+        await _send_and_drain(message, scope, receive, send)
 
     await respond(problem, scope)(scope, receive, answer)
+
+
+async def _send_and_drain(message: Message, scope: Scope, receive: Receive, send: Send) -> None:
+    is_last = message["type"] == "http.response.body" and not message.get("more_body")
+    if is_last and has_long_body(scope):
+        await send({**message, "more_body": True})
+        await _drain(receive)
+        message = {"type": "http.response.body"}
+    await send(message)
 
 
 async def _drain(receive: Receive) -> None:

@@ -220,6 +220,38 @@ async def test_waiting_for_a_disconnect_has_no_limit() -> None:
     assert heard == ["http.disconnect"]
 
 
+class Upload:
+    """A client that sends a long file, and notes what was read of it and what was answered."""
+
+    def __init__(self, parts: int) -> None:
+        self.left = parts
+        self.answered: list[str] = []
+
+    async def receive(self) -> Message:
+        self.left -= 1
+        return {"type": "http.request", "body": bytes(10_000), "more_body": self.left > 0}
+
+    async def send(self, message: Message) -> None:
+        last = message["type"] == "http.response.body" and not message.get("more_body")
+        self.answered.append(f"end, {self.left} left" if last else message["type"])
+
+
+async def test_of_a_file_that_grows_too_long_the_rest_is_drained_before_the_answer_ends() -> None:
+    """Otherwise the client, which is still sending, would see a reset and no answer."""
+    app, upload = build(), Upload(parts=40)
+    path = "/v1/things/7/file"
+    scope: Scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+    }
+    await app(scope, upload.receive, upload.send)
+    assert upload.answered == ["http.response.start", "http.response.body", "end, 0 left"]
+
+
 # -- at a time -------------------------------------------------------------------------------------
 
 

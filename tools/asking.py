@@ -80,11 +80,11 @@ class Bearer(httpx.Auth):
 
 
 def as_operator(who: str, settings: ApiSettings) -> httpx.Auth:
-    """Who sends a tool's requests: the token's owner, or in development an operator of that name.
+    """Who sends a tool's requests: the token's owner, or without a provider an operator `who`.
 
     If there is no way to get a token, each request raises LoginError, and nothing before.
     """
-    if not settings.has_credentials and settings.env == "development":
+    if not settings.has_credentials:
         return OpenHeaders(who, "operator")
     try:
         return Bearer(source_of(settings))

@@ -87,7 +87,7 @@ def test_a_role_that_is_added_later_is_in_tokens_of_people(
     keycloak: Keycloak, admin: KeycloakAdmin, http: httpx.Client
 ) -> None:
     admin.add_role("deputy:water", "deputies", "water")
-    tokens = person_tokens(keycloak, http, admin.add_person("w", ["/deputies/water"]))
+    tokens = person_tokens(keycloak, http, admin.add_person("water.one", ["/deputies/water"]))
     assert decoded(keycloak, http, tokens.access).claims["roles"] == ["deputy:water"]
 
 

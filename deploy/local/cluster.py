@@ -18,13 +18,14 @@ from deploy.local.network import Network
 from deploy.local.parts import Part, start, wait_until_ready
 from deploy.local.ports import reserve_ports
 from deploy.local.processes import Process, Starter, may_have_own_hosts
+from deploy.local.secured import Secured
 from deploy.local.services import Mail, Service, create_topics
 from deploy.local.toxiproxy import Toxiproxy
 from shared.contracts.services import ServiceName
 
 Name: TypeAlias = Literal[
     "kafka", "kafka-1", "kafka-2", "kafka-3", "mongod", "mongod-1", "mongod-2", "mongod-3",
-    "toxiproxy", "mail", ServiceName,
+    "toxiproxy", "keycloak", "mail", ServiceName,
 ]  # fmt: skip
 _NAMES: Mapping[str, Name] = {name: name for name in get_args(Name)}
 
@@ -63,6 +64,7 @@ class Cluster:
         data_on: Mapping[Name, Path] | None = None,
         kafka_security: KafkaSecurity | None = None,
         mongod_secured: bool = False,
+        secured: bool = False,
     ) -> None:
         """`environment` is added to the variables of its services.
 
@@ -70,7 +72,8 @@ class Cluster:
         parts keep their data, each in one of its own. If it is `proxied`, `network` can make the
         connections between clients and stores, and between nodes, fail. Without `kafka_security`
         Kafka is open to everybody. `mongod_secured`: MongoDB asks for users and TLS;
-        `mongod_security.administrator` is its first user.
+        `mongod_security.administrator` is its first user. `secured`: both are, the services serve
+        over TLS and ask Keycloak who somebody is; start `keycloak` too, then `grant`.
         """
         self._reservation = reserve_ports()
         self.layout = Layout(
@@ -81,12 +84,15 @@ class Cluster:
             proxied,
             own_hosts=proxied and nodes > 1 and may_have_own_hosts(),
             data_on={name: path.resolve() for name, path in (data_on or {}).items()},
-            mongod_secured=mongod_secured,
+            mongod_secured=mongod_secured or secured,
+            secured=secured,
         )
+        self.secured = Secured(self.layout) if secured else None
+        """What it has besides its parts, if it is secured."""
         self._network = Network(self.layout)
         self._environment = dict(environment or {})
         self._mongod_cache_gb = mongod_cache_gb
-        self._kafka_security = kafka_security
+        self._kafka_security = kafka_security if self.secured is None else self.secured.kafka
         self._parts: dict[str, Part] = {}
         self._starter = Starter()
         self._processes: dict[str, Process] = {}
@@ -162,7 +168,13 @@ class Cluster:
 
     def create_topics(self, environment: Mapping[str, str] | None = None) -> None:
         """Create the topics that are missing on its Kafka. Raises TopicsFailed."""
-        create_topics(self.layout, {**self._environment, **(environment or {})})
+        own = {} if self.secured is None else self.secured.topics()
+        create_topics(self.layout, {**own, **self._environment, **(environment or {})})
+
+    def grant(self, people: Mapping[str, str]) -> None:
+        """Make users, rights and people, if it is secured. Raises AccessFailed, AdminFailed."""
+        assert self.secured is not None, "an open cluster has no rights"
+        self.secured.grant(people, self._environment)
 
     def wait_until_ready(self, *names: Name) -> None:
         """Raises PartFailed, with the last lines of its log."""
@@ -275,8 +287,17 @@ class Cluster:
                 return Mail(self.layout)
             case _ if name == "toxiproxy":
                 return Toxiproxy(self.layout)
+            case _ if name == "keycloak":
+                assert self.secured is not None, "an open cluster has no identity provider"
+                return self.secured.keycloak
             case _:
-                return Service(name, self.layout, {**self._environment, **environment})
+                return self._service(name, {**self._environment, **environment})
+
+    def _service(self, name: Name, environment: Mapping[str, str]) -> Service:
+        if self.secured is None:
+            return Service(name, self.layout, environment)
+        given = {**self.secured.service(name), **environment}
+        return Service(name, self.layout, given, self.secured.trust())
 
     def _running(self, name: Name) -> Process:
         process = self._processes.get(name)

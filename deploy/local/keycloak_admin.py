@@ -14,6 +14,9 @@ import httpx
 
 from deploy.local.keycloak import ADMIN, AUDIENCE, REALM, Keycloak
 
+TOOLS: Final = "peygir-tools"
+"""The client of the command line, as the realm names it."""
+
 _ANSWER_SECONDS: Final = 30.0
 _TOKEN_SECONDS: Final = 30.0  # half of what a token of the master realm lives
 
@@ -110,6 +113,19 @@ class KeycloakAdmin:
         """A new secret for a confidential client."""
         answer = self._realm("POST", f"/clients/{self._client(client)}/client-secret")
         return str(answer.json()["value"])
+
+    def add_password_client(self, client: str) -> None:
+        """A public client that gets tokens for passwords; the realm itself has none.
+
+        It is for programs that play many people, and for an installation of their own alone.
+        """
+        like = dict(self.clients()[TOOLS])
+        for name in ("id", "attributes"):
+            like.pop(name, None)
+        for mapper in like["protocolMappers"]:
+            mapper.pop("id", None)
+        like |= {"clientId": client, "directAccessGrantsEnabled": True}
+        self._realm("POST", "/clients", json=like)
 
     def realm(self) -> Mapping[str, Any]:
         """The realm as Keycloak has it."""

@@ -38,6 +38,10 @@ PEOPLE: Final[Mapping[str, str]] = {
 }
 """People to try it out with, and the group of each."""
 
+_ACCESS_TO_MONGODB: Final = (
+    *(sys.executable, "-m", "tools.access"),
+    *("mongodb", "--together", "--secrets"),
+)
 _HTTP: Final = "services"
 _KEYCLOAK: Final = "keycloak"
 
@@ -100,14 +104,18 @@ class Secured:
             **self._stores(name),
         }
 
-    def grant(self) -> None:
+    def grant(
+        self, people: Mapping[str, str], environment: Mapping[str, str] | None = None
+    ) -> None:
         """Make users, rights and people, once Kafka, MongoDB and Keycloak answer.
 
-        What is there stays. Raises AccessFailed and AdminFailed.
+        `people` are names, each with a group. `environment` is that of the services. What is there
+        stays. Raises AccessFailed and AdminFailed.
         """
-        grant_access(self._layout, self.kafka, self._users, self._integrators)
-        self._grant_mongodb()
-        self._add_people()
+        given = environment or {}
+        grant_access(self._layout, self.kafka, self._users, self._integrators, given)
+        self._grant_mongodb(given)
+        self._add_people(people)
 
     @property
     def _users(self) -> Path:
@@ -115,7 +123,7 @@ class Secured:
 
     @property
     def people(self) -> Path:
-        """The folder with a password for each of PEOPLE."""
+        """The folder with everybody's password, in a file of their name."""
         return self._secrets / "people"
 
     def _stores(self, name: str) -> Mapping[str, str]:
@@ -126,14 +134,14 @@ class Secured:
             **login_of(name, self.kafka, self._users),
         }
 
-    def _grant_mongodb(self) -> None:
+    def _grant_mongodb(self, environment: Mapping[str, str]) -> None:
         found = administrator(self._layout)
         done = subprocess.run(
-            (sys.executable, "-m", "tools.access", "mongodb", "--together")
-            + ("--secrets", str(self._users)),
+            (*_ACCESS_TO_MONGODB, str(self._users)),
             cwd=PROJECT,
             env={
                 **os.environ,
+                **environment,
                 "PEYGIR_ENV": "development",
                 "PEYGIR_MONGODB_URI": self._layout.mongodb_uri,
                 "PEYGIR_MONGODB_USERNAME": found.user,
@@ -146,10 +154,10 @@ class Secured:
         if done.returncode != 0:
             raise AccessFailed(f"granting access to MongoDB failed:\n{done.stdout}{done.stderr}")
 
-    def _add_people(self) -> None:
+    def _add_people(self, people: Mapping[str, str]) -> None:
         self.people.mkdir(mode=0o700, exist_ok=True)
         with KeycloakAdmin(self.keycloak) as admin:
-            for name, group in PEOPLE.items():
+            for name, group in people.items():
                 file = self.people / name
                 if not file.exists():
                     person = admin.add_person(name, [group])

@@ -32,7 +32,7 @@ from deploy.local.ports import is_free
 from deploy.local.processes import is_alive, read_pid
 from deploy.local.running import forget, write_down
 from deploy.local.screen import Row, Screen
-from deploy.local.secured import Secured, how_to_log_in
+from deploy.local.secured import PEOPLE, Secured, how_to_log_in
 from deploy.local.services import Mail, Service, TopicsFailed, create_topics, has_topics_tool
 from deploy.local.supervisor import Supervisor
 from shared.contracts.services import SERVICES
@@ -143,7 +143,7 @@ def _prepare(layout: Layout, secured: Secured | None, screen: Screen) -> None:
         create_topics(layout)
         return
     screen.say("making users, rights and people")
-    secured.grant()
+    secured.grant(PEOPLE)
     create_topics(layout, secured.topics())
     for line in how_to_log_in(secured, layout):
         screen.say(line)

@@ -20,6 +20,9 @@ from rich.console import Console
 
 from deploy.local.cluster import Cluster
 from deploy.local.kafka import NoKafka
+from deploy.local.kafka_access import AccessFailed
+from deploy.local.keycloak import NoKeycloak
+from deploy.local.keycloak_admin import AdminFailed
 from deploy.local.layout import BadLayout
 from deploy.local.mongod import NoMongod
 from deploy.local.parts import PartFailed
@@ -32,17 +35,34 @@ from shared.runtime import mongo
 from shared.runtime.simulation import SimulatedDomainClock
 from tools.demo import replay
 from tools.demo.checks import check_all, digest
-from tools.demo.clients import ServiceClients, UnexpectedResponse
+from tools.demo.clients import UnexpectedResponse
 from tools.demo.evidence import Evidence, gather
 from tools.demo.oracle import expect
 from tools.demo.quiescence import MongoDatabases, QuiescenceProbe, QuiescenceTimeout
 from tools.demo.scorecards import scorecards
 from tools.demo.screen import Screen
 from tools.demo.script import SESSIONS, Script, write_script
-from tools.demo.stage import ended_services, mail_folder, stage
+from tools.demo.stage import (
+    clients_of,
+    ended_services,
+    kafka_of,
+    mail_folder,
+    mongodb_of,
+    stage,
+)
 
 _TABLE_WIDTH: Final = 110  # in columns, if the width of the output is not known
-_SETUP_ERRORS: Final = (PartFailed, NoKafka, NoMongod, NoFreePorts, TopicsFailed, BadLayout)
+_SETUP_ERRORS: Final = (
+    AccessFailed,
+    AdminFailed,
+    BadLayout,
+    NoFreePorts,
+    NoKafka,
+    NoKeycloak,
+    NoMongod,
+    PartFailed,
+    TopicsFailed,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -56,6 +76,12 @@ def demo(
     ] = SESSIONS,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep data and logs until the next demo.")
+    ] = False,
+    secure: Annotated[
+        bool,
+        typer.Option(
+            "--secure", help="With TLS, users, rights, signed events and Keycloak's tokens."
+        ),
     ] = False,
 ) -> None:
     """Replay the whole 1402 season end to end in simulated time, and check what came of it.
@@ -73,7 +99,7 @@ def demo(
     folder = None
     kept = True
     try:
-        with stage() as cluster:
+        with stage(secured=secure) as cluster:
             folder = cluster.layout.root
             screen.say(f"Kafka {cluster.bootstrap}, MongoDB {cluster.mongodb_uri}, in {folder}")
             reasons = asyncio.run(_play(script, cluster, screen))
@@ -94,18 +120,18 @@ def demo(
 async def _play(script: Script, cluster: Cluster, screen: Screen) -> Sequence[str]:
     """Replay the script, gather the evidence and check it; return the reasons of a failure."""
     topics = Topics(deputy.id for deputy in DEPUTIES)
-    clock_client = mongo.connect(cluster.mongodb_uri, app="demo", wait_ms=10_000)
-    probe_client: MongoDatabases = MongoClient(cluster.mongodb_uri, tz_aware=True)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=cluster.bootstrap, group_id=None, enable_auto_commit=False
-    )
+    mongodb = mongodb_of(cluster)
+    clock_client = mongo.connect(mongodb, app="demo", wait_ms=10_000)
+    probe_client: MongoDatabases = MongoClient(mongodb, tz_aware=True)
+    kafka = kafka_of(cluster)
+    consumer = AIOKafkaConsumer(**kafka.options(), group_id=None, enable_auto_commit=False)
     probe = QuiescenceProbe(probe_client, consumer, topics)
     clock = SimulatedDomainClock(clock_client, "")
     await clock.set(script.begins_at)
     await asyncio.to_thread(cluster.start, *SERVICES)
     await consumer.start()
     try:
-        async with ServiceClients({name: cluster.address(name) for name in SERVICES}) as services:
+        async with clients_of(cluster) as services:
             with screen.replaying(script) as shown:
                 season = replay.Replay(script, clock, probe, services, shown.show)
                 progress = await season.run()

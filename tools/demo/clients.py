@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
@@ -34,15 +35,19 @@ class ServiceClients:
         self,
         addresses: Mapping[str, str],
         signed_by: Callable[[Actor], httpx.Auth] = by_headers,
+        trust: ssl.SSLContext | bool = True,
     ) -> None:
         """`addresses` has the base address of each service.
 
         `signed_by` says how a request shows its sender; by default in development's headers.
+        `trust` says whose certificates are accepted.
         """
         self._signed_by = signed_by
         limits = httpx.Limits(max_connections=_PARALLEL_REQUESTS, keepalive_expiry=_IDLE_SECONDS)
         self._clients = {
-            name: httpx.AsyncClient(base_url=f"{url}/v1", timeout=_TIMEOUT_SECONDS, limits=limits)
+            name: httpx.AsyncClient(
+                base_url=f"{url}/v1", timeout=_TIMEOUT_SECONDS, limits=limits, verify=trust
+            )
             for name, url in addresses.items()
         }
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)

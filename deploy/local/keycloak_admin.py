@@ -69,9 +69,11 @@ class KeycloakAdmin:
             "groups": list(groups),
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
-        if not second_factor:
-            representation["requiredActions"] = []
         self._realm("POST", "/users", json=representation)
+        if not second_factor:  # a new person always has the realm's default actions
+            address = f"/users/{self._user(name)}"
+            given = self._realm("GET", address).json()
+            self._realm("PUT", address, json={**given, "requiredActions": []})
         return Person(name, password)
 
     def join(self, name: str, group: str) -> None:

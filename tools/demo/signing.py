@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ import httpx
 from deploy.local.keycloak import Keycloak
 from deploy.local.keycloak_admin import KeycloakAdmin
 from tools.demo.actors import Actor
+from tools.demo.clients import UnexpectedResponse
 
 _CLIENT: Final = "peygir-demo"
 _MARGIN_SECONDS: Final = 60.0
@@ -25,6 +28,7 @@ class Tokens:
         self._address = f"{keycloak.issuer}/protocol/openid-connect/token"
         self._passwords = passwords
         self._kept: dict[str, tuple[str, float]] = {}  # with the monotonic time of its end
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         with KeycloakAdmin(keycloak) as admin:
             admin.add_password_client(_CLIENT)
 
@@ -48,9 +52,14 @@ class Tokens:
         }
         return httpx.Request("POST", self._address, data=form)
 
+    def turn(self, actor: Actor) -> asyncio.Lock:
+        """Lets one request at a time ask for a token of the actor."""
+        return self._turns[actor.id]
+
     def keep(self, actor: Actor, answer: httpx.Response) -> str:
-        """Keep the token of an answer, and return it. Raises httpx.HTTPStatusError."""
-        answer.raise_for_status()
+        """Keep the token of an answer, and return it. Raises UnexpectedResponse."""
+        if not answer.is_success:
+            raise UnexpectedResponse(f"a token for {actor.id}: {answer.status_code} {answer.text}")
         document = answer.json()
         token: str = document["access_token"]
         self._kept[actor.id] = token, time.monotonic() + document["expires_in"]
@@ -64,9 +73,14 @@ class _Bearer(httpx.Auth):
         self._tokens = tokens
         self._actor = actor
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = self._tokens.kept(self._actor)
-        if token is None:
-            token = self._tokens.keep(self._actor, (yield self._tokens.request(self._actor)))
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        async with self._tokens.turn(self._actor):
+            token = self._tokens.kept(self._actor)
+            if token is None:
+                answer = yield self._tokens.request(self._actor)
+                await answer.aread()
+                token = self._tokens.keep(self._actor, answer)
         request.headers["Authorization"] = f"Bearer {token}"
         yield request

@@ -90,7 +90,7 @@ def clients_of(cluster: Cluster) -> ServiceClients:
 
     Raises AdminFailed.
     """
-    addresses = {name: cluster.address(name) for name in SERVICES}
+    addresses: dict[str, str] = {name: cluster.address(name) for name in SERVICES}
     secured = cluster.secured
     if secured is None:
         return ServiceClients(addresses)

@@ -14,6 +14,19 @@ import httpx
 
 from deploy.local.keycloak import ADMIN, AUDIENCE, REALM, Keycloak
 
+NAME_CLAIM: Final = "written_name"
+_AS_WRITTEN: Final[Mapping[str, Any]] = {
+    "name": NAME_CLAIM,
+    "protocol": "openid-connect",
+    "protocolMapper": "oidc-usermodel-attribute-mapper",
+    "config": {
+        "user.attribute": "firstName",
+        "claim.name": NAME_CLAIM,
+        "jsonType.label": "String",
+        "access.token.claim": "true",
+    },
+}
+
 TOOLS: Final = "peygir-tools"
 """The client of the command line, as the realm names it."""
 
@@ -64,7 +77,8 @@ class KeycloakAdmin:
         """
         password = secrets.token_urlsafe(16)
         representation: dict[str, Any] = {
-            "username": name,
+            "username": name,  # in small letters from now on
+            "firstName": name,
             "enabled": True,
             "groups": list(groups),
             "credentials": [{"type": "password", "value": password, "temporary": False}],
@@ -119,7 +133,8 @@ class KeycloakAdmin:
     def add_password_client(self, client: str) -> None:
         """A public client that gets tokens for passwords; the realm itself has none.
 
-        It is for programs that play many people, and for an installation of their own alone.
+        It is for programs that play many people, and for an installation of their own alone. The
+        claim NAME_CLAIM names a person as `add_person` was given the name.
         """
         like = dict(self.clients()[TOOLS])
         for name in ("id", "attributes"):
@@ -127,6 +142,7 @@ class KeycloakAdmin:
         for mapper in like["protocolMappers"]:
             mapper.pop("id", None)
         like |= {"clientId": client, "directAccessGrantsEnabled": True}
+        like["protocolMappers"].append(_AS_WRITTEN)
         self._realm("POST", "/clients", json=like)
 
     def realm(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.cluster import Cluster, Name
+from deploy.local.keycloak_admin import NAME_CLAIM
 from deploy.local.layout import local_dir
 from deploy.local.mongod_security import administrator_uri
 from deploy.local.processes import is_alive
@@ -39,8 +40,10 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 
 
-_SIGNED: Final[Mapping[str, str]] = {"PEYGIR_EVENT_SOURCES": "signed"}
-"""What production adds by itself; the simulated clock keeps the demo from being that."""
+_SECURED: Final[Mapping[str, str]] = {
+    "PEYGIR_EVENT_SOURCES": "signed",  # as in production; the simulated clock is not of that
+    "PEYGIR_OIDC_USER_CLAIM": NAME_CLAIM,  # Keycloak keeps user names in small letters
+}
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def stage(
         if pid.isdecimal() and not is_alive(int(pid)):
             shutil.rmtree(leftover, ignore_errors=True)
     folder = local / f"demo-{os.getpid()}"
-    own = {**_ENVIRONMENT, **(_SIGNED if secured else {})}
+    own = {**_ENVIRONMENT, **(_SECURED if secured else {})}
     with Cluster(folder, local / "cache", own, secured=secured) as cluster:
         cluster.launch("mail")
         if secured:

@@ -20,11 +20,7 @@ from shared.messaging.kafka.connection import plain
 from tests.contracts.job import DEPUTIES, PATIENCE_SECONDS, config, create, partitions, run, topics
 from tools.topics.ensure import ensure
 
-ONE_COPY = {
-    "PEYGIR_ENV": "production",
-    "PEYGIR_REPLICATION_FACTOR": "1",
-    "PEYGIR_FEW_COPIES": "accepted",
-}
+ONE_COPY = {"PEYGIR_REPLICATION_FACTOR": "1", "PEYGIR_FEW_COPIES": "accepted"}
 
 
 def test_it_creates_every_topic_as_declared(
@@ -40,9 +36,7 @@ def test_it_creates_every_topic_as_declared(
         assert f"created {spec.name}\n" in done.stdout
 
 
-def test_it_can_be_repeated_in_production_too(
-    cluster: Cluster, witness: AdminClient, prefix: str
-) -> None:
+def test_it_can_be_repeated(cluster: Cluster, witness: AdminClient, prefix: str) -> None:
     run(cluster.bootstrap, prefix)
     before = partitions(witness, prefix)
 

@@ -13,6 +13,14 @@ from tests.contracts.job import config, create, run, topics
 from tools.topics.ensure import ExistingTopic as Found
 from tools.topics.ensure import faults_of
 
+IN_PRODUCTION = {
+    "PEYGIR_ENV": "production",
+    "PEYGIR_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "PEYGIR_KAFKA_USERNAME": "topics",
+    "PEYGIR_KAFKA_PASSWORD": "not needed here",
+}
+"""Production that has all it needs to say how many copies there are."""
+
 
 @pytest.mark.parametrize("there", [1, 5])
 def test_another_number_of_copies_is_reported(there: int) -> None:
@@ -76,7 +84,7 @@ def test_a_different_number_of_copies_is_reported_on_a_real_broker(
 def test_production_requires_a_statement_of_enough_copies(
     arguments: tuple[str, ...], settings: dict[str, str], message: str
 ) -> None:
-    done = run("127.0.0.1:1", "", *arguments, PEYGIR_ENV="production", **settings)
+    done = run("127.0.0.1:1", "", *arguments, **IN_PRODUCTION, **settings)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("PEYGIR_REPLICATION_FACTOR: ")
@@ -108,7 +116,7 @@ def test_three_copies_get_two_in_sync_and_existing_topics_are_recognised(
     create(witness, names.sessions, 3, copies=1)
     create(witness, names.reports, 3, copies=3, min_insync_replicas="1")
 
-    done = run(three, prefix, PEYGIR_ENV="production", PEYGIR_REPLICATION_FACTOR="3")
+    done = run(three, prefix, PEYGIR_REPLICATION_FACTOR="3")
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -122,6 +130,6 @@ def test_three_copies_get_two_in_sync_and_existing_topics_are_recognised(
     assert in_sync.pop(names.reports) == "1"
     assert set(in_sync.values()) == {"2"}
 
-    run(three, prefix, "--alter", PEYGIR_ENV="production", PEYGIR_REPLICATION_FACTOR="3")
+    run(three, prefix, "--alter", PEYGIR_REPLICATION_FACTOR="3")
     assert config(witness, names.reports)["min.insync.replicas"] == "2"
     assert config(witness, names.sessions)["min.insync.replicas"] == "1"

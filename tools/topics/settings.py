@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +27,13 @@ class TopicsSettings(ToolSettings):
     few_copies: Literal["", "accepted"] = Field(
         "", description="`accepted`: production may have fewer than three copies."
     )
+
+
+class DeclaredSettings(TopicsSettings):
+    """Settings of the list of declared topics, which asks no server."""
+
+    def lacks(self) -> Iterator[str]:
+        return iter(())
 
 
 def copies(settings: TopicsSettings, option: int | None) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -13,6 +12,14 @@ from deploy.local.cluster import Cluster
 from tests.contracts.job import config, create, run, topics
 from tools.topics.ensure import ExistingTopic as Found
 from tools.topics.ensure import faults_of
+
+IN_PRODUCTION = {
+    "PEYGIR_ENV": "production",
+    "PEYGIR_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "PEYGIR_KAFKA_USERNAME": "topics",
+    "PEYGIR_KAFKA_PASSWORD": "not needed here",
+}
+"""Production that has all it needs to say how many copies there are."""
 
 
 @pytest.mark.parametrize("there", [1, 5])
@@ -65,14 +72,6 @@ def test_a_different_number_of_copies_is_reported_on_a_real_broker(
         assert config(witness, spec.name)["min.insync.replicas"] == "1", "or nobody could write"
 
 
-PRODUCTION: Final = {
-    "PEYGIR_ENV": "production",
-    "PEYGIR_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-    "PEYGIR_KAFKA_USERNAME": "topics",
-    "PEYGIR_KAFKA_PASSWORD": "of-this-test",
-}
-
-
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
@@ -85,7 +84,7 @@ PRODUCTION: Final = {
 def test_production_requires_a_statement_of_enough_copies(
     arguments: tuple[str, ...], settings: dict[str, str], message: str
 ) -> None:
-    done = run("127.0.0.1:1", "", *arguments, **PRODUCTION, **settings)
+    done = run("127.0.0.1:1", "", *arguments, **IN_PRODUCTION, **settings)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("PEYGIR_REPLICATION_FACTOR: ")
@@ -94,7 +93,7 @@ def test_production_requires_a_statement_of_enough_copies(
 
 
 def test_production_lists_its_topics_without_a_number_of_copies() -> None:
-    assert run("127.0.0.1:1", "", "list", **PRODUCTION).returncode == 0
+    assert run("127.0.0.1:1", "", "list", PEYGIR_ENV="production").returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,7 @@ def test_three_copies_get_two_in_sync_and_existing_topics_are_recognised(
     create(witness, names.sessions, 3, copies=1)
     create(witness, names.reports, 3, copies=3, min_insync_replicas="1")
 
-    done = run(three, prefix, PEYGIR_ENV="production", PEYGIR_REPLICATION_FACTOR="3")
+    done = run(three, prefix, PEYGIR_REPLICATION_FACTOR="3")
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -131,6 +130,6 @@ def test_three_copies_get_two_in_sync_and_existing_topics_are_recognised(
     assert in_sync.pop(names.reports) == "1"
     assert set(in_sync.values()) == {"2"}
 
-    run(three, prefix, "--alter", PEYGIR_ENV="production", PEYGIR_REPLICATION_FACTOR="3")
+    run(three, prefix, "--alter", PEYGIR_REPLICATION_FACTOR="3")
     assert config(witness, names.reports)["min.insync.replicas"] == "2"
     assert config(witness, names.sessions)["min.insync.replicas"] == "1"

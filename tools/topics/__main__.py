@@ -18,7 +18,7 @@ from shared.contracts.topics import Topics, TopicSpec
 from shared.messaging.kafka.connection import connection_of
 from shared.runtime.settings import load
 from tools.topics.ensure import KafkaRefused, KafkaTimeout, TopicsReport, ensure
-from tools.topics.settings import TopicsSettings, copies
+from tools.topics.settings import DeclaredSettings, TopicsSettings, copies
 
 
 class _CreateByDefault(TyperGroup):
@@ -84,7 +84,7 @@ def create(
 @app.command("list")
 def list_declared() -> None:
     """List the declared topics: name, partitions, key and owner."""
-    settings = load(TopicsSettings)
+    settings = load(DeclaredSettings)
     specs = Topics(settings.known_deputies, settings.namespace).all()
     width = max(len(spec.name) for spec in specs)
     for spec in specs:

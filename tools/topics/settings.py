@@ -33,6 +33,13 @@ class TopicsSettings(ToolSettings):
         return (line for line in super().lacks() if not line.startswith("PEYGIR_MONGODB"))
 
 
+class DeclaredSettings(TopicsSettings):
+    """Settings of the list of declared topics, which asks no server."""
+
+    def lacks(self) -> Iterator[str]:
+        return iter(())
+
+
 def copies(settings: TopicsSettings, option: int | None) -> int | None:
     """Return how many copies each partition has to have; `option` overrides the settings.
 

@@ -170,6 +170,18 @@ async def test_a_wrong_password_is_told_with_the_users_name(house: House, user: 
     await producer.stop()
 
 
+def test_production_compares_its_topics_with_the_rights_of_the_job_alone(house: House) -> None:
+    production = {
+        "PEYGIR_ENV": "production",
+        "PEYGIR_REPLICATION_FACTOR": "1",
+        "PEYGIR_FEW_COPIES": "accepted",
+    }
+    done = house.tool("topics", "tools.topics", **production)
+    count = len(house.topics.all())
+    assert (done.code, done.err) == (0, "")
+    assert f"{count} topics: created 0 (replication factor 1), {count} were there" in done.out
+
+
 def test_the_command_is_idempotent_shows_what_it_would_do_and_removes_only_its_own(
     house: House,
 ) -> None:

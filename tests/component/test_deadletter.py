@@ -52,6 +52,7 @@ class Tool:
     def __init__(self, cluster: Cluster, namespace: str, service: Service) -> None:
         self._environment = {
             **os.environ,
+            "PEYGIR_ENV": "development",
             "PEYGIR_KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap,
             "PEYGIR_MONGODB_URI": cluster.mongodb_uri,
             "PEYGIR_NAMESPACE": namespace,

@@ -241,7 +241,8 @@ async def test_a_follow_up_lives_until_somebody_else_confirms(
         answer = await followups.http.post(f"/v1/followups/{id_}/{action}", json=body, headers=who)
         return answer.status_code, answer.json()
 
-    assert (await post("acknowledge", SOCIAL))[0] == 403
+    assert (await post("acknowledge", SOCIAL))[0] == 404
+    assert (await post("acknowledge", COORDINATION))[0] == 403
     assert (await post("complete", CIVIL))[0] == 409
     assert (await post("acknowledge", CIVIL, note="دریافت شد"))[1]["state"] == "acknowledged"
     assert (await post("progress", CIVIL, progress=40))[1]["progress"] == 40

@@ -145,7 +145,7 @@ def test_every_container_asks_for_what_it_uses_and_is_limited(rendered: Rendered
         for container in containers(workload):
             resources = container["resources"]
             assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
-            assert resources["requests"]["memory"] == "128Mi"
+            assert resources["requests"]["memory"] == "160Mi"
             assert resources["limits"]["memory"] == "512Mi"
 
 

@@ -158,7 +158,7 @@ def test_open_development_is_said_loudly_and_production_refused(folder: Path) ->
         ("PEYGIR_LOCAL_NODES", "three"),
         ("PEYGIR_PORT_OFFSET", "many"),
         ("PEYGIR_PORT_OFFSET", "99999"),
-        ("PEYGIR_SECURE", "1"),
+        ("PEYGIR_SECURE", "yes"),
     ],
 )
 def test_a_bad_variable_is_named_in_one_line(folder: Path, variable: str, value: str) -> None:

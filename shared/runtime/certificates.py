@@ -5,8 +5,10 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 class BadPem(Exception):
@@ -35,6 +37,8 @@ def require_key_pair(certificate: Path, key: Path) -> None:
 
 def certificates_in(path: Path) -> list[x509.Certificate]:
     """The certificates of a file, at least one. Raises BadPem."""
+    from cryptography import x509  # noqa: PLC0415  # ten megabytes that plain text does not need
+
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:

@@ -22,14 +22,14 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.contracts.services import SERVICES
 from shared.contracts.topics import Topics
+
+# The library takes ten megabytes, so it is loaded only where a file lists keys.
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -166,12 +166,16 @@ def _keys(given: Any, whose: str) -> Mapping[str, Ed25519PublicKey]:
 
 
 def _key(id_: str, text: Any, whose: str) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
+
     if not _KEY_ID.fullmatch(id_):
         raise BadIntegrators(f"{whose}: the key's id {id_!r} has other signs than A-Z a-z 0-9 _ -")
     try:
         key = load_der_public_key(base64.b64decode(text, validate=True))
     except (binascii.Error, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise BadIntegrators(f"{whose}: the key {id_} is no public key in base64") from error
-    if not isinstance(key, Ed25519PublicKey):
+    if not isinstance(key, ed25519.Ed25519PublicKey):
         raise BadIntegrators(f"{whose}: the key {id_} is not of Ed25519")
     return key

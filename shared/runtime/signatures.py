@@ -6,18 +6,17 @@ import base64
 import binascii
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from typing import TYPE_CHECKING, Final
 
 from shared.contracts.envelope.headers import Headers
 from shared.contracts.envelope.signing import SIGNATURE, NotSignable, signed_bytes
+
+# The library takes ten megabytes, so it is loaded by a process that has keys, and by no other.
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 _SCHEME: Final = b"ed25519="
 
@@ -32,19 +31,30 @@ class Forged(Exception):
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey:
     """Read a private key (PEM, PKCS #8, no password). Raises BadSigningKey."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        load_pem_private_key,
+    )
+
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
         raise BadSigningKey(f"{path} cannot be read ({type(error).__name__})") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise BadSigningKey(f"{path} holds no private key in PEM format") from error
-    if not isinstance(key, Ed25519PrivateKey):
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise BadSigningKey(f"{path} is no key of Ed25519; openssl genpkey -algorithm ed25519")
     return key
 
 
 def public_key(key: Ed25519PrivateKey) -> str:
     """The public key of a private one, as the file of integrators lists it."""
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+    )
+
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der).decode()
 
@@ -69,6 +79,8 @@ def require_signature(
     value: bytes | None,
 ) -> None:
     """Require that one of these keys signed a record. Raises Forged."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
     given = [raw for name, raw in headers if name.lower() == SIGNATURE]
     if len(given) != 1:
         raise Forged(f"it has {len(given)} headers {SIGNATURE}, and needs one")

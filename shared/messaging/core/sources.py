@@ -8,9 +8,7 @@ there each event is signed by its source.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import TYPE_CHECKING, Final
 
 from shared.contracts.envelope import CloudEvent
 from shared.contracts.events import (
@@ -22,6 +20,9 @@ from shared.contracts.events import (
 from shared.messaging.core.model import Record, Refusal
 from shared.runtime.integrators import Integrators
 from shared.runtime.signatures import Forged, is_signed, require_signature
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORBIDDEN: Final = "forbidden"
 """The reason with which an event is refused whose source may not send it."""

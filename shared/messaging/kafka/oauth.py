@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from shared.runtime.certificates import BadPem, client_context
 
 _ANSWER_SECONDS: Final = 10.0
@@ -51,6 +49,8 @@ class ClientCredentials:
             return self._token
 
     async def _ask(self) -> tuple[str, float]:
+        import httpx  # noqa: PLC0415  # it takes memory that a login by password does not need
+
         try:
             verify = client_context(self._ca, None, None)
             async with httpx.AsyncClient(verify=verify, timeout=_ANSWER_SECONDS) as http:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from shared.runtime.clocks import MachineClock
-from shared.runtime.identity import (
-    Authenticator,
-    BearerIdentity,
-    OpenIdentity,
-    ProviderKeys,
-    TokenPolicy,
-    Tokens,
-)
-from shared.runtime.identity.keys import client
+from shared.runtime.identity import Authenticator, OpenIdentity
 from shared.runtime.integrators import Integrators
 from shared.runtime.principals import Roles
 from shared.runtime.settings import CommonSettings
+
+if TYPE_CHECKING:
+    from shared.runtime.identity.keys import ProviderKeys
 
 
 def provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys | None:
     """The keys of the identity provider; None if the identity is open."""
     if settings.oidc_issuer is None:
         return None
+    from shared.runtime.identity.keys import ProviderKeys, client  # noqa: PLC0415  # see below
+
     return ProviderKeys(settings.oidc_issuer, clock, partial(client, settings.oidc_ca_file))
 
 
@@ -40,6 +38,10 @@ def authenticator(
     existing = _ExistingRoles(settings.known_deputies, integrators)
     if keys is None:
         return OpenIdentity(existing)
+    # Ten megabytes that the open identity does not need.
+    from shared.runtime.identity.bearer import BearerIdentity  # noqa: PLC0415
+    from shared.runtime.identity.tokens import TokenPolicy, Tokens  # noqa: PLC0415
+
     assert settings.oidc_issuer is not None, "keys are of an issuer"
     assert settings.oidc_audience is not None, "the settings ask for it with an issuer"
     policy = TokenPolicy(

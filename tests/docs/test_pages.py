@@ -32,6 +32,8 @@ NOT_RUN: Final[Mapping[str, str]] = {
     "README.md: Try it 1": "the demo takes minutes; tests/e2e runs it",
     "README.md: Try it 2": "what the demo prints; tests/e2e runs it",
     "README.md: Try it 3": "it stays in the foreground; tests/local runs it",
+    "README.md: Try it 5": "it takes Keycloak; tests/identity and tests/local run its parts",
+    "README.md: Try it 6": "it takes Keycloak; tests/identity and tests/local run its parts",
     "docs/identity.md: People 1": "it takes a provider; tests/identity logs in at a real one",
     "docs/identity.md: People 2": "it takes a provider; tests/identity logs in at a real one",
     "docs/identity.md: Programs 1": "it takes a provider; tests/identity asks a real one",

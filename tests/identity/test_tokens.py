@@ -21,8 +21,10 @@ from shared.runtime import problems
 from shared.runtime.access import Action
 from shared.runtime.http.access import may
 from shared.runtime.http.rates import Rates
-from shared.runtime.identity import BearerIdentity, Caller, ProviderKeys, TokenPolicy, Tokens
-from shared.runtime.identity.tokens import LONGEST
+from shared.runtime.identity import Caller
+from shared.runtime.identity.bearer import BearerIdentity
+from shared.runtime.identity.keys import ProviderKeys
+from shared.runtime.identity.tokens import LONGEST, TokenPolicy, Tokens
 from shared.runtime.principals import Principal, Roles
 from tests.identity.issuer import AUDIENCE, DISCOVERY, KEYS, Answer, Issuer, SigningKey, compact
 

@@ -38,7 +38,7 @@ CHECKS: Final = (
 KNOWN: Final = "PEYGIR_FUZZ_KNOWN"
 """The environment variable with existing values, by the name of a body's field (JSON)."""
 
-REFUSALS: Final = (400, 403, 404, 405, 409, 413, 415, 422)
+REFUSALS: Final = (400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 431)
 """The statuses that may answer a request that is not valid by the document."""
 
 
@@ -54,8 +54,21 @@ class Plan:
     """The role for the operations of a path (a regular expression); all roles for the others."""
 
 
-def run(url: str, plan: Plan, folder: Path, examples: int) -> tuple[int, str]:
+WHO: Final = "PEYGIR_FUZZ_WHO"
+"""The environment variable with the kind of person in whose name all requests are sent."""
+
+
+def run(
+    url: str,
+    plan: Plan,
+    folder: Path,
+    examples: int,
+    headers: Mapping[str, str] | None = None,
+    who: str = "",
+) -> tuple[int, str]:
     """Try every operation of a service; return the exit status (0: all checks pass) and the report.
+
+    `headers` are sent with each request. With `who`, a success without a right fails too.
 
     Each operation gets `examples` random requests, besides its own examples and all boundaries.
     Each chain of operations gets as many.
@@ -72,7 +85,9 @@ def run(url: str, plan: Plan, folder: Path, examples: int) -> tuple[int, str]:
         *("--generation-database", "none", "--request-timeout", "60", "--no-color"),
         *("--report", "ndjson,junit", "--report-dir", str(folder)),
     ]
-    hooks = {"PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    for name, value in (headers or {}).items():
+        command += ["--header", f"{name}: {value}"]
+    hooks = {"PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", WHO: who}
     environment = {**os.environ, **hooks, KNOWN: json.dumps(plan.fields)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

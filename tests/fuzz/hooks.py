@@ -9,10 +9,14 @@ from zlib import crc32
 
 import schemathesis
 
-from tests.fuzz.campaign import KNOWN
+from shared.runtime.access import Action, Who, reach
+from shared.runtime.http.access import ACTION_EXTENSION
+from tests.access.policy.world import principal
+from tests.fuzz.campaign import KNOWN, WHO
 
 _SHEET: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _known: Final[dict[str, list[Any]]] = json.loads(os.environ.get(KNOWN, "{}"))
+_who: Final = os.environ.get(WHO, "")
 
 
 @schemathesis.hook
@@ -20,6 +24,19 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Use existing values in most fields of a body that is valid by its schema."""
     if case.meta and case.meta.generation.mode.is_positive:
         _use_existing_values(case.body)
+
+
+@schemathesis.hook
+def after_call(_context: Any, case: Any, response: Any) -> None:
+    """Without a right nothing succeeds: the answer is 401, 403, or a refusal of what was sent."""
+    named = case.operation.definition.raw.get(ACTION_EXTENSION)
+    if not _who or named is None or case.method == "OPTIONS":  # that tells the methods alone
+        return
+    allowed = reach(principal(Who(_who)), Action(named))
+    assert allowed or response.status_code >= 400, (
+        f"{_who} has no right to {named}, and {case.method} {case.path} answers "
+        f"{response.status_code}"
+    )
 
 
 def _use_existing_values(part: Any) -> None:

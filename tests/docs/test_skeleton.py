@@ -29,6 +29,7 @@ ALWAYS: Final = frozenset(
         "api/schemas.py",
         "app.py",
         "domain/__init__.py",
+        "domain/visibility.py",
         "handlers/__init__.py",
         "handlers/ports.py",
         "settings.py",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count, islice
 from multiprocessing.pool import Pool
@@ -22,6 +23,7 @@ from tests.simulation.schedule import THEMES
 from tests.simulation.trace import trace
 
 _AT_ONCE = 25  # schedules that a worker is given together
+_SAID_EVERY = 1_000  # schedules, where there is no terminal for the bar
 _SHOWN = 20
 
 
@@ -77,6 +79,9 @@ def _many(options: argparse.Namespace) -> int:
     begun = time.monotonic()
     failed: list[Result] = []
     ran = 0
+    stopped: list[int] = []
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda number, _: stopped.append(number))
     seconds = options.seconds
     seeds, total = _seeds(options)
     with Progress(
@@ -96,13 +101,22 @@ def _many(options: argparse.Namespace) -> int:
                         failed.append(result)
                         _tell(console, result, options)
                 progress.update(bar, completed=ran, failed=len(failed))
+                if not console.is_terminal and ran % _SAID_EVERY < len(results):
+                    _say(console, ran, failed, begun)
+                if stopped:
+                    console.print(f"stopped; --from {options.first + ran} goes on")
+                    break
                 if seconds is not None and time.monotonic() - begun > seconds:
                     break
                 if options.until and any(options.until in t for f in failed for t in f.broken):
                     break
+    _say(console, ran, failed, begun)
+    return 1 if failed else 0
+
+
+def _say(console: Console, ran: int, failed: Sequence[Result], begun: float) -> None:
     took = time.monotonic() - begun
     console.print(f"{ran} schedules, {len(failed)} failed, {ran / took * 60:.0f} a minute")
-    return 1 if failed else 0
 
 
 def _seeds(options: argparse.Namespace) -> tuple[Iterator[int], int | None]:
@@ -131,10 +145,12 @@ def _results(
         wave = [seeds_ for seeds_ in wave if seeds_]
         if not wave:
             return
-        yield from pool.imap_unordered(work, wave)
+        yield from pool.imap(work, wave)
 
 
 def _begin(without: str | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides when it ends
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     hush()
     regressions.take_out(without)
 

@@ -166,7 +166,7 @@ async def _draws_the_same(stage: Stage, _block: Block, code: Mapping[str, Any]) 
 
 
 AFTER: Final[Mapping[str, Callable[[Stage, Block, Any], Awaitable[None]]]] = {
-    "README.md: Try it 5": _is_followed,
+    "README.md: Try it 7": _is_followed,
     "docs/http.md: Sending a request again 1": _is_a_repetition,
     "docs/inspection.md: Samples for inspection 2": _draws_the_same,
     "docs/kafka-access.md: Sign your events 2": _signs_as_the_code_does,

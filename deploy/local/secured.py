@@ -12,7 +12,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from pymongo import MongoClient
 
 from deploy.local.certificates import write_private
 from deploy.local.kafka_access import (
@@ -26,8 +28,9 @@ from deploy.local.kafka_security import KafkaSecurity
 from deploy.local.keycloak import AUDIENCE, Certificate, Keycloak
 from deploy.local.keycloak_admin import KeycloakAdmin
 from deploy.local.layout import HOST, PROJECT, Layout
-from deploy.local.mongod_security import administrator
+from deploy.local.mongod_security import administrator, administrator_uri
 from shared.contracts.reference import DEPUTIES
+from tools.access.passwords import new_login, read, write
 
 PEOPLE: Final[Mapping[str, str]] = {
     "c.ahmadi": "/coordination",
@@ -42,6 +45,7 @@ _ACCESS_TO_MONGODB: Final = (
     *(sys.executable, "-m", "tools.access"),
     *("mongodb", "--together", "--secrets"),
 )
+_ROLES_OF_TOOLS: Final[Mapping[str, str]] = {"deadletter": "operator", "audit": "auditor"}
 _HTTP: Final = "services"
 _KEYCLOAK: Final = "keycloak"
 
@@ -87,6 +91,7 @@ class Secured:
             "PEYGIR_OIDC_AUDIENCE": AUDIENCE,
             **self.provider(),
             **self._stores(name),
+            **login_of(name, self.kafka, self._users),
             **sources_of(name, self._integrators.parent),
         }
 
@@ -97,11 +102,14 @@ class Secured:
 
     def tool(self, name: str) -> Mapping[str, str]:
         """The variables of a tool that is a user of its own in Kafka or MongoDB."""
+        login = login_of(name, self.kafka, self._users)
+        is_in_kafka = Path(login["PEYGIR_KAFKA_PASSWORD_FILE"]).exists()
         return {
             "PEYGIR_ENV": "production",
             "PEYGIR_API_CA_FILE": str(self.authority),
             **self.provider(),
             **self._stores(name),
+            **(login if is_in_kafka else {}),
         }
 
     def grant(
@@ -127,11 +135,9 @@ class Secured:
         return self._secrets / "people"
 
     def _stores(self, name: str) -> Mapping[str, str]:
-        folder = self._users / name
         return {
             "PEYGIR_MONGODB_URI": self._layout.mongodb_uri,
-            "PEYGIR_SECRETS_DIR": str(folder),  # the user in MongoDB and its password
-            **login_of(name, self.kafka, self._users),
+            "PEYGIR_SECRETS_DIR": str(self._users / name),  # the user in MongoDB and its password
         }
 
     def _grant_mongodb(self, environment: Mapping[str, str]) -> None:
@@ -153,6 +159,19 @@ class Secured:
         )
         if done.returncode != 0:
             raise AccessFailed(f"granting access to MongoDB failed:\n{done.stdout}{done.stderr}")
+        self._add_people_of_mongodb()
+
+    def _add_people_of_mongodb(self) -> None:
+        """The users of the tools that read MongoDB, with the roles that the command has made."""
+        with MongoClient[dict[str, Any]](administrator_uri(self._layout)) as client:
+            for tool, role in _ROLES_OF_TOOLS.items():
+                folder = self._users / tool
+                if read(folder) is None:
+                    login = new_login(tool)
+                    granted = [{"role": role, "db": "admin"}]
+                    client.admin.command("createUser", tool, pwd=login.password, roles=granted)
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    write(folder, login)
 
     def _add_people(self, people: Mapping[str, str]) -> None:
         self.people.mkdir(mode=0o700, exist_ok=True)

@@ -90,6 +90,15 @@ class KeycloakAdmin:
             self._realm("PUT", address, json={**given, "requiredActions": []})
         return Person(name, password)
 
+    def has_person(self, name: str) -> bool:
+        """Whether somebody has this name."""
+        query = {"username": name, "exact": "true"}
+        return bool(self._realm("GET", "/users", params=query).json())
+
+    def remove_person(self, name: str) -> None:
+        """Forget the person."""
+        self._realm("DELETE", f"/users/{self._user(name)}")
+
     def join(self, name: str, group: str) -> None:
         """Put the person into a group too."""
         found = self._realm("GET", f"/group-by-path/{group.lstrip('/')}").json()

@@ -17,7 +17,7 @@ REAUTHENTICATION_MS = 4_000
 @pytest.fixture(scope="session")
 def security(test_folder: Path) -> KafkaSecurity:
     return KafkaSecurity(
-        test_folder / "secured" / "certificates",
+        test_folder / "secured-kafka" / "certificates",
         reauthentication_ms=REAUTHENTICATION_MS,
         unsigned_tokens=True,
     )
@@ -26,7 +26,7 @@ def security(test_folder: Path) -> KafkaSecurity:
 @pytest.fixture(scope="session")
 def secured(local: Path, test_folder: Path, security: KafkaSecurity) -> Iterator[Cluster]:
     """Kafka with logins and rights, and a MongoDB without."""
-    cluster = Cluster(test_folder / "secured", local / "cache", kafka_security=security)
+    cluster = Cluster(test_folder / "secured-kafka", local / "cache", kafka_security=security)
     with cluster as running:
         yield running
 
@@ -34,7 +34,7 @@ def secured(local: Path, test_folder: Path, security: KafkaSecurity) -> Iterator
 @pytest.fixture(scope="module")
 def house(secured: Cluster, security: KafkaSecurity, namespace: str, test_folder: Path) -> House:
     """An installation of the module's own, with its users, rights and topics."""
-    made = House(secured, security, namespace, test_folder / "secured" / "house")
+    made = House(secured, security, namespace, test_folder / "secured-kafka" / "house")
     granted = made.access("--secrets", str(made.secrets))
     assert granted.code == 0, granted.err
     created = made.tool("topics", "tools.topics", PEYGIR_REPLICATION_FACTOR="1")

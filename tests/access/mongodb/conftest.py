@@ -15,7 +15,7 @@ from tests.access.mongodb.secured import Installation
 @pytest.fixture(scope="session")
 def secured(local: Path, test_folder: Path) -> Iterator[Cluster]:
     """A secured MongoDB; Kafka is started by who needs it."""
-    cluster = Cluster(test_folder / "secured", local / "cache", mongod_secured=True)
+    cluster = Cluster(test_folder / "secured-mongodb", local / "cache", mongod_secured=True)
     try:
         cluster.start("mongod")
         yield cluster

@@ -75,6 +75,8 @@ class Readiness:
             raise Degraded("; ".join(lacking))
 
     async def _check_mongodb(self) -> None:
+        if not self._is_prepared() and self._rights_lacking and (lacking := self._rights_lacking()):
+            raise Unhealthy("; ".join(lacking))  # why it is not prepared, and stays so
         try:
             await mongo.ping(self._client)
         except PyMongoError as error:

@@ -49,7 +49,7 @@ def test_production_runs_on_one_machine(
         secured = Secured(runner.layout)
         with httpx.Client(verify=secured.trust(), timeout=60) as http:
             _people_get_in(runner, secured, http)
-        _tools_work(folder, secured)
+        _tools_work({"PEYGIR_LOCAL_DIR": str(folder), "PEYGIR_PORT_OFFSET": str(offset)}, secured)
         _nothing_is_open(runner, secured.trust())
         assert runner.interrupt() == 0
 
@@ -72,8 +72,7 @@ def _people_get_in(runner: Runner, secured: Secured, http: httpx.Client) -> None
         assert answer.status_code == status, answer.text
 
 
-def _tools_work(folder: Path, secured: Secured) -> None:
-    here = {"PEYGIR_LOCAL_DIR": str(folder)}
+def _tools_work(here: Mapping[str, str], secured: Secured) -> None:
     code, said = peygir(here, "deadletter", "list", "--json")
     assert (code, json.loads(said)["letters"]) == (0, []), said
     code, said = peygir(here, "audit", "verify")

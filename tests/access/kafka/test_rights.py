@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import TopicAuthorizationFailedError
-from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka import TopicPartition as Offset
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.kafka.connection import FixedSecret, KafkaConnection
@@ -19,7 +16,6 @@ from tools.access.rights import Operation, Resource, ResourceType
 pytestmark = [pytest.mark.secured, pytest.mark.timeout(600)]
 
 SECONDS = 10.0
-FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 
 
 async def may_write(house: House, name: str, topic: str) -> bool:
@@ -56,39 +52,19 @@ async def may_read(house: House, name: str, topic: str) -> bool:
 
 
 async def may_join(house: House, name: str, topic: str, group: str) -> bool:
-    """Whether somebody may read a topic as a consumer group, and store its offset."""
-    return await asyncio.to_thread(_may_join, house, name, topic, group)
-
-
-def _may_join(house: House, name: str, topic: str, group: str) -> bool:
-    options = house.librdkafka(name) | {"enable.partition.eof": True, "group.id": group}
-    consumer = Consumer({**options, "enable.auto.commit": False, "log_level": 0})
-    offset = Offset(topic, 0, 0)
-    until = time.monotonic() + SECONDS
-    has_read = False
+    """Whether somebody may store an offset of a topic as a consumer group: it takes both rights."""
+    options = house.connection(name).options()
+    consumer = AIOKafkaConsumer(**options, group_id=group, enable_auto_commit=False)
+    partition = TopicPartition(topic, 0)
     try:
-        consumer.assign([offset])
-        while time.monotonic() < until:
-            answer = consumer.poll(0.2)
-            if answer is not None:
-                error = answer.error()
-                code = None if error is None else error.code()
-                if code in FORBIDDEN:
-                    return False
-                has_read = has_read or code in {None, KafkaError._PARTITION_EOF}
-            if has_read and _has_committed(consumer, offset):
-                return True
-        raise AssertionError(f"no answer about {topic} and {group} for {name}")
+        async with asyncio.timeout(SECONDS):
+            await consumer.start()
+            consumer.assign([partition])
+            await consumer.commit({partition: 0})
+    except (GroupAuthorizationFailedError, TopicAuthorizationFailedError):
+        return False
     finally:
-        consumer.close()
-
-
-def _has_committed(consumer: Consumer, offset: Offset) -> bool:
-    """Whether a group's offset could be stored; not until its coordinator is known."""
-    try:
-        consumer.commit(offsets=[offset], asynchronous=False)
-    except KafkaException as error:
-        return error.args[0].code() not in {KafkaError._WAIT_COORD, *FORBIDDEN}
+        await consumer.stop()
     return True
 
 

@@ -87,7 +87,7 @@ class Stalls:
         """Note why a part waits; None if it goes on. `lacks`: which right is missing."""
         before = self._causes.pop(part, None)
         self._rights.pop(part, None)
-        if cause in _OF_ACCESS:
+        if lacks or cause in _OF_ACCESS:
             self._rights[part] = lacks or _right_of(part, self._principal)
         if cause is not None:
             self._causes[part] = cause

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from pymongo import MongoClient
 
-from deploy.local.layout import Layout
-from deploy.local.mongod_certificates import ensure_certificates, locked, write_private
+from deploy.local.certificates import Authority, write_private
+from deploy.local.layout import HOST, Layout
 
 _KEY: Final = "members.key"
 _PASSWORD: Final = "administrator.password"  # noqa: S105 - the name of a file
@@ -19,6 +22,8 @@ _HAS_ADMINISTRATOR: Final = "administrator"  # a file that is there once the use
 _USER: Final = "administrator"
 _KEY_BYTES: Final = 96
 _PASSWORD_BYTES: Final = 32
+_SERVER: Final = "server"  # one certificate, for every member
+_HOSTS: Final = ("localhost", HOST, "127.0.1.1", "127.0.1.2", "127.0.1.3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,8 @@ class Administrator:
 def prepare_secrets(layout: Layout) -> None:
     """Make the certificates, the members' key and the administrator's password, once."""
     folder = layout.mongod_secrets
-    with locked(folder):
-        ensure_certificates(folder)
+    with _locked(folder):
+        Authority(folder).issue(_SERVER, _HOSTS)
         for name, size in ((_KEY, _KEY_BYTES), (_PASSWORD, _PASSWORD_BYTES)):
             if not (folder / name).exists():
                 text = secrets.token_hex(size)  # hexadecimal is base64 too, as a key has to be
@@ -47,7 +52,7 @@ def security_options(layout: Layout) -> tuple[str, ...]:
         "--auth",
         "--keyFile", str(folder / _KEY),
         "--tlsMode", "requireTLS",
-        "--tlsCertificateKeyFile", str(folder / "server.pem"),
+        "--tlsCertificateKeyFile", str(folder / f"{_SERVER}.both.pem"),
         "--tlsCAFile", str(layout.mongod_authority),
         "--tlsAllowConnectionsWithoutCertificates",
         "--setParameter", "suppressNoTLSPeerCertificateWarning=true",
@@ -95,3 +100,12 @@ def ensure_administrator(client: MongoClient[dict[str, Any]], layout: Layout) ->
         primary.admin.command("createUser", found.user, pwd=found.password, roles=roles)
     mark.touch()
     return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make a private folder and hold it: several processes that prepare it get the same."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

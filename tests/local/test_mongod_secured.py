@@ -55,7 +55,8 @@ def test_nobody_listens_in_and_nothing_secret_can_be_read_by_others(own: Cluster
         client.admin.command("hello")
     folder = own.layout.mongod_secrets
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for file in ("server.pem", "members.key", "administrator.password"):
+    private = ("server.pem", "server.both.pem", "members.key", "administrator.password", "ca.key")
+    for file in private:
         assert stat.S_IMODE((folder / file).stat().st_mode) == 0o600
     assert "PRIVATE KEY" not in own.layout.mongod_authority.read_text()
 

@@ -175,9 +175,7 @@ def _visible(within: Within | None) -> list[Document]:
     if within is None:
         return []
     either = [
-        condition
-        for name, values in within.any_of.items()
-        for condition in [_of_reader(name, list(values), within.today)]
+        _of_reader(name, list(values), within.today) for name, values in within.any_of.items()
     ]
     return [{"$or": either} if either else NOTHING]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from deploy.local.certificates import Authority
 from deploy.local.cluster import Cluster
-from deploy.local.mongod_certificates import ensure_certificates
 from shared.contracts.topics import Topics
 from tests.access.mongodb.secured import Installation
 from tests.component.harness import Producer, Service, create_topics, eventually
@@ -195,7 +195,7 @@ async def test_a_wrong_password_is_named_and_waited_for(
 async def test_a_certificate_of_another_authority_is_named(
     installation: Installation, topics: Topics, test_folder: Path, tmp_path: Path
 ) -> None:
-    other = ensure_certificates(tmp_path).authority
+    other = Authority(tmp_path).certificate
     real = installation.cluster.layout.mongod_authority
     uri = installation.cluster.mongodb_uri.replace(str(real), str(other))
     service = _process(installation, "notify", test_folder, PEYGIR_MONGODB_URI=uri)

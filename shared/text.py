@@ -99,8 +99,9 @@ def normalise(text: str) -> str:
     ZWNJ (U+200C) stays between letters only. White space is removed from both ends. The result is
     in Unicode's NFC. Idempotent.
     """
-    if is_plain(text):
-        return text
+    stripped = text.strip(_EDGES)
+    if is_plain(stripped.replace("\n", " ")):  # most have a space at an end, or several lines
+        return stripped
     text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
     text = _HIDDEN.sub("", text)
     text = _LOOSE_JOINERS.sub("", text)
@@ -109,7 +110,8 @@ def normalise(text: str) -> str:
 
 def normalise_line(text: str) -> str:
     """The same for a text of one line: a line break with the white space around it is a space."""
-    return text if is_plain(text) else _BREAKS.sub(" ", normalise(text))
+    text = normalise(text)
+    return _BREAKS.sub(" ", text) if "\n" in text else text
 
 
 def shows(text: str) -> bool:

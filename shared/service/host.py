@@ -111,6 +111,7 @@ class Host:
         )
         self.health = Health()
         self._readiness.register(self.health)
+        self.health.register("recovery", self._recovery.check)
         self._authenticator = self._identity()
         self.operations_app: FastAPI | None = None  # if operators have a port of their own
 

@@ -123,8 +123,12 @@ class Service:
         self.launch(**environment)
         await self.ready()
 
-    async def ready(self, seconds: float = 30.0) -> None:
-        """Wait until `/readyz` answers 200."""
+    async def ready(self, seconds: float = 90.0, *, recovered: bool = True) -> None:
+        """Wait until `/readyz` answers 200, and until every database has `recovered`.
+
+        A process that was killed in a transaction leaves locks for up to MongoDB's minute. Others
+        are served after five seconds then, but the database that they lie in is not.
+        """
         last: tuple[int, Mapping[str, Any]] = (0, {})
 
         async def is_ready() -> bool:
@@ -133,7 +137,8 @@ class Service:
             )
             nonlocal last
             last = await self.readyz()
-            return last[0] == 200
+            status, report = last
+            return status == 200 and not (recovered and report["checks"]["recovery"] != "ok")
 
         try:
             await eventually(is_ready, seconds, f"{self.name} being ready")

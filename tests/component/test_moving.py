@@ -18,6 +18,7 @@ from deploy.local.cluster import Cluster
 from deploy.local.layout import PROJECT
 from shared.contracts.topics import Topics
 from shared.messaging.core.failpoints import Failpoint
+from shared.runtime import mongo
 from tests.component.harness import Producer, Service, eventually, records
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -160,6 +161,24 @@ async def _topics_tell_it_all(
         types = Counter(line[2] for line in mine)
         assert types["peygir.FollowupOverdue.v1"] == 3
         assert types["peygir.FollowupMoved.v1"] == 1
+
+
+async def test_both_deputies_databases_are_rebuilt_each_from_its_own_topic(
+    cluster: Cluster, namespace: str, service: Service
+) -> None:
+    """That of the former deputy knows again who answers now, as the next test shows."""
+    before = {item["followup_id"]: item for item in await service.items("/v1/followups")}
+    assert {item["deputy"] for item in before.values()} == {"civil"}
+    service.kill()
+    await service.died()
+    client = mongo.connect(cluster.mongodb_uri, app="test")
+    for deputy in ("civil", "social"):
+        await client.drop_database(f"{namespace}followups_{deputy}")
+    client.close()
+    await service.start()
+    assert {item["followup_id"]: item for item in await service.items("/v1/followups")} == before
+    levels = {item["level"] for item in before.values()}
+    assert levels == {3}, "they are announced already: no sweep begins anew"
 
 
 async def test_what_still_comes_to_the_old_topic_goes_on_to_who_answers_now(

@@ -85,7 +85,8 @@ async def installation(
     made = Installation(cluster, service, topics_of(namespace))
     await made.make(made.topics.resolutions("crisis"), made.topics.followups("social"))
     try:
-        await service.start()
+        service.launch()
+        await service.ready(recovered=False)
         async with made.producer:
             yield made
     finally:
@@ -106,6 +107,9 @@ async def test_a_database_that_cannot_be_recovered_keeps_its_own_deputy_waiting_
 ) -> None:
     """What it has forgotten may stand in its topic, so nothing is decided on it before."""
     assert await installation.causes("", "recovery") == {"topics-missing"}
+    status, report = await installation.service.readyz()
+    assert (status, report["status"]) == (200, "degraded")
+    assert "followups_social: " in report["checks"]["recovery"]
     answer = await installation.service.http.get("/v1/followups")
     assert (answer.status_code, answer.json()["partial"]) == (200, ["social"])
     answer = await installation.service.http.get("/v1/followups", params={"deputy": "social"})

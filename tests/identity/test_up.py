@@ -89,4 +89,4 @@ def _nothing_is_open(runner: Runner, trust: ssl.SSLContext) -> None:
         httpx.get(f"{runner.layout.address('followups')}/readyz")
     ready = httpx.get(f"{runner.layout.address('followups')}/readyz", verify=trust).json()
     assert ready["status"] == "ok"
-    assert set(ready["checks"]) == {"kafka", "mongodb", "rights", "identity"}
+    assert set(ready["checks"]) == {"kafka", "mongodb", "rights", "recovery", "identity"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,17 +60,18 @@ async def _deliver_at_once(
     return answers
 
 
-def _as_inserted(self: Relay, chunk: Any, this: Any) -> list[Event]:
+def _as_inserted(self: Relay, chunk: Any, this: Any) -> Mapping[TopicPartition, Sequence[Event]]:
     """What stands first leaves first."""
-    due: list[Event] = []
+    due: defaultdict[TopicPartition, list[Event]] = defaultdict(list)
     for event in (event for record in chunk for event in record.events):
         if event.id in self._places:
             continue
         about = event.aggregate_id
-        if about in this.held or self._is_stuck(event) or not self._lanes.accepts(event):
+        place = self._lanes.free_place(event)
+        if about in this.held or self._is_stuck(event) or place is None:
             this.held.add(about)
         else:
-            due.append(event)
+            due[place].append(event)
     return due
 
 

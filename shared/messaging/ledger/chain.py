@@ -40,8 +40,13 @@ class Provenance:
 
 def link(previous: bytes, event: Event, provenance: Provenance) -> bytes:
     """Return the hash of an event after the hash of the event before it (SHA-256)."""
-    authority = provenance.authority
-    fields = (
+    return _link(previous, event, _packed_provenance(provenance))
+
+
+def _link(previous: bytes, event: Event, provenance: bytes) -> bytes:
+    # Of the data only their hash: if they ever have to be erased, it is kept, and the chain holds.
+    data = hashlib.sha256(event.data).digest()
+    content = _packed(
         event.id,
         event.type,
         event.key,
@@ -50,25 +55,8 @@ def link(previous: bytes, event: Event, provenance: Provenance) -> bytes:
         _instant(event.time),
         event.dataschema,
         event.trace,
-        _instant(provenance.at),
-        provenance.by,
-        "\n".join(provenance.roles),
-        *(
-            ()
-            if authority is None
-            else (
-                authority.token_id,
-                authority.client,
-                authority.address,
-                "\n".join(authority.roles),
-            )
-        ),
     )
-    # Each field has its length before it, so no two contents are written alike.
-    # Of the data only their hash: if they ever have to be erased, it is kept, and the chain holds.
-    data = hashlib.sha256(event.data).digest()
-    packed = [previous, data, *(_packed(_bytes(field)) for field in fields)]
-    return hashlib.sha256(b"".join(packed)).digest()
+    return hashlib.sha256(previous + data + content + provenance).digest()
 
 
 class Heads:
@@ -136,12 +124,13 @@ def chained(
 
     An event that does not follow the version in `heads` begins a chain.
     """
+    packed = _packed_provenance(provenance)
     hashes: list[bytes] = []
     for event in events:
         version, previous = heads.get(event.aggregate_id, (0, BEGINNING))
         if version != event.version - 1:
             previous = BEGINNING
-        hashed = link(previous, event, provenance)
+        hashed = _link(previous, event, packed)
         heads[event.aggregate_id] = (event.version, hashed)
         hashes.append(hashed)
     return hashes
@@ -168,14 +157,28 @@ def authority_document(authority: Authority) -> Document:
     }
 
 
+def _packed_provenance(provenance: Provenance) -> bytes:
+    authority = provenance.authority
+    fields = [_instant(provenance.at), provenance.by, "\n".join(provenance.roles)]
+    if authority is not None:
+        roles = "\n".join(authority.roles)
+        return _packed(*fields, authority.token_id, authority.client, authority.address, roles)
+    return _packed(*fields)
+
+
 def _instant(instant: datetime) -> str:
     """As MongoDB keeps it: UTC, in milliseconds."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds")
 
 
-def _bytes(field: str | None) -> bytes | None:
-    return None if field is None else field.encode()
-
-
-def _packed(field: bytes | None) -> bytes:
-    return _NOTHING if field is None else len(field).to_bytes(8, "big") + field
+def _packed(*fields: str | None) -> bytes:
+    """Each field with its length before it, so that no two contents are written alike."""
+    parts: list[bytes] = []
+    for field in fields:
+        if field is None:
+            parts.append(_NOTHING)
+        else:
+            raw = field.encode()
+            parts += (len(raw).to_bytes(8, "big"), raw)
+    return b"".join(parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,10 +65,10 @@ class Lanes:
         self._lanes: defaultdict[TopicPartition, _Lane] = defaultdict(_Lane)
         self._awaited: set[asyncio.Task[list[SendResult]]] = set()
 
-    def accepts(self, event: Event) -> bool:
-        """Whether the event's lane is free."""
+    def free_place(self, event: Event) -> TopicPartition | None:
+        """Return the partition of an event if its lane is free."""
         place = self._publisher.place(event.topic, event.key.encode())
-        return place is not None and self._is_free(self._lanes[place])
+        return place if place is not None and self._is_free(self._lanes[place]) else None
 
     def locate(self, topics: Collection[str]) -> None:
         """Begin to ask for the partitions of topics; a topic accepts nothing before it has them."""
@@ -78,14 +78,9 @@ class Lanes:
             if unknown and self._is_free(self._lanes[place]):
                 self._start(place, self._ask(topic))
 
-    def send(self, events: Iterable[Event]) -> None:
-        """Send events of free lanes, in their order."""
-        by_place: defaultdict[TopicPartition, list[Event]] = defaultdict(list)
-        for event in events:
-            place = self._publisher.place(event.topic, event.key.encode())
-            assert place is not None, "its lane accepts it"
-            by_place[place].append(event)
-        for place, share in by_place.items():
+    def send(self, events: Mapping[TopicPartition, Sequence[Event]]) -> None:
+        """Send events by free lanes, in their order."""
+        for place, share in events.items():
             records = [self._write(event) for event in share]
             self._start(place, self._publisher.deliver(place, records), share)
 

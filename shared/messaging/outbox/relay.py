@@ -12,7 +12,7 @@ are sent and marked (`lanes`). A crash between sending and marking sends again, 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -172,18 +172,24 @@ class Relay:
                 this.held |= {e.aggregate_id for e in record.events if e.id in left}
         await self._mark(chunk)
 
-    def _due(self, chunk: Sequence[PendingRecord], this: RelayPass) -> list[Event]:
+    def _due(
+        self, chunk: Sequence[PendingRecord], this: RelayPass
+    ) -> Mapping[TopicPartition, Sequence[Event]]:
         """The events of a chunk that can be sent now, those of each aggregate by version."""
-        due: list[Event] = []
+        due: defaultdict[TopicPartition, list[Event]] = defaultdict(list)
         for event in by_version([event for record in chunk for event in record.events]):
             aggregate = event.aggregate_id
             if event.id in self._places:
                 this.following[aggregate] = event.version + 1
-            elif aggregate in this.held or self._is_stuck(event) or not self._lanes.accepts(event):
+            elif (
+                aggregate in this.held
+                or self._is_stuck(event)
+                or (place := self._lanes.free_place(event)) is None
+            ):
                 this.held.add(aggregate)  # what follows it would overtake it
             elif event.version == this.following.get(aggregate, event.version):
                 this.following[aggregate] = event.version + 1
-                due.append(event)
+                due[place].append(event)
             else:
                 this.early.add(event.id)
         return due

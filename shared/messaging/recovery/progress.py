@@ -16,6 +16,7 @@ from shared.messaging.core.retrying import START_SECONDS, retry_transient
 from shared.messaging.core.stalls import StalledPart, Stalls
 from shared.messaging.recovery.recovery import OwnedTopics, Recovery
 from shared.runtime.clocks import MachineClock
+from shared.runtime.health import Degraded
 from shared.runtime.mongo import Database
 
 _ALL_SECONDS: Final = 5.0  # after the start: requests wait for all databases, also optional ones
@@ -59,6 +60,12 @@ class RecoveryProgress:
             return False
         required = self._recovered.keys() - self._optional
         return recovered >= required and bool(recovered & self._optional)
+
+    async def check(self) -> None:
+        """Raise Degraded with the databases that others need not wait for any more."""
+        late = sorted(name for name, event in self._recovered.items() if not event.is_set())
+        if late and self.can_serve:
+            raise Degraded(f"{', '.join(late)}: its own topics are being taken in")
 
     async def wait_for(self, database: Database) -> None:
         """Wait until a database has recovered; return at once if it has no own topics."""

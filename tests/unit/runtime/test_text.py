@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -64,6 +65,17 @@ def test_the_fast_check_agrees_with_the_full_one(text: str) -> None:
         assert kept == text
         assert not re.search(r"[\n\t\r]", text)
         assert shows(text)
+
+
+@cleanings
+@given(text=texts)
+@example(text=" سال جاری.\u200c\nب\n\u200c ")
+def test_nothing_is_cleaned_otherwise_without_the_fast_check(
+    clean: Callable[[str], str], text: str
+) -> None:
+    fast = clean(text)
+    with patch("shared.text.is_plain", return_value=False):
+        assert clean(text) == fast
 
 
 @given(texts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +15,7 @@ from structlog.testing import capture_logs
 from shared.messaging.core.stalls import Stalls
 from shared.messaging.recovery.progress import RecoveryProgress
 from shared.messaging.recovery.recovery import OwnedTopics, Recovery
+from shared.runtime.health import Degraded
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.service import lifecycle
@@ -24,10 +27,11 @@ class Ended(Exception):
     """A part has failed."""
 
 
+@dataclass(frozen=True)
 class Named:
     """As much of a database as its recovery needs here."""
 
-    name = "board"
+    name: str = "board"
 
 
 class Steps:
@@ -85,6 +89,35 @@ async def test_a_part_of_a_database_waits_until_that_has_recovered() -> None:
     steps.recovery.add(OwnedTopics(database, ["t"], cast(Any, None)))
     steps.lifecycle.add(steps.part, database)
     assert await steps.until_it_ends() == ["recovered", "part"]
+
+
+async def test_a_database_that_others_do_not_wait_for_is_named_until_it_has_recovered() -> None:
+    clock, late = Clock(), asyncio.Event()
+    first, second = (
+        cast(Database, Named(name)) for name in ("followups_civil", "followups_crisis")
+    )
+
+    async def run(own: OwnedTopics) -> None:
+        if own.database is second:
+            await late.wait()
+
+    recovery = RecoveryProgress(
+        cast(Recovery, SimpleNamespace(run=run)), stalls=Stalls(Metrics()), clock=clock
+    )
+    for database in (first, second):
+        recovery.add(OwnedTopics(database, ["t"], cast(Any, None)))
+        recovery.make_optional(database)
+    running = asyncio.create_task(recovery.recover_all())
+    await recovery.wait_for(first)
+    await recovery.check()  # nobody is served yet: `mongodb` says that they are prepared
+    assert not recovery.can_serve
+    await clock.sleep(5)
+    assert recovery.can_serve
+    with pytest.raises(Degraded, match=r"^followups_crisis: "):
+        await recovery.check()
+    late.set()
+    await running
+    await recovery.check()
 
 
 async def test_a_gauge_that_fails_ends_nothing() -> None:

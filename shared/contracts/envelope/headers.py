@@ -69,7 +69,7 @@ def media_type_of(known: KnownHeaders, value: bytes) -> str:
     """
     if len(known.media_types) == 1:
         return known.media_types[0]
-    if any(name in known.attributes for name in REQUIRED):
+    if not known.attributes.keys().isdisjoint(REQUIRED):
         return ""
     if STRUCTURED in known.media_types:
         return STRUCTURED

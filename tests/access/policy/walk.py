@@ -118,8 +118,8 @@ async def _hold(world: World, operation: Operation, who: Who, side: str) -> Brea
         operation.service,
         who,
         operation.method,
-        _path(world, operation, who, side),
-        _body(operation),
+        path_of(world, operation, who, side),
+        body_of(operation),
         **dict.fromkeys(operation.required, "a"),
     )
     wanted = expected(operation, who, side)
@@ -180,7 +180,7 @@ _SECONDARY: Final = ("/{evidence_id}", "/done", "/drop")
 """Routes about a part of an item, which need not exist."""
 
 
-def _path(world: World, operation: Operation, who: Who, side: str) -> str:
+def path_of(world: World, operation: Operation, who: Who, side: str) -> str:
     ids = world.ids[side]
     session_id = ids["session_id"]
     if operation.service == "scheduler" and operation.path.endswith("/resolutions"):
@@ -203,7 +203,7 @@ def _path(world: World, operation: Operation, who: Who, side: str) -> str:
     return operation.path.format(**values)
 
 
-def _body(operation: Operation) -> Any:
+def body_of(operation: Operation) -> Any:
     if operation.reads:
         return None
     matching = [end for end in BODIES if operation.path.endswith(end)]

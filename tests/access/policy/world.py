@@ -34,6 +34,9 @@ PEOPLE: Final[Mapping[Who, tuple[str, tuple[str, ...]]]] = {
 }
 """One person of each kind: name and roles."""
 
+RESTRICTED: Final = {"own": "محرمانه؛ گذرگاه دوغارون", "other": "محرمانه؛ پاسگاه میرجاوه"}
+"""What each province reports on the axis of security."""
+
 SERVED: Final = frozenset({"civil"})
 """The deputies whose resolutions the integrator approves."""
 
@@ -159,7 +162,7 @@ async def _reports(world: World) -> None:
             "session_id": session_id,
             "province": of["province"],
             "catalogue_version": 1,
-            "answers": {"security": {"borders": f"محرمانه {side}"}},
+            "answers": {"security": {"borders": RESTRICTED[side]}},
         }
         report = await world.do("reports", Who.COORDINATION, "/v1/reports", sent)
         world.ids[side]["report_id"] = report["report_id"]

@@ -9,6 +9,7 @@ older than this chain, begins one.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ BEGINNING: Final = bytes(32)
 _REMEMBERED: Final = 20_000  # aggregates in each process, the latest
 _LOOKED_UP_AT_ONCE: Final = 500
 _FIELDS: Final = {"events.aggregate_id": 1, "events.version": 1, "chain": 1}
-_NOTHING: Final = b"\xff" * 8  # longer than any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +40,15 @@ class Provenance:
 
 def link(previous: bytes, event: Event, provenance: Provenance) -> bytes:
     """Return the hash of an event after the hash of the event before it (SHA-256)."""
-    return _link(previous, event, _packed_provenance(provenance))
+    return _link(previous, event, _instant(event.time), _packed_provenance(provenance))
 
 
-def _link(previous: bytes, event: Event, provenance: bytes) -> bytes:
+def _link(previous: bytes, event: Event, time: str, provenance: bytes) -> bytes:
     # Of the data only their hash: if they ever have to be erased, it is kept, and the chain holds.
     data = hashlib.sha256(event.data).digest()
-    content = _packed(
-        event.id,
-        event.type,
-        event.key,
-        event.aggregate_id,
-        str(event.version),
-        _instant(event.time),
-        event.dataschema,
-        event.trace,
-    )
+    version, trace = str(event.version), () if event.trace is None else (event.trace,)
+    key, about = event.key, event.aggregate_id
+    content = _packed(event.id, event.type, key, about, version, time, event.dataschema, *trace)
     return hashlib.sha256(previous + data + content + provenance).digest()
 
 
@@ -125,12 +118,14 @@ def chained(
     An event that does not follow the version in `heads` begins a chain.
     """
     packed = _packed_provenance(provenance)
+    times: dict[datetime, str] = {}  # most events of a transaction happen at one
     hashes: list[bytes] = []
     for event in events:
         version, previous = heads.get(event.aggregate_id, (0, BEGINNING))
         if version != event.version - 1:
             previous = BEGINNING
-        hashed = _link(previous, event, packed)
+        time = times.get(event.time) or times.setdefault(event.time, _instant(event.time))
+        hashed = _link(previous, event, time, packed)
         heads[event.aggregate_id] = (event.version, hashed)
         hashes.append(hashed)
     return hashes
@@ -161,8 +156,9 @@ def _packed_provenance(provenance: Provenance) -> bytes:
     authority = provenance.authority
     fields = [_instant(provenance.at), provenance.by, "\n".join(provenance.roles)]
     if authority is not None:
-        roles = "\n".join(authority.roles)
-        return _packed(*fields, authority.token_id, authority.client, authority.address, roles)
+        optional = (authority.client, authority.address)
+        fields += (authority.token_id, *("" if text is None else f"={text}" for text in optional))
+        fields.append("\n".join(authority.roles))
     return _packed(*fields)
 
 
@@ -172,13 +168,7 @@ def _instant(instant: datetime) -> str:
     return in_utc.isoformat(timespec="milliseconds")
 
 
-def _packed(*fields: str | None) -> bytes:
-    """Each field with its length before it, so that no two contents are written alike."""
-    parts: list[bytes] = []
-    for field in fields:
-        if field is None:
-            parts.append(_NOTHING)
-        else:
-            raw = field.encode()
-            parts += (len(raw).to_bytes(8, "big"), raw)
-    return b"".join(parts)
+def _packed(*fields: str) -> bytes:
+    """Fields behind their number and lengths, so that no two contents are written alike."""
+    lengths = struct.pack(f">{len(fields) + 1}Q", len(fields), *map(len, fields))
+    return lengths + "".join(fields).encode()

@@ -13,7 +13,6 @@ from datetime import date, datetime
 from itertools import zip_longest
 from typing import Any, Final
 
-from bson import Binary
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
@@ -202,7 +201,7 @@ class Ledger:
                 "roles": list(context.roles),
                 "read": [[a.topic, a.partition, a.expected, a.next] for a in context.advances],
                 "events": [_stored(event) for event in events],
-                "chain": [Binary(hashed) for hashed in chained(events, provenance, heads)],
+                "chain": chained(events, provenance, heads),
             }
             if context.authority is not None:
                 record["authority"] = authority_document(context.authority)
@@ -289,7 +288,7 @@ def _adopted(entry: Entry) -> Document:
     if entry.authority is not None:
         record["authority"] = authority_document(entry.authority)
     if entry.hash is not None:
-        record["chain"] = [Binary(entry.hash)]
+        record["chain"] = [entry.hash]
     return record
 
 

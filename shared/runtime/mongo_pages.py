@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -23,8 +23,10 @@ from shared.runtime.mongo import Document
 
 _ID: Final = "_id"
 
-NOTHING: Final[Document] = {"_id": {"$in": []}}
-"""A condition that no document meets."""
+_NOTHING: Final[Document] = {"_id": {"$in": []}}  # a condition that no document meets
+
+Condition: TypeAlias = Callable[[list[Value], date | None], Document]
+"""The condition of one reason to see an item, by its values and today in Asia/Tehran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class Stored:
     """How the documents of a collection store the fields of a list.
 
     `at` holds the paths of fields that differ from their names. Days are stored as ISO 8601 texts,
-    which sort as the days do.
+    which sort as the days do. `reasons` to see an item are conditions that are more than values
+    of one field.
     """
 
     at: Mapping[str, str]
     optional: Collection[str] = ()  # texts that some items lack, and an index may leave out
+    reasons: Mapping[str, Condition] = field(default_factory=dict)
 
     def conditions(
         self, fields: Mapping[str, Collection[Value]], spans: Mapping[str, ValueRange]
@@ -49,8 +53,13 @@ class Stored:
         """The conditions of what a reader may see: one at most."""
         if within is None:
             return []
-        either = [{self.path(name): _one_of(values)} for name, values in within.any_of.items()]
-        return [{"$or": either} if either else NOTHING]
+        either = [
+            self.reasons[name](list(values), within.today)
+            if name in self.reasons
+            else {self.path(name): _one_of(values)}
+            for name, values in within.any_of.items()
+        ]
+        return [{"$or": either} if either else _NOTHING]
 
     def path(self, name: str) -> str:
         """The path of a field in a document."""

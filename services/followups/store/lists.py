@@ -13,7 +13,7 @@ from services.followups.store.indexes import DELEGATE, DUE_ON, LATE, OFFICER, OV
 from shared.runtime import mongo
 from shared.runtime.list_queries import BY_ID, ListQuery, Place, Sort, Value, Within, arranged
 from shared.runtime.mongo import Document
-from shared.runtime.mongo_pages import NOTHING, Stored
+from shared.runtime.mongo_pages import Stored
 from shared.text import search_key
 
 _STATES: Final = sorted(state.value for state in State)
@@ -36,9 +36,27 @@ _SELECTIVE: Final = frozenset(
 )
 """Filters that few follow-ups pass: the index of the filter is better than that of the sort."""
 
+
+def _executing(values: Sequence[Value], _: date | None) -> Document:
+    """By the key that has an index, and exactly."""
+    keys = [search_key(str(value)) for value in values]
+    return {EXECUTING_BODY: {"$in": keys}, "executing_body": {"$in": values}}
+
+
+def _delegate(values: Sequence[Value], today: date | None) -> Document:
+    assert today is not None, "a delegation depends on the day"
+    return {DELEGATE: {"$in": values}, "work.delegation.until": {"$gte": today.isoformat()}}
+
+
 _LISTED: Final = Stored(
-    at={"predecessor": PREDECESSOR, "followup_id": "_id", "executing_body": EXECUTING_BODY},
+    at={
+        "predecessor": PREDECESSOR,
+        "followup_id": "_id",
+        "executing_body": EXECUTING_BODY,
+        "officer": OFFICER,
+    },
     optional=("number",),
+    reasons={"executing": _executing, "delegate": _delegate},
 )
 
 
@@ -53,7 +71,7 @@ class Lists:
         if query.sort.field == "days_overdue":
             found = await self._page_by_lateness(query)
         else:
-            further = _further(query)
+            further = _overdue(query.fields)
             if query.sort.field == DUE_ON and "state" not in query.fields:
                 further.append({"state": {"$in": _STATES}})  # the first key of the index
             hint = _hint(query)
@@ -92,7 +110,7 @@ class Lists:
                 return []
             after = None
         due = None if after is None else replace(after, key=today - timedelta(days=after.key))
-        further = _further(query)
+        further = _overdue(query.fields)
         by_due = replace(_plain(query), after=due, sort=Sort(DUE_ON, descending=not descending))
         running = await _LISTED.page(
             self._followups,
@@ -131,7 +149,7 @@ class Lists:
         return await _LISTED.page(
             self._followups,
             replace(_plain(query), after=after, limit=limit, sort=BY_ID),
-            *_further(query),
+            *_overdue(query.fields),
             {DAYS_LATE: None},
             {"$or": [{"state": {"$in": _NOT_RUNNING}}, {"due_on": {"$gte": today.isoformat()}}]},
         )
@@ -142,7 +160,7 @@ def filter_of(fields: Mapping[str, Collection[Value]], within: Within | None = N
     conditions = [
         *_LISTED.conditions(_stored_fields(fields), {}),
         *_overdue(fields),
-        *_visible(within),
+        *_LISTED.visible(within),
     ]
     return {"$and": conditions} if conditions else {}
 
@@ -158,36 +176,11 @@ def _hint(query: ListQuery) -> str | None:
 
 
 def _plain(query: ListQuery) -> ListQuery:
-    return replace(query, fields=_stored_fields(query.fields), within=None)
+    return replace(query, fields=_stored_fields(query.fields))
 
 
 def _stored_fields(fields: Mapping[str, Collection[Value]]) -> Mapping[str, Collection[Value]]:
     return {name: values for name, values in fields.items() if name != "overdue"}
-
-
-def _further(query: ListQuery) -> list[Document]:
-    """Return the conditions that are not about one stored field."""
-    return [*_overdue(query.fields), *_visible(query.within)]
-
-
-def _visible(within: Within | None) -> list[Document]:
-    """Return the conditions of what a reader may see. Each alternative has an index."""
-    if within is None:
-        return []
-    either = [
-        _of_reader(name, list(values), within.today) for name, values in within.any_of.items()
-    ]
-    return [{"$or": either} if either else NOTHING]
-
-
-def _of_reader(name: str, values: Sequence[Value], today: date | None) -> Document:
-    if name == "executing":  # by the key that has an index, and exactly
-        keys = [search_key(str(value)) for value in values]
-        return {EXECUTING_BODY: {"$in": keys}, "executing_body": {"$in": values}}
-    if name == "delegate":
-        assert today is not None, "a delegation depends on the day"
-        return {DELEGATE: {"$in": values}, "work.delegation.until": {"$gte": today.isoformat()}}
-    return {OFFICER if name == "officer" else name: {"$in": values}}
 
 
 def _overdue(fields: Mapping[str, Collection[Value]]) -> list[Document]:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from services.followups import api, handlers, jobs, subscribers
 from services.followups.adapters import chart, csv_file, persian, svg, timeline, xlsx_file
 from services.followups.adapters.sheets import XlsxSheets
+from services.followups.domain import refusals
 from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.extensions import ExtensionRules
 from services.followups.domain.scores import By, scorecard
@@ -66,6 +67,7 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             handle=subscribers.resolutions(store, context, host.clock),
             save=store.save,
             database=ledger.database,
+            refusals=refusals.OF_EVENTS,
         )
         host.recover_from(
             ledger.database,

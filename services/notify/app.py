@@ -11,6 +11,7 @@ from services.notify.adapters import persian
 from services.notify.adapters.addresses import Addresses
 from services.notify.adapters.mails import MailRenderer
 from services.notify.adapters.smtp import SmtpTransport
+from services.notify.domain import refusals
 from services.notify.domain.notices import Trouble
 from services.notify.handlers import HandlerContext
 from services.notify.jobs import Dispatcher
@@ -47,6 +48,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         handle=subscribers.notifications(store, context, host.clock, host.machine),
         save=store.save,
         database=ledger.database,
+        refusals=refusals.OF_EVENTS,
     )
     dispatcher = Dispatcher(
         store,

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.reports import api, handlers, subscribers
 from services.reports.adapters import persian
+from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.records import Recipient
 from services.reports.events import Addresses
@@ -49,6 +50,7 @@ def build(settings: ReportsSettings) -> tuple[Host, FastAPI]:
         handle=subscribers.sessions(store, context, host.clock),
         save=store.save,
         database=ledger.database,
+        refusals=decisions.OF_EVENTS,
     )
     sends = [topics.reports, topics.reports_restricted, topics.circulars]
     host.recover_from(

@@ -7,8 +7,8 @@ or a person. Prometheus's own label `job` names the service.
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,9 +32,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNKNOWN = "unknown"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_PROCESSING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PROCESSING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DELAY_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
-_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Lag(NamedTuple):
+    """How far a group is behind the end of a partition."""
+
+    records: int
+    seconds: float  # at most: since when the oldest unread record waits
 
 
 class Metrics:
@@ -49,7 +56,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self.registry = CollectorRegistry()
         self._types = frozenset(types)
-        self._lags: dict[tuple[str, int], dict[str, int]] = {}  # by partition and group
+        self._lags: dict[tuple[str, int], dict[str, Lag]] = {}  # by partition and group
         self._put_offs: dict[str, int] = {}
         self._outboxes: dict[str, tuple[int, float]] = {}
         ProcessCollector(registry=self.registry)
@@ -95,6 +102,12 @@ class Metrics:
         self._lag = self._gauge(
             "peygir_consumer_lag",
             "Records between the position of this consumer and the end of the partition.",
+            "topic",
+            "partition",
+        )
+        self._lag_seconds = self._gauge(
+            "peygir_consumer_lag_seconds",
+            "How long the oldest unread record of the partition has waited, at most; 0 if none.",
             "topic",
             "partition",
         )
@@ -144,6 +157,25 @@ class Metrics:
             registry=self.registry,
         )
 
+    # A counter that appears with its first event has no increase in Prometheus. So those that are
+    # expected are shown from the beginning.
+
+    def expect_read(self, event_types: Iterable[str]) -> None:
+        """Show the counters of these types and of unknown ones, with every outcome, at 0."""
+        for event_type in {*event_types, UNKNOWN}:
+            for outcome in get_args(Outcome):
+                self._consumed.labels(self._known(event_type), outcome)
+
+    def expect_sent(self, event_types: Iterable[str]) -> None:
+        """Show the counters of these types at 0."""
+        for event_type in event_types:
+            self._published.labels(self._known(event_type))
+
+    def expect_dead_letters(self, reasons: Iterable[str]) -> None:
+        """Show the counters of these reasons at 0."""
+        for reason in reasons:
+            self._dead_letters.labels(reason)
+
     def event_consumed(self, event_type: str, outcome: Outcome, count: int = 1) -> None:
         """Count events of a type that were read, by their outcome."""
         self._consumed.labels(self._known(event_type), outcome).inc(count)
@@ -178,20 +210,25 @@ class Metrics:
         self._outbox_pending.set(sum(events for events, _ in self._outboxes.values()))
         self._outbox_oldest.set(max(age for _, age in self._outboxes.values()))
 
-    def set_lag(self, group: str, topic: str, partition: int, records: int) -> None:
-        """Set how many records a group has not read; the metric shows the most of all groups."""
-        lags = self._lags.setdefault((topic, partition), {})
-        lags[group] = records
-        self._lag.labels(topic, partition).set(max(lags.values()))
+    def set_lag(self, group: str, topic: str, partition: int, lag: Lag) -> None:
+        """Set how far a group is behind; the metrics show the most of all groups."""
+        self._lags.setdefault((topic, partition), {})[group] = lag
+        self._show_lag(topic, partition)
 
     def forget_lag(self, group: str, topic: str, partition: int) -> None:
         """Remove the lag of a partition that another process reads from now on."""
-        lags = self._lags.get((topic, partition), {})
-        lags.pop(group, None)
+        self._lags.get((topic, partition), {}).pop(group, None)
+        self._show_lag(topic, partition)
+
+    def _show_lag(self, topic: str, partition: int) -> None:
+        lags = self._lags.get((topic, partition))
         if lags:
-            self._lag.labels(topic, partition).set(max(lags.values()))
+            self._lag.labels(topic, partition).set(max(lag.records for lag in lags.values()))
+            longest = max(lag.seconds for lag in lags.values())
+            self._lag_seconds.labels(topic, partition).set(longest)
         elif self._lags.pop((topic, partition), None) is not None:
             self._lag.remove(topic, str(partition))
+            self._lag_seconds.remove(topic, str(partition))
 
     def set_paused(self, group: str, paused: bool) -> None:
         """Set whether any topic of a group's subscription is paused."""

@@ -37,10 +37,10 @@ from shared.runtime.asyncapi import asyncapi
 from shared.runtime.clocks import SystemMachineClock
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody
-from shared.runtime.identity import Authenticator
 from shared.runtime.metrics import Metrics
 from shared.runtime.mongo import Database
 from shared.runtime.persian import Catalogue
+from shared.runtime.refusals import Refused
 from shared.runtime.settings import CommonSettings
 from shared.runtime.simulation import SimulatedDomainClock, domain_clock
 from shared.runtime.version import VERSION
@@ -112,15 +112,10 @@ class Host:
         self.health = Health()
         self._readiness.register(self.health)
         self.health.register("recovery", self._recovery.check)
-        self._authenticator = self._identity()
+        self._authenticator = identity.wire(
+            settings, self.machine, self._sources.integrators, self._lifecycle, self.health
+        )
         self.operations_app: FastAPI | None = None  # if operators have a port of their own
-
-    def _identity(self) -> Authenticator:
-        keys = identity.provider_keys(self.settings, self.machine)
-        if keys is not None:
-            self._lifecycle.add(keys.keep_fresh)
-            self.health.register("identity", keys.check)
-        return identity.authenticator(self.settings, keys, self.machine, self._sources.integrators)
 
     # -- the parts of a service ---------------------------------------------------------------
 
@@ -175,8 +170,12 @@ class Host:
         handle: Handle[C],
         save: Save[C],
         database: Database,
+        refusals: Iterable[type[Refused]] = (),
     ) -> None:
-        """Read topics, and this service's replayed dead letters, as one consumer group."""
+        """Read topics, and this service's replayed dead letters, as one consumer group.
+
+        `refusals`: why `handle` refuses events.
+        """
         settings = self.settings
         consumer = Consumer(
             group=settings.namespace + group,
@@ -195,6 +194,7 @@ class Host:
             failpoint=self._failpoint,
         )
         self._receives.update(topics)
+        gauges.expect_read(self.metrics, self.topics, topics, refusals)
         self._read_into[database.name] = database
         if "consumer" in settings.run:
             subscription = Subscription(
@@ -290,6 +290,7 @@ class Host:
         """
         receives = self._receives | {self.topics.replay(self.service)}
         sent = {*sends, self.topics.deadletter(self.service), self.topics.rejections}
+        gauges.expect_sent(self.metrics, self.topics, sent)
         apps = web.build(
             self.settings,
             web.Routes(

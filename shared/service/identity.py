@@ -7,16 +7,36 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.runtime.clocks import MachineClock
+from shared.runtime.health import Health
 from shared.runtime.identity import Authenticator, OpenIdentity
 from shared.runtime.integrators import Integrators
 from shared.runtime.principals import Roles
 from shared.runtime.settings import CommonSettings
+from shared.service.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from shared.runtime.identity.keys import ProviderKeys
 
 
-def provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys | None:
+def wire(
+    settings: CommonSettings,
+    clock: MachineClock,
+    integrators: Callable[[], Integrators],
+    lifecycle: Lifecycle,
+    health: Health,
+) -> Authenticator:
+    """Who says who sends a request; the keys of a provider are kept fresh and checked.
+
+    `integrators` are asked for with each request: their file may change.
+    """
+    keys = _provider_keys(settings, clock)
+    if keys is not None:
+        lifecycle.add(keys.keep_fresh)
+        health.register("identity", keys.check)
+    return _authenticator(settings, keys, clock, integrators)
+
+
+def _provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys | None:
     """The keys of the identity provider; None if the identity is open."""
     if settings.oidc_issuer is None:
         return None
@@ -25,16 +45,13 @@ def provider_keys(settings: CommonSettings, clock: MachineClock) -> ProviderKeys
     return ProviderKeys(settings.oidc_issuer, clock, partial(client, settings.oidc_ca_file))
 
 
-def authenticator(
+def _authenticator(
     settings: CommonSettings,
     keys: ProviderKeys | None,
     clock: MachineClock,
     integrators: Callable[[], Integrators],
 ) -> Authenticator:
-    """Who says who sends a request: a token of the provider, or in development the headers.
-
-    `integrators` are asked for with each request: their file may change.
-    """
+    """A token of the provider says it, or in development the headers."""
     existing = _ExistingRoles(settings.known_deputies, integrators)
     if keys is None:
         return OpenIdentity(existing)

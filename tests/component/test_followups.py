@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.cluster import Cluster
 from shared.contracts.topics import Topics
@@ -421,6 +422,29 @@ async def test_an_address_is_answered_or_refused_and_to_head_alike(
     assert (head.status_code, head.content) == (answer.status_code, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]
     assert head.headers["content-type"] == answer.headers["content-type"]
+
+
+async def test_no_counter_appears_with_its_first_event(
+    cluster: Cluster, namespace: str, test_folder: Path, followups: Service
+) -> None:
+    """Such a counter would have no increase in Prometheus."""
+    counters = ("dead_letters", "events_consumed", "events_published")
+
+    async def series(service: Service) -> dict[tuple[str, ...], float]:
+        text = (await service.http.get("/metrics")).text
+        return {
+            (family.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if family.name.removeprefix("peygir_") in counters
+        }
+
+    async with Service("followups", cluster, namespace, test_folder, PEYGIR_RUN="api") as fresh:
+        at_first = await series(fresh)
+    assert set(at_first.values()) == {0}
+    counted = {name for name, value in (await series(followups)).items() if value}
+    assert {name[0].removeprefix("peygir_") for name in counted} == set(counters)
+    assert counted <= at_first.keys()
 
 
 async def test_metrics_and_documents_are_served(followups: Service) -> None:

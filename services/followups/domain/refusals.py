@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shared.runtime.refusals import Refused
 
 
@@ -81,3 +83,15 @@ class BadProgress(Refused):
     """Progress has to be a whole number from 0 to 100."""
 
     reason = "bad-progress"
+
+
+OF_EVENTS: Final = (
+    WrongDeputy,
+    Conflict,
+    DueBeforeApproval,
+    Outdated,
+    UnknownResolution,
+    NotTheApprover,
+    NotNow,
+)
+"""Why an event of a resolution is refused."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shared.runtime.refusals import Refused
 
 
@@ -15,3 +17,7 @@ class DueBeforeApproval(Refused):
     """The due date is before the day of approval, so nobody will follow that resolution."""
 
     reason = "due-before-approval"
+
+
+OF_EVENTS: Final = (WrongDeputy, DueBeforeApproval)
+"""Why an event is refused."""

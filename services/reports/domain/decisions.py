@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from services.reports.domain.catalogue import Axis, Catalogue
 from services.reports.domain.circulars import Circular
@@ -63,6 +64,10 @@ class Faulty(Refused):
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
         self.field = field
+
+
+OF_EVENTS: Final = (NotOneProvince, Conflict, UnknownSession, NotNow)
+"""Why an event of the scheduler is refused."""
 
 
 # -- events of the scheduler --------------------------------------------------------------------

@@ -12,6 +12,7 @@ from shared.contracts.envelope.attributes import (
     TRACEPARENT,
     CloudEvent,
     Unreadable,
+    UnreadableReason,
     rfc3339,
     traceparent_of,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Headers",
     "ReadableAttributes",
     "Unreadable",
+    "UnreadableReason",
     "glimpse",
     "is_structured",
     "read",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 SPEC_VERSION: Final = "1.0"
 LONGEST_ATTRIBUTE: Final = 1_024
@@ -55,16 +55,23 @@ class CloudEvent:
     traceparent: str | None = None  # W3C Trace Context
 
 
+UnreadableReason: TypeAlias = Literal[
+    "null-value",
+    "broken-json",
+    "missing-attribute",
+    "invalid-attribute",
+    "unsupported-version",
+    "unsupported-content-type",
+]
+"""Why a record is not an event."""
+
+
 class Unreadable(Exception):
-    """A record that is not an event. `reason` is a slug, `detail` is for people.
+    """A record that is not an event. `reason` is a slug, `detail` is for people."""
 
-    Reasons: `null-value`, `broken-json`, `missing-attribute`, `invalid-attribute`,
-    `unsupported-version`, `unsupported-content-type`.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: UnreadableReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+        self.reason: UnreadableReason = reason
         self.detail = detail
 
 

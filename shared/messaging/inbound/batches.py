@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
-from shared.contracts.envelope import Unreadable, read
+from shared.contracts.envelope import Unreadable, UnreadableReason, read
 from shared.contracts.events import Invalid, UnknownType, parse
 from shared.messaging.core.model import Deferred, Message, Origin, Outcome, Record, Refusal, Verdict
-from shared.messaging.core.sources import SourceRule
+from shared.messaging.core.sources import FORBIDDEN, SourceRule
 from shared.messaging.inbound.deadletters import DeadLetters
 
 _PART_BYTES: Final = 8_000_000
+
+REASONS: Final = (*get_args(UnreadableReason), "unknown-type", "invalid", "failed", FORBIDDEN)
+"""Why any service refuses an event; its handlers have reasons of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from shared.messaging.inbound.partition_stalls import PartitionStalls
 from shared.messaging.kafka.consumers import OFFSET_ERRORS, OffsetSpan
 from shared.messaging.ledger.positions import Positions
 from shared.runtime.clocks import MachineClock
-from shared.runtime.metrics import Metrics
+from shared.runtime.metrics import Lag, Metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +44,7 @@ class _Cursor:
     stored: int | None  # the position in the database, as far as this consumer knows
     next: int  # the offset to read next
     valid: bool = True  # False: another process has moved the stored position
+    behind_since: float | None = None  # UTC seconds, as `_show_lag` says; None: nothing is unread
 
 
 class PartitionOffsets:
@@ -66,6 +67,8 @@ class PartitionOffsets:
         self._cursors: dict[TopicPartition, _Cursor] = {}
         self._stalls = PartitionStalls(group, stalls or Stalls(metrics))
         self._too_short: dict[TopicPartition, int] = {}  # how many checks found it so
+        self._clock = clock
+        self._stamps: dict[TopicPartition, float] = {}  # UTC seconds, of what is being processed
         self._commits = OffsetCommits(group, clock, self._next_of)
 
     @property
@@ -247,22 +250,26 @@ class PartitionOffsets:
 
     def advances(self, records: Iterable[Record]) -> tuple[OffsetAdvance, ...]:
         """How the positions advance if these records are processed. Raises PositionMoved."""
-        last = {partition_of(record): record.offset for record in records}
+        last = {partition_of(record): record for record in records}
         advances = []
-        for partition, offset in last.items():
+        for partition, record in last.items():
             cursor = self._cursor(partition)
             if cursor is None:
                 raise PositionMoved(f"{partition} was taken away")
             topic, number = partition
-            advances.append(OffsetAdvance(self._group, topic, number, cursor.stored, offset + 1))
+            next_ = record.offset + 1
+            advances.append(OffsetAdvance(self._group, topic, number, cursor.stored, next_))
+            self._stamps[partition] = record.timestamp / 1000
         return tuple(advances)
 
     def advance(self, advances: Iterable[OffsetAdvance]) -> None:
         """Advance the cursors as a committed transaction has advanced the positions."""
         for advance in advances:
-            cursor = self._cursors.get(TopicPartition(advance.topic, advance.partition))
+            partition = TopicPartition(advance.topic, advance.partition)
+            cursor, stamp = self._cursors.get(partition), self._stamps.pop(partition, None)
             if cursor is not None:
                 cursor.stored = cursor.next = advance.next
+                cursor.behind_since = stamp
 
     def _pass_over(self, kafka: KafkaConsumer) -> None:
         """Pass over what the last read has skipped: markers of transactions, aborted records."""
@@ -303,11 +310,21 @@ class PartitionOffsets:
         partitions: Iterable[TopicPartition],
         end_of: Callable[[TopicPartition], int | None],
     ) -> None:
+        """Show how many records are unread, and for how long at most.
+
+        The oldest unread record is not older than the last one that was processed; after a time
+        without any, not older than when it was first seen to be unread.
+        """
+        now = self._clock.now().timestamp()
         for partition in partitions:
             cursor, end = self._cursors.get(partition), end_of(partition)
             if cursor is not None and end is not None:
                 lag = max(0, end - cursor.next)
-                self._metrics.set_lag(self._group, partition.topic, partition.partition, lag)
+                since = cursor.behind_since if cursor.behind_since is not None else now
+                cursor.behind_since = since if lag else None
+                seconds = max(0.0, now - since) if lag else 0.0
+                topic, number = partition
+                self._metrics.set_lag(self._group, topic, number, Lag(lag, seconds))
 
 
 class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -130,6 +131,29 @@ async def test_the_lag_is_shown_while_a_batch_waits() -> None:
     await bench.turn()
     await asyncio.gather(*looks)
     assert lags[-1] == 9
+
+
+async def test_the_lag_is_shown_in_seconds_too() -> None:
+    """By the last record that was processed; after an idle time, since something is unread."""
+    bench = Bench([])
+    place = {"topic": PLACE.topic, "partition": str(PLACE.partition)}
+
+    async def seconds() -> float | None:
+        await bench.consumer.check(bench.kafka)
+        return bench.shown("peygir_consumer_lag_seconds", **place)
+
+    assert await seconds() == 0
+    await bench.clock.sleep(3_600)  # nothing is published for an hour
+    sent = bench.clock.now().timestamp() * 1_000
+    bench.kafka.log += [replace(record(n), timestamp=int(sent)) for n in range(3)]
+    assert await seconds() == 0
+    await bench.clock.sleep(10)
+    assert await seconds() == 10
+    await bench.clock.sleep(50)
+    await bench.consumer.consume(bench.kafka.poll(1), bench.kafka)
+    assert await seconds() == 60
+    await bench.turn()
+    assert await seconds() == 0
 
 
 async def test_nothing_depends_on_kafkas_own_offset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.runtime.batch_histogram import BatchHistogram
-from shared.runtime.metrics import Metrics
+from shared.runtime.metrics import Lag, Metrics
 from shared.runtime.service_metrics import FollowupsMetrics
 from shared.runtime.version import VERSION
 
@@ -30,6 +30,7 @@ PROMISED: dict[str, set[str]] = {
     "peygir_outbox_oldest_seconds": set(),
     "peygir_dead_letters_total": {"reason"},
     "peygir_consumer_lag": {"topic", "partition"},
+    "peygir_consumer_lag_seconds": {"topic", "partition"},
     "peygir_lease_held": {"lease"},
     "peygir_sweep_put_off": set(),
     "peygir_build_info": {"version", "python"},
@@ -55,7 +56,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.event_committed(KNOWN, 0.1, 0.2)
     metrics.dead_letter("conflict")
     metrics.set_outbox("followups_civil", 1, 2.0)
-    metrics.set_lag("followups-civil", OURS, 0, 3)
+    metrics.set_lag("followups-civil", OURS, 0, Lag(3, 0.5))
     metrics.set_paused("followups-civil", False)
     metrics.set_lease("relay", True)
     metrics.set_put_off("followups_civil", 0)
@@ -186,8 +187,8 @@ def test_outboxes_of_several_databases_are_summed_and_the_oldest_counts() -> Non
 
 def test_the_lag_of_a_lost_partition_is_forgotten() -> None:
     metrics = Metrics()
-    metrics.set_lag("g", OURS, 0, 5)
-    metrics.set_lag("g", OURS, 1, 6)
+    metrics.set_lag("g", OURS, 0, Lag(5, 0.5))
+    metrics.set_lag("g", OURS, 1, Lag(6, 0.5))
     metrics.forget_lag("g", OURS, 0)
     metrics.forget_lag("g", OURS, 7)
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") is None
@@ -196,8 +197,8 @@ def test_the_lag_of_a_lost_partition_is_forgotten() -> None:
 
 def test_the_lag_of_a_topic_is_that_of_its_slowest_group() -> None:
     metrics = Metrics()
-    metrics.set_lag("civil", OURS, 0, 5)
-    metrics.set_lag("social", OURS, 0, 2)
+    metrics.set_lag("civil", OURS, 0, Lag(5, 0.5))
+    metrics.set_lag("social", OURS, 0, Lag(2, 0.5))
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") == 5
     metrics.forget_lag("civil", OURS, 0)
     assert value(metrics, "peygir_consumer_lag", topic=OURS, partition="0") == 2

@@ -60,7 +60,10 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             store, context, uploads, host.make_optional(ledger.database)
         )
         host.prepare(store.prepare)
-        host.gauge(partial(_set_gauges, store, deputy, metrics, host.clock))
+        host.gauge(
+            partial(_set_gauges, store, deputy, metrics, host.clock),
+            partial(metrics.hide_stored, deputy),
+        )
         host.consume(
             f"{SERVICE}-{deputy}",
             [host.topics.resolutions(deputy)],

@@ -59,7 +59,7 @@ def build(settings: NotifySettings) -> tuple[Host, FastAPI]:
         away=metrics.set_mail_server_away,
     )
     host.run_leased(ledger.database, "delivery", dispatcher.deliver, wake_up)
-    host.gauge(partial(_show_waiting, store, metrics))
+    host.gauge(partial(_show_waiting, store, metrics), metrics.hide_stored)
     routes, title = [api.routes(store)], "Peygir: notices"
     return host, host.app(title, routes, [topics.notices], persian=persian.CATALOGUE)
 

@@ -6,6 +6,7 @@ or a person. Prometheus's own label `job` names the service.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -246,6 +247,11 @@ class Metrics:
         """Set how many items are put off in a database; the metric shows the process's sum."""
         self._put_offs[database] = count
         self._put_off.set(sum(self._put_offs.values()))
+
+    def hide_put_off(self, database: str) -> None:
+        """Leave a database that does not answer out of the sum; without any the sum is NaN."""
+        self._put_offs.pop(database, None)
+        self._put_off.set(sum(self._put_offs.values()) if self._put_offs else math.nan)
 
     def set_stalled(self, part: str, name: str, topic: str, cause: str) -> None:
         """Report that a part (of a group or a database, `name`) waits in place at a topic."""

@@ -74,6 +74,14 @@ class FollowupsMetrics(Metrics):
         self._extensions.labels(deputy).set(extensions)
         self._median_age.labels(deputy).set(age)
 
+    def hide_stored(self, deputy: str) -> None:
+        """Show nothing of what is stored of a deputy: its database does not answer."""
+        for gauge in (
+            *(self._followups, self._overdue, self._verified, self._on_time),
+            *(self._extensions, self._median_age),
+        ):
+            gauge.remove_by_labels({"deputy": deputy})
+
     def swept(self, deputy: str, at: datetime) -> None:
         """Record that a sweep over a deputy's follow-ups ended at `at`, by the machine clock."""
         self._last_sweep.labels(deputy).set(at.timestamp())
@@ -105,6 +113,11 @@ class NotifyMetrics(Metrics):
     def set_troubled(self, cause: str, count: int) -> None:
         """Set how many of them are put off for a cause."""
         self._notices_put_off.labels(cause).set(count)
+
+    def hide_stored(self) -> None:
+        """Show NaN for what is stored: the database does not answer."""
+        self._waiting.set(math.nan)
+        self._notices_put_off.clear()
 
     def set_mail_server_away(self, away: bool) -> None:
         """Set whether the mail server accepts nothing from this process."""

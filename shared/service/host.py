@@ -172,10 +172,7 @@ class Host:
         database: Database,
         refusals: Iterable[type[Refused]] = (),
     ) -> None:
-        """Read topics, and this service's replayed dead letters, as one consumer group.
-
-        `refusals`: why `handle` refuses events.
-        """
+        """Read topics and replayed dead letters as one group; `refusals`: why `handle` refuses."""
         settings = self.settings
         consumer = Consumer(
             group=settings.namespace + group,
@@ -248,7 +245,8 @@ class Host:
             swept=lambda: swept(self.machine.now()),
         )
         self.run_leased(database, "sweeper", sweeper.run)
-        self.gauge(partial(gauges.show_snoozed, due_queue, database.name, self.metrics, self.clock))
+        show = partial(gauges.show_snoozed, due_queue, database.name, self.metrics, self.clock)
+        self.gauge(show, partial(self.metrics.hide_put_off, database.name))
 
     def recover_from(self, database: Database, topics: Sequence[str], take_in: Recover) -> None:
         """Recover a database from the topics that only it publishes to, before anything else."""
@@ -270,9 +268,9 @@ class Host:
         if "sweeper" in self.settings.run:
             self._lifecycle.repeat(work, every_seconds)
 
-    def gauge(self, work: Action) -> None:
-        """Do something every two seconds, such as setting gauges."""
-        self._lifecycle.gauge(work)
+    def gauge(self, show: Action, hide: Callable[[], None] = lambda: None) -> None:
+        """Set gauges every two seconds; `hide` them while their database does not answer."""
+        self._lifecycle.gauge(show, hide)
 
     def app(
         self,

@@ -53,7 +53,7 @@ class Lifecycle:
         self._stalls = stalls
         self._clock = clock
         self._preparations: list[Action] = []
-        self._gauges: list[Action] = []
+        self._gauges: list[BackgroundTask] = []
         self._parts: list[BackgroundTask] = []
         self._rollback_detectors: dict[str, RollbackDetector] = {}  # by the name of the database
 
@@ -61,9 +61,12 @@ class Lifecycle:
         """Run an action once, before any part begins."""
         self._preparations.append(action)
 
-    def gauge(self, action: Action) -> None:
-        """Run an action every two seconds; an error of MongoDB is logged and passes."""
-        self._gauges.append(action)
+    def gauge(self, show: Action, hide: Callable[[], None]) -> None:
+        """Show something every two seconds; hide it while MongoDB does not say what it is.
+
+        None waits for another, and an error of MongoDB ends nothing.
+        """
+        self._gauges.append(partial(self._keep_gauge, show, hide))
 
     def add(self, part: BackgroundTask, database: Database | None = None) -> None:
         """Run a part until the process ends, once the database (if any) has recovered."""
@@ -94,7 +97,7 @@ class Lifecycle:
                     await prepare()
         self.is_prepared = True
         async with asyncio.TaskGroup() as group:
-            for part in (*self._parts, self._recover, self._keep_gauges, self._detect_rollbacks):
+            for part in (*self._parts, *self._gauges, self._recover, self._detect_rollbacks):
                 group.create_task(part())
 
     async def _recover(self) -> None:
@@ -113,14 +116,18 @@ class Lifecycle:
                     await action()
             await self._clock.sleep(every_seconds)
 
-    async def _keep_gauges(self) -> None:
+    async def _keep_gauge(self, show: Action, hide: Callable[[], None]) -> None:
+        is_shown = True
         while True:
-            for gauge in self._gauges:
-                try:
-                    await gauge()
-                except PyMongoError as error:  # no work depends on a gauge
+            try:
+                await show()
+                is_shown = True
+            except PyMongoError as error:  # no work depends on a gauge
+                hide()
+                if is_shown:
                     why = refusal(error) or f"{type(error).__name__}: {error}"
                     _log.warning("gauge not shown", error=why)
+                is_shown = False
             await self._clock.sleep(_GAUGES_SECONDS)
 
     async def _detect_rollbacks(self) -> None:

@@ -206,6 +206,7 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
                     )
                 )
             )
+            await shown(followups, "peygir_followups{", False)
             longest = max(waits)
             print(f"without MongoDB refused after {longest:.1f} s at most")
             assert longest < ANSWER_SECONDS
@@ -215,8 +216,18 @@ async def test_without_mongodb_it_says_so_and_takes_later_what_was_published_mea
         await service.ready()
         assert (await service.http.get(LISTS[name])).status_code == 200, "ready is who answers"
     await followed(followups, "meanwhile")
+    await shown(followups, "peygir_followups{", True)
     assert (await followed(followups, "known")) == item
     assert processes(services) == before
+
+
+async def shown(service: Service, series: str, wanted: bool) -> None:
+    """Wait until a series is shown, or is not: what is stored is not known without MongoDB."""
+
+    async def is_so() -> bool:
+        return (series in (await service.http.get("/metrics")).text) is wanted
+
+    await eventually(is_so, 60, f"{series} being {'shown' if wanted else 'hidden'}")
 
 
 async def refused(service: Service, method: str, path: str) -> float:

@@ -120,16 +120,20 @@ async def test_a_database_that_others_do_not_wait_for_is_named_until_it_has_reco
     await recovery.check()
 
 
-async def test_a_gauge_that_fails_ends_nothing() -> None:
+async def test_a_gauge_is_hidden_while_mongodb_is_away_and_delays_no_other() -> None:
     steps = Steps()
-    shown: list[int] = []
+    answers = iter([None, AutoReconnect("away"), AutoReconnect("away"), None])
 
-    async def gauge() -> None:
-        shown.append(len(shown))
-        if len(shown) == 3:
-            steps.taken.append("shown")
-            await steps.part()
-        raise AutoReconnect("away")
+    async def show() -> None:
+        answer = next(answers, Ended())
+        steps.taken.append("shown" if answer is None else "not shown")
+        if answer is not None:
+            raise answer
 
-    steps.lifecycle.gauge(gauge)
-    assert await steps.until_it_ends() == ["shown", "part"]
+    async def never() -> None:
+        await asyncio.Future()
+
+    steps.lifecycle.gauge(never, lambda: None)
+    steps.lifecycle.gauge(show, lambda: steps.taken.append("hidden"))
+    taken = await steps.until_it_ends()
+    assert taken == ["shown", *["not shown", "hidden"] * 2, "shown", "not shown"]

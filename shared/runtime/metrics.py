@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from prometheus_client import (
@@ -142,6 +143,21 @@ class Metrics:
             "topic",
             "cause",
         )
+        self._dependencies = self._gauge(
+            "peygir_dependency_up",
+            "Whether what this process depends on works, as /readyz says.",
+            "dependency",
+        )
+        self._clock_difference = self._gauge(
+            "peygir_clock_difference_seconds",
+            "How far this machine's clock is ahead of MongoDB's; NaN if it is not compared.",
+        )
+        self._clock_difference.set(math.nan)
+        self._certificates = self._gauge(
+            "peygir_certificate_expiry_timestamp_seconds",
+            "When a certificate of the settings expires.",
+            "certificate",
+        )
         self._leases = self._gauge(
             "peygir_lease_held", "Whether this process holds the lease.", "lease"
         )
@@ -260,6 +276,18 @@ class Metrics:
     def clear_stalled(self, part: str, name: str, topic: str, cause: str) -> None:
         """Report that it no longer waits."""
         self._stalled.remove(part, name, topic, cause)
+
+    def set_dependency(self, name: str, up: bool) -> None:
+        """Set whether something that this process depends on works."""
+        self._dependencies.labels(name).set(up)
+
+    def set_clock_difference(self, seconds: float) -> None:
+        """Set how far this machine's clock is ahead of MongoDB's."""
+        self._clock_difference.set(seconds)
+
+    def set_certificate_expiry(self, name: str, at: datetime) -> None:
+        """Set when a certificate expires (UTC). `name` says what it is for."""
+        self._certificates.labels(name).set(at.timestamp())
 
     def set_lease(self, lease: str, held: bool) -> None:
         """Set whether this process holds a lease now."""

@@ -112,6 +112,8 @@ class Host:
         self.health = Health()
         self._readiness.register(self.health)
         self.health.register("recovery", self._recovery.check)
+        for show in gauges.of_process(self.health, self._clock_skew, settings, metrics):
+            self.gauge(show)
         self._authenticator = identity.wire(
             settings, self.machine, self._sources.integrators, self._lifecycle, self.health
         )

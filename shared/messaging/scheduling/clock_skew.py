@@ -28,6 +28,8 @@ class ClockSkewGuard:
         self._clock = clock
         self._server_time = server_time
         self._asked: tuple[datetime, float] | None = None  # both clocks when they last agreed
+        self.difference: timedelta | None = None
+        """By how much this clock was ahead when MongoDB was last asked."""
 
     async def agrees(self) -> bool:
         """Whether the two differ by at most one minute. Raises the driver's errors."""
@@ -37,7 +39,8 @@ class ClockSkewGuard:
             jumped = abs(now - then - timedelta(seconds=since)) > _JUMP
             if not jumped and since < _ASK_EVERY:
                 return True
-        skew = abs(now - await self._server_time())
+        self.difference = now - await self._server_time()
+        skew = abs(self.difference)
         if skew > _LARGEST_SKEW:
             _log.error("clocks differ, nothing is swept", seconds=skew.total_seconds())
             self._asked = None

@@ -32,6 +32,9 @@ PROMISED: dict[str, set[str]] = {
     "peygir_consumer_lag": {"topic", "partition"},
     "peygir_consumer_lag_seconds": {"topic", "partition"},
     "peygir_lease_held": {"lease"},
+    "peygir_dependency_up": {"dependency"},
+    "peygir_clock_difference_seconds": set(),
+    "peygir_certificate_expiry_timestamp_seconds": {"certificate"},
     "peygir_sweep_put_off": set(),
     "peygir_build_info": {"version", "python"},
     "peygir_http_requests_total": {"method", "route", "status"},
@@ -59,6 +62,8 @@ def used(metrics: Metrics) -> Metrics:
     metrics.set_lag("followups-civil", OURS, 0, Lag(3, 0.5))
     metrics.set_paused("followups-civil", False)
     metrics.set_lease("relay", True)
+    metrics.set_dependency("kafka", True)
+    metrics.set_certificate_expiry("kafka", datetime(2030, 3, 11, tzinfo=UTC))
     metrics.set_put_off("followups_civil", 0)
     metrics.request_answered("GET", "/v1/followups", 200, 0.01)
     if isinstance(metrics, FollowupsMetrics):

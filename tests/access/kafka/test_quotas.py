@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Producer, ThrottleEvent, TopicPartition
 
 from shared.messaging.kafka.connection import FixedSecret, KafkaConnection
@@ -24,6 +25,9 @@ RECORD = b"x" * 50_000
 RECORDS = 20
 BYTES_PER_SECOND = 10_000
 """A small quota: ten seconds' worth, which Kafka lets pass, are two records."""
+APPROVALS = 60
+APPROVALS_BYTES_PER_SECOND = 2_000
+"""Another one: ten seconds' worth are fewer than half of the approvals."""
 
 DONE = "all rights, quotas and users are as they should be"
 
@@ -133,8 +137,10 @@ def write(options: Mapping[str, Any], topic: str) -> tuple[int, float]:
     return RECORDS, throttled.seconds
 
 
-def read(options: Mapping[str, Any], topic: str, group: str) -> tuple[int, float]:
-    """Read up to RECORDS until the broker throttles: how many, and the seconds."""
+def read(
+    options: Mapping[str, Any], topic: str, group: str, most: int = RECORDS
+) -> tuple[int, float]:
+    """Read up to `most` records until the broker throttles: how many, and the seconds."""
     throttled = Throttled()
     consumer = Consumer(
         {**options, "group.id": group, "enable.auto.commit": False, "throttle_cb": throttled}
@@ -142,7 +148,7 @@ def read(options: Mapping[str, Any], topic: str, group: str) -> tuple[int, float
     count, until = 0, time.monotonic() + SECONDS
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        while count < RECORDS and not throttled.seconds:
+        while count < most and not throttled.seconds:
             assert time.monotonic() < until, f"{count} records, and nobody was throttled"
             message = consumer.poll(0.1)
             if message is not None:
@@ -155,10 +161,12 @@ def read(options: Mapping[str, Any], topic: str, group: str) -> tuple[int, float
 
 @pytest.fixture
 def small(house: House) -> Iterator[None]:
-    """The integrator `tracker` with a small quota, set by the command."""
+    """An integrator and a worker with small quotas, set by the command."""
     house.quotas.write_text(
         f"[users.{house.user('integrator-tracker')}]\n"
         f"producer_byte_rate = {BYTES_PER_SECOND}\nconsumer_byte_rate = {BYTES_PER_SECOND}\n"
+        f"[users.{house.user('followups-crisis')}]\n"
+        f"consumer_byte_rate = {APPROVALS_BYTES_PER_SECOND}\n"
     )
     done = house.access()
     assert done.code == 0, done.err
@@ -188,3 +196,22 @@ async def test_a_reader_above_its_quota_is_throttled_and_another_is_not(house: H
     assert count < RECORDS
     own = house.user("followups-civil")
     assert await asyncio.to_thread(read, worker, topic, own) == (RECORDS, 0)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_worker_above_its_quota_is_late_and_loses_nothing(house: House) -> None:
+    topic, user = house.topics.resolutions("crisis"), "followups-crisis"
+
+    async def all_followed() -> bool:
+        return len(await service.items("/v1/followups", limit=2 * APPROVALS)) == APPROVALS
+
+    async with house.service("followups", user, PEYGIR_DEPUTIES="crisis") as service:
+        async with AIOKafkaProducer(**house.connection("integrator-other").options()) as producer:
+            for n in range(APPROVALS):
+                key, value, headers = house.event("/other", f"r-{n}", "crisis", by="other")
+                await producer.send_and_wait(topic, value, key=key, headers=headers, partition=0)
+        group, options = house.user(user), house.librdkafka(user)
+        count, seconds = await asyncio.to_thread(read, options, topic, group, APPROVALS)
+        assert seconds > 0
+        assert count < APPROVALS
+        await eventually(all_followed, 2 * SECONDS, "a follow-up of each approval")

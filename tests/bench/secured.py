@@ -38,6 +38,12 @@ _console = Console()
 
 _PATIENCE_SECONDS: Final = 300.0
 _SOURCE: Final = "/tracker"
+_UNLIMITED: Final = """
+[integrator]  # the flood is not what is measured
+producer_byte_rate = 1_000_000_000
+consumer_byte_rate = 1_000_000_000
+request_percentage = 1_000
+"""
 
 Sent = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
@@ -130,6 +136,7 @@ def _house(cluster: Cluster, security: KafkaSecurity, folder: Path, like: House 
     if like is not None:
         made.keys.update(like.keys)
         made.write_integrators()
+    made.quotas.write_text(_UNLIMITED)
     granted = made.access("--secrets", str(made.secrets))
     assert granted.code == 0, granted.err
     created = made.tool("topics", "tools.topics", PEYGIR_REPLICATION_FACTOR="1")

@@ -47,6 +47,7 @@ NOT_RUN: Final[Mapping[str, str]] = {
     "docs/kafka-access.md: Connect an integrating system 1": "settings of librdkafka",
     "docs/kafka-access.md: Sign your events 1": "tests/unit/messaging makes such keys",
     "docs/kafka-access.md: Grant the rights 1": "tests/access/kafka runs it on a secured Kafka",
+    "docs/kafka-access.md: Quotas 1": "tests/unit/access reads such a file",
     "docs/kafka-access.md: Sources of events 1": "tests/unit/runtime reads such a file",
 }
 """Blocks that cannot be run, and why."""

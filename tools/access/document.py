@@ -1,4 +1,4 @@
-"""The table of rights in docs/kafka-access.md, from the data; as a program it writes it there."""
+"""The tables in docs/kafka-access.md, from the data; as a program it writes them there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.contracts.topics import Topics
 from shared.runtime.integrators import Integrator
+from tools.access.quotas import DEFAULTS, NAMES, REASONS
 from tools.access.rights import Grantee, Resource, grantees
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "kafka-access.md"
@@ -15,17 +16,28 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "kafka-access.md"
 _DEPUTY: Final = "‹deputy›"
 _OTHER: Final = "‹other›"
 _EXAMPLE: Final = Integrator("‹name›", frozenset({"/x"}), frozenset({_DEPUTY}))
-_BEGIN: Final = "<!-- rights -->\n"
-_END: Final = "<!-- /rights -->"
 
 
 def page(text: str) -> str:
-    """The page with the present table."""
-    before, _, rest = text.partition(_BEGIN)
-    return f"{before}{_BEGIN}{table()}{_END}{rest.partition(_END)[2]}"
+    """The page with the present tables."""
+    for name, table in (("quotas", quotas()), ("rights", rights())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{table}{end}{rest.partition(end)[2]}"
+    return text
 
 
-def table() -> str:
+def quotas() -> str:
+    """The default quotas, as Markdown."""
+    names = " | ".join(f"`{name}`" for name in NAMES)
+    lines = [f"| kind | {names} | because |", "| --- | --- | --- | --- | --- |"]
+    for kind, quota in DEFAULTS.items():
+        limits = " | ".join(f"{limit:,}" for limit in quota.limits().values())
+        lines.append(f"| `{kind}` | {limits} | {REASONS[kind]} |")
+    return "\n".join(lines) + "\n"
+
+
+def rights() -> str:
     """The rights of an installation with any deputy, as Markdown."""
     topics = Topics((_DEPUTY, _OTHER))
     every = {spec.name for spec in topics.all() if _OTHER not in spec.name}

@@ -1,9 +1,15 @@
-"""`python -m tools.access kafka` and `strimzi`: rights in Kafka, from the data in `rights.py`."""
+"""`python -m tools.access kafka` and `strimzi`: rights and quotas in Kafka.
+
+They are data, in `rights.py` and `quotas.py`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -13,10 +19,19 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.contracts.topics import Topics
+from shared.messaging.kafka.connection import connection_of
 from shared.runtime.integrators import BadIntegrators, Integrators, read_integrators
 from shared.runtime.settings import PARTS, load, refuse
 from tools.access import strimzi as manifests
-from tools.access.kafka_acls import Difference, KafkaAccess, KafkaAccessFailed, difference
+from tools.access.kafka_acls import (
+    Difference,
+    KafkaAccess,
+    KafkaAccessFailed,
+    Ownership,
+    difference,
+)
+from tools.access.kafka_quotas import KafkaQuotas
+from tools.access.quotas import BadQuotas, QuotaChange, Quotas, quota_changes, read_quotas
 from tools.access.rights import Grantee, grantees
 from tools.access.workloads import Workload, workloads
 from tools.asking import ToolSettings
@@ -34,10 +49,22 @@ class KafkaAccessSettings(ToolSettings):
     integrators_file: Path | None = Field(
         None, description="The TOML file that lists the systems of others."
     )
+    quotas_file: Path | None = Field(
+        None, description="The TOML file with quotas other than the defaults."
+    )
 
     def lacks(self) -> Iterator[str]:
         """MongoDB is not used here."""
         return (line for line in super().lacks() if line.startswith(_VARIABLE))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to change in a cluster, and whose passwords are set."""
+
+    access: Difference
+    quotas: tuple[QuotaChange, ...]
+    passwords: tuple[str, ...]
 
 
 Together = Annotated[
@@ -61,8 +88,9 @@ def kafka(
 ) -> None:
     """Give everybody who logs in to Kafka the rights that `rights.py` lists, and take the others.
 
-    Safe to repeat. Only rules that this project makes are removed, and the users of integrators
-    that are no longer in PEYGIR_INTEGRATORS_FILE.
+    Quotas are set as `quotas.py` and PEYGIR_QUOTAS_FILE say. Safe to repeat. Only rules that this
+    project makes are removed, and the users of integrators that are no longer in
+    PEYGIR_INTEGRATORS_FILE.
     """
     settings = load(KafkaAccessSettings)
     declared = declared_rights(settings, together=together)
@@ -70,16 +98,23 @@ def kafka(
         _fail(f"there is no user {', '.join(unknown)}; without --rotate, the table lists them all")
     if rotate and folder is None:
         _fail("--rotate writes the new password into a file; add --secrets FOLDER")
+    quotas = declared_quotas(settings, declared)
     access = KafkaAccess(librdkafka_options(settings), ", ".join(settings.kafka_bootstrap_servers))
+    limiter = KafkaQuotas(connection_of(settings))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors are one line
     try:
         users = access.users() if folder is not None else frozenset(one.user for one in declared)
         found = difference(declared, access.rules(), users, settings.namespace)
         changed = [*found.users, *(user for user in rotate or [] if user not in found.users)]
+        changes = _quota_changes(
+            declared, quotas, limiter, settings.namespace, with_users=folder is not None
+        )
+        plan = Plan(found, changes, tuple(changed))
         if not dry_run:
-            _apply(access, found, changed, folder, settings.namespace)
+            _apply(access, limiter, plan, folder, settings.namespace)
     except KafkaAccessFailed as error:
         _fail(str(error))
-    _print(found, changed, dry_run=dry_run)
+    _print(plan, dry_run=dry_run)
 
 
 def strimzi(
@@ -93,7 +128,9 @@ def strimzi(
     """Print a KafkaUser of Strimzi for everybody who logs in to Kafka, as YAML."""
     settings = load(KafkaAccessSettings)
     authentication = "tls" if tls else "scram-sha-512"
-    print(manifests.manifests(declared_rights(settings), cluster, authentication), end="")
+    declared = declared_rights(settings)
+    quotas = declared_quotas(settings, declared)
+    print(manifests.manifests(declared, quotas, cluster, authentication), end="")
 
 
 def declared_rights(settings: KafkaAccessSettings, *, together: bool = False) -> list[Grantee]:
@@ -106,6 +143,18 @@ def declared_rights(settings: KafkaAccessSettings, *, together: bool = False) ->
             refuse("PEYGIR_INTEGRATORS_FILE", str(error))
     topics = Topics(settings.known_deputies, settings.namespace)
     return grantees(topics, integrators.all, _services(settings.known_deputies, together))
+
+
+def declared_quotas(settings: KafkaAccessSettings, declared: Sequence[Grantee]) -> Quotas:
+    """The quotas of this installation's users. Ends the process for a wrong file."""
+    if settings.quotas_file is None:
+        return Quotas()
+    try:
+        quotas = read_quotas(settings.quotas_file)
+        quotas.check(declared)
+    except BadQuotas as error:
+        refuse("PEYGIR_QUOTAS_FILE", str(error))
+    return quotas
 
 
 def librdkafka_options(settings: KafkaAccessSettings) -> dict[str, Any]:
@@ -142,27 +191,44 @@ def _services(deputies: Sequence[str], together: bool) -> list[Workload]:
     return there
 
 
-def _apply(
-    access: KafkaAccess,
-    found: Difference,
-    passwords: Sequence[str],
-    folder: Path | None,
+def _quota_changes(
+    declared: Sequence[Grantee],
+    quotas: Quotas,
+    limiter: KafkaQuotas,
     namespace: str,
+    *,
+    with_users: bool,
+) -> tuple[QuotaChange, ...]:
+    """Quotas that are not as declared. They end with their user, so not before users are managed.
+
+    Raises KafkaAccessFailed.
+    """
+    wanted = {one.user: quotas.of(one) for one in declared}
+    present = asyncio.run(limiter.present())
+    ownership = Ownership(namespace, frozenset(wanted))
+    former = sorted(u for u in present.keys() - wanted.keys() if ownership.owns_user(u))
+    return quota_changes(wanted, present, former if with_users else ())
+
+
+def _apply(
+    access: KafkaAccess, limiter: KafkaQuotas, plan: Plan, folder: Path | None, namespace: str
 ) -> None:
     """Make the changes; rights go before they come, and files before passwords.
 
-    A password that is in Kafka and in no file could not be used. Raises KafkaAccessFailed.
+    A password that is in Kafka and in no file could not be used. A user is limited before it can
+    log in, and until it no longer can. Raises KafkaAccessFailed.
     """
-    access.remove(found.remove)
-    access.add(found.add)
-    if folder is None:
-        return
-    for user in passwords:
-        password = secrets.token_urlsafe(_RANDOM_BYTES)
-        write_login(folder / user.removeprefix(namespace), user, password)
-        access.set_password(user, password)
-    for user in found.gone:
-        access.forget_user(user)
+    access.remove(plan.access.remove)
+    asyncio.run(limiter.change([one for one in plan.quotas if one.declared is not None]))
+    access.add(plan.access.add)
+    if folder is not None:
+        for user in plan.passwords:
+            password = secrets.token_urlsafe(_RANDOM_BYTES)
+            write_login(folder / user.removeprefix(namespace), user, password)
+            access.set_password(user, password)
+        for user in plan.access.gone:
+            access.forget_user(user)
+    asyncio.run(limiter.change([one for one in plan.quotas if one.declared is None]))
 
 
 def write_login(folder: Path, user: str, password: str) -> None:
@@ -176,16 +242,17 @@ def write_login(folder: Path, user: str, password: str) -> None:
         draft.replace(folder / name)
 
 
-def _print(found: Difference, passwords: Sequence[str], *, dry_run: bool) -> None:
+def _print(plan: Plan, *, dry_run: bool) -> None:
     rows = [
-        *(("remove right", str(rule)) for rule in found.remove),
-        *(("add right", str(rule)) for rule in found.add),
-        *(("set password", f"User:{user}") for user in passwords),
-        *(("remove user", f"User:{user}") for user in found.gone),
+        *(("remove right", str(rule)) for rule in plan.access.remove),
+        *(("set quota", str(change)) for change in plan.quotas),
+        *(("add right", str(rule)) for rule in plan.access.add),
+        *(("set password", f"User:{user}") for user in plan.passwords),
+        *(("remove user", f"User:{user}") for user in plan.access.gone),
     ]
     console = Console()
     if not rows:
-        console.print("all rights and users are as they should be")
+        console.print("all rights, quotas and users are as they should be")
         return
     table = Table(title="would change" if dry_run else "changed", title_justify="left")
     table.add_column("what")

@@ -36,6 +36,15 @@ class Operation(StrEnum):
     IDEMPOTENT_WRITE = "IdempotentWrite"
 
 
+class PrincipalKind(StrEnum):
+    """What a user in Kafka is; how much it may take of a broker depends on it (`quotas.py`)."""
+
+    SERVICE = "service"  # of the whole installation, or an API without consumers
+    WORKER = "worker"  # follows up for one deputy, or on one machine for all of them
+    INTEGRATOR = "integrator"
+    TOOL = "tool"
+
+
 class ResourceType(StrEnum):
     """What it may be done to."""
 
@@ -67,6 +76,7 @@ class Grantee:
     """A user in Kafka, and all that it may do."""
 
     user: str
+    kind: PrincipalKind
     rights: tuple[Right, ...]
 
 
@@ -81,12 +91,16 @@ def grantees(
     """
     there = workloads(topics.deputies) if services is None else services
     namespace = topics.namespace
+    tool, integrator = PrincipalKind.TOOL, PrincipalKind.INTEGRATOR
     return [
-        *(Grantee(namespace + one.name, _sorted(_of_service(one, topics))) for one in there),
-        Grantee(namespace + TOPICS_TOOL, _sorted(_of_topics_tool(topics))),
-        Grantee(namespace + DEADLETTER_TOOL, _sorted(_of_deadletter_tool(topics))),
         *(
-            Grantee(namespace + one.user, _sorted(_of_integrator(one, topics)))
+            Grantee(namespace + one.name, _kind_of(one), _sorted(_of_service(one, topics)))
+            for one in there
+        ),
+        Grantee(namespace + TOPICS_TOOL, tool, _sorted(_of_topics_tool(topics))),
+        Grantee(namespace + DEADLETTER_TOOL, tool, _sorted(_of_deadletter_tool(topics))),
+        *(
+            Grantee(namespace + one.user, integrator, _sorted(_of_integrator(one, topics)))
             for one in integrators
         ),
     ]
@@ -104,6 +118,11 @@ def groups_of(workload: Workload) -> tuple[str, ...]:
 def integrator_groups(integrator: Integrator, namespace: str = "") -> Resource:
     """The consumer groups that an integrator may use; none of ours has a full stop."""
     return Resource(ResourceType.GROUP, f"{namespace}{integrator.name}.", prefixed=True)
+
+
+def _kind_of(workload: Workload) -> PrincipalKind:
+    works = workload.service == "followups" and "consumer" in workload.run
+    return PrincipalKind.WORKER if works else PrincipalKind.SERVICE
 
 
 def _sorted(rights: Iterable[Right]) -> tuple[Right, ...]:

@@ -1,4 +1,4 @@
-"""Strimzi's KafkaUser resources (kafka.strimzi.io/v1), from the rights as data."""
+"""Strimzi's KafkaUser resources (kafka.strimzi.io/v1), from rights and quotas as data."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from tools.access.quotas import Quotas
 from tools.access.rights import Grantee, ResourceType
 
 
-def manifests(grantees: Iterable[Grantee], cluster: str, authentication: str) -> str:
+def manifests(
+    grantees: Iterable[Grantee], quotas: Quotas, cluster: str, authentication: str
+) -> str:
     """One YAML document for each user; `authentication` is `scram-sha-512` or `tls`."""
     return "".join(
         f"---\n{line}"
         for one in grantees
-        for line in ["\n".join(_document(one, cluster, authentication)) + "\n"]
+        for line in ["\n".join(_document(one, quotas, cluster, authentication)) + "\n"]
     )
 
 
-def _document(grantee: Grantee, cluster: str, authentication: str) -> Iterator[str]:
+def _document(grantee: Grantee, quotas: Quotas, cluster: str, authentication: str) -> Iterator[str]:
     yield "apiVersion: kafka.strimzi.io/v1"
     yield "kind: KafkaUser"
     yield "metadata:"
@@ -29,6 +32,11 @@ def _document(grantee: Grantee, cluster: str, authentication: str) -> Iterator[s
     yield "spec:"
     yield "  authentication:"
     yield f"    type: {authentication}"
+    quota = quotas.of(grantee)
+    yield "  quotas:"
+    yield f"    producerByteRate: {quota.producer_byte_rate}"
+    yield f"    consumerByteRate: {quota.consumer_byte_rate}"
+    yield f"    requestPercentage: {quota.request_percentage}"
     yield "  authorization:"
     yield "    type: simple"
     yield "    acls:"

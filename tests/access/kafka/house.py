@@ -25,6 +25,7 @@ from shared.runtime.signatures import public_key, signature
 from tests.component.harness import Service, binary
 from tools.access.kafka import PASSWORD_FILE
 from tools.access.kafka_acls import KafkaAccess
+from tools.access.kafka_quotas import KafkaQuotas
 from tools.access.rights import Grantee, grantees
 
 DEPUTIES: Final = ("civil", "crisis", "coordination")
@@ -53,10 +54,12 @@ class House:
         self.topics = Topics(DEPUTIES, namespace)
         self.secrets = folder / f"{namespace}-secrets"
         self.integrators = folder / f"{namespace}-integrators.toml"
+        self.quotas = folder / f"{namespace}-quotas.toml"
         self.keys = {name: Ed25519PrivateKey.generate() for name in SIGNERS}
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.write_integrators()
+        self.quotas.touch()
         self.key_file = folder / f"{namespace}-scheduler.key"
         self.key_file.write_bytes(
             self.keys["scheduler"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -114,6 +117,14 @@ class House:
         """The rules and users of the cluster, for whoever may change them."""
         return KafkaAccess(self.security.librdkafka(self.cluster.layout), "the test's Kafka")
 
+    def limiter(self) -> KafkaQuotas:
+        """The quotas of the cluster, for whoever may change them."""
+        known = self.security.administrator(self.cluster.layout)
+        names = ("CA_FILE", "CERT_FILE", "KEY_FILE")
+        files = Certificates(*(Path(known[f"PEYGIR_KAFKA_{name}"]) for name in names))
+        server = known["PEYGIR_KAFKA_BOOTSTRAP_SERVERS"]
+        return KafkaQuotas(KafkaConnection((server,), Login("SSL", certificates=files)))
+
     def environment(self, name: str) -> dict[str, str]:
         """The variables of a process that logs in as `name`."""
         return {
@@ -139,6 +150,7 @@ class House:
         environment = {
             **self.environment("nobody"),
             **_without_login(),
+            "PEYGIR_QUOTAS_FILE": str(self.quotas),
             **self.security.administrator(self.cluster.layout),
         }
         return self._run(environment, "tools.access", "kafka", *arguments)

@@ -162,7 +162,7 @@ def test_the_command_is_idempotent_shows_what_it_would_do_and_removes_only_its_o
     house: House,
 ) -> None:
     again = house.access("--secrets", str(house.secrets))
-    assert "all rights and users are as they should be" in again.out
+    assert "all rights, quotas and users are as they should be" in again.out
     house.write_integrators('[[integrators]]\nname = "third"\nsources = ["/third"]')
     wanted = house.access("--dry-run", "--secrets", str(house.secrets))
     assert f"User:{house.user('integrator-third')} Read topic" in wanted.out

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from shared.contracts.topics import Topics
 from shared.runtime.integrators import Integrator
 from tools.access.kafka_acls import Rule, difference, rules_of
+from tools.access.quotas import Quotas
 from tools.access.rights import Operation, Resource, ResourceType, grantees
 from tools.access.strimzi import manifests
 from tools.access.workloads import workloads
@@ -161,6 +162,16 @@ KAFKA_USER: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "properties": {
+                "quotas": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "producerByteRate": {"type": "integer", "minimum": 0},
+                        "consumerByteRate": {"type": "integer", "minimum": 0},
+                        "requestPercentage": {"type": "integer", "minimum": 0},
+                        "controllerMutationRate": {"type": "number", "minimum": 0},
+                    },
+                },
                 "authentication": {
                     "type": "object",
                     "required": ["type"],
@@ -203,7 +214,7 @@ KAFKA_USER: dict[str, Any] = {
 
 @pytest.mark.parametrize("authentication", ["tls", "scram-sha-512"])
 def test_strimzis_users_have_its_shape_and_grant_the_same(authentication: str) -> None:
-    documents = list(yaml.safe_load_all(manifests(DECLARED, "peygir", authentication)))
+    documents = list(yaml.safe_load_all(manifests(DECLARED, Quotas(), "peygir", authentication)))
     for document in documents:
         Draft202012Validator(KAFKA_USER).validate(document)
     assert {_granted(document) for document in documents} == {

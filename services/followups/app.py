@@ -60,10 +60,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             store, context, uploads, host.make_optional(ledger.database)
         )
         host.prepare(store.prepare)
-        host.gauge(
-            partial(_set_gauges, store, deputy, metrics, host.clock),
-            partial(metrics.hide_stored, deputy),
-        )
+        show = partial(_set_gauges, store, deputy, metrics, host.clock)
+        host.gauge(show, partial(metrics.hide_stored, deputy))
         host.consume(
             f"{SERVICE}-{deputy}",
             [host.topics.resolutions(deputy)],
@@ -72,11 +70,8 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
             database=ledger.database,
             refusals=refusals.OF_EVENTS,
         )
-        host.recover_from(
-            ledger.database,
-            [topic],
-            partial(handlers.recover, store=store, context=context),
-        )
+        take_in = partial(handlers.recover, store=store, context=context)
+        host.recover_from(ledger.database, [topic], take_in)
         host.sweep(
             ledger.database,
             partial(handlers.sweep, store, context),

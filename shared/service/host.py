@@ -65,9 +65,7 @@ class Host:
     """
 
     def __init__(self, service: str, settings: CommonSettings, metrics: Metrics) -> None:
-        self.service = service
-        self.settings = settings
-        self.metrics = metrics
+        self.service, self.settings, self.metrics = service, settings, metrics
         self.machine = SystemMachineClock()
         self.topics = Topics(settings.known_deputies, settings.namespace)
         self.source = source_of(service)
@@ -97,8 +95,6 @@ class Host:
         self.clock = domain_clock(settings, self.client)
         self._clock_skew = ClockSkewGuard(self.machine, partial(mongo.server_time, self.client))
         self._wake_ups: list[WakeUp] = []  # of all scheduled work
-        if isinstance(self.clock, SimulatedDomainClock):
-            self._lifecycle.add(partial(follow_clock, self.clock, self._wake_ups, self.machine))
         self._lifecycle.prepare(partial(startup.require_replica_set, self.client))
         self._read_into: dict[str, Database] = {}
         self._receives: set[str] = set()
@@ -106,14 +102,12 @@ class Host:
             self.client,
             link,
             self._publisher,
-            lambda: self._lifecycle.is_prepared and self._recovery.can_serve,
+            self._recovery,
+            lambda: self._lifecycle.is_prepared,
             self._stalls.rights_lacking if settings.asks_for_rights else None,
         )
         self.health = Health()
         self._readiness.register(self.health)
-        self.health.register("recovery", self._recovery.check)
-        for show in gauges.of_process(self.health, self._clock_skew, settings, metrics):
-            self.gauge(show)
         self._authenticator = identity.wire(
             settings, self.machine, self._sources.integrators, self._lifecycle, self.health
         )
@@ -318,6 +312,10 @@ class Host:
         A part that fails ends the process.
         """
         startup.warn_if_open(self.settings)
+        if isinstance(self.clock, SimulatedDomainClock):
+            self._lifecycle.add(partial(follow_clock, self.clock, self._wake_ups, self.machine))
+        for show in gauges.of_process(self.health, self._clock_skew, self.settings, self.metrics):
+            self.gauge(show)
         asyncio.run(self._run(app))
 
     async def _run(self, app: FastAPI) -> None:

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from shared.messaging.core.errors import NotAuthenticated
 from shared.messaging.kafka.publisher import Publisher
+from shared.messaging.recovery.progress import RecoveryProgress
 from shared.runtime import mongo
 from shared.runtime.health import Degraded, Health, Unhealthy
 from shared.runtime.problems import unavailable
@@ -26,6 +27,7 @@ class Readiness:
         client: mongo.Client,
         link: mongo.Link,
         publisher: Publisher,
+        recovery: RecoveryProgress,
         is_prepared: Callable[[], bool],
         rights_lacking: Callable[[], Sequence[str]] | None = None,
     ) -> None:
@@ -36,13 +38,15 @@ class Readiness:
         self._client = client
         self._link = link
         self._publisher = publisher
-        self._is_prepared = is_prepared
+        self._recovery = recovery
+        self._has_begun = is_prepared
         self._rights_lacking = rights_lacking
 
     def register(self, health: Health) -> None:
-        """Add the checks `kafka` and `mongodb`, and `rights` if the stores ask for users."""
+        """Add the checks of stores and recovery, and `rights` if the stores ask for users."""
         health.register("kafka", self._check_kafka)
         health.register("mongodb", self._check_mongodb)
+        health.register("recovery", self._recovery.check)
         if self._rights_lacking is not None:
             health.register("rights", self._check_rights)
 
@@ -56,6 +60,9 @@ class Readiness:
             raise unavailable("The database is being prepared (see /readyz); try again")
         if self._is_away():
             raise unavailable("The database does not answer (see /readyz); try again")
+
+    def _is_prepared(self) -> bool:
+        return self._has_begun() and self._recovery.can_serve
 
     def _is_away(self) -> bool:
         return self._link.away_seconds() > _AWAY_SECONDS

@@ -41,7 +41,7 @@ class Guarded(Service):
             PEYGIR_HTTP_CERT_FILE=str(certificates.certificate),
             PEYGIR_HTTP_KEY_FILE=str(certificates.key),
             PEYGIR_BODY_SECONDS="1",
-            PEYGIR_RATE_PER_SECOND="20",
+            PEYGIR_RATE_PER_SECOND="1",
             PEYGIR_RATE_BURST="40",
         )
         trust = ssl.create_default_context()

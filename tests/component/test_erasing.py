@@ -130,12 +130,12 @@ async def test_a_report_without_its_texts_is_shown_and_a_new_one_taken(
     assert sorted(eraser.holding(SECRET.encode())) == ["reports.expectations", "reports.replies"]
 
     code, out, _ = await eraser.run("report", "forgotten", *WORDS, "--dry-run")
-    assert (code, "texts of 1 reports" in out, "session forgotten" in out) == (0, True, True)
+    assert (code, "texts of 1 report" in out, "session forgotten" in out) == (0, True, True)
     code, _, err = await eraser.run("report", "forgotten", *WORDS, answer="n\n")
     assert (code, "Nothing brings it back" in err) == (1, True)
     assert (await reports.http.get(path, headers=COORDINATION)).json() == before
     assert eraser.lines() == []
-    assert await eraser.done("report", "forgotten", *WORDS) == "texts of 1 reports\nerased\n"
+    assert await eraser.done("report", "forgotten", *WORDS) == "texts of 1 report\nerased\n"
     assert eraser.holding(SECRET.encode()) == []
 
     after = (await reports.http.get(path, headers=COORDINATION)).json()
@@ -196,8 +196,8 @@ async def test_neither_a_repeated_event_nor_a_recovery_brings_texts_back(
             database[collection].insert_many(documents)
     assert "reports.expectations" in eraser.holding(text)
     code, out, _ = await eraser.run("again", "--dry-run")
-    assert (code, "1 of them have come back" in out) == (0, True)
-    assert "1 erasures are carried out" in await eraser.done("again")
+    assert (code, "1 came back" in out) == (0, True)
+    assert "1 erasure carried out" in await eraser.done("again")
     await reports.start()
     mine = {"_id": "restored", "report.answers": {}}
     assert database["expectations"].count_documents(mine) == 1
@@ -240,7 +240,7 @@ async def test_a_file_is_lost_in_every_database_and_others_stay(
     followup_id = path.rpartition("/")[2]
     out = await eraser.done("evidence", followup_id, evidence_id, *WORDS)
     size = 2 * len(PAGES)
-    assert out == f"1 files of evidence ({size:,} bytes)\nerased\n"
+    assert out == f"1 file of evidence ({size:,} bytes)\nerased\n"
     answer = await followups.http.get(f"{path}/evidence/{evidence_id}")
     assert answer.status_code == 410
     assert answer.json()["type"] == "urn:peygir:problem:evidence-lost"
@@ -276,7 +276,7 @@ async def test_a_season_is_erased_whole(
     sessions.insert_one({"_id": "1402-IR-09", "season": "1402"})
 
     out = await eraser.done("season", "1402", *WORDS)
-    found = f"texts of 1 reports, 1 files of evidence ({len(pages):,} bytes)"
+    found = f"texts of 1 report, 1 file of evidence ({len(pages):,} bytes)"
     assert out == f"{found}\nerased\n"
     shown = (await reports.http.get(path, headers=COORDINATION)).json()
     assert (shown["content"], shown["texts_lost"]) == (None, True)

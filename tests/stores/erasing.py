@@ -47,7 +47,7 @@ from tests.unit.reports.builders import (
 )
 from tools.erase.databases import Databases
 from tools.erase.erasures import Erasure, Order
-from tools.erase.planning import Found, plan
+from tools.erase.planning import Found, Recorded, plan
 
 CAUSE = CommitContext("request", "c.ahmadi")
 SESSION_ID = "1402-IR-09"
@@ -272,3 +272,8 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
         }
 
     return comparable(one) == comparable(other)
+
+
+def recorded(there: Installation) -> list[Recorded]:
+    """Every erasure on record."""
+    return [record for records in there.databases.recorded().values() for record in records]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
 from deploy.local.cluster import Cluster
+from deploy.local.layout import PROJECT
 from services.reports.api.schemas import whole_report
 from services.reports.handlers import Change
 from shared.messaging.core.model import CommitContext
@@ -28,11 +33,13 @@ from tests.stores.erasing import (
     id_of,
     installed,
     put,
+    recorded,
     same,
 )
 from tests.stores.test_evidence import a_file
 from tests.unit.reports.builders import COORDINATION
 from tools.erase.databases import NotThere
+from tools.erase.journal import read
 from tools.erase.planning import plan
 
 
@@ -229,3 +236,40 @@ async def test_what_breaks_off_anywhere_is_finished_by_the_next_run(
         for place, documents in there.everything().items():
             if place.endswith("/erasures"):
                 assert all(document["done_at"] for document in documents)
+
+
+@pytest.mark.parametrize("lines", [1, 7, 20])
+async def test_a_process_that_is_killed_leaves_what_the_next_one_finishes(
+    cluster: Cluster, tmp_path: Path, lines: int
+) -> None:
+    async with an_archive(cluster) as archive:
+        there, followup = archive.there, archive.other
+        marks = [f"page {number} to be forgotten".encode() for number in range(30)]
+        for mark in marks:
+            followup = await archive.civil.put(followup, content(mark))
+        followups = there.client[f"{there.namespace}followups_civil"]["followups"]
+        followups.update_one({"_id": followup.followup_id}, {"$set": {"session_id": SESSION_ID}})
+        journal = tmp_path / "journal.jsonl"
+        command = (sys.executable, "-m", "tools.erase", "season", "1402", "--journal", str(journal))
+        words = ("--who", "c.ahmadi", "--why", "پایان فصل", "--yes")
+        environment = {
+            **os.environ,
+            "PEYGIR_ENV": "development",
+            "PEYGIR_MONGODB_URI": cluster.mongodb_uri,
+            "PEYGIR_NAMESPACE": there.namespace,
+        }
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen((*command, *words), cwd=PROJECT, env=environment)
+
+        with start() as process:
+            while not journal.exists() or journal.read_bytes().count(b"\n") < lines:
+                assert process.poll() is None, "it ended before it could be killed"
+                await asyncio.sleep(0.001)
+            process.kill()
+        assert 0 < len(there.holding(*marks, MARK)) <= 2
+        with start() as process:
+            assert process.wait(60) == 0
+        assert there.holding(*marks, OTHER, MARK) == []
+        assert {e.subject for e in read(journal)} == {r.erasure.subject for r in recorded(there)}
+        assert all(record.is_done for record in recorded(there))

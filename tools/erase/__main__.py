@@ -149,14 +149,14 @@ def again(journal: JournalFile, yes: Yes = False, dry_run: DryRun = False) -> No
     with _connected() as there:
         erasures = journals.read(journal)
         back = [e for e in _progress(erasures, "looking") if there.is_there(e)]
-        print(f"{len(erasures):,} erasures in the journal; {len(back):,} of them have come back")
+        print(f"{_number(len(erasures), 'erasure')} in the journal; {len(back):,} came back")
         if dry_run:
             _print_subjects([erasure.subject for erasure in back])
             return
         _ask("Erase them again, and put all on record?", yes=yes)
         for erasure in _progress(erasures, "erasing"):
             there.erase(erasure, _now())
-    print(f"{len(erasures):,} erasures are carried out")
+    print(f"{_number(len(erasures), 'erasure')} carried out")
 
 
 def _erase(find: Find, order: Order, journal: Path, *, yes: bool, dry_run: bool) -> None:
@@ -216,11 +216,15 @@ def _summary(todo: Plan) -> str:
     files = [found for found in todo.new if isinstance(found.subject, EvidenceFile)]
     size = sum(found.size for found in files)
     parts = [
-        f"texts of {texts:,} reports" if texts else "",
-        f"{len(files):,} files of evidence ({size:,} bytes)" if files else "",
-        f"{len(todo.unfinished):,} erasures that were begun" if todo.unfinished else "",
+        f"texts of {_number(texts, 'report')}" if texts else "",
+        f"{_number(len(files), 'file')} of evidence ({size:,} bytes)" if files else "",
+        f"{_number(len(todo.unfinished), 'erasure')} begun before" if todo.unfinished else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _print_subjects(subjects: Sequence[Subject]) -> None:

@@ -163,7 +163,7 @@ class Databases:
                     stored[file["filename"]].append(file["_id"])
                     sizes[file["filename"]] += file["length"]
         for id_, (followup_id, _) in known.items():
-            there = tuple(stored[id_])
+            there = tuple(sorted(stored[id_]))
             subject = EvidenceFile(followup_id, id_, tuple(sorted(holders[id_])), there)
             yield Found(subject, is_there=bool(there), size=sizes[id_])
 

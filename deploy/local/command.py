@@ -23,6 +23,7 @@ APPS: Final[Mapping[str, str]] = {
     "deputy": "tools.deputy.__main__",
     "access": "tools.access.__main__",
     "audit": "tools.audit.__main__",
+    "erase": "tools.erase.__main__",
     "schemas": "tools.schemas",
     "inputs": "tools.inputs",
 }
@@ -36,7 +37,9 @@ MODULES: Final[Mapping[str, str]] = {
 """Commands that are modules to run; the first argument may name one of `tests.bench`."""
 
 _FAILED: Final = 1  # of exit codes; 2 says that the command was not understood
-_OPERATING: Final = frozenset({"login", "topics", "deadletter", "deputy", "access", "audit"})
+_OPERATING: Final = frozenset(
+    {"login", "topics", "deadletter", "deputy", "access", "audit", "erase"}
+)
 _ELSEWHERE: Final = ("PEYGIR_KAFKA_BOOTSTRAP_SERVERS", "PEYGIR_MONGODB_URI", "PEYGIR_SECRETS_DIR")
 
 

@@ -45,7 +45,11 @@ _ACCESS_TO_MONGODB: Final = (
     *(sys.executable, "-m", "tools.access"),
     *("mongodb", "--together", "--secrets"),
 )
-_ROLES_OF_TOOLS: Final[Mapping[str, str]] = {"deadletter": "operator", "audit": "auditor"}
+_ROLES_OF_TOOLS: Final[Mapping[str, str]] = {
+    "deadletter": "operator",
+    "audit": "auditor",
+    "erase": "eraser",
+}
 _HTTP: Final = "services"
 _KEYCLOAK: Final = "keycloak"
 

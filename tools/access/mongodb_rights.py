@@ -76,6 +76,15 @@ _CLOCK: Final[Uses] = {"clock": "find changeStream"}
 _OPERATORS: Final[Uses] = {"letters": "find insert update"}
 _AUDITORS: Final[Uses] = {"commits": "find"}
 _AUDITORS_OF_READS: Final[Uses] = {"reads": "find"}
+_ERASURES: Final[Uses] = {"erasures": "find insert update"}  # none is ever removed
+_ERASER_OF_REPORTS: Final[Uses] = {"expectations": "find update", "replies": "find update"}
+_ERASER_OF_EVIDENCE: Final[Uses] = {
+    "followups": "find",
+    "elsewhere": "find",
+    "evidence.files": "find remove",
+    "evidence.chunks": "remove",  # not even those who erase a file read it
+}
+_ERASER_OF_SEASONS: Final[Uses] = {"sessions": "find"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +117,23 @@ def role_of(workload: Workload, namespace: str = "", *, simulated_clock: bool = 
 
 
 def roles_of_people(deputies: Iterable[str], namespace: str = "") -> Sequence[Role]:
-    """The roles of persons who work with the tools: `operator` and `auditor`.
+    """The roles of persons who work with the tools: `operator`, `auditor` and `eraser`.
 
     An administrator grants them to the users of these persons.
     """
-    histories = ["scheduler", "reports", "notify", *(f"followups_{name}" for name in deputies)]
+    followups = [f"followups_{name}" for name in deputies]
+    histories = ["scheduler", "reports", "notify", *followups]
     audited = [*((name, _AUDITORS) for name in histories), ("reports", _AUDITORS_OF_READS)]
+    erased = [
+        ("scheduler", _ERASER_OF_SEASONS),
+        ("reports", _ERASER_OF_REPORTS),
+        *((name, _ERASER_OF_EVIDENCE) for name in followups),
+        *((name, _ERASURES) for name in ("reports", *followups)),
+    ]
     return [
         Role(f"{namespace}operator", _grants(namespace, [("deadletters", _OPERATORS)])),
         Role(f"{namespace}auditor", _grants(namespace, audited)),
+        Role(f"{namespace}eraser", _grants(namespace, erased)),
     ]
 
 

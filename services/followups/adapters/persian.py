@@ -122,8 +122,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "no evidence {evidence_id} of follow-up {followup_id}": "مستند {evidence_id} در پیگیری "
     "{followup_id} نیست",
     "evidence {evidence_id} is a link: {url}": "مستند {evidence_id} پیوند است: {url}",
-    "it was handed in after the copy from which the database was restored": "پس از نسخه‌ای تحویل "
-    "شده است که پایگاه داده از آن بازگردانده شد",
+    "it was erased, or handed in after the copy that the database was restored from": "پاک شده "
+    "است، یا پس از نسخه‌ای تحویل شده است که پایگاه داده از آن بازگردانده شد",
     "a file has a name: Content-Disposition, or ?name=": "پرونده نام می‌خواهد: در سرآیند "
     "\u2068Content-Disposition\u2069 یا در \u2068?name=\u2069",
     "a kind such as application/pdf": "گونه‌ای است مانند \u2068application/pdf\u2069",

@@ -177,7 +177,9 @@ def _add_download(router: APIRouter, contexts: ApiContexts) -> None:
             )
         content = await api.store.content(piece)
         if content is None:
-            detail = "it was handed in after the copy from which the database was restored"
+            detail = (
+                "it was erased, or handed in after the copy that the database was restored from"
+            )
             raise Problem(410, "evidence-lost", "The content of the evidence is lost", detail)
         return _file(piece, content, if_none_match)
 

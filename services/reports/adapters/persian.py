@@ -18,6 +18,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "revision {revision}: its texts were lost with a database; the province has to send it again": (
         "بازنگری {revision}: متن‌های آن با پایگاه داده از دست رفت؛ استان باید دوباره بفرستد"
     ),
+    "revision {revision}: its texts were erased": "بازنگری {revision}: متن‌های آن پاک شده است",
     "revision {revision} was distributed already": "بازنگری {revision} پیش‌تر توزیع شده است",
     "there is no version {version}; known: {known}": "نسخهٔ {version} نیست؛ نسخه‌ها: {known}",
     "no axis of the catalogue; its axes: {axes}": "محوری از این فهرست نیست؛ محورهای آن: {axes}",

@@ -94,9 +94,10 @@ class ReportItem(BaseModel):
     special_topics: int
     url: str | None
     texts_lost: bool = Field(
-        description="whether the texts of this revision are lost, because the database was "
-        "restored from an older copy; the province may send them again"
+        description="whether the texts of this revision are gone: the database was restored from "
+        "an older copy, or they were erased; the province may send a further revision"
     )
+    erased_at: datetime | None = Field(description="null: nobody erased the texts")
     distributed_at: datetime | None = Field(description="null: this revision was not distributed")
     version: int
 
@@ -117,7 +118,7 @@ class ReportContent(BaseModel):
 class WholeReport(ReportItem):
     """A report with its texts."""
 
-    content: ReportContent | None = Field(description="null: lost, see texts_lost")
+    content: ReportContent | None = Field(description="null: gone, see texts_lost")
 
 
 class IssueCircular(RequestBody):
@@ -214,6 +215,7 @@ def report_item(expectation: Expectation, by: Principal) -> ReportItem:
         special_topics=report.special_topic_count,
         url=report.url,
         texts_lost=report.lost is not None,
+        erased_at=None if report.lost is None else report.lost.erased_at,
         distributed_at=report.distributed_at,
         version=expectation.version,
     )

@@ -191,6 +191,10 @@ def distribute(
         raise NotNow("there is no report yet")
     if expectation.cancelled:
         raise NotNow("the session is cancelled")
+    if report.lost is not None and report.lost.erased_at is not None:
+        raise NotNow(
+            sentence("revision {revision}: its texts were erased", revision=report.revision)
+        )
     if report.lost is not None:
         template = (
             "revision {revision}: its texts were lost with a database; the province has to send it "

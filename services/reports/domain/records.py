@@ -62,14 +62,16 @@ class AxisCount:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What the events still say about texts that were lost with a database.
+    """What the events still say about texts that were lost with a database, or erased.
 
     By design no topic holds the texts of a report. After a restore from a copy that is older than
-    the latest revision, they are gone; the province may send them again as a further revision.
+    the latest revision, or once somebody has erased them, they are gone; the province may send a
+    further revision.
     """
 
     initiatives: int  # how many there were
     special_topics: int
+    erased_at: datetime | None = None  # UTC; None: nobody erased them
 
 
 @dataclass(frozen=True, slots=True)

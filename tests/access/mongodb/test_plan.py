@@ -188,9 +188,17 @@ def test_the_simulated_clock_is_read_in_development_alone() -> None:
 
 
 def test_an_auditor_reads_and_an_operator_never_sees_a_history() -> None:
-    operator, auditor = roles_of_people(_DEPUTIES)
+    operator, auditor, _ = roles_of_people(_DEPUTIES)
     assert {grant.collection for grant in operator.grants} == {"letters"}
     assert {action for grant in auditor.grants for action in grant.actions} == {"find"}
+
+
+def test_an_eraser_removes_files_and_nothing_else() -> None:
+    *_, eraser = roles_of_people(_DEPUTIES)
+    removed = {grant.collection for grant in eraser.grants if "remove" in grant.actions}
+    assert removed == {"evidence.files", "evidence.chunks"}
+    changed = {grant.collection for grant in eraser.grants if "update" in grant.actions}
+    assert changed == {"expectations", "replies", "erasures"}
 
 
 def test_whoever_uses_a_collection_has_a_right_to_it() -> None:

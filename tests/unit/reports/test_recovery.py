@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from services.reports import events, handlers
 from services.reports.api.schemas import AxisCountItem, circular_item, report_item, whole_report
+from services.reports.domain import decisions
 from services.reports.domain.catalogue import CATALOGUES
 from services.reports.domain.decisions import NotNow
-from services.reports.domain.records import Expectation, State
+from services.reports.domain.records import Expectation, Lost, State
 from shared.contracts.events import ReportReminderDue
 from shared.messaging.core.model import Event
 from tests.unit.published import as_read
@@ -142,6 +143,20 @@ async def test_lost_texts_are_not_distributed_and_may_be_sent_again() -> None:
     assert content is not None
     assert content.answers == submission().answers
     assert len({event.id for event in copy.published}) == len(copy.published) == 4
+
+
+async def test_erased_texts_are_shown_as_lost_and_with_when_they_were_erased() -> None:
+    whole = await an_office("a")
+    before = await whole.submit("a", initiatives=INITIATIVES)
+    assert before.report is not None
+    lost = Lost(1, 0, erased_at=DUE_AT)
+    erased = replace(before, report=replace(without_texts(before.report), lost=lost))
+    shown = whole_report(erased, COORDINATION)
+    assert (shown.texts_lost, shown.erased_at, shown.content) == (True, DUE_AT, None)
+    assert (shown.initiatives, shown.special_topics) == (1, 0)
+    with pytest.raises(NotNow, match="revision 1: its texts were erased"):
+        decisions.distribute(erased, COORDINATION, RECEPTION.recipients, DUE_AT)
+    assert report_item(before, COORDINATION).erased_at is None
 
 
 async def test_events_that_come_before_their_session_wait_and_are_not_published_again() -> None:

@@ -23,7 +23,7 @@ from tests.unit.followups.examples import NOW, TRACKING, WATCHED
 from tests.unit.followups.messages import approval
 
 CIVIL: Final = {"X-Peygir-User": "d.karimi", "X-Peygir-Roles": "deputy:civil"}
-SOCIAL: Final = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:social"}
+ECONOMIC: Final = {"X-Peygir-User": "d.sadeghi", "X-Peygir-Roles": "deputy:economic"}
 OFFICE: Final = {"X-Peygir-User": "m.rezaei", "X-Peygir-Roles": "minister-office"}
 COORDINATION: Final = {"X-Peygir-User": "c.ahmadi", "X-Peygir-Roles": "coordination"}
 MORADI: Final = {"X-Peygir-User": "s.moradi", "X-Peygir-Roles": ""}
@@ -55,7 +55,7 @@ class World:
     stores: Mapping[str, MemoryFollowups]
 
     def at(self, now: datetime) -> None:
-        followups_service("civil", "social").clock.instant = now
+        followups_service("civil", "economic").clock.instant = now
 
     async def declare(self, **changes: str) -> str:
         answer = await self.client.post(PATH, {**ABSENCE, **changes}, **CIVIL)
@@ -80,7 +80,7 @@ class World:
 
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
-    stores = {deputy: MemoryFollowups(deputy) for deputy in ("civil", "social")}
+    stores = {deputy: MemoryFollowups(deputy) for deputy in ("civil", "economic")}
     service = followups_service(*stores)
     for deputy, store in stores.items():
         context = replace(TRACKING, deputy=deputy, escalation=WATCHED)
@@ -132,7 +132,7 @@ async def test_days_that_another_absence_has_are_refused_whoever_the_substitute_
             assert answer.status_code == 409
             assert answer.json()["type"] == "urn:peygir:problem:absence-overlaps"
         other = await w.client.post(
-            "/deputies/social/absences", {**ABSENCE, "substitute": "b.nouri"}, **SOCIAL
+            "/deputies/economic/absences", {**ABSENCE, "substitute": "b.nouri"}, **ECONOMIC
         )
         assert other.status_code == 201, "another deputy's days are another's"
         await w.client.post(f"{PATH}/{id_}/end", {}, **CIVIL)
@@ -166,11 +166,11 @@ async def test_a_deputy_who_is_not_ones_own_is_not_there() -> None:
     async with world() as w:
         id_ = await w.declare()
         for path, body in ((PATH, ABSENCE), (f"{PATH}/{id_}/end", {})):
-            assert (await w.client.post(path, body, **SOCIAL)).status_code == 404
+            assert (await w.client.post(path, body, **ECONOMIC)).status_code == 404
             for who in (COORDINATION, MORADI):
                 assert (await w.client.post(path, body, **who)).status_code == 403
-        answer = await w.get(PATH, SOCIAL)
-        unknown = await w.get("/deputies/nobody/absences", SOCIAL)
+        answer = await w.get(PATH, ECONOMIC)
+        unknown = await w.get("/deputies/nobody/absences", ECONOMIC)
         assert (answer.status_code, unknown.status_code) == (404, 404)
         assert answer.json()["detail"].replace("civil", "nobody") == unknown.json()["detail"]
         assert (await w.get("/deputies/nobody/absences", OFFICE)).status_code == 404
@@ -206,7 +206,7 @@ async def test_a_substitute_sees_from_the_first_instant_to_the_last() -> None:
             assert await w.seen(MORADI) == seen, now
             one = await w.get(f"/followups/{await w.id_of('civil-1')}", MORADI)
             assert one.status_code == (200 if seen else 404)
-            other = await w.get(f"/followups/{await w.id_of('social-1')}", MORADI)
+            other = await w.get(f"/followups/{await w.id_of('economic-1')}", MORADI)
             assert other.status_code == 404
             assert (await w.get("/scorecards", MORADI)).status_code == (200 if seen else 403)
             assert (await w.get(PATH, MORADI)).status_code == (200 if seen else 403)
@@ -244,7 +244,7 @@ async def test_what_is_approved_meanwhile_is_the_substitutes_too() -> None:
     async with world() as w:
         await w.declare()
         w.at(DURING)
-        store, context = w.stores["civil"], followups_service("civil", "social").contexts["civil"]
+        store, context = w.stores["civil"], followups_service("civil", "economic").contexts["civil"]
         new = [approval("civil-3", resolution_id="civil-3", deputy="civil")]
         decision = await handlers.handle_events(new, store, context.context, DURING)
         await store.save(decision.changes, CommitContext("event", "followups"))
@@ -289,7 +289,7 @@ async def test_a_substitute_of_coordination_decides_nothing_there_meanwhile() ->
         w.at(DURING)
         path = f"/followups/{await w.id_of('civil-1')}"
         assert (await w.client.post(f"{path}/close", ending, **own)).status_code == 403
-        other = f"/followups/{await w.id_of('social-1')}"
+        other = f"/followups/{await w.id_of('economic-1')}"
         assert (await w.client.post(f"{other}/close", ending, **own)).status_code == 200
         w.at(start_of_day(LAST + DAY))
         assert (await w.client.post(f"{path}/close", ending, **own)).status_code == 200
@@ -308,24 +308,24 @@ async def test_a_database_that_does_not_answer_grants_nothing_and_takes_nothing(
     async with world() as w:
         await w.declare()
         w.at(DURING)
-        social = {**MORADI, "X-Peygir-Roles": "deputy:social"}
-        every = ["civil-1", "civil-2", "social-1", "social-2"]
-        assert await w.seen(social) == every
+        economic = {**MORADI, "X-Peygir-Roles": "deputy:economic"}
+        every = ["civil-1", "civil-2", "economic-1", "economic-2"]
+        assert await w.seen(economic) == every
         w.silence("civil")
         assert await w.seen(MORADI) == []
-        assert await w.seen(social) == ["social-1", "social-2"]
-        path = f"/followups/{await w.id_of('social-1')}/acknowledge"
-        assert (await w.client.post(path, {}, **social)).status_code == 200
+        assert await w.seen(economic) == ["economic-1", "economic-2"]
+        path = f"/followups/{await w.id_of('economic-1')}/acknowledge"
+        assert (await w.client.post(path, {}, **economic)).status_code == 200
         path = f"/followups/{await w.id_of('civil-1')}/acknowledge"
         assert (await w.client.post(path, {}, **MORADI)).status_code == 404
         assert (await w.client.post(path, {}, **CIVIL)).status_code == 200
-        w.silence("social")
-        assert await w.seen(SOCIAL) == ["social-1", "social-2"]
+        w.silence("economic")
+        assert await w.seen(ECONOMIC) == ["economic-1", "economic-2"]
 
 
 async def test_the_silence_of_another_deputys_database_changes_nothing() -> None:
     async with world() as w:
         await w.declare()
         w.at(DURING)
-        w.silence("social")
+        w.silence("economic")
         assert await w.seen(MORADI) == ["civil-1", "civil-2"]

@@ -16,6 +16,7 @@ _HEADS: Final = {
     Who.PROVINCE: "province",
     Who.ADVISER: "adviser",
     Who.OFFICER: "officer",
+    Who.SUBSTITUTE: "substitute",
     Who.AUDITOR: "auditor",
     Who.OPERATOR: "operator",
     Who.SYSTEM: "system",
@@ -25,7 +26,10 @@ _HEADS: Final = {
 
 def table() -> str:
     """Return the policy as a Markdown table."""
-    lines = [f"| action | {' | '.join(_HEADS[who] for who in Who)} |", "| --- " * 11 + "|"]
+    lines = [
+        f"| action | {' | '.join(_HEADS[who] for who in Who)} |",
+        "| --- " * (len(Who) + 1) + "|",
+    ]
     for action in Action:
         cells = [_cell(POLICY[action], who) for who in Who]
         lines.append(f"| `{action.value}` | {' | '.join(cells)} |".replace("|  |", "| |"))

@@ -150,7 +150,7 @@ def _page() -> Iterator[str]:
         required = ", ".join(schema(event).get("required", ()))
         yield (
             f"| [{event.__name__}](#{event.__name__.lower()}) | `{event.TYPE}` | {names} "
-            f"| {topics[0].key} | {topics[0].owner} | {required} |"
+            f"| {topics[0].key_of(event)} | {topics[0].owner} | {required} |"
         )
     for event in EVENTS.values():
         yield from _section(event)

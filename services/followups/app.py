@@ -21,6 +21,7 @@ from services.followups.store import MongoFollowupRepository, MongoLinks
 from shared.runtime.calendar import WorkingCalendar, tehran_date
 from shared.runtime.clocks import DomainClock, NoTime
 from shared.runtime.files import Uploads
+from shared.runtime.identity import apply_absences
 from shared.runtime.service_metrics import FollowupsMetrics
 from shared.service.host import Host
 from shared.service.sources import source_of
@@ -84,7 +85,9 @@ def build(settings: FollowupsSettings) -> tuple[Host, FastAPI]:
     routes = api.routes(contexts, rules, host.clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = api.long_bodies(settings.evidence_limit_bytes, settings.sheet_limit_bytes)
     title = "Peygir: follow-ups"
-    return host, host.app(title, routes, sends, long_bodies, persian.CATALOGUE)
+    app = host.app(title, routes, sends, long_bodies, persian.CATALOGUE)
+    apply_absences(app, api.AppliedAbsences(contexts, host.clock))
+    return host, app
 
 
 def escalation_policy_of(

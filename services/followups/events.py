@@ -70,6 +70,7 @@ from shared.contracts.events import (
     FollowupProgressed,
     FollowupReopened,
     FollowupSettled,
+    FollowupStepEvent,
     FollowupUnacknowledged,
     FollowupUnblocked,
     FollowupVerified,
@@ -89,10 +90,15 @@ _OPENING = ("at", "approved_source", "fingerprint", "acknowledge_by")
 _AMENDMENT = ("at", "by", "amendment", "reason", "amended_at")
 
 
-def to_event(followup: Followup, fact: Fact, topic: str, trace: str | None) -> Event:
-    """Return the event of a fact; `followup` is as the fact left it."""
+def to_event(
+    followup: Followup, fact: Fact, topic: str, trace: str | None, absence_id: str | None = None
+) -> Event:
+    """Return the event of a fact; `followup` is as the fact left it.
+
+    `absence_id`: the absence by which a substitute did it for the deputy.
+    """
     return event_of(
-        _data(followup, fact),
+        _data(followup, fact, absence_id),
         topic=topic,
         key=followup.resolution_id,
         aggregate_id=followup.followup_id,
@@ -117,7 +123,7 @@ def _dedup_key(followup: Followup, fact: Fact) -> str | int:
 
 
 # long: one case per fact
-def _data(followup: Followup, fact: Fact) -> EventData:
+def _data(followup: Followup, fact: Fact, absence_id: str | None) -> EventData:
     ids: dict[str, Any] = {
         "followup_id": followup.followup_id,
         "resolution_id": followup.resolution_id,
@@ -167,7 +173,10 @@ def _data(followup: Followup, fact: Fact) -> EventData:
                 reason=fact.reason,
             )
         case _:
-            return _EVENT_OF[type(fact)](**ids, **_fields(fact))
+            kind = _EVENT_OF[type(fact)]
+            if absence_id is not None and issubclass(kind, FollowupStepEvent):
+                ids["absence_id"] = absence_id
+            return kind(**{**_fields(fact), **ids})
 
 
 def _origin(resolution: Resolution) -> dict[str, Any]:

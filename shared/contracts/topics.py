@@ -47,6 +47,7 @@ _REPORTS = (
     events.InitiativeHighlighted,
 )
 _RESOLUTIONS = (events.ResolutionApproved, events.ResolutionAmended, events.ResolutionWithdrawn)
+_ABSENCES = (events.AbsenceDeclared, events.AbsenceEnded)
 _FOLLOWUPS = (
     events.FollowupOpened,
     events.FollowupAmended,
@@ -76,6 +77,7 @@ _FOLLOWUPS = (
     events.FollowupLinked,
     events.FollowupMoved,
     events.FollowupEvidenceAdded,
+    *_ABSENCES,
 )
 
 
@@ -86,9 +88,14 @@ class TopicSpec:
     name: str
     partitions: int
     owner: str
-    key: str  # which id is the Kafka key
+    key: str  # which id is the Kafka key, except of events in `other_keys`
     events: tuple[type[EventData], ...] = ()
     config: Mapping[str, str] = field(default_factory=lambda: _FOR_EVER)
+    other_keys: Mapping[type[EventData], str] = field(default_factory=dict)
+
+    def key_of(self, event: type[EventData]) -> str:
+        """Which id is the Kafka key of an event of this topic."""
+        return self.other_keys.get(event, self.key)
 
     def config_with(self, copies: int) -> dict[str, str]:
         """The whole config for partitions with this number of copies.
@@ -176,12 +183,7 @@ class Topics:
                 )
                 for deputy in self.deputies
             ),
-            *(
-                TopicSpec(
-                    self.followups(deputy), _PARTITIONS, "followups", "resolution_id", _FOLLOWUPS
-                )
-                for deputy in self.deputies
-            ),
+            *map(self._of_followups, self.deputies),
             TopicSpec(
                 self.notices,
                 _PARTITIONS,
@@ -198,4 +200,14 @@ class Topics:
                 TopicSpec(self.replay(s), 1, "tools.deadletter", "the original key", config=_DEAD)
                 for s in SERVICES
             ),
+        )
+
+    def _of_followups(self, deputy: str) -> TopicSpec:
+        return TopicSpec(
+            self.followups(deputy),
+            _PARTITIONS,
+            "followups",
+            "resolution_id",
+            _FOLLOWUPS,
+            other_keys=dict.fromkeys(_ABSENCES, "absence_id"),
         )

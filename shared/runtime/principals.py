@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Final, Self
 
 from shared.contracts.reference import AXES, DEPUTIES, PROVINCES
@@ -43,6 +44,14 @@ class Authority:
     client: str | None  # the application that the token was issued to
     address: str | None  # from where the request came
     roles: tuple[str, ...]  # in alphabetical order: those of the token
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """The absence by which somebody acts for a deputy."""
+
+    absence_id: str
+    last_on: date  # the last day, Asia/Tehran
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,8 @@ class Principal:
     integrates: frozenset[str] = frozenset()  # deputies whose resolutions it approves
     authority: Authority | None = field(default=None, compare=False)
     """None in development, where headers are believed."""
+    substitutions: Mapping[str, Substitution] = field(default_factory=dict, hash=False)
+    """The absent deputies for whom it acts at this moment. No role says it: see `with_absences`."""
 
     @classmethod
     def with_roles(cls, user: str, roles: Iterable[str], existing: Roles) -> Self:
@@ -120,6 +131,11 @@ class Principal:
                 deputy for name in names for deputy in existing.integrators.get(name, frozenset())
             ),
         )
+
+    def with_absences(self, substitutions: Mapping[str, Substitution]) -> Self:
+        """The same, acting for these absent deputies. Who has a deputy's role needs no absence."""
+        needed = {d: s for d, s in substitutions.items() if not self.answers_for(d)}
+        return replace(self, substitutions=needed)
 
     @property
     def is_coordination(self) -> bool:
@@ -145,6 +161,14 @@ class Principal:
         """Whether this is that deputy or a member of the deputy's staff."""
         return deputy in self.deputies
 
+    def substitution(self, deputy: str) -> Substitution | None:
+        """The absence by which it acts for that deputy; None if it is not the substitute."""
+        return self.substitutions.get(deputy)
+
+    def acts_as(self, deputy: str) -> bool:
+        """Whether this is that deputy, the deputy's staff, or the substitute while it is absent."""
+        return self.answers_for(deputy) or deputy in self.substitutions
+
     def speaks_for(self, province: str) -> bool:
         """Whether this is that province's governor or a member of the governor's staff."""
         return province in self.provinces
@@ -157,6 +181,11 @@ _ALLOWED: Final = [
     "adviser:<axis>",
     "integrator:<name>",
 ]
+
+
+def deputy_role(deputy: str) -> str:
+    """The role of a deputy and the deputy's staff."""
+    return _DEPUTY + deputy
 
 
 def _named(roles: Collection[str], prefix: str) -> frozenset[str]:

@@ -73,7 +73,7 @@ def test_the_first_sample_is_written_unchanged(event: type[EventData]) -> None:
 @events
 def test_the_key_is_the_field_that_the_topic_names(event: type[EventData]) -> None:
     sample = samples.of(event)
-    keys = {spec.key for spec in Topics(["civil"]).all() if event in spec.events}
+    keys = {spec.key_of(event) for spec in Topics(["civil"]).all() if event in spec.events}
 
     assert len(keys) == 1
     field = keys.pop()

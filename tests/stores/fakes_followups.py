@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from services.followups.domain.absences import Absence
 from services.followups.domain.escalation import days_late
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, Counted, tally
-from services.followups.handlers import Ahead, Change
+from services.followups.handlers import AbsenceChange, Ahead, Change, KnownAbsences
 from shared.messaging.core.errors import AlreadyExists, PositionMoved, Stale
 from shared.messaging.core.model import CommitContext, Deferred, Entry, Event
 from shared.runtime.calendar import start_of_day
@@ -44,6 +45,52 @@ class MemoryLinks:
         return Ahead(self.number, list(found.values()))
 
 
+class MemoryAbsences:
+    """Implements `handlers.AbsenceRepository`; the events are among those of the follow-ups."""
+
+    def __init__(self, followups: MemoryFollowups) -> None:
+        self._followups = followups
+        self._all: dict[str, Absence] = {}
+        self._turn = 0
+
+    async def get(self, absence_id: str) -> Absence | None:
+        return self._all.get(absence_id)
+
+    async def known(self, since: date) -> KnownAbsences:
+        lasting = [a for a in self._all.values() if a.ended_at is None and a.last_on >= since]
+        return KnownAbsences(self._turn, lasting)
+
+    async def of_substitute(self, user: str, on: date) -> Sequence[Absence]:
+        own = (absence for absence in self._all.values() if absence.substitute == user)
+        return [absence for absence in own if absence.first_on <= on <= absence.last_on]
+
+    async def page(self, query: ListQuery) -> Sequence[Absence]:
+        return listed.page(
+            self._all.values(), query, lambda a: a.absence_id, lambda a: {"first_on": a.first_on}
+        )
+
+    async def save(
+        self, changes: Sequence[AbsenceChange], cause: CommitContext, turn: int | None = None
+    ) -> None:
+        followups = self._followups
+        followups.replies.require_free(cause.reply)
+        if turn is not None and turn != self._turn:
+            raise Stale("another absence was declared meanwhile")
+        for change in changes:
+            known = self._all.get(change.after.absence_id)
+            if change.before is None and known is not None:
+                raise AlreadyExists(known.absence_id)
+            if change.before is not None and (known is None or known != change.before):
+                raise Stale(change.before.absence_id)
+        for change in changes:
+            self._all[change.after.absence_id] = change.after
+            at = change.after.ended_at or change.after.declared_at
+            followups.entries += [Entry(e, cause.by, cause.roles, at) for e in change.events]
+        self._turn += turn is not None
+        followups.replies.keep(cause.reply)
+        followups.causes.append(cause)
+
+
 class MemoryFollowups:
     """Implements `api.ReadableFollowups`."""
 
@@ -59,6 +106,7 @@ class MemoryFollowups:
         self.deferred: dict[str, Deferred] = {}
         self._counts: Counter[Counted] = Counter()
         self.files = MemoryFiles()
+        self.absences = MemoryAbsences(self)
         self.replies = MemoryReplies()
 
     @property

@@ -56,6 +56,7 @@ _NOTIFY: Final[Uses] = {
 _FOLLOWUPS: Final[Uses] = {
     "followups": "find insert update remove createIndex",
     "elsewhere": "find insert update remove createIndex",
+    "absences": "find insert update createIndex",
     "marks": "find insert update",
     "counts": "find insert update",  # by recovery, also in a process without a relay
     "evidence.files": "createIndex",

@@ -118,6 +118,16 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "is not past: it is {today} in Tehran": "گذشته نیست؛ امروز در تهران {today} است",
     "is who answers for them now": "هم‌اکنون پاسخ‌گوی آن‌ها است",
     "this takes the role {role} or {other}": "این کار نقش {role} یا {other} را می‌خواهد",
+    # absences
+    "no deputy {deputy}": "معاونت {deputy} نیست",
+    "no absence {absence_id}": "غیبت {absence_id} نیست",
+    "the absence is over": "غیبت پایان یافته است",
+    "{substitute} declares it; who else acts?": "{substitute} خود آن را اعلام می‌کند؛ چه کس دیگری "
+    "جانشین است؟",
+    "{first} is past: today is {today}": "{first} گذشته است؛ امروز {today} است",
+    "{last} is not from {first} to {latest}": "{last} از {first} تا {latest} نیست",
+    "from {first} to {last} {substitute} acts for {deputy}; end that first": "از {first} تا {last} "
+    "{substitute} جانشین {deputy} است؛ نخست آن را پایان دهید",
     # evidence
     "no evidence {evidence_id} of follow-up {followup_id}": "مستند {evidence_id} در پیگیری "
     "{followup_id} نیست",

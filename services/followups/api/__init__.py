@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter
 
 from services.followups.api import (
+    absences,
     bulk,
     evidence,
     inspection,
@@ -16,6 +17,7 @@ from services.followups.api import (
     steps,
     teamwork,
 )
+from services.followups.api.absences import AppliedAbsences
 from services.followups.api.acts import Acts
 from services.followups.api.context import ApiContext, ApiContexts, ReadableFollowups
 from services.followups.api.lists import Picture
@@ -49,6 +51,7 @@ def routes(
         evidence.routes(served, clock),
         bulk.routes(served, sheets, clock),
         moving.routes(served, clock),
+        absences.routes(served, clock),
         inspection.routes(served, clock),
     ]
 
@@ -61,4 +64,12 @@ def long_bodies(evidence_bytes: int, sheet_bytes: int) -> list[LongBody]:
     ]
 
 
-__all__ = ["ApiContext", "Format", "Picture", "ReadableFollowups", "long_bodies", "routes"]
+__all__ = [
+    "ApiContext",
+    "AppliedAbsences",
+    "Format",
+    "Picture",
+    "ReadableFollowups",
+    "long_bodies",
+    "routes",
+]

@@ -20,6 +20,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 from pymongo.errors import PyMongoError
 
+from services.followups.domain.absences import BadFirstDay, BadLastDay, BadSubstitute
 from services.followups.domain.evidence import BadName, EmptyFile
 from services.followups.domain.records import Followup
 from services.followups.domain.refusals import BadBlocker, BadDueDate, BadProgress, ReasonMissing
@@ -69,6 +70,9 @@ _FIELDS: Final = {
     BadPredecessor: "predecessor",
     BadName: "name",
     EmptyFile: "body",
+    BadSubstitute: "substitute",
+    BadFirstDay: "first_on",
+    BadLastDay: "last_on",
 }
 """The field of the request body that a refusal is about."""
 
@@ -139,6 +143,10 @@ class ApiContexts:
         """One of them, always the same."""
         return self._contexts[min(self._contexts)]
 
+    def get(self, deputy: str) -> ApiContext | None:
+        """The context of a deputy; None if that deputy is not served here."""
+        return self._contexts.get(deputy)
+
     def select(
         self, deputies: Collection[str] = (), field: str = "deputy"
     ) -> Mapping[str, ApiContext]:
@@ -198,6 +206,16 @@ async def query_all(
 
     Raises Problem 503 if none answers.
     """
+    results, partial = await query_each(contexts, query)
+    if not results:
+        raise unavailable("no deputy's database answers; try again")
+    return results, partial
+
+
+async def query_each(
+    contexts: Mapping[str, ApiContext], query: Callable[[ApiContext], Awaitable[Result]]
+) -> tuple[list[Result], list[str]]:
+    """The same, also if no database answers."""
 
     # Within a coroutine, so that `gather` also collects what `query` raises before its first await.
     async def answer_of(api: ApiContext) -> Result:
@@ -214,8 +232,6 @@ async def query_all(
             raise answer
         else:
             results.append(answer)
-    if not results:
-        raise unavailable("no deputy's database answers; try again")
     return results, partial
 
 

@@ -189,7 +189,8 @@ def unblock(followup: Followup, by: Principal, note: str | None, now: datetime) 
 def complete(followup: Followup, by: Principal, note: str | None, now: datetime) -> Completed:
     """Claim that it is done. Raises NotAllowed, NotNow."""
     require(followup, Transition.COMPLETE, by, now)
-    return Completed(now, by.id, note)
+    absence = by.substitution(followup.deputy)
+    return Completed(now, by.id, note, None if absence is None else absence.absence_id)
 
 
 def request_extension(

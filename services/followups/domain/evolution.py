@@ -35,6 +35,7 @@ from services.followups.domain.records import (
     State,
     followup_id,
 )
+from shared.runtime.principals import deputy_role
 
 
 def opened(fact: Opened) -> Followup:
@@ -117,12 +118,11 @@ def _after_extension(
 def _after_claim(next_: Followup, fact: Completed | Verified | Reopened | Closed) -> Followup:
     match fact:
         case Completed():
-            delegation = next_.work.delegated_to(fact.by, fact.at)
             return replace(
                 next_,
                 state=State.DONE,
                 claimed_by=fact.by,
-                claimed_for=None if delegation is None else delegation.by,
+                claimed_for=_claimed_for(next_, fact),
                 claimed_at=fact.at,
                 blocked_by=None,
                 request=None,
@@ -148,6 +148,13 @@ def _after_claim(next_: Followup, fact: Completed | Verified | Reopened | Closed
                 request=None,
                 blocked_by=None,
             )
+
+
+def _claimed_for(followup: Followup, fact: Completed) -> str | None:
+    if fact.absence_id is not None:
+        return deputy_role(followup.deputy)
+    delegation = followup.work.delegated_to(fact.by, fact.at)
+    return None if delegation is None else delegation.by
 
 
 def _with_resolution(followup: Followup, resolution: Resolution) -> Followup:

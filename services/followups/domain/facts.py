@@ -153,6 +153,7 @@ class Completed:
     at: datetime
     by: str
     note: str | None
+    absence_id: str | None = None  # by which a substitute claimed it for the deputy
 
 
 @dataclass(frozen=True, slots=True)

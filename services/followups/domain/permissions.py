@@ -34,16 +34,18 @@ def require(followup: Followup, step: Transition, by: Principal, now: datetime) 
 
 
 def acts_for_the_deputy(followup: Followup, by: Principal, now: datetime) -> bool:
-    """Whether this is the deputy, the officer, or the delegate at `now` (UTC)."""
+    """Whether this is the deputy, the substitute, the officer, or the delegate at `now` (UTC)."""
     return _may(Actor.OFFICER, followup, by, now)
 
 
 def speaks_for_body(by: Principal, body: str) -> bool:
     """Whether somebody speaks for a body: a deputy, given by id, or a province, given by code.
 
+    The substitute of an absent deputy does.
+
     Nobody speaks for a body that is only a name; the deputy's people report its part.
     """
-    return by.answers_for(body) or by.speaks_for(body)
+    return by.acts_as(body) or by.speaks_for(body)
 
 
 def may_move(by: Principal) -> bool:
@@ -55,9 +57,9 @@ def _may(actor: Actor, followup: Followup, by: Principal, now: datetime) -> bool
     """Whether somebody is the actor that a step requires. Nobody decides about their own work."""
     of_coordination = followup.deputy == COORDINATION
     decides = by.is_minister_office if of_coordination else by.is_coordination
-    deputy = by.answers_for(followup.deputy)
+    deputy = by.acts_as(followup.deputy)
     delegate = followup.work.delegated_to(by.id, now) is not None
-    substitute = delegate or followup.work.officer == by.id
+    helper = delegate or followup.work.officer == by.id
     province = followup.resolution.province
     concerned = province is not None and by.speaks_for(province)
     match actor:
@@ -66,19 +68,20 @@ def _may(actor: Actor, followup: Followup, by: Principal, now: datetime) -> bool
         case Actor.HIMSELF:
             return deputy
         case Actor.OFFICER:
-            return deputy or substitute
+            return deputy or helper
         case Actor.DECIDER:
-            return decides and not (deputy or substitute)
+            return decides and not (deputy or helper)
         case Actor.VERIFIER:
+            substitute = by.substitution(followup.deputy) is not None
             claimants = {followup.claimed_by, followup.claimed_for}
-            independent = not substitute and by.id not in claimants
+            independent = not (helper or substitute) and claimants.isdisjoint({by.id, *by.roles})
             return (decides or (concerned and not of_coordination)) and independent
         case Actor.BODY:
             speaks = (speaks_for_body(by, body) for body in followup.resolution.bodies)
-            return deputy or substitute or any(speaks)
+            return deputy or helper or any(speaks)
         case Actor.CONCERNED:
             central = by.is_coordination or by.is_minister_office
-            return deputy or substitute or concerned or central
+            return deputy or helper or concerned or central
         case Actor.OFFICE:
             return may_move(by)
         case Actor.APPROVER | Actor.CLOCK:

@@ -123,7 +123,8 @@ class Followup:
     acknowledged_at: datetime | None = None
     blocked_by: str | None = None  # who has to act first
     claimed_by: str | None = None
-    claimed_for: str | None = None  # who had delegated to the claimant
+    # Who had delegated to the claimant; of a substitute's claim, the role of the absent deputy.
+    claimed_for: str | None = None
     claimed_at: datetime | None = None  # the latest claim; lateness is measured by it
     verified_by: str | None = None
     finding: Finding | None = None

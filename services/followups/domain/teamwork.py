@@ -103,14 +103,17 @@ def delegate(
 ) -> Delegated:
     """Let somebody take all steps of the deputy, up to and including a day (Asia/Tehran).
 
-    Only the deputy may delegate; a delegate cannot delegate further. A later delegation replaces
-    the earlier one. Raises NotAllowed, NotNow, BadDelegate, BadUntil.
+    Only the deputy may delegate; a delegate cannot delegate further. A substitute may, until the
+    last day of the deputy's absence. A later delegation replaces the earlier one. Raises
+    NotAllowed, NotNow, BadDelegate, BadUntil.
     """
     require(followup, Transition.DELEGATE, by, now)
     if to == by.id:
         raise BadDelegate(sentence("{to} cannot delegate to himself", to=to))
     today = tehran_date(now)
     latest = today + timedelta(days=LONGEST_DELEGATION)
+    if (absence := by.substitution(followup.deputy)) is not None:
+        latest = min(latest, absence.last_on)
     if not today <= until <= latest:
         raise BadUntil(
             sentence(

@@ -16,15 +16,16 @@ from services.followups.domain.records import OPEN, WAITS_FOR_THE_DEPUTY, State
 class Actor(StrEnum):
     """Who may take a transition."""
 
-    DEPUTY = "the deputy"  # or the delegate
-    HIMSELF = "the deputy himself"
+    DEPUTY = "the deputy"  # or the delegate, or the substitute while the deputy is absent
+    HIMSELF = "the deputy himself"  # or the substitute
     OFFICER = "the deputy or his officer"
     DECIDER = "coordination, but nobody who acts for the deputy"
     """For follow-ups of coordination itself: the Minister's office."""
 
     VERIFIER = "coordination or the province, never who claimed it or acts for the deputy"
     CONCERNED = "whoever is concerned"
-    """The deputy, the officer, the delegate, coordination, the province, the Minister's office."""
+    """The deputy, the substitute, the officer, the delegate, coordination, the province, the
+    Minister's office."""
 
     OFFICE = "the Minister's office, or an operator for it"
     BODY = "the deputy, his officer or whoever speaks for the body"

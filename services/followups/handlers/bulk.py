@@ -75,7 +75,7 @@ async def check(
             continue
         lines.append(Line(edit.row, edit.followup_id, "applied" if facts else "unchanged"))
         if facts:
-            changes.append(changed(before, facts, context, trace))
+            changes.append(changed(before, facts, context, trace, by))
     return Checked(lines, changes)
 
 

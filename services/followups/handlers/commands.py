@@ -183,7 +183,7 @@ async def act(
 
     async def once() -> Followup:
         before = await load(store, followup_id)
-        change = changed(before, [decide(before)], context, trace)
+        change = changed(before, [decide(before)], context, trace, by)
         await store.save([change], requested(by, reply(change.after)))
         return change.after
 

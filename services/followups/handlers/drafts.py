@@ -12,6 +12,7 @@ from services.followups.domain.records import Followup
 from services.followups.domain.refusals import UnknownResolution
 from services.followups.handlers.ports import Change, HandlerContext
 from shared.messaging.core.model import Event
+from shared.runtime.principals import Principal
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Draft:
 
     before: Followup | None
     context: HandlerContext
+    by: Principal | None = None  # None: an event or time
     after: Followup | None = None
     events: list[Event] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
@@ -43,7 +45,9 @@ class Draft:
     def add(self, fact: Fact, trace: str | None) -> None:
         """Apply a fact and add its event. Raises UnknownResolution."""
         after = self.apply(fact)
-        self.events.append(events.to_event(after, fact, self.context.topic, trace))
+        absence = None if self.by is None else self.by.substitution(after.deputy)
+        absence_id = None if absence is None else absence.absence_id
+        self.events.append(events.to_event(after, fact, self.context.topic, trace, absence_id))
 
     def existing(self) -> Followup:
         """Return the follow-up as it is now. Raises UnknownResolution if it is not opened."""
@@ -59,10 +63,14 @@ class Draft:
 
 
 def changed(
-    before: Followup, facts: Iterable[Fact], context: HandlerContext, trace: str | None
+    before: Followup,
+    facts: Iterable[Fact],
+    context: HandlerContext,
+    trace: str | None,
+    by: Principal | None = None,
 ) -> Change:
-    """Return the change that these facts make to a follow-up."""
-    draft = Draft(before, context)
+    """Return the change that these facts, of somebody or of time, make to a follow-up."""
+    draft = Draft(before, context, by)
     for fact in facts:
         draft.add(fact, trace)
     return draft.change()

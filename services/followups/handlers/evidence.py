@@ -49,7 +49,7 @@ async def add_link(
         fact = decide(before)
         if fact is None:
             return _known(before, evidence.link_id(before, link))
-        change = changed(before, [fact], context, trace)
+        change = changed(before, [fact], context, trace, by)
         added = Added(fact, is_new=True)
         await store.save([change], requested(by, reply(added)))
         return added
@@ -81,7 +81,7 @@ async def add_file(
             known = _known(before, id_)
             if await store.content(known.piece) is not None:
                 return known
-        change = changed(before, [] if fact is None else [fact], context, trace)
+        change = changed(before, [] if fact is None else [fact], context, trace, by)
         kept = ReceivedFile(upload.id, upload.size, id_)
         added = _known(before, id_) if fact is None else Added(fact, is_new=True)
         await store.save([replace(change, files=[kept])], requested(by, reply(added)))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import BinaryIO, Protocol, Self
 
+from services.followups.domain.absences import Absence
 from services.followups.domain.bulk import Column, Edit
 from services.followups.domain.escalation import EscalationPolicy
 from services.followups.domain.records import EvidenceAdded, Followup
 from shared.messaging.core.model import CommitContext, Entry, Event
+from shared.runtime.list_queries import ListQuery
 from shared.runtime.uploads import ReceivedFile
 
 
@@ -60,8 +62,64 @@ class Ahead:
     followups: Sequence[Followup]
 
 
+class UnknownAbsence(Exception):
+    """No absence of the deputy has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceChange:
+    """The step of an absence from one version to a later one."""
+
+    before: Absence | None  # None: it is new
+    after: Absence
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAbsences:
+    """The absences of a deputy on which a further one is decided, valid until one is declared."""
+
+    turn: int  # the number of absences that were declared before
+    absences: Sequence[Absence]
+
+
+class AbsenceRepository(Protocol):
+    """The absences of one deputy."""
+
+    async def get(self, absence_id: str) -> Absence | None:
+        """Return one, or None if it does not exist."""
+        ...
+
+    async def known(self, since: date) -> KnownAbsences:
+        """Return those that were not ended and last until a day (Asia/Tehran) or longer."""
+        ...
+
+    async def of_substitute(self, user: str, on: date) -> Sequence[Absence]:
+        """Return those with this substitute that have a day (Asia/Tehran), ended ones included."""
+        ...
+
+    async def page(self, query: ListQuery) -> Sequence[Absence]:
+        """Return one page of the list."""
+        ...
+
+    async def save(
+        self, changes: Sequence[AbsenceChange], cause: CommitContext, turn: int | None = None
+    ) -> None:
+        """Save all changes with their cause in one transaction, or nothing.
+
+        `turn`: of what a declaration was decided on. Raises Stale if an absence has changed since
+        it was read or another one was declared, and whatever the cause's conditions raise.
+        """
+        ...
+
+
 class FollowupRepository(Protocol):
     """The store of one deputy's follow-ups, as all handlers use it."""
+
+    @property
+    def absences(self) -> AbsenceRepository:
+        """The absences of the same deputy."""
+        ...
 
     async def of_resolutions(self, ids: Collection[str]) -> Mapping[str, Followup]:
         """Return those that exist, by resolution id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.followups import events
+from services.followups.handlers.absences import recover_absences
 from services.followups.handlers.drafts import Draft
 from services.followups.handlers.ports import FollowupRepository, HandlerContext
 from shared.contracts.events import FollowupEvent
@@ -18,6 +19,7 @@ async def recover(
 
     Raises Stale if another process recovers the same at this moment.
     """
+    absences = await recover_absences(messages, store.absences)
     ids = {m.data.followup_id for m in messages if isinstance(m.data, FollowupEvent)}
     known = await store.here_or_moved_out(ids)
     drafts = {id_: Draft(known.get(id_), context) for id_ in ids}
@@ -36,4 +38,4 @@ async def recover(
     changes = [draft.change() for draft in drafts.values() if draft.changed]
     if changes:
         await store.save(changes, RECOVERY)
-    return sum(len(change.events) for change in changes)
+    return absences + sum(len(change.events) for change in changes)

@@ -11,6 +11,7 @@ from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 from services.followups.domain.records import EvidenceAdded, Followup
 from services.followups.domain.scores import By, tally
 from services.followups.handlers import Ahead, Change
+from services.followups.store.absences import MongoAbsences
 from services.followups.store.documents import loaded, stored, update
 from services.followups.store.indexes import INDEXES
 from services.followups.store.links import MongoLinks
@@ -38,6 +39,7 @@ class MongoFollowupRepository:
         self._deputy = deputy
         self.due_queue = DueQueue(ledger, "followups", "next_alert")
         self.files = Files(ledger.database, "evidence")
+        self.absences = MongoAbsences(ledger, deputy)
         self.replies = ledger.replies
         self._followups = ledger.database["followups"]
         self._moved_out = ledger.database["elsewhere"]  # as they were when they left
@@ -50,6 +52,7 @@ class MongoFollowupRepository:
         await self._ledger.prepare()
         await self._inbox.prepare()
         await self.files.prepare()
+        await self.absences.prepare()
         await ensure_indexes(self._followups, INDEXES)
         await ensure_indexes(self._moved_out, [IndexModel([("resolution_id", ASCENDING)])])
         await migrate(self._ledger, self._deputy)

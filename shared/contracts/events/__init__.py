@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.contracts.envelope import CloudEvent, Unreadable, require_json
+from shared.contracts.events.absences import AbsenceDeclared, AbsenceEnded, AbsenceEvent
 from shared.contracts.events.base import EventData, Person
 from shared.contracts.events.circulars import CatalogueAxis, CircularIssued, SubAxis
 from shared.contracts.events.followups import (
@@ -27,6 +28,7 @@ from shared.contracts.events.followups import (
     FollowupProgressed,
     FollowupReopened,
     FollowupSettled,
+    FollowupStepEvent,
     FollowupUnacknowledged,
     FollowupUnblocked,
     FollowupVerified,
@@ -114,6 +116,8 @@ EVENTS: Final[Mapping[str, type[EventData]]] = {
         FollowupLinked,
         FollowupMoved,
         FollowupEvidenceAdded,
+        AbsenceDeclared,
+        AbsenceEnded,
         NoticeDelivered,
         NoticeFailed,
         EventRejected,
@@ -156,6 +160,9 @@ def parse(event: CloudEvent, *, recorded: bool = False) -> EventData:
 
 __all__ = [
     "EVENTS",
+    "AbsenceDeclared",
+    "AbsenceEnded",
+    "AbsenceEvent",
     "AxisAnswers",
     "CatalogueAxis",
     "CircularIssued",
@@ -187,6 +194,7 @@ __all__ = [
     "FollowupProgressed",
     "FollowupReopened",
     "FollowupSettled",
+    "FollowupStepEvent",
     "FollowupUnacknowledged",
     "FollowupUnblocked",
     "FollowupVerified",

@@ -36,6 +36,15 @@ class FollowupEvent(EventData):
     deputy: Slug
 
 
+class FollowupStepEvent(FollowupEvent):
+    """A step of the deputy or of somebody who acts for the deputy.
+
+    `absence_id` names the absence of the deputy by which a substitute took it.
+    """
+
+    absence_id: Id | None = None
+
+
 class FollowupOpened(FollowupEvent):
     """The follow-up of a resolution with its deputy begins."""
 
@@ -80,7 +89,7 @@ class FollowupAmended(FollowupEvent):
     amended_at: Instant | None = None
 
 
-class FollowupAcknowledged(FollowupEvent):
+class FollowupAcknowledged(FollowupStepEvent):
     """The deputy has acknowledged the resolution, and agrees or disputes."""
 
     at: Instant
@@ -108,7 +117,7 @@ class FollowupSettled(FollowupEvent):
     reason: Text
 
 
-class FollowupBlocked(FollowupEvent):
+class FollowupBlocked(FollowupStepEvent):
     """The deputy cannot continue until somebody else has acted; due dates do not change."""
 
     at: Instant
@@ -117,7 +126,7 @@ class FollowupBlocked(FollowupEvent):
     reason: Text
 
 
-class FollowupUnblocked(FollowupEvent):
+class FollowupUnblocked(FollowupStepEvent):
     """The deputy can continue: the obstacle is gone."""
 
     at: Instant
@@ -125,7 +134,7 @@ class FollowupUnblocked(FollowupEvent):
     note: Text | None = None
 
 
-class FollowupProgressed(FollowupEvent):
+class FollowupProgressed(FollowupStepEvent):
     """The deputy reports progress."""
 
     at: Instant
@@ -157,7 +166,7 @@ class FollowupOverdue(FollowupEvent):
     at: Instant | None = None
 
 
-class FollowupExtensionRequested(FollowupEvent):
+class FollowupExtensionRequested(FollowupStepEvent):
     """The deputy requests a later due date; escalation pauses until a decision or its lapse."""
 
     at: Instant
@@ -189,7 +198,7 @@ class FollowupExtensionRefused(FollowupEvent):
     lapsed: StrictBool | None = None
 
 
-class FollowupCompleted(FollowupEvent):
+class FollowupCompleted(FollowupStepEvent):
     """The deputy claims that the resolution is done; somebody else has to confirm."""
 
     at: Instant
@@ -224,7 +233,7 @@ class FollowupClosed(FollowupEvent):
     reason: Text | None = None
 
 
-class FollowupEvidenceAdded(FollowupEvent):
+class FollowupEvidenceAdded(FollowupStepEvent):
     """A piece of evidence was added: a file with its name, type, size and hash, or a link.
 
     A link has a `url`, and a `sha256` if its sender gave the hash of the linked content.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from shared.contracts.events.base import Brief, Day, Id, Instant, Name, Slug, Text, Title, Version
-from shared.contracts.events.followups import By, FollowupEvent, Progress
+from shared.contracts.events.followups import By, FollowupEvent, FollowupStepEvent, Progress
 
 
-class FollowupAssigned(FollowupEvent):
+class FollowupAssigned(FollowupStepEvent):
     """The deputy named an officer, who may report progress, block and unblock; one at a time.
 
     Without `officer` there is no officer any more.
@@ -18,7 +18,7 @@ class FollowupAssigned(FollowupEvent):
     note: Text | None = None
 
 
-class FollowupDelegated(FollowupEvent):
+class FollowupDelegated(FollowupStepEvent):
     """The deputy delegated all steps to somebody else, up to and including the day `until`.
 
     The delegation ends after that day without an event. It replaces an earlier one.
@@ -31,7 +31,7 @@ class FollowupDelegated(FollowupEvent):
     note: Text | None = None
 
 
-class FollowupDelegationEnded(FollowupEvent):
+class FollowupDelegationEnded(FollowupStepEvent):
     """A delegation was revoked or returned before its last day."""
 
     at: Instant
@@ -39,7 +39,7 @@ class FollowupDelegationEnded(FollowupEvent):
     note: Text | None = None
 
 
-class FollowupCommented(FollowupEvent):
+class FollowupCommented(FollowupStepEvent):
     """Somebody involved commented on the follow-up; nothing else changes."""
 
     at: Instant
@@ -47,7 +47,7 @@ class FollowupCommented(FollowupEvent):
     text: Text
 
 
-class FollowupItemAdded(FollowupEvent):
+class FollowupItemAdded(FollowupStepEvent):
     """A part of the work got an owner and a due date; `item` is its number, from 1.
 
     If the follow-up's own due date is moved before that date, the follow-up's counts.
@@ -61,7 +61,7 @@ class FollowupItemAdded(FollowupEvent):
     due_on: Day
 
 
-class FollowupItemDone(FollowupEvent):
+class FollowupItemDone(FollowupStepEvent):
     """A part of the work is done."""
 
     at: Instant
@@ -70,7 +70,7 @@ class FollowupItemDone(FollowupEvent):
     note: Brief | None = None
 
 
-class FollowupItemDropped(FollowupEvent):
+class FollowupItemDropped(FollowupStepEvent):
     """A part of the work will not be done."""
 
     at: Instant
@@ -79,7 +79,7 @@ class FollowupItemDropped(FollowupEvent):
     reason: Brief
 
 
-class FollowupPartReported(FollowupEvent):
+class FollowupPartReported(FollowupStepEvent):
     """The progress of a supporting or executing body with its part was reported."""
 
     at: Instant

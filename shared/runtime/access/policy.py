@@ -1,7 +1,7 @@
 """The policy: for each action, who may take it on everything, and who on what is theirs.
 
-Whoever is not named may not. Nobody stands for somebody else: the Minister's office has no right of
-the deputies, and an operator none of coordination.
+Whoever is not named may not. No role stands for another: the Minister's office has no right of the
+deputies, and an operator none of coordination.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.runtime.principals import (
 
 
 class Who(StrEnum):
-    """A kind of principal. All but `OFFICER` come from roles."""
+    """A kind of principal. All but `OFFICER` and `SUBSTITUTE` come from roles."""
 
     COORDINATION = COORDINATION
     MINISTER_OFFICE = MINISTER_OFFICE
@@ -31,6 +31,9 @@ class Who(StrEnum):
     ADVISER = "adviser"
     OFFICER = "officer"
     """A person to whom a follow-up is assigned or delegated, without any role."""
+
+    SUBSTITUTE = "substitute"
+    """A person who acts for an absent deputy on these days, without any role."""
 
     AUDITOR = AUDITOR
     OPERATOR = OPERATOR
@@ -66,6 +69,8 @@ class Action(StrEnum):
     REPORT_PART = "followups.report-part"
     COMMENT_ON_FOLLOWUP = "followups.comment"
     MOVE_FOLLOWUPS = "followups.move"
+    DECLARE_ABSENCE = "absences.declare"
+    READ_ABSENCES = "absences.read"
     READ_SCORECARDS = "scorecards.read"
     INSPECT_FOLLOWUPS = "followups.inspect"
 
@@ -89,7 +94,8 @@ def _rule(*on_all: Who, own: tuple[Who, ...] = ()) -> Rule:
 _CENTRE: Final = (Who.COORDINATION, Who.MINISTER_OFFICE)
 _READERS: Final = (*_CENTRE, Who.AUDITOR, Who.SYSTEM)
 _MINISTRY: Final = (*_READERS, Who.DEPUTY, Who.ADVISER)
-_ALL_ROLES: Final = tuple(set(Who) - {Who.OFFICER})
+_ALL_ROLES: Final = tuple(set(Who) - {Who.OFFICER, Who.SUBSTITUTE})
+_FOR_DEPUTY: Final = (Who.DEPUTY, Who.SUBSTITUTE)
 
 POLICY: Final[Mapping[Action, Rule]] = {
     Action.READ_SEASONS: _rule(*_ALL_ROLES),
@@ -111,18 +117,20 @@ POLICY: Final[Mapping[Action, Rule]] = {
     Action.DISTRIBUTE_REPORT: _rule(Who.COORDINATION),
     Action.READ_FOLLOWUPS: _rule(
         *_READERS,
-        own=(Who.DEPUTY, Who.PROVINCE, Who.ADVISER, Who.OFFICER, Who.INTEGRATOR),
+        own=(*_FOR_DEPUTY, Who.PROVINCE, Who.ADVISER, Who.OFFICER, Who.INTEGRATOR),
     ),
-    Action.WORK_ON_FOLLOWUP: _rule(own=(Who.DEPUTY, Who.OFFICER)),
-    Action.DELEGATE_FOLLOWUP: _rule(own=(Who.DEPUTY,)),
+    Action.WORK_ON_FOLLOWUP: _rule(own=(*_FOR_DEPUTY, Who.OFFICER)),
+    Action.DELEGATE_FOLLOWUP: _rule(own=_FOR_DEPUTY),
     Action.DECIDE_ON_FOLLOWUP: _rule(*_CENTRE),
     Action.VERIFY_FOLLOWUP: _rule(*_CENTRE, own=(Who.PROVINCE,)),
-    Action.REPORT_PART: _rule(own=(Who.DEPUTY, Who.PROVINCE, Who.OFFICER)),
-    Action.COMMENT_ON_FOLLOWUP: _rule(*_CENTRE, own=(Who.DEPUTY, Who.PROVINCE, Who.OFFICER)),
+    Action.REPORT_PART: _rule(own=(*_FOR_DEPUTY, Who.PROVINCE, Who.OFFICER)),
+    Action.COMMENT_ON_FOLLOWUP: _rule(*_CENTRE, own=(*_FOR_DEPUTY, Who.PROVINCE, Who.OFFICER)),
     Action.MOVE_FOLLOWUPS: _rule(Who.MINISTER_OFFICE, Who.OPERATOR),
-    Action.READ_SCORECARDS: _rule(*_READERS, own=(Who.DEPUTY, Who.PROVINCE, Who.ADVISER)),
+    Action.DECLARE_ABSENCE: _rule(Who.MINISTER_OFFICE, own=(Who.DEPUTY,)),
+    Action.READ_ABSENCES: _rule(*_READERS, own=(*_FOR_DEPUTY, Who.INTEGRATOR)),
+    Action.READ_SCORECARDS: _rule(*_READERS, own=(*_FOR_DEPUTY, Who.PROVINCE, Who.ADVISER)),
     Action.INSPECT_FOLLOWUPS: _rule(
-        *_CENTRE, Who.AUDITOR, own=(Who.DEPUTY, Who.PROVINCE, Who.ADVISER)
+        *_CENTRE, Who.AUDITOR, own=(*_FOR_DEPUTY, Who.PROVINCE, Who.ADVISER)
     ),
     Action.READ_NOTICES: _rule(
         *_CENTRE, Who.AUDITOR, Who.OPERATOR, own=(Who.DEPUTY, Who.PROVINCE, Who.ADVISER)
@@ -160,6 +168,7 @@ def reach(by: Principal, action: Action) -> Reach:
     own = kinds & rule.on_own
     return Reach(
         deputies=(by.deputies if Who.DEPUTY in own else frozenset())
+        | (frozenset(by.substitutions) if Who.SUBSTITUTE in own else frozenset())
         | (by.integrates if Who.INTEGRATOR in own else frozenset()),
         provinces=by.provinces if Who.PROVINCE in own else frozenset(),
         axes=by.axes if Who.ADVISER in own else frozenset(),
@@ -168,6 +177,8 @@ def reach(by: Principal, action: Action) -> Reach:
 
 
 def kinds_of(by: Principal) -> frozenset[Who]:
-    """The kinds of principal that somebody is. A machine is nobody's officer."""
+    """The kinds of principal that somebody is. A machine is nobody's officer or substitute."""
     kinds = {Who(role.partition(":")[0]) for role in by.roles}
-    return frozenset(kinds if by.is_machine else kinds | {Who.OFFICER})
+    if not by.is_machine:
+        kinds |= {Who.OFFICER, Who.SUBSTITUTE} if by.substitutions else {Who.OFFICER}
+    return frozenset(kinds)

@@ -7,14 +7,22 @@ imported here: they take ten megabytes that the open identity does not need.
 
 from __future__ import annotations
 
-from shared.runtime.identity.caller import Authenticator, Caller, principal
+from shared.runtime.identity.caller import (
+    Absences,
+    Authenticator,
+    Caller,
+    apply_absences,
+    principal,
+)
 from shared.runtime.identity.headers import ROLES_HEADER, USER_HEADER, OpenIdentity
 
 __all__ = [
     "ROLES_HEADER",
     "USER_HEADER",
+    "Absences",
     "Authenticator",
     "Caller",
     "OpenIdentity",
+    "apply_absences",
     "principal",
 ]

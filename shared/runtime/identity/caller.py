@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Protocol
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.types import Scope
 
 from shared.runtime.principals import Principal
@@ -30,6 +30,19 @@ class Rates(Protocol):
         ...
 
 
+class Absences(Protocol):
+    """Knows which deputies are absent, and who acts for them."""
+
+    async def applied_to(self, by: Principal, *, reads: bool) -> Principal:
+        """The sender with the absent deputies for whom it acts now; `reads`: it changes nothing."""
+        ...
+
+
+def apply_absences(app: FastAPI, absences: Absences) -> None:
+    """Let the senders of an app's requests act for absent deputies too."""
+    app.state.absences = absences
+
+
 async def principal(request: Request) -> Principal:
     """Who sent this request, by the authenticator that the app was built with.
 
@@ -41,7 +54,10 @@ async def principal(request: Request) -> Principal:
     request.state.principal = found
     rates: Rates = request.app.state.rates
     await rates.admit(found.id, request.scope)
-    return found
+    absences: Absences | None = getattr(request.app.state, "absences", None)
+    if absences is None:
+        return found
+    return await absences.applied_to(found, reads=request.method in {"GET", "HEAD"})
 
 
 Caller = Annotated[Principal, Depends(principal)]

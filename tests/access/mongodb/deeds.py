@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, cast
 from aiokafka import TopicPartition
 
 from services.followups.domain.records import Followup
+from services.followups.handlers import AbsenceChange
 from services.followups.store import MongoFollowupRepository, MongoLinks
 from services.notify.domain.notices import Delivered
 from services.notify.domain.session_notices import KnownSession
@@ -65,6 +66,7 @@ from tests.stores import test_scheduler as scheduler_changes
 from tests.stores.outbox import NOW, TOPIC, Kafka
 from tests.stores.test_evidence import a_file
 from tests.unit.followups.examples import ACKNOWLEDGED
+from tests.unit.followups.test_absences import absence
 from tests.unit.notify.examples import resolution
 from tests.unit.notify.examples import session as scheduled_session
 from tests.unit.reports.builders import BEFORE, SESSION, STARTS_AT, after
@@ -288,6 +290,19 @@ async def _follow_up(world: World) -> None:
     await store.save([replace(second, before=away, after=back, events=[])], RECOVERY)
     assert await store.get(back.followup_id) == back
     await world.ledger.counts("deputy")
+    await _be_absent(store)
+
+
+async def _be_absent(store: MongoFollowupRepository) -> None:
+    """An absence is declared and ended."""
+    id_ = new_id()
+    declared = absence(absence_id=id_)
+    ended = replace(declared, ended_by="d.karimi", ended_at=NOW)
+    await store.absences.save([AbsenceChange(None, declared, [])], RECOVERY, 0)
+    turn = (await store.absences.known(declared.last_on)).turn
+    await store.absences.save([AbsenceChange(declared, ended, [])], RECOVERY, turn)
+    assert await store.absences.get(id_) == ended
+    assert await store.absences.of_substitute(declared.substitute, declared.first_on)
 
 
 def _at(followup: Followup, deputy: str) -> Followup:

@@ -35,11 +35,21 @@ BODIES: Final[dict[str, Any]] = {
     "/comments": {"text": "دیدم"},
     "/evidence-links": {"url": "https://example.org/a"},
     "/move": {"to": "social", "reason": "ادغام"},
+    "/absences": {
+        "substitute": "b.nouri",
+        "first_on": "2034-01-01",
+        "last_on": "2034-01-10",
+        "reason": "سفر",
+    },
+    "/absences/{absence_id}/end": {},
 }
 """Valid bodies, by the end of the path: whoever may not see an item gets 404 for a good request."""
 
 LAST: Final = ("/unassign", "/close", "/withdraw", "/cancel")
 """What ends that somebody sees or may do something: asked after the rest."""
+
+LAST_OF_ALL: Final = "/absences/{absence_id}/end"
+"""What ends all that the substitute may do, also what is last for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,9 @@ class Operation:
 
     @property
     def is_item(self) -> bool:
-        """Whether it is about one session, resolution, report, notice or follow-up."""
+        """Whether it is about one session, resolution, report, notice, follow-up, or deputy."""
+        if self.path.endswith("/absences"):
+            return True
         return "_id}" in self.path and "circular" not in self.path and "replay" not in self.path
 
     @property
@@ -82,7 +94,7 @@ async def operations(world: World) -> list[Operation]:
             service, (await world.services[service].http.get("/openapi.json")).json()
         )
     ]
-    return sorted(found, key=lambda one: one.path.endswith(LAST))
+    return sorted(found, key=lambda one: (one.path.endswith(LAST_OF_ALL), one.path.endswith(LAST)))
 
 
 def _of(service: str, document: dict[str, Any]) -> Iterator[Operation]:
@@ -198,7 +210,8 @@ def path_of(world: World, operation: Operation, who: Who, side: str) -> str:
         "version": "1",
         "item": "1",
         "group": "none",
-        "deputy": "civil",
+        "deputy": (OWN if side == "own" else OTHER)["deputy"],
+        "absence_id": ids["absence_id"],
     }
     return operation.path.format(**values)
 

@@ -7,14 +7,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.cluster import Cluster
 from shared.contracts.services import SERVICES
 from shared.runtime.access import Who
-from shared.runtime.principals import Principal, Roles
+from shared.runtime.calendar import tehran_date
+from shared.runtime.principals import Principal, Roles, Substitution
 from tests.component.harness import Producer, Service, create_topics, eventually
 
 OWN: Final = {"deputy": "civil", "province": "IR-09", "axis": "civil-infrastructure"}
@@ -27,6 +28,7 @@ PEOPLE: Final[Mapping[Who, tuple[str, tuple[str, ...]]]] = {
     Who.PROVINCE: ("g.razavi", ("province:IR-09",)),
     Who.ADVISER: ("v.amini", ("adviser:civil-infrastructure",)),
     Who.OFFICER: ("a.nouri", ()),
+    Who.SUBSTITUTE: ("s.moradi", ()),
     Who.AUDITOR: ("b.sharifi", ("auditor",)),
     Who.OPERATOR: ("o.rezaei", ("operator",)),
     Who.SYSTEM: ("archive", ("system",)),
@@ -51,7 +53,9 @@ deputies = ["civil"]
 def principal(who: Who) -> Principal:
     """That person, as the services see them."""
     user, roles = PEOPLE[who]
-    return Principal.with_roles(user, roles, Roles.of(integrators={"example": SERVED}))
+    found = Principal.with_roles(user, roles, Roles.of(integrators={"example": SERVED}))
+    absent = {OWN["deputy"]: Substitution("any", date.max)} if who is Who.SUBSTITUTE else {}
+    return found.with_absences(absent)
 
 
 Headers = Callable[[Who], Mapping[str, str]]
@@ -115,6 +119,7 @@ async def fill(world: World, producer: Producer, topic: Callable[[str], str]) ->
     """Sessions with resolutions, reports with restricted axes, notices, and their follow-ups."""
     for side, of in (("own", OWN), ("other", OTHER)):
         await _gatherings(world, side, of)
+        await _absence(world, side, of["deputy"])
     await _reports(world)
     for who in Who:
         world.followups[who] = {}
@@ -146,6 +151,19 @@ async def _gatherings(world: World, side: str, of: Mapping[str, str]) -> None:
     path = f"/v1/sessions/V-{side}/resolutions"
     await world.do("scheduler", Who.COORDINATION, path, {"resolutions": [resolution]})
     world.ids[side] |= {"session_id": f"S-{side}", "resolution_id": f"V-{side}-R1"}
+
+
+async def _absence(world: World, side: str, deputy: str) -> None:
+    today = tehran_date(datetime.now(UTC))
+    absence = {
+        "substitute": PEOPLE[Who.SUBSTITUTE][0] if side == "own" else "b.nouri",
+        "first_on": today.isoformat(),
+        "last_on": (today + timedelta(days=30)).isoformat(),
+        "reason": "سفر",
+    }
+    path = f"/v1/deputies/{deputy}/absences"
+    declared = await world.do("followups", Who.MINISTER_OFFICE, path, absence)
+    world.ids[side]["absence_id"] = declared["absence_id"]
 
 
 async def _reports(world: World) -> None:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+from services.followups.domain.absences import Absence, substitutions
 from services.followups.domain.records import Followup
 from services.followups.domain.visibility import sees, within
 from services.followups.domain.work import Assigned, Delegated
-from shared.runtime.access import Reach
+from shared.runtime.access import Action, Reach, reach
 from shared.runtime.calendar import tehran_date
 from shared.runtime.list_queries import ListQuery, Place, Sort
 from tests.stores.followups import CAUSE, AnyFollowups, new, step
-from tests.unit.followups.examples import NOW
+from tests.unit.followups.examples import NOW, principal
 
 PROVINCES = ("IR-00", "IR-07", "IR-09", None)
 AXES = ("crisis", "economic", None)
@@ -79,6 +80,34 @@ async def test_lists_show_what_the_rule_shows_and_nothing_else(store: AnyFollowu
         filtered = replace(query, fields={"axis": ("crisis",)})
         of_crisis = {f.followup_id for f in everything if f.resolution.axis == "crisis"}
         assert {f.followup_id for f in await store.page(filtered)} == expected & of_crisis
+
+
+async def test_a_substitute_is_shown_what_the_deputy_is_shown(store: AnyFollowups) -> None:
+    """Whoever else the substitute is; and the rule and the query agree on each of these days."""
+    chance = random.Random(1404)
+    everything = await populate(store, chance)
+    roles = ("deputy:social", "province:IR-07", "adviser:crisis", "coordination")
+    for _ in range(60):
+        deputy, days = chance.choice(("civil", "social")), [chance.randrange(-3, 4), 0]
+        days[1] = days[0] + chance.randrange(4)
+        first, last = (TODAY + n * timedelta(days=1) for n in days)
+        absence = Absence("A-1", deputy, "a.nouri", first, last, "سفر", "m.rezaei", NOW)
+        if chance.random() < 0.3:
+            ended_at = NOW + timedelta(hours=chance.randrange(-1, 2))
+            absence = replace(absence, ended_by="m.rezaei", ended_at=ended_at)
+        alone = principal("a.nouri", *(role for role in roles if chance.random() < 0.2))
+        deputy_alone = principal("d.other", f"deputy:{deputy}")
+        by = alone.with_absences(substitutions([absence], "a.nouri", NOW))
+        read = reach(by, Action.READ_FOLLOWUPS)
+        shown = {f.followup_id for f in everything if sees(read, f, NOW)}
+        query = ListQuery({}, None, 500, within=within(read, "civil", NOW))
+        assert {f.followup_id for f in await store.page(query)} == shown
+        for_deputy = reach(deputy_alone, Action.READ_FOLLOWUPS) if absence.covers(NOW) else Reach()
+        assert shown == {
+            f.followup_id
+            for f in everything
+            if sees(reach(alone, Action.READ_FOLLOWUPS), f, NOW) or sees(for_deputy, f, NOW)
+        }
 
 
 async def test_pages_of_a_part_join_to_the_part(store: AnyFollowups) -> None:

@@ -72,6 +72,7 @@ def _step(name: str, state: str, who: Mapping[str, str], **body: Any) -> Example
 
 _SESSION: Final = "/sessions/{session_id}"
 _RESOLUTION: Final = "/resolutions/{resolution_id}"
+_ABSENCES: Final = "/deputies/{deputy}/absences"
 _NOTE: Final = "پیش رفت"
 
 POSTS: Final[Mapping[str, tuple[Example, ...]]] = {
@@ -137,6 +138,11 @@ POSTS: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("/deputies/{deputy}/move", {"to": "social", "reason": "ادغام", "limit": 2,
                 "resolution_ids": ["opened", "closed"], "after": "0", "dry_run": False},
                 OFFICE, {"deputy": "civil"}),
+        Example(_ABSENCES, {"substitute": "j.amini", "first_on": "2023-11-01",
+                            "last_on": "2023-11-20", "reason": "مأموریت"},
+                CIVIL, {"deputy": "civil"}),
+        Example(f"{_ABSENCES}/{{absence_id}}/end", {}, CIVIL,
+                {"deputy": "civil", "absence_id": "absence_id"}),
     ),
     "notify": (),
 }  # fmt: skip
@@ -290,7 +296,11 @@ async def _followups() -> _Template:
                 await with_ids.send(_step("acknowledge", id_, CIVIL))
             for step in steps:
                 await with_ids.send(step)
-        return {**ids, "followup_id": ids["shared"], "item": "1"}
+        absence = {"substitute": "j.amini", "first_on": "2023-10-20", "last_on": "2023-10-25"}
+        path = _ABSENCES.format(deputy="civil")
+        declared = await prepared.client.post(path, {**absence, "reason": "سفر"}, **CIVIL)
+        found = {"deputy": "civil", "absence_id": declared.json()["absence_id"]}
+        return {**ids, "followup_id": ids["shared"], "item": "1", **found}
 
     for deputy, store in stores.items():
         context = replace(TRACKING, deputy=deputy, escalation=WATCHED)

@@ -34,7 +34,7 @@ from services.scheduler.adapters import persian as scheduler_words
 from shared.messaging.core.model import CommitContext, Event
 from shared.runtime.health import Health
 from shared.runtime.http import LongBody, create_app
-from shared.runtime.identity import OpenIdentity
+from shared.runtime.identity import OpenIdentity, apply_absences
 from shared.runtime.list_queries import Within
 from shared.runtime.metrics import Metrics
 from shared.runtime.persian import SHARED, Catalogue, Persian
@@ -216,6 +216,7 @@ def followups_service(*deputies: str) -> FollowupsService:
     routers = followups.routes(contexts, EXTENSIONS, clock, FORMATS, XlsxSheets(), PICTURE)
     long_bodies = followups.long_bodies(EVIDENCE_LIMIT, SHEET_LIMIT)
     app = app_of(*routers, long_bodies=long_bodies, persian=followups_words.CATALOGUE)
+    apply_absences(app, followups.AppliedAbsences(contexts, clock))
     return FollowupsService(app, contexts, clock)
 
 

@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 import shared.contracts.events as told
-from services.followups.api import moving, schemas, work_schemas
+from services.followups.api import absences, moving, schemas, work_schemas
 from services.reports.api import schemas as reports
 from services.scheduler.api import resolution_schemas
 from services.scheduler.api import schemas as scheduler
@@ -88,6 +88,8 @@ TOLD: Final[Mapping[type[BaseModel], Telling]] = {
     work_schemas.DropItem: (told.FollowupItemDropped, {}),
     work_schemas.Link: (told.FollowupLinked, {}),
     work_schemas.Comment: (told.FollowupCommented, {}),
+    absences.DeclareAbsence: (told.AbsenceDeclared, {}),
+    absences.EndAbsence: (told.AbsenceEnded, {}),
     moving.Move: (
         told.FollowupMoved,
         {"to": "deputy", "resolution_ids": None, "after": None, "limit": None, "dry_run": None},

@@ -11,6 +11,7 @@ from services.notify import handlers
 from services.notify.domain.notices import Delivered, Fact, Failed, Notice, PutOff, State, Trouble
 from services.notify.handlers import Declined, HandlerContext, Interrupted, NotYet, Unreachable
 from shared.contracts.events import (
+    AbsenceEnded,
     EventData,
     FollowupOverdue,
     NoticeDelivered,
@@ -130,13 +131,15 @@ async def test_events_that_call_for_no_notice_are_ignored() -> None:
         special_topics=0,
     )
     cancelled = SessionCancelled(session_id="s1", cancelled_at=NOW)
+    absent = AbsenceEnded(absence_id="A-1", deputy="civil", at=NOW, by="d.karimi")
     verdicts = await take(
         FakeNotices(),
         message(submitted, "reports"),
         message(cancelled, "sessions"),
         message(scheduled(), "sessions"),
+        message(absent, "followups"),
     )
-    assert verdicts == [Outcome.IGNORED] * 3
+    assert verdicts == [Outcome.IGNORED] * 4
 
 
 async def test_a_refused_one_leaves_the_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import httpx
@@ -14,7 +15,7 @@ from shared.runtime.access.policy import kinds_of
 from shared.runtime.http.access import ACTION_EXTENSION, RouteWithoutAction, may, require_actions
 from shared.runtime.http.rates import NO_LIMITS, Rates
 from shared.runtime.identity import Caller, OpenIdentity
-from shared.runtime.principals import Principal, Roles
+from shared.runtime.principals import Principal, Roles, Substitution
 
 EXISTING = Roles.of(integrators={"letters": frozenset({"civil"})})
 
@@ -105,6 +106,24 @@ def test_roles_of_other_kinds_add_nothing() -> None:
     assert both.everything, "a deputy sees what each province owes"
     submit = reach(having("deputy:civil", "province:IR-09"), Action.SUBMIT_REPORT)
     assert submit == Reach(provinces=frozenset({"IR-09"}))
+
+
+def test_a_substitute_has_what_is_the_absent_deputys_and_no_right_to_declare() -> None:
+    absent = {"civil": Substitution("A-1", date(2024, 1, 1))}
+    by = having().with_absences(absent)
+    assert reach(by, Action.READ_FOLLOWUPS) == Reach(
+        deputies=frozenset({"civil"}), person="a.nouri"
+    )
+    assert reach(by, Action.DELEGATE_FOLLOWUP) == Reach(deputies=frozenset({"civil"}))
+    assert not reach(by, Action.DECLARE_ABSENCE)
+    assert not reach(by, Action.VERIFY_FOLLOWUP)
+    assert not reach(by, Action.READ_RESOLUTIONS)
+    assert kinds_of(having()) == {Who.OFFICER}
+    other = having("deputy:crisis").with_absences(absent)
+    assert reach(other, Action.WORK_ON_FOLLOWUP).deputies == {"civil", "crisis"}
+    assert reach(other, Action.DECLARE_ABSENCE).deputies == {"crisis"}
+    machine = having("integrator:letters").with_absences({"crisis": absent["civil"]})
+    assert reach(machine, Action.READ_FOLLOWUPS) == Reach(deputies=frozenset({"civil"}))
 
 
 def test_a_machine_is_nobodys_officer() -> None:

@@ -48,7 +48,6 @@ _TWICE: Final = _ZWNJ * 2
 _HAMZA: Final = "\u0654"
 _EDGES: Final = _ZWNJ + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
 _LASTS: Final = frozenset(_EDGES)
-_FIRSTS: Final = frozenset(c for c in map(chr, range(0x3000)) if c.isalnum()) - set(FILLERS)
 
 _PERSIAN_DIGITS: Final = str.maketrans("0123456789٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹" * 2)
 _SAME_SOUND: Final = str.maketrans(
@@ -73,7 +72,7 @@ def is_plain(text: str) -> bool:
 
     True for nearly all texts, which then need no more work. False leaves both open.
     """
-    if text[:1] not in _FIRSTS or text[-1] in _LASTS:
+    if not _begins_visibly(text) or text[-1] in _LASTS:
         return False
     if not text.isprintable() and (
         not text.replace(_ZWNJ, "").isprintable()
@@ -83,6 +82,11 @@ def is_plain(text: str) -> bool:
     ):
         return False
     return text.isascii() or _is_composed(text)
+
+
+def _begins_visibly(text: str) -> bool:
+    first = text[:1]
+    return first.isalnum() and first not in FILLERS
 
 
 def _is_composed(text: str) -> bool:
@@ -120,7 +124,7 @@ def shows(text: str) -> bool:
     White space, invisible characters, combining marks without a base, fillers, and characters that
     Unicode has not assigned or leaves to private use show nothing.
     """
-    return text[:1] in _FIRSTS or any(
+    return _begins_visibly(text) or any(
         unicodedata.category(character)[0] in "LNPS" and character not in FILLERS
         for character in text
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import linecache
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -26,6 +27,7 @@ DRAIN_SECONDS: Final = 15
 """How long a stopping process waits for open requests, and how long each consumer for its batch."""
 
 _GAUGES_SECONDS: Final = 2.0
+_GAUGES_AT_ONCE: Final = 3  # each takes a thread and a connection of the driver
 _COLLECTED_AFTER: Final = (10_000, 20, 50)  # allocations; collections of the younger generation
 
 Action: TypeAlias = Callable[[], Awaitable[object]]
@@ -54,6 +56,7 @@ class Lifecycle:
         self._clock = clock
         self._preparations: list[Action] = []
         self._gauges: list[BackgroundTask] = []
+        self._gauge_slots = asyncio.Semaphore(_GAUGES_AT_ONCE)
         self._parts: list[BackgroundTask] = []
         self._rollback_detectors: dict[str, RollbackDetector] = {}  # by the name of the database
 
@@ -64,7 +67,7 @@ class Lifecycle:
     def gauge(self, show: Action, hide: Callable[[], None]) -> None:
         """Show something every two seconds; hide it while MongoDB does not say what it is.
 
-        None waits for another, and an error of MongoDB ends nothing.
+        A few at once, so that one that waits does not delay all. An error of MongoDB ends nothing.
         """
         self._gauges.append(partial(self._keep_gauge, show, hide))
 
@@ -120,7 +123,8 @@ class Lifecycle:
         is_shown = True
         while True:
             try:
-                await show()
+                async with self._gauge_slots:
+                    await show()
                 is_shown = True
             except PyMongoError as error:  # no work depends on a gauge
                 hide()
@@ -145,6 +149,7 @@ def _tune_garbage_collection() -> None:
     Python's own thresholds make it walk through all modules again and again while records pass
     by: a fifth of a busy process's time.
     """
+    linecache.clearcache()  # half a megabyte of source that libraries have looked at
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTED_AFTER)

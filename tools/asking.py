@@ -6,9 +6,9 @@ import asyncio
 import ipaddress
 import re
 import ssl
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import httpx
 from pydantic import Field
@@ -26,6 +26,13 @@ _NOT_IN_A_USER: Final = re.compile(r"[^A-Za-z0-9._@:+-]|^[^A-Za-z0-9]")
 
 class ToolSettings(ProcessSettings):
     """Settings of a tool. It serves nobody, so it needs no identity provider in production."""
+
+    NEEDS: ClassVar[str] = ""
+    """How the names of those settings begin that production has to give this tool."""
+
+    def lacks(self) -> Iterator[str]:
+        """What of that is missing."""
+        return (line for line in super().lacks() if line.startswith(self.NEEDS))
 
 
 class ApiSettings(LoginSettings):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -40,7 +40,6 @@ USERNAME_FILE: Final = "peygir_kafka_username"  # read as the setting of that na
 # Named by PEYGIR_KAFKA_PASSWORD_FILE, since it may be rotated.
 PASSWORD_FILE: Final = "kafka_password"  # noqa: S105 - the name of a file
 _RANDOM_BYTES: Final = 32
-_VARIABLE: Final = "PEYGIR_KAFKA"
 
 
 class KafkaAccessSettings(ToolSettings):
@@ -53,9 +52,7 @@ class KafkaAccessSettings(ToolSettings):
         None, description="The TOML file with quotas other than the defaults."
     )
 
-    def lacks(self) -> Iterator[str]:
-        """MongoDB is not used here."""
-        return (line for line in super().lacks() if line.startswith(_VARIABLE))
+    NEEDS = "PEYGIR_KAFKA"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,13 @@ from tools.asking import ToolSettings
 Client: TypeAlias = MongoClient[dict[str, Any]]
 
 _WAIT_MS: Final = 10_000
-_VARIABLE: Final = "PEYGIR_MONGODB"
 _USER_IN_URI: Final = re.compile(r"^(mongodb(?:\+srv)?://)[^/@]*@")
 
 
 class MongoAccessSettings(ToolSettings):
     """Settings of the command: MongoDB's address, with an administrator's user and password."""
 
-    def lacks(self) -> Iterator[str]:
-        """Kafka is not used here."""
-        return (line for line in super().lacks() if line.startswith(_VARIABLE))
+    NEEDS = "PEYGIR_MONGODB"
 
 
 # long: each option is documented where it is declared

@@ -29,7 +29,6 @@ from tools.audit.trail import Client, Selection, committed, count, databases, re
 from tools.audit.verifying import Broken, Head, Place, Verified, lost, verify
 
 _WAIT_MS: Final = 10_000
-_VARIABLE: Final = "PEYGIR_MONGODB"
 _READ_LOG: Final = "reports"
 
 _errors = Console(stderr=True)
@@ -50,9 +49,7 @@ Until = Annotated[datetime | None, typer.Option(help="Only before this instant."
 class AuditSettings(ToolSettings):
     """Settings of the command: MongoDB's address, with an auditor's user and password."""
 
-    def lacks(self) -> Iterator[str]:
-        """Kafka is not used here."""
-        return (line for line in super().lacks() if line.startswith(_VARIABLE))
+    NEEDS = "PEYGIR_MONGODB"
 
 
 @app.command("verify")

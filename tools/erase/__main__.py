@@ -41,7 +41,6 @@ from tools.erase.journal import BadJournal
 from tools.erase.planning import Found, Plan, plan
 
 _WAIT_MS: Final = 10_000
-_VARIABLE: Final = "PEYGIR_MONGODB"
 
 _errors = Console(stderr=True)
 
@@ -83,9 +82,7 @@ T = TypeVar("T")
 class EraseSettings(ToolSettings):
     """Settings of the command: MongoDB's address, with an eraser's user and password."""
 
-    def lacks(self) -> Iterator[str]:
-        """Kafka is not used here."""
-        return (line for line in super().lacks() if line.startswith(_VARIABLE))
+    NEEDS = "PEYGIR_MONGODB"
 
 
 @app.command()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,10 +11,10 @@ from pymongo.errors import OperationFailure
 
 from shared.contracts.reference import DEPUTIES
 from shared.runtime.refused_rights import refused_right
+from tests.access.mongodb.narrowing import without_right
 from tests.access.mongodb.secured import Client, Installation, client
 from tests.unit.erase.examples import AT, of
-from tools.access.mongodb_plan import Present, role_changes
-from tools.access.mongodb_rights import Grant, Role, roles_of_people
+from tools.access.mongodb_rights import Role, roles_of_people
 from tools.erase.databases import Databases
 
 pytestmark = pytest.mark.secured
@@ -83,24 +80,6 @@ def _role(space: str) -> Role:
     return role
 
 
-@contextmanager
-def _without(admin: Client, role: Role, grant: Grant, action: str) -> Iterator[None]:
-    """The role lacks one right."""
-    less = replace(grant, actions=grant.actions - {action})
-    kept = tuple(g for g in (*(g for g in role.grants if g != grant), less) if g.actions)
-    _give(admin, Role(role.name, kept))
-    try:
-        yield
-    finally:
-        _give(admin, role)
-
-
-def _give(admin: Client, role: Role) -> None:
-    (change,) = role_changes([role], Present({role.name: None}, {}, ()))
-    assert change.command is not None
-    admin.admin.command(change.command)
-
-
 @pytest.mark.timeout(300)
 def test_each_right_is_needed_and_all_are_enough(installation: Installation, eraser: str) -> None:
     space, needless = installation.namespace, []
@@ -114,7 +93,7 @@ def test_each_right_is_needed_and_all_are_enough(installation: Installation, era
         for grant in role.grants:
             for action in sorted(grant.actions):
                 _fill(admin, space)
-                with _without(admin, role, grant, action):
+                with without_right(admin, role, grant, action):
                     refused = _erase(eraser, space)
                 place = f"{grant.database}.{grant.collection}"
                 if refused is None:

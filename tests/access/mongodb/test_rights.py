@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 from pymongo.errors import OperationFailure
@@ -14,9 +13,9 @@ from shared.runtime import mongo
 from shared.runtime.refused_rights import refused_right
 from shared.runtime.simulation import SimulatedDomainClock
 from tests.access.mongodb.deeds import Deed, World, deeds_of
-from tests.access.mongodb.secured import Client, Installation
+from tests.access.mongodb.narrowing import without_right
+from tests.access.mongodb.secured import Installation
 from tests.stores.outbox import NOW
-from tools.access.mongodb_plan import Present, role_changes
 from tools.access.mongodb_rights import Grant, Role, role_of
 from tools.access.workloads import Workload, workloads
 
@@ -46,25 +45,6 @@ async def _world(installation: Installation, workload: Workload) -> AsyncIterato
     client.close()
 
 
-@contextmanager
-def _without(admin: Client, role: Role, grant: Grant, action: str) -> Iterator[None]:
-    """The role lacks one right."""
-    less = replace(grant, actions=grant.actions - {action})
-    others = (other for other in role.grants if other != grant)
-    narrow = Role(role.name, tuple(g for g in (*others, less) if g.actions))
-    _give(admin, narrow)
-    try:
-        yield
-    finally:
-        _give(admin, role)
-
-
-def _give(admin: Client, role: Role) -> None:
-    (change,) = role_changes([role], Present({role.name: None}, {}, ()))
-    assert change.command is not None
-    admin.admin.command(change.command)
-
-
 async def _refusal(deeds: Sequence[Deed], world: World) -> str | None:
     """What is said of the first deed that MongoDB refuses; None if it takes all."""
     for deed in deeds:
@@ -92,7 +72,7 @@ async def test_each_right_is_needed_and_all_are_enough(
         for grant in _own(role, workload):
             for action in sorted(grant.actions):
                 place = f"{grant.database}.{grant.collection}"
-                with _without(world.admin, role, grant, action):
+                with without_right(world.admin, role, grant, action):
                     refused = await _refusal(deeds, world)
                 if refused is None:
                     needless.append(f"{action} in {place}")
